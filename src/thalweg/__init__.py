@@ -1,0 +1,62 @@
+"""Train neural networks with any optimizer, and learn why training fails.
+
+The public names are resolved on first use (PEP 562), so that ``import thalweg``
+costs almost nothing: JAX, scikit-learn and pandas load when something needs them.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thalweg.networks import Dense as Dense
+    from thalweg.networks import DenseNetwork as DenseNetwork
+    from thalweg.plan import Plan as Plan
+    from thalweg.records import EpochRecord as EpochRecord
+    from thalweg.records import History as History
+    from thalweg.records import Run as Run
+    from thalweg.records import StopReason as StopReason
+    from thalweg.saving import load as load
+    from thalweg.saving import save as save
+    from thalweg.tabular import Classifier as Classifier
+    from thalweg.tabular import Regressor as Regressor
+    from thalweg.training import find_rate as find_rate
+    from thalweg.training import fit as fit
+
+    __version__: str
+
+# Public name -> the module that holds it; the block above repeats it for type
+# checkers, which cannot follow a dictionary.
+_HOMES = {
+    "Classifier": "tabular",
+    "Dense": "networks",
+    "DenseNetwork": "networks",
+    "EpochRecord": "records",
+    "History": "records",
+    "Plan": "plan",
+    "Regressor": "tabular",
+    "Run": "records",
+    "StopReason": "records",
+    "find_rate": "training",
+    "fit": "training",
+    "load": "saving",
+    "save": "saving",
+}
+
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    elif name == "__version__":
+        value = version(__name__)
+    else:
+        # `name` and the listing of __dir__ let Python suggest the nearest name.
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value  # the next look-up does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, "__version__"})

@@ -1,0 +1,119 @@
+"""Which engine trains a network, and what every engine offers.
+
+An engine is a module with four names:
+
+``covers(network, plan) -> str``
+    Empty if it can run them; otherwise why not, as half a sentence.
+``Session(network, plan, data, parameters, seed, first_step, validation)``
+    One network in training (see `Session`).
+``outputs(network, parameters, X) -> ndarray``
+    Raw outputs, in chunks of rows, without dropout, noise or batch statistics.
+``cost_and_gradient(network, plan, parameters, data) -> (float, parameters)``
+    The objective of `plan` on all rows at once, and its gradient.
+
+Engines never know each other, and nothing above them knows which one ran.
+"""
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Protocol
+
+from thalweg.lookup import find
+from thalweg.networks import DenseNetwork
+from thalweg.plan import Data, Plan
+from thalweg.records import Array, Parameters
+
+ENGINES = {"jax": "thalweg.engines.xla"}
+"""Engines by name, in the order in which ``auto`` tries them."""
+
+
+@dataclass(frozen=True, eq=False)
+class EpochSums:
+    """What `Session.advance` saw: one number an epoch, arrays of shape (n_epochs,).
+
+    Parameters
+    ----------
+    loss : ndarray
+        Objective before each update, averaged over the rows' weights.
+    gradient_norm : ndarray
+        Norm of the gradient (penalties included, before clipping), mean over batches.
+    update_ratio : ndarray
+        Norm of the last update over the norm of the trained weights before it.
+    finite : bool
+        False if the loss, the gradient or the update was not finite at some step:
+        training stopped before that update, and its epoch is the last one here.
+    """
+
+    loss: Array
+    gradient_norm: Array
+    update_ratio: Array
+    finite: bool
+
+
+class Session(Protocol):
+    """One network in training on one engine.
+
+    The batches' order and the learning rates come from outside, so that every engine
+    sees the same ones; dropout and noise are drawn inside, by the generator that
+    `thalweg.engines.xla.noise` specifies, from (seed, step, layer, element).
+    """
+
+    def advance(self, orders: Array | None, rates: Array, mixes: Array) -> EpochSums:
+        """Train some epochs.
+
+        Parameters
+        ----------
+        orders : ndarray of shape (n_epochs, n_rows), int32, or None
+            Row numbers in the order to be met, one permutation an epoch; None for the
+            rows' own order, where the number of epochs follows from `rates`.
+        rates : ndarray of shape (n_epochs * steps_per_epoch,), float64
+            Learning rate of each update.
+        mixes : ndarray of the same shape
+            `thalweg.plan.mixing_factors`.
+        """
+        ...
+
+    def validate(self) -> tuple[Array, Array]:
+        """Raw outputs (n_rows, n_outputs) and losses (n_rows,) on validation data."""
+        ...
+
+    def parameters(self) -> Parameters:
+        """Copy the weights as they are now: the averages, where the plan averages."""
+        ...
+
+
+def pick(engine: str, network: DenseNetwork, plan: Plan) -> tuple[ModuleType, str]:
+    """Return the engine's module, and which one it is and why.
+
+    Parameters
+    ----------
+    engine : {"auto", "jax"}
+    network : DenseNetwork
+    plan : Plan
+
+    Raises
+    ------
+    ValueError
+        For an unknown engine, or a named one that cannot run this.
+    """
+    names = {"auto": "", **ENGINES}
+    find("engine", engine, names, owner="fit")
+    refusals = []
+    for name in ENGINES if engine == "auto" else (engine,):
+        module = importlib.import_module(ENGINES[name])
+        refusal = module.covers(network, plan)
+        if not refusal:
+            why = "; ".join(refusals) or ("asked for" if engine == name else "default")
+            return module, f"{name} ({why})"
+        refusals.append(f"{name} cannot: {refusal}")
+    raise ValueError(
+        f"no engine can run this: {'; '.join(refusals)}. Change what is named, or "
+        "leave engine='auto'."
+    )
+
+
+def compute_outputs(network: DenseNetwork, parameters: Parameters, X: Array) -> Array:
+    """Raw outputs (n_rows, n_outputs) of a trained network, on the default engine."""
+    module, _ = pick("auto", network, Plan())
+    return module.outputs(network, parameters, X)

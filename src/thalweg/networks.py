@@ -1,0 +1,555 @@
+"""Which network: dense layers as frozen data, and the weights they begin with.
+
+A `DenseNetwork` only describes. NumPy draws its first weights here; the engines
+compute with it. One layer does, in this order::
+
+    z = x @ weights + bias          (weights its own, or shared with another layer)
+    z = normalization(z)            (batch or layer normalization, if asked for)
+    z = z + shortcut                (the input of a layer further back, if asked for)
+    a = dropout(activation(z))      (dropout only while training)
+
+The shortcut is added before the activation, as in He et al. (2016), "Deep residual
+learning", eq. 1. Normalizing is scale·(z − m)/√(v + epsilon) + shift. Batch
+normalization takes m and v (divided by n, not n − 1) over the rows of the batch while
+training, unweighted, and the running ones afterwards; a running value keeps the share
+min(momentum, t/(t+1)) of itself at step t (from 0), so that the first batch sets it. A
+frozen layer is used as after training, and its running values stay.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from thalweg.lookup import Choice, Constant, Interval, Spec, choose, find
+from thalweg.records import Array, Parameters
+
+_ANY = Interval("(-inf, inf)")
+_POSITIVE = Interval("(0, inf)")
+_SHARE = Interval("[0, 1)")
+
+ACTIVATIONS: dict[str, dict[str, Constant]] = {
+    "identity": {},
+    "logistic": {},
+    "tanh": {},
+    "relu": {},
+    "leaky_relu": {"slope": Constant(0.01, _ANY)},
+    "elu": {"alpha": Constant(1.0, _POSITIVE)},
+    "selu": {},
+    "gelu": {},
+    "silu": {},
+    "mish": {},
+    "softplus": {},
+    "softsign": {},
+    "hard_logistic": {},
+    "hard_tanh": {},
+    "hard_silu": {},
+    "relu6": {},
+}
+"""Activations by name. Their formulas are in the engines and in the user guide:
+``gelu`` is the exact x·Φ(x); ``hard_logistic`` is clip(x/6 + 1/2, 0, 1), and
+``hard_silu`` is x times that (Howard et al., 2019)."""
+
+INITIALIZERS: dict[str, dict[str, Constant]] = {
+    "auto": {},
+    "zeros": {},
+    "constant": {"value": Constant(0.0, _ANY)},
+    "normal": {"std": Constant(0.01, Interval("[0, inf)"))},
+    "uniform": {"limit": Constant(0.05, Interval("[0, inf)"))},
+    "glorot_uniform": {"gain": Constant(1.0, _POSITIVE)},
+    "glorot_normal": {"gain": Constant(1.0, _POSITIVE)},
+    "xavier_uniform": {"gain": Constant(1.0, _POSITIVE)},
+    "xavier_normal": {"gain": Constant(1.0, _POSITIVE)},
+    "xavier": {},
+    "he_uniform": {},
+    "he_normal": {},
+    "lecun_uniform": {},
+    "lecun_normal": {},
+    "orthogonal": {"gain": Constant(1.0, _POSITIVE)},
+    "sklearn": {},
+}
+"""Initializers by name. ``xavier`` is the textbook's normal with standard deviation
+1/√fan_in; ``sklearn`` draws weights and biases as scikit-learn's MLP does; ``auto``
+takes He's for the ReLU family, LeCun's for SELU and Glorot's for the rest."""
+
+NORMALIZATIONS: dict[str, dict[str, Constant]] = {
+    "none": {},
+    "batch": {"epsilon": Constant(1e-5, _POSITIVE), "momentum": Constant(0.9, _SHARE)},
+    "layer": {"epsilon": Constant(1e-5, _POSITIVE)},
+}
+"""Normalizations by name (Ioffe & Szegedy, 2015; Ba et al., 2016). ``momentum`` is the
+weight that running statistics keep at each step."""
+
+CONSTRAINTS: dict[str, dict[str, Constant]] = {
+    "none": {},
+    "max_norm": {"limit": Constant(3.0, _POSITIVE)},
+    "unit_norm": {},
+    "non_negative": {},
+}
+"""What a layer's weights are projected on after each update; norms are of the incoming
+weights of one unit, a column of the matrix."""
+
+_RELU_FAMILY = {
+    "relu", "leaky_relu", "elu", "gelu", "silu", "mish", "softplus", "relu6", "hard_silu",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Dense:
+    """One dense layer, as data.
+
+    Parameters
+    ----------
+    units : int
+        Width of the layer's output.
+    activation : str, (str, dict) or callable
+        One of `ACTIVATIONS`, or a function of a jax.numpy array, elementwise.
+    init : str, (str, dict), callable or ndarray of shape (fan_in, units)
+        One of `INITIALIZERS`, a function ``(rng, fan_in, fan_out) -> array``, or the
+        first weights themselves. Not part of equality: it is gone after the draw.
+    bias_init : str, (str, dict), callable or ndarray of shape (units,)
+        The same for the biases; they begin at zero by default.
+    dropout : float
+        Share of the layer's outputs that are zeroed at each training step; the others
+        are divided by ``1 - dropout`` (Srivastava et al., 2014).
+    normalization : str or (str, dict)
+        ``"none"``, ``"batch"`` or ``"layer"``.
+    residual : int
+        How many layers a shortcut spans: 1 adds this layer's own input to its
+        pre-activation, 2 the input of the layer before, and so on; 0 for none.
+    frozen : bool
+        True keeps the layer's parameters as they are.
+    shares : int or None
+        Number (from 0) of an earlier layer whose weight matrix this one uses; its
+        bias and normalization stay its own.
+    transposed : bool
+        True uses the shared matrix transposed, as a tied auto-encoder does.
+    constraint : str or (str, dict)
+        One of `CONSTRAINTS`.
+    """
+
+    units: int
+    activation: Spec = "relu"
+    init: Spec | Array = field(default="auto", compare=False)
+    bias_init: Spec | Array = field(default="zeros", compare=False)
+    dropout: float = 0.0
+    normalization: Spec = "none"
+    residual: int = 0
+    frozen: bool = False
+    shares: int | None = None
+    transposed: bool = False
+    constraint: Spec = "none"
+
+    def __post_init__(self) -> None:
+        _check_count("units", self.units, 1)
+        _check_count("residual", self.residual, 0)
+        if self.dropout not in _SHARE:
+            raise ValueError(
+                f"Dense got dropout={self.dropout!r}; it must be a number in [0, 1): "
+                "the share of outputs to drop."
+            )
+        tables = {
+            "activation": ACTIVATIONS,
+            "init": INITIALIZERS,
+            "bias_init": INITIALIZERS,
+            "normalization": NORMALIZATIONS,
+            "constraint": CONSTRAINTS,
+        }
+        for name, table in tables.items():
+            spec = getattr(self, name)
+            if isinstance(spec, np.ndarray):
+                continue
+            object.__setattr__(self, name, choose(name, spec, table, owner="Dense"))
+        for name in ("normalization", "constraint"):
+            if callable(getattr(self, name).name):
+                raise TypeError(f"Dense takes {name} by name only, not as a function.")
+
+    @property
+    def normalized(self) -> str:
+        """``"none"``, ``"batch"`` or ``"layer"``."""
+        return _name(self.normalization)
+
+
+@dataclass(frozen=True)
+class DenseNetwork:
+    """A feed-forward network of dense layers.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Columns of X.
+    layers : sequence of Dense
+        From the first hidden layer to the output layer. The last one's activation is
+        applied too: leave it ``"identity"`` for losses that take logits.
+    input_noise : float
+        Standard deviation of Gaussian noise added to the inputs while training.
+    """
+
+    n_inputs: int
+    layers: tuple[Dense, ...]
+    input_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        _check_count("n_inputs", self.n_inputs, 1)
+        if self.input_noise not in Interval("[0, inf)"):
+            raise ValueError(
+                f"DenseNetwork got input_noise={self.input_noise!r}; it must be a "
+                "number in [0, inf): a standard deviation."
+            )
+        if not self.layers:
+            raise ValueError(
+                "DenseNetwork got no layers; it needs at least the output layer, "
+                "for example layers=[Dense(1, 'identity')]."
+            )
+        for index in range(len(self.layers)):
+            self._check_layer(index)
+
+    @classmethod
+    def from_sizes(
+        cls,
+        sizes: Sequence[int],
+        *,
+        output_activation: Spec = "identity",
+        input_noise: float = 0.0,
+        **hidden: Any,
+    ) -> "DenseNetwork":
+        """Build from widths, ``(n_inputs, hidden..., n_outputs)``.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            At least the number of inputs and of outputs.
+        output_activation : str, (str, dict) or callable
+            The output layer's activation.
+        input_noise : float
+            As in the class.
+        **hidden
+            Fields of `Dense`, the same for each hidden layer. ``init``,
+            ``bias_init`` and ``constraint`` hold for the output layer too.
+
+        Examples
+        --------
+        >>> network = DenseNetwork.from_sizes((4, 16, 16, 3), activation="tanh")
+        >>> network.n_parameters
+        403
+        """
+        if len(sizes) < 2:
+            raise ValueError(
+                f"DenseNetwork.from_sizes got sizes={tuple(sizes)!r}; it needs at "
+                "least two: the number of inputs and of outputs."
+            )
+        shared = {k: hidden[k] for k in ("init", "bias_init", "constraint") if k in hidden}
+        layers = [Dense(units, **hidden) for units in sizes[1:-1]]
+        output = Dense(sizes[-1], output_activation, **shared)
+        return cls(sizes[0], (*layers, output), input_noise)
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of the output layer."""
+        return self.layers[-1].units
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths from the input to the output."""
+        return (self.n_inputs, *(layer.units for layer in self.layers))
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers are trained, frozen layers included."""
+        trained = ("weights", "bias", "scale", "shift")
+        return sum(
+            int(np.prod(shape))
+            for shapes in self.shapes()
+            for name, shape in shapes.items()
+            if name in trained
+        )
+
+    def shapes(self) -> tuple[dict[str, tuple[int, ...]], ...]:
+        """Name and shape of each layer's parameters, in the order they are stored."""
+        return tuple(self._layer_shapes(i) for i in range(len(self.layers)))
+
+    def draw(
+        self,
+        random_state: int | np.random.RandomState | None = None,
+        dtype: Any = np.float64,
+    ) -> Parameters:
+        """Draw the first weights with NumPy.
+
+        Parameters
+        ----------
+        random_state : int, RandomState or None
+            A seed, or the generator to go on with; None for fresh entropy.
+        dtype : dtype
+            Floating type of the result; everything is drawn in float64 first.
+
+        Returns
+        -------
+        tuple of dict of str to ndarray
+            One dict a layer, as `shapes` describes.
+        """
+        rng = as_random_state(random_state)
+        return tuple(
+            {name: value.astype(dtype) for name, value in self._draw_layer(i, rng).items()}
+            for i in range(len(self.layers))
+        )
+
+    def check(self, parameters: Parameters) -> None:
+        """Raise ValueError unless `parameters` has this network's names and shapes."""
+        if len(parameters) != len(self.layers):
+            raise ValueError(
+                f"parameters has {len(parameters)} layers, the network has "
+                f"{len(self.layers)}. Give one dict a layer, as network.draw() does."
+            )
+        for index, (shapes, given) in enumerate(zip(self.shapes(), parameters, strict=True)):
+            found = {name: np.shape(value) for name, value in given.items()}
+            if found != shapes:
+                raise ValueError(
+                    f"parameters of layer {index} have shapes {found}; the network "
+                    f"needs {shapes}. network.draw() gives an example."
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; first weights given as arrays are written as ``"zeros"``."""
+        return {
+            "n_inputs": int(self.n_inputs),
+            "input_noise": float(self.input_noise),
+            "layers": [_layer_to_json(layer) for layer in self.layers],
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "DenseNetwork":
+        """Read what `to_json` wrote."""
+        layers = tuple(Dense(**layer) for layer in content["layers"])
+        return cls(content["n_inputs"], layers, content["input_noise"])
+
+    def __str__(self) -> str:
+        parts = [str(self.n_inputs)]
+        for layer in self.layers:
+            notes = [layer.activation.label]  # pyright: ignore[reportAttributeAccessIssue]
+            notes += [f"{layer.normalized} norm"] if layer.normalized != "none" else []
+            notes += [f"dropout {layer.dropout:g}"] if layer.dropout else []
+            parts.append(f"{layer.units} ({', '.join(notes)})")
+        return f"{' → '.join(parts)}; {self.n_parameters:,} parameters"
+
+    def _check_layer(self, index: int) -> None:
+        layer, widths = self.layers[index], self.widths
+        if layer.residual:
+            start = index + 1 - layer.residual
+            if start < 0 or widths[start] != layer.units:
+                found = "before the input" if start < 0 else f"{widths[start]} wide"
+                raise ValueError(
+                    f"layer {index} got residual={layer.residual}, whose shortcut "
+                    f"begins {found}; it must begin at a layer as wide as this one "
+                    f"({layer.units})."
+                )
+        if layer.shares is not None:
+            self._check_shared(index)
+
+    def _check_shared(self, index: int) -> None:
+        layer, widths = self.layers[index], self.widths
+        source = layer.shares
+        if not isinstance(source, int) or not 0 <= source < index:
+            raise ValueError(
+                f"layer {index} got shares={source!r}; it must be the number of an "
+                f"earlier layer, 0 to {index - 1}."
+            )
+        if self.layers[source].shares is not None:
+            raise ValueError(
+                f"layer {index} shares the weights of layer {source}, which are not "
+                f"its own. Share those of layer {self.layers[source].shares}."
+            )
+        theirs = (widths[source], widths[source + 1])
+        theirs = theirs[::-1] if layer.transposed else theirs
+        if theirs != (widths[index], layer.units):
+            raise ValueError(
+                f"layer {index} needs weights of shape {(widths[index], layer.units)}, "
+                f"but those of layer {source}"
+                f"{' transposed' if layer.transposed else ''} have shape {theirs}."
+            )
+
+    def _layer_shapes(self, index: int) -> dict[str, tuple[int, ...]]:
+        layer = self.layers[index]
+        shapes: dict[str, tuple[int, ...]] = {}
+        if layer.shares is None:
+            shapes["weights"] = (self.widths[index], layer.units)
+        names = ["bias"]
+        names += ["scale", "shift"] if layer.normalized != "none" else []
+        names += ["mean", "variance"] if layer.normalized == "batch" else []
+        return {**shapes, **{name: (layer.units,) for name in names}}
+
+    def _draw_layer(self, index: int, rng: np.random.RandomState) -> dict[str, Array]:
+        layer, fan_in = self.layers[index], self.widths[index]
+        constant = {"scale": 1.0, "variance": 1.0, "shift": 0.0, "mean": 0.0}
+        drawn: dict[str, Array] = {}
+        for name, shape in self._layer_shapes(index).items():
+            if name in constant:
+                drawn[name] = np.full(shape, constant[name])
+            else:
+                init = layer.init if name == "weights" else layer.bias_init
+                drawn[name] = _draw(init, rng, layer, fan_in, shape, name, index)
+        return drawn
+
+
+def as_random_state(
+    random_state: int | np.random.RandomState | None,
+) -> np.random.RandomState:
+    """Return the generator that `random_state` stands for, as scikit-learn does.
+
+    Raises
+    ------
+    ValueError
+        For anything but None, an int in [0, 2**32) or a RandomState.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    is_seed = isinstance(random_state, int | np.integer) and 0 <= random_state < 2**32
+    if random_state is None or is_seed:
+        return np.random.RandomState(random_state)
+    raise ValueError(
+        f"random_state is {random_state!r}; it must be None, an int in [0, 2**32) or "
+        "a numpy.random.RandomState."
+    )
+
+
+def _draw(
+    init: Any,
+    rng: np.random.RandomState,
+    layer: Dense,
+    fan_in: int,
+    shape: tuple[int, ...],
+    name: str,
+    index: int,
+) -> Array:
+    if isinstance(init, np.ndarray):
+        value = np.array(init, float)
+    elif callable(init.name):
+        value = np.asarray(init.name(rng, fan_in, layer.units), float)
+    else:
+        activation = _name(layer.activation)
+        draw = find("init", _resolve_auto(init.name, activation), _DRAWS, owner="Dense")
+        constants = {**dict(init.constants), "activation": activation}
+        value = draw(rng, fan_in, layer.units, shape, constants)
+    if value.shape != shape:
+        raise ValueError(
+            f"the first {name} of layer {index} have shape {value.shape}; the layer "
+            f"needs {shape}."
+        )
+    return value
+
+
+def _resolve_auto(name: str, activation: str) -> str:
+    if name != "auto":
+        return name
+    if activation in _RELU_FAMILY:
+        return "he_normal"
+    return "lecun_normal" if activation == "selu" else "glorot_uniform"
+
+
+_Draw = Callable[
+    [np.random.RandomState, int, int, tuple[int, ...], dict[str, Any]], Array
+]
+
+
+def _normal(variance: Callable[[int, int], float]) -> _Draw:
+    def draw(rng, fan_in, fan_out, shape, constants):
+        std = constants.get("gain", 1.0) * np.sqrt(variance(fan_in, fan_out))
+        return std * rng.standard_normal(shape)
+
+    return draw
+
+
+def _uniform(variance: Callable[[int, int], float]) -> _Draw:
+    def draw(rng, fan_in, fan_out, shape, constants):
+        # A uniform on (-b, b) has variance b²/3.
+        limit = constants.get("gain", 1.0) * np.sqrt(3 * variance(fan_in, fan_out))
+        return rng.uniform(-limit, limit, shape)
+
+    return draw
+
+
+def _orthogonal(rng, fan_in, fan_out, shape, constants) -> Array:
+    # Saxe et al. (2014). The signs of R's diagonal make the draw uniform (Mezzadri).
+    tall = rng.standard_normal((max(shape), min(shape)))
+    q, r = np.linalg.qr(tall)
+    q = q * np.sign(np.diagonal(r))
+    return constants["gain"] * (q if shape[0] >= shape[1] else q.T)
+
+
+def _sklearn(rng, fan_in, fan_out, shape, constants) -> Array:
+    factor = 2.0 if constants["activation"] == "logistic" else 6.0
+    limit = np.sqrt(factor / (fan_in + fan_out))
+    return rng.uniform(-limit, limit, shape)
+
+
+def _glorot(fan_in: int, fan_out: int) -> float:
+    return 2 / (fan_in + fan_out)
+
+
+def _he(fan_in: int, fan_out: int) -> float:
+    return 2 / fan_in
+
+
+def _lecun(fan_in: int, fan_out: int) -> float:
+    return 1 / fan_in
+
+
+_DRAWS: dict[str, _Draw] = {
+    "zeros": lambda rng, i, o, shape, c: np.zeros(shape),
+    "constant": lambda rng, i, o, shape, c: np.full(shape, c["value"]),
+    "normal": lambda rng, i, o, shape, c: c["std"] * rng.standard_normal(shape),
+    "uniform": lambda rng, i, o, shape, c: rng.uniform(-c["limit"], c["limit"], shape),
+    "glorot_uniform": _uniform(_glorot),  # Glorot & Bengio (2010), eq. 16
+    "glorot_normal": _normal(_glorot),
+    "xavier_uniform": _uniform(_glorot),
+    "xavier_normal": _normal(_glorot),
+    "xavier": _normal(_lecun),
+    "he_uniform": _uniform(_he),  # He et al. (2015), eq. 10
+    "he_normal": _normal(_he),
+    "lecun_uniform": _uniform(_lecun),  # LeCun et al. (1998), eq. 16
+    "lecun_normal": _normal(_lecun),
+    "orthogonal": _orthogonal,
+    "sklearn": _sklearn,
+}
+
+
+def without_noise(network: DenseNetwork) -> DenseNetwork:
+    """Return the same network with no dropout and no input noise."""
+    layers = tuple(replace(layer, dropout=0.0) for layer in network.layers)
+    return replace(network, layers=layers, input_noise=0.0)
+
+
+def _layer_to_json(layer: Dense) -> dict[str, Any]:
+    def plain(spec: Any) -> Any:
+        return "zeros" if isinstance(spec, np.ndarray) else spec.to_json()
+
+    return {
+        "units": int(layer.units),
+        "activation": plain(layer.activation),
+        "init": plain(layer.init) if _is_named(layer.init) else "zeros",
+        "bias_init": plain(layer.bias_init) if _is_named(layer.bias_init) else "zeros",
+        "dropout": float(layer.dropout),
+        "normalization": plain(layer.normalization),
+        "residual": int(layer.residual),
+        "frozen": bool(layer.frozen),
+        "shares": layer.shares,
+        "transposed": bool(layer.transposed),
+        "constraint": plain(layer.constraint),
+    }
+
+
+def _is_named(spec: Any) -> bool:
+    return isinstance(spec, Choice) and isinstance(spec.name, str)
+
+
+def _name(spec: Any) -> str:
+    return spec.label
+
+
+def _check_count(name: str, value: object, least: int) -> None:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:  # pyright: ignore[reportOperatorIssue]
+        raise ValueError(
+            f"{name} is {value!r}; it must be a whole number of at least {least}."
+        )

@@ -1,0 +1,629 @@
+"""What to train and how, as frozen data: loss, penalties, optimizer, schedule, stopping.
+
+A `Plan` only describes. The engines compute losses and updates from it; the schedules
+and the links from a network's output to a prediction are plain NumPy functions here,
+so that every engine is given the same learning rates.
+
+The objective of a batch of rows i with weights w is::
+
+    Σ w_i loss(output_i, y_i) / Σ w_i  +  (l2/2 Σ W² + l1 Σ |W|) / divisor
+
+where W are the trained weight matrices (no biases, no normalization, none of a frozen
+layer, a shared one once), a loss is one number a row, summed over outputs, and the
+divisor is the sum of the weights of the whole sample (``penalty_scale="sample"``) or of
+the batch (``"batch"``, scikit-learn's).
+
+One step, in every engine:
+
+1. the objective and its gradient g on the batch; if the objective or the norm of g is
+   not finite, training stops here, with the weights as they were;
+2. with ``accumulate`` k, the mean of k batches' gradients goes on at every k-th step,
+   and nothing below happens at the others;
+3. g is clipped by value, then by norm;
+4. the optimizer's rule gives the update u, the learning rate and its sign included;
+5. decoupled decay: u ← u − rate · decay · W for the trained weight matrices;
+6. u of layer i is multiplied by ``layer_rates[i]``, and added to the parameters (if its
+   norm is not finite, training stops with the parameters as they were);
+7. each constrained layer's weights are projected;
+8. the average moves towards the parameters, by the step's mixing factor.
+
+The learning rate of a step is the plan's, times `rate_factors`, times what the loop
+made of it (``plateau``, ``adaptive``).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from thalweg.lookup import (
+    Constant,
+    Interval,
+    Spec,
+    check_names,
+    check_number,
+    choose,
+    resolved,
+)
+from thalweg.records import Array
+
+_POSITIVE = Interval("(0, inf)")
+_NONNEGATIVE = Interval("[0, inf)")
+_SHARE = Interval("[0, 1)")
+_CLOSED_SHARE = Interval("[0, 1]")
+_OPEN_SHARE = Interval("(0, 1)")
+
+LOSSES: dict[str, dict[str, Constant]] = {
+    "cross_entropy": {"label_smoothing": Constant(0.0, _SHARE)},
+    "binary_cross_entropy": {"label_smoothing": Constant(0.0, _SHARE)},
+    "squared": {},
+    "absolute": {},
+    "huber": {"delta": Constant(1.0, _POSITIVE)},
+    "log_cosh": {},
+    "quantile": {"quantile": Constant(0.5, _OPEN_SHARE)},
+    "poisson": {},
+    "hinge": {},
+    "focal": {"gamma": Constant(2.0, _NONNEGATIVE)},
+}
+"""Losses by name, z the output and y the target of one row, summed over outputs:
+``cross_entropy`` −Σ y log softmax(z); ``binary_cross_entropy`` the same for sigmoid(z);
+``squared`` ½(z−y)²; ``absolute`` |z−y|; ``huber`` (Huber, 1964); ``log_cosh``
+log cosh(z−y); ``quantile`` the pinball loss (Koenker & Bassett, 1978); ``poisson`` half
+the deviance of a mean exp(z), eᶻ − y − y z + y log y; ``hinge`` max(0, 1 + max_{j≠y} z_j
+− z_y) (Crammer & Singer, 2001); ``focal`` (1−p)^gamma times cross-entropy (Lin et al.,
+2017)."""
+
+CLASSIFYING = ("cross_entropy", "focal", "hinge")
+"""Losses whose target is a class number, or one row of class probabilities."""
+
+_ADAM = {
+    "beta_1": Constant(0.9, _SHARE),
+    "beta_2": Constant(0.999, _SHARE),
+    "epsilon": Constant(1e-8, _POSITIVE),
+}
+
+OPTIMIZERS: dict[str, dict[str, Constant]] = {
+    "sgd": {},
+    "momentum": {
+        "momentum": Constant(0.9, _CLOSED_SHARE),
+        "rate_in_velocity": Constant(False),
+    },
+    "nesterov": {
+        "momentum": Constant(0.9, _CLOSED_SHARE),
+        "rate_in_velocity": Constant(False),
+    },
+    "adagrad": {
+        "initial_accumulator": Constant(0.0, _NONNEGATIVE),
+        "epsilon": Constant(1e-7, _POSITIVE),
+    },
+    "rmsprop": {
+        "decay": Constant(0.9, _SHARE),
+        "epsilon": Constant(1e-8, _POSITIVE),
+        "centered": Constant(False),
+    },
+    "adadelta": {
+        "rho": Constant(0.9, _SHARE),
+        "epsilon": Constant(1e-6, _POSITIVE),
+    },
+    "adam": {**_ADAM, "uncorrected_epsilon": Constant(False)},
+    "amsgrad": _ADAM,
+    "adamw": {**_ADAM, "weight_decay": Constant(0.01, _NONNEGATIVE)},
+    "nadam": _ADAM,
+    "radam": {**_ADAM, "threshold": Constant(5.0, _POSITIVE)},
+    "adamax": _ADAM,
+    "lion": {"beta_1": Constant(0.9, _SHARE), "beta_2": Constant(0.99, _SHARE)},
+    "lamb": {**_ADAM, "epsilon": Constant(1e-6, _POSITIVE)},
+    "lars": {
+        "momentum": Constant(0.9, _SHARE),
+        "trust": Constant(0.001, _POSITIVE),
+        "epsilon": Constant(0.0, _NONNEGATIVE),
+    },
+    "adafactor": {
+        "decay": Constant(0.8, _OPEN_SHARE),
+        "clipping": Constant(1.0, _POSITIVE),
+        "epsilon": Constant(1e-30, _POSITIVE),
+    },
+    "muon": {
+        "momentum": Constant(0.95, _SHARE),
+        "beta_1": Constant(0.9, _SHARE),
+        "beta_2": Constant(0.999, _SHARE),
+    },
+    "schedule_free_sgd": {"beta_1": Constant(0.9, _OPEN_SHARE)},
+    "schedule_free_adamw": {
+        "beta_1": Constant(0.9, _OPEN_SHARE),
+        "beta_2": Constant(0.999, _SHARE),
+        "epsilon": Constant(1e-8, _POSITIVE),
+    },
+    "adabelief": {**_ADAM, "epsilon": Constant(1e-16, _POSITIVE)},
+    "yogi": {**_ADAM, "epsilon": Constant(1e-3, _POSITIVE)},
+    "novograd": {
+        "beta_1": Constant(0.9, _SHARE),
+        "beta_2": Constant(0.25, _SHARE),
+        "epsilon": Constant(1e-6, _POSITIVE),
+    },
+    "adan": {
+        "beta_1": Constant(0.98, _SHARE),
+        "beta_2": Constant(0.92, _SHARE),
+        "beta_3": Constant(0.99, _SHARE),
+        "epsilon": Constant(1e-8, _POSITIVE),
+    },
+    "rprop": {
+        "shrink": Constant(0.5, _OPEN_SHARE),
+        "grow": Constant(1.2, Interval("(1, inf)")),
+        "smallest": Constant(1e-6, _POSITIVE),
+        "largest": Constant(50.0, _POSITIVE),
+    },
+    "sign_sgd": {},
+    "sm3": {"momentum": Constant(0.9, _SHARE)},
+    "prodigy": {
+        "beta_1": Constant(0.9, _SHARE),
+        "beta_2": Constant(0.999, _SHARE),
+        "epsilon": Constant(1e-8, _POSITIVE),
+    },
+}
+"""Update rules by name, with optax's formulas and scikit-learn's spelling of their
+constants. ``rate_in_velocity`` multiplies gradients by the rate as they enter the
+velocity (v ← μv − εg: scikit-learn's and Sutskever's form) and not as they leave it;
+the two differ only while the rate changes. ``uncorrected_epsilon`` adds ε to √v before
+the bias correction, as scikit-learn and Kingma & Ba (2015), section 2, do."""
+
+DEFAULT_RATES = {
+    "sgd": 0.1,
+    "momentum": 0.01,
+    "nesterov": 0.01,
+    "adagrad": 0.01,
+    "adadelta": 1.0,
+    "lion": 1e-4,
+    "lars": 1.0,
+    "muon": 0.02,
+    "schedule_free_sgd": 1.0,
+    "prodigy": 1.0,
+    "sm3": 0.1,
+    "rprop": 0.01,
+}
+"""Learning rate where none is given; 0.001 for the others."""
+
+SCHEDULES: dict[str, dict[str, Constant]] = {
+    "constant": {},
+    "inverse_scaling": {"power": Constant(0.5, _NONNEGATIVE)},
+    "invscaling": {"power": Constant(0.5, Interval("(-inf, inf)"))},
+    "inverse_time": {"decay": Constant(0.01, _NONNEGATIVE)},
+    "linear": {"floor": Constant(0.0, _CLOSED_SHARE)},
+    "step": {
+        "every": Constant(10, Interval("[1, inf)")),
+        "factor": Constant(0.5, _POSITIVE),
+    },
+    "exponential": {"factor": Constant(0.95, _POSITIVE)},
+    "cosine": {"floor": Constant(0.0, _CLOSED_SHARE)},
+    "cosine_restarts": {
+        "period": Constant(10, Interval("[1, inf)")),
+        "growth": Constant(2.0, Interval("[1, inf)")),
+        "floor": Constant(0.0, _CLOSED_SHARE),
+    },
+    "one_cycle": {
+        "peak": Constant(0.3, _OPEN_SHARE),
+        "start": Constant(0.04, _POSITIVE),
+        "end": Constant(1e-4, _NONNEGATIVE),
+    },
+    "plateau": {
+        "factor": Constant(0.5, _OPEN_SHARE),
+        "patience": Constant(5, Interval("[0, inf)")),
+        "floor": Constant(1e-6, _NONNEGATIVE),
+    },
+    "adaptive": {
+        "factor": Constant(0.2, _OPEN_SHARE),
+        "floor": Constant(1e-6, _NONNEGATIVE),
+    },
+}
+"""Schedules by name. ``power``, ``decay`` count updates; ``every``, ``period`` and the
+``factor`` of ``exponential`` count epochs; ``floor``, ``start`` and ``end`` are shares of
+the learning rate, except in the two that watch the loss, where ``floor`` is a rate.
+``invscaling`` is scikit-learn's: it counts rows and changes between epochs.
+``plateau`` cuts the rate when the monitored value has stopped improving; ``adaptive``,
+scikit-learn's, cuts it where training would have stopped."""
+
+AVERAGES: dict[str, dict[str, Constant]] = {
+    "none": {},
+    "ema": {"decay": Constant(0.999, _SHARE)},
+    "polyak": {"start": Constant(0.5, _SHARE)},
+}
+"""Averages of the weights over updates: ``ema`` exponential, without the pull of the
+first weights; ``polyak`` the plain mean from the share ``start`` of the epochs on
+(Polyak & Juditsky, 1992; stochastic weight averaging, Izmailov et al., 2018)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train a network.
+
+    Parameters
+    ----------
+    loss : str, (str, dict) or callable
+        One of `LOSSES`, or a function ``(output, target) -> losses`` of jax.numpy
+        arrays (batch, n_outputs) that returns (batch,).
+    optimizer : str, (str, dict) or optax.GradientTransformation
+        One of `OPTIMIZERS`. A transformation has its own rate inside; ours then
+        multiplies it, so leave `learning_rate` alone.
+    learning_rate : float or None
+        None takes `DEFAULT_RATES`, and 1 for a transformation.
+    schedule : str, (str, dict) or callable
+        One of `SCHEDULES`, or a function from the update's number (from 0) to the
+        factor that the learning rate is multiplied by.
+    warmup : int
+        Updates over which the rate grows linearly to its full value.
+    epochs : int
+        Most passes over the data.
+    batch_size : int or None
+        Rows of one update; None for all of them.
+    shuffle : bool
+        Whether the order of the rows is drawn anew for each epoch.
+    l1, l2 : float
+        Penalties on the weight matrices, as in this module's docstring.
+    penalty_scale : {"sample", "batch"}
+        What the penalties are divided by. With "sample" they mean the same for every
+        optimizer and batch size.
+    weight_decay : float
+        Decoupled decay of the weight matrices: each update subtracts
+        ``rate * weight_decay * W`` (Loshchilov & Hutter, 2019).
+    clip_norm, clip_value : float or None
+        Largest norm of the whole gradient; largest size of one of its entries.
+    accumulate : int
+        Batches whose gradients are averaged for one update.
+    layer_rates : tuple of float or None
+        One factor a layer for the learning rate.
+    average : str or (str, dict)
+        One of `AVERAGES`: the weights that are validated and returned.
+    patience : int or None
+        Epochs without an improvement by more than `tol` after which training stops
+        (it stops at the one after, as scikit-learn does); None never stops.
+    tol : float
+        The improvement that counts.
+    monitor : {"loss", "score"}
+        What is watched on the validation data; without any, it is the training loss.
+    restore_best : bool
+        Whether the weights of the best epoch on validation data are returned.
+    max_time : float or None
+        Seconds after which no epoch is begun.
+    dtype : {"float32", "float64"} or None
+        What is computed in; None for X's own type, float32 if that is not floating.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the parameter, what it got and what is allowed.
+    """
+
+    loss: Spec = "squared"
+    optimizer: Any = "adam"
+    learning_rate: float | None = None
+    schedule: Spec = "constant"
+    warmup: int = 0
+    epochs: int = 200
+    batch_size: int | None = 200
+    shuffle: bool = True
+    l1: float = 0.0
+    l2: float = 0.0
+    penalty_scale: str = "sample"
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    accumulate: int = 1
+    layer_rates: tuple[float, ...] | None = None
+    average: Spec = "none"
+    patience: int | None = None
+    tol: float = 1e-4
+    monitor: str = "loss"
+    restore_best: bool = True
+    max_time: float | None = None
+    dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        tables = {
+            "loss": LOSSES,
+            "schedule": SCHEDULES,
+            "average": AVERAGES,
+        }
+        for name, table in tables.items():
+            choice = choose(name, getattr(self, name), table, owner="Plan")
+            object.__setattr__(self, name, choice)
+        object.__setattr__(self, "optimizer", _optimizer(self.optimizer))
+        if self.layer_rates is not None:
+            object.__setattr__(self, "layer_rates", tuple(map(float, self.layer_rates)))
+        self._check_numbers()
+        self._check_words()
+
+    def _check_numbers(self) -> None:
+        for name, allowed in _RANGES.items():
+            value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
+            check_number(name, value, allowed, owner="Plan")
+            if name in _WHOLE and int(value) != value:
+                raise ValueError(
+                    f"Plan got {name}={value!r}; it must be a whole number."
+                )
+
+    def _check_words(self) -> None:
+        for name, options in _WORDS.items():
+            if getattr(self, name) not in options:
+                allowed = ", ".join(repr(option) for option in options)
+                raise ValueError(
+                    f"Plan got {name}={getattr(self, name)!r}; it must be one of "
+                    f"{allowed}."
+                )
+
+    @classmethod
+    def of(cls, plan: "Plan | None" = None, **settings: Any) -> "Plan":
+        """Return `plan` (or the default one) with `settings` put in.
+
+        Raises
+        ------
+        ValueError
+            For a setting that is no field of Plan, with the nearest suggested.
+        """
+        names = [f.name for f in fields(cls)]
+        check_names("setting of a Plan", settings, names, owner="Plan")
+        return replace(plan, **settings) if plan is not None else cls(**settings)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate before any schedule."""
+        if self.learning_rate is not None:
+            return float(self.learning_rate)
+        name = resolved(self.optimizer).name
+        return DEFAULT_RATES.get(name, 1e-3) if isinstance(name, str) else 1.0
+
+    @property
+    def decay(self) -> float:
+        """Decoupled weight decay: the plan's own and that of ``adamw``."""
+        constants = dict(resolved(self.optimizer).constants)
+        return float(self.weight_decay + (constants.get("weight_decay") or 0.0))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; raises ValueError where a function of the user's is inside."""
+        choices = ("loss", "schedule", "average", "optimizer")
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {
+            name: value.to_json() if name in choices else value
+            for name, value in values.items()
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Plan":
+        """Read what `to_json` wrote."""
+        return cls(**content)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Rows to train or to validate on, as the engines take them.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_inputs), float32 or float64, C-contiguous
+    y : ndarray, C-contiguous
+        Class numbers, int32 of shape (n_rows,), or values of X's dtype and of shape
+        (n_rows, n_outputs).
+    weights : ndarray of shape (n_rows,), X's dtype
+        Weight of each row in the loss.
+    """
+
+    X: Array
+    y: Array
+    weights: Array
+
+
+_RANGES = {
+    "learning_rate": _POSITIVE,
+    "warmup": _NONNEGATIVE,
+    "epochs": Interval("[1, inf)"),
+    "batch_size": Interval("[1, inf)"),
+    "l1": _NONNEGATIVE,
+    "l2": _NONNEGATIVE,
+    "weight_decay": _NONNEGATIVE,
+    "clip_norm": _POSITIVE,
+    "clip_value": _POSITIVE,
+    "accumulate": Interval("[1, inf)"),
+    "patience": _NONNEGATIVE,
+    "tol": Interval("[0, inf)"),
+    "max_time": _POSITIVE,
+}
+_WHOLE = {"warmup", "epochs", "batch_size", "accumulate", "patience"}
+_OPTIONAL = {
+    "learning_rate", "batch_size", "clip_norm", "clip_value", "patience", "max_time",
+}  # fmt: skip
+_WORDS = {
+    "penalty_scale": ("sample", "batch"),
+    "monitor": ("loss", "score"),
+    "dtype": (None, "float32", "float64"),
+}
+
+
+def steps_per_epoch(plan: Plan, n_rows: int) -> int:
+    """Batches of one epoch over `n_rows` rows, the last perhaps smaller."""
+    return -(-n_rows // batch_rows(plan, n_rows))
+
+
+def batch_rows(plan: Plan, n_rows: int) -> int:
+    """Rows of one full batch: ``batch_size``, or the whole sample where smaller."""
+    return n_rows if plan.batch_size is None else min(plan.batch_size, n_rows)
+
+
+def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
+    """Factors of the learning rate for `count` updates, the first numbered `first`.
+
+    Parameters
+    ----------
+    plan : Plan
+    first : int
+        Number of updates already done, over all fits of this network.
+    count : int
+    n_rows : int
+        Rows of the training data.
+
+    Returns
+    -------
+    ndarray of shape (count,), float64
+        1 throughout for ``plateau`` and ``adaptive``, which the loop steers.
+    """
+    steps = np.arange(first, first + count)
+    schedule = resolved(plan.schedule)
+    if callable(schedule.name):
+        factors = np.array([float(schedule.name(int(step))) for step in steps])
+    else:
+        per_epoch = steps_per_epoch(plan, n_rows)
+        factors = _FACTORS[schedule.name](
+            steps, dict(schedule.constants), per_epoch, plan.epochs, n_rows
+        )
+    if plan.warmup:
+        factors = factors * np.minimum(1.0, (steps + 1) / plan.warmup)
+    return np.asarray(factors, float)
+
+
+def mixing_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
+    """How far each update moves the averaged weights towards the new ones.
+
+    ``average += factor * (weights - average)``: 1 copies the weights. For ``ema`` the
+    factor is (1−d)/(1−dᵗ), which is the bias-corrected average (Kingma & Ba, 2015,
+    section 3); for ``polyak`` it is 1/k for the k-th update of the average.
+    """
+    done = np.arange(first + 1, first + count + 1, dtype=float)
+    average = resolved(plan.average)
+    if average.name == "ema":
+        decay = float(average["decay"] or 0.0)
+        return (1 - decay) / (1 - decay**done)
+    if average.name == "polyak":
+        epochs_before = np.floor(float(average["start"] or 0.0) * plan.epochs)
+        start = epochs_before * steps_per_epoch(plan, n_rows)
+        return 1 / np.maximum(done - start, 1)
+    return np.ones(count)
+
+
+def link(loss: Spec) -> Callable[[Array], Array]:
+    """Return the function from raw outputs to predictions that belongs to `loss`.
+
+    Softmax for cross-entropy and focal loss, the logistic function for binary
+    cross-entropy, exp for Poisson, and the identity for the rest.
+    """
+    return _LINKS.get(resolved(loss).label, lambda outputs: outputs)
+
+
+def softmax(outputs: Array) -> Array:
+    """Softmax over the last axis, without overflow."""
+    shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def logistic(outputs: Array) -> Array:
+    """1/(1+exp(−z)), without overflow."""
+    small = np.exp(-np.abs(outputs))
+    return np.where(outputs >= 0, 1 / (1 + small), small / (1 + small))
+
+
+_LINKS = {
+    "cross_entropy": softmax,
+    "focal": softmax,
+    "binary_cross_entropy": logistic,
+    "poisson": np.exp,
+}
+
+
+def _optimizer(spec: Any) -> Any:
+    if hasattr(spec, "init") and hasattr(spec, "update"):
+        return choose("optimizer", _Transformation(spec), OPTIMIZERS, owner="Plan")
+    if isinstance(spec, str | tuple | list) or hasattr(spec, "constants"):
+        return choose("optimizer", spec, OPTIMIZERS, owner="Plan")
+    raise TypeError(
+        f"Plan got optimizer={spec!r}; it must be a name, a pair (name, "
+        "{constant: value}) or an optax.GradientTransformation."
+    )
+
+
+@dataclass(frozen=True)
+class _Transformation:
+    """An optax transformation, callable so that a Choice can hold it."""
+
+    transformation: Any
+
+    def __call__(self) -> Any:
+        return self.transformation
+
+
+def _inverse_scaling(steps, constants, per_epoch, epochs, n_rows) -> Array:
+    return (steps + 1.0) ** -constants["power"]
+
+
+def _invscaling(steps, constants, per_epoch, epochs, n_rows) -> Array:
+    rows_seen = (steps // per_epoch) * n_rows
+    # scikit-learn sets the rate at the end of an epoch: the first is untouched.
+    return np.where(rows_seen == 0, 1.0, (rows_seen + 1.0) ** -constants["power"])
+
+
+def _inverse_time(steps, constants, per_epoch, epochs, n_rows) -> Array:
+    return 1 / (1 + constants["decay"] * steps)
+
+
+def _linear(steps, constants, per_epoch, epochs, n_rows) -> Array:
+    done = np.minimum(steps / (epochs * per_epoch), 1)
+    return 1 - (1 - constants["floor"]) * done
+
+
+def _step(steps, constants, per_epoch, epochs, n_rows) -> Array:
+    return constants["factor"] ** (steps // per_epoch // constants["every"])
+
+
+def _exponential(steps, constants, per_epoch, epochs, n_rows) -> Array:
+    return constants["factor"] ** (steps // per_epoch)
+
+
+def _half_cosine(done: Array, floor: float) -> Array:
+    # Loshchilov & Hutter (2017), "SGDR", eq. 5.
+    return floor + (1 - floor) * (1 + np.cos(np.pi * np.minimum(done, 1))) / 2
+
+
+def _cosine(steps, constants, per_epoch, epochs, n_rows) -> Array:
+    return _half_cosine(steps / (epochs * per_epoch), constants["floor"])
+
+
+def _cosine_restarts(steps, constants, per_epoch, epochs, n_rows) -> Array:
+    period, growth = constants["period"] * per_epoch, constants["growth"]
+    if growth == 1:
+        done = (steps % period) / period
+    else:
+        # The cycles' lengths are a geometric series; invert its sum.
+        cycle = np.floor(np.log1p(steps / period * (growth - 1)) / np.log(growth))
+        begun = period * (growth**cycle - 1) / (growth - 1)
+        done = (steps - begun) / (period * growth**cycle)
+    return _half_cosine(done, constants["floor"])
+
+
+def _one_cycle(steps, constants, per_epoch, epochs, n_rows) -> Array:
+    # Smith & Topin (2018), with cosine flanks.
+    done = np.minimum(steps / max(epochs * per_epoch - 1, 1), 1)
+    peak = constants["peak"]
+    rise = constants["start"] + (1 - constants["start"]) * (
+        1 - np.cos(np.pi * np.minimum(done / peak, 1))
+    ) / 2
+    fall = _half_cosine((done - peak) / (1 - peak), constants["end"])
+    return np.where(done < peak, rise, fall)
+
+
+def _constant(steps, constants, per_epoch, epochs, n_rows) -> Array:
+    return np.ones(len(steps))
+
+
+_FACTORS = {
+    "constant": _constant,
+    "plateau": _constant,
+    "adaptive": _constant,
+    "inverse_scaling": _inverse_scaling,
+    "invscaling": _invscaling,
+    "inverse_time": _inverse_time,
+    "linear": _linear,
+    "step": _step,
+    "exponential": _exponential,
+    "cosine": _cosine,
+    "cosine_restarts": _cosine_restarts,
+    "one_cycle": _one_cycle,
+}

@@ -1,0 +1,224 @@
+"""What a training run leaves behind: plain frozen records, to and from JSON.
+
+Nothing here computes: engines and loops fill these in, views and the doctor read them.
+"""
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Parameters = tuple[dict[str, Array], ...]
+
+
+class StopReason(enum.Enum):
+    """Why training stopped. The value is the sentence that says so."""
+
+    MAX_EPOCHS = "All {epochs} epochs were done."
+    CONVERGED = (
+        "The training loss had not improved by more than {tol:g} for {patience} epochs."
+    )
+    EARLY_STOPPING = (
+        "The validation {monitor} had not improved by more than {tol:g} for "
+        "{patience} epochs; its best was at epoch {best_epoch}."
+    )
+    RATE_EXHAUSTED = (
+        "The schedule had cut the learning rate to {rate:g}, too small to matter."
+    )
+    TIME_BUDGET = "The time budget of {max_time:g} s was used up."
+    CALLBACK = "A callback asked to stop."
+    INTERRUPTED = "Interrupted from the keyboard; the weights so far were kept."
+    NONFINITE = (
+        "The loss or its gradient stopped being finite in epoch {epoch}, in {where}; "
+        "the last finite weights were kept. Lower the learning rate ({rate:g}), "
+        "scale the inputs, or clip the gradient."
+    )
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        Counted from 1.
+    loss : float
+        Training objective, penalties included, averaged over the epoch's batches as
+        each was met (before the update it led to).
+    gradient_norm : float
+        Euclidean norm of the gradient of all trained weights, averaged over batches.
+    update_ratio : float
+        Norm of the last update over the norm of the weights it changed.
+    rate : float
+        Learning rate of the epoch's last update.
+    seconds : float
+        Wall-clock time since the fit began.
+    validation_loss, validation_score : float
+        NaN where there are no validation data. The loss has no penalty in it; a
+        greater score is better.
+    """
+
+    epoch: int
+    loss: float
+    gradient_norm: float
+    update_ratio: float
+    rate: float
+    seconds: float
+    validation_loss: float = float("nan")
+    validation_score: float = float("nan")
+
+
+_COLUMNS = tuple(f.name for f in fields(EpochRecord) if f.name != "epoch")
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """The epochs of a run by column: float64 arrays of shape (n_epochs,).
+
+    Indexing and iterating give `EpochRecord` objects; the columns are attributes of
+    the same names.
+    """
+
+    loss: Array
+    gradient_norm: Array
+    update_ratio: Array
+    rate: Array
+    seconds: Array
+    validation_loss: Array
+    validation_score: Array
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def __getitem__(self, index: int) -> EpochRecord:
+        position = range(len(self))[index]
+        row = {name: float(getattr(self, name)[position]) for name in _COLUMNS}
+        return EpochRecord(epoch=position + 1, **row)
+
+    def __iter__(self) -> Iterator[EpochRecord]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def epoch(self) -> Array:
+        """The epochs' numbers, from 1; int64 array of shape (n_epochs,)."""
+        return np.arange(1, len(self) + 1)
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Any]) -> "History":
+        """Build from one sequence a column."""
+        return cls(**{name: np.asarray(columns[name], float) for name in _COLUMNS})
+
+    def to_json(self) -> dict[str, list[float | None]]:
+        """Columns as lists; what is not finite becomes None, as JSON demands."""
+        return {name: _finite_list(getattr(self, name)) for name in _COLUMNS}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, list[float | None]]) -> "History":
+        """Read what `to_json` wrote."""
+        return cls.from_columns(
+            {name: [np.nan if v is None else v for v in content[name]] for name in _COLUMNS}
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A trained network and how it came about.
+
+    Parameters
+    ----------
+    network : DenseNetwork
+        What was trained.
+    plan : Plan
+        How it was trained.
+    parameters : tuple of dict of str to ndarray
+        One dict a layer: ``weights`` (fan_in, fan_out), ``bias`` (fan_out,), and with
+        normalization ``scale``, ``shift``, ``mean``, ``variance`` (fan_out,).
+    history : History
+        One record an epoch.
+    stop_reason : StopReason
+        Why it stopped; `why` is the sentence with its figures.
+    engine : str
+        The engine that ran, and why that one.
+    best_epoch : int
+        The epoch whose weights these are (counted from 1).
+    """
+
+    network: Any
+    plan: Any
+    parameters: Parameters
+    history: History
+    stop_reason: StopReason
+    why: str
+    engine: str
+    best_epoch: int
+
+    def __repr__(self) -> str:
+        loss = self.history.loss[-1] if len(self.history) else float("nan")
+        return f"Run({len(self.history)} epochs, loss {loss:.6g}; {self.why})"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good a model is on data that it was not trained on.
+
+    Parameters
+    ----------
+    metric : str
+        ``"accuracy"`` or ``"R2"``, or the scorer's name.
+    score : float
+        The model's score; greater is better.
+    interval : (float, float)
+        95 % confidence interval of `score`.
+    n_rows : int
+        Rows that it was measured on.
+    method : str
+        How the rows were held out, in words.
+    baselines : mapping of str to float
+        Score on the same rows of the simple models named.
+    """
+
+    metric: str
+    score: float
+    interval: tuple[float, float]
+    n_rows: int
+    method: str
+    baselines: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for a model file or a page."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**values, "interval": list(self.interval), "baselines": dict(self.baselines)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Evaluation":
+        """Read what `to_json` wrote."""
+        return cls(**{**content, "interval": tuple(content["interval"])})
+
+
+@dataclass(frozen=True, eq=False)
+class RateFinding:
+    """What `find_rate` saw: the loss as the learning rate grew.
+
+    Parameters
+    ----------
+    rates, losses : ndarray of shape (n_steps,)
+        The rate of each step and the smoothed loss of its batch.
+    suggestion : float
+        The rate at which the loss fell fastest.
+    largest : float
+        The last rate before the loss blew up (or the last one tried).
+    """
+
+    rates: Array
+    losses: Array
+    suggestion: float
+    largest: float
+
+
+def _finite_list(values: Array) -> list[float | None]:
+    return [float(v) if np.isfinite(v) else None for v in values]
