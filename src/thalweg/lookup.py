@@ -69,9 +69,7 @@ class Choice:
     @property
     def structure(self) -> "Choice":
         """The same choice with its numbers struck out: what a program depends on."""
-        kept = (
-            (key, 0.0 if isinstance(v, float) else v) for key, v in self.constants
-        )
+        kept = ((key, 0.0 if isinstance(v, float) else v) for key, v in self.constants)
         return Choice(self.name, tuple(kept))
 
     def to_json(self) -> str | list[Any]:
@@ -84,7 +82,9 @@ class Choice:
         return [self.name, dict(self.constants)] if self.constants else self.name
 
 
-Spec: TypeAlias = str | tuple[str, Mapping[str, Number]] | Callable[..., Any] | Choice
+Spec: TypeAlias = (
+    str | tuple[str, Mapping[str, Number]] | list[Any] | Callable[..., Any] | Choice
+)
 
 
 def choose(parameter: str, spec: Spec, table: Table, *, owner: str) -> Choice:

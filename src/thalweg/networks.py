@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.lookup import Choice, Constant, Interval, Spec, choose, find
+from thalweg.lookup import Choice, Constant, Interval, Spec, choose, find, resolved
 from thalweg.records import Array, Parameters
 
 _ANY = Interval("(-inf, inf)")
@@ -91,7 +91,8 @@ CONSTRAINTS: dict[str, dict[str, Constant]] = {
 weights of one unit, a column of the matrix."""
 
 _RELU_FAMILY = {
-    "relu", "leaky_relu", "elu", "gelu", "silu", "mish", "softplus", "relu6", "hard_silu",
+    "relu", "leaky_relu", "elu", "gelu", "silu", "mish", "softplus", "relu6",
+    "hard_silu",
 }  # fmt: skip
 
 
@@ -162,7 +163,7 @@ class Dense:
                 continue
             object.__setattr__(self, name, choose(name, spec, table, owner="Dense"))
         for name in ("normalization", "constraint"):
-            if callable(getattr(self, name).name):
+            if callable(resolved(getattr(self, name)).name):
                 raise TypeError(f"Dense takes {name} by name only, not as a function.")
 
     @property
@@ -240,7 +241,9 @@ class DenseNetwork:
                 f"DenseNetwork.from_sizes got sizes={tuple(sizes)!r}; it needs at "
                 "least two: the number of inputs and of outputs."
             )
-        shared = {k: hidden[k] for k in ("init", "bias_init", "constraint") if k in hidden}
+        shared = {
+            k: hidden[k] for k in ("init", "bias_init", "constraint") if k in hidden
+        }
         layers = [Dense(units, **hidden) for units in sizes[1:-1]]
         output = Dense(sizes[-1], output_activation, **shared)
         return cls(sizes[0], (*layers, output), input_noise)
@@ -291,7 +294,10 @@ class DenseNetwork:
         """
         rng = as_random_state(random_state)
         return tuple(
-            {name: value.astype(dtype) for name, value in self._draw_layer(i, rng).items()}
+            {
+                name: value.astype(dtype)
+                for name, value in self._draw_layer(i, rng).items()
+            }
             for i in range(len(self.layers))
         )
 
@@ -302,7 +308,9 @@ class DenseNetwork:
                 f"parameters has {len(parameters)} layers, the network has "
                 f"{len(self.layers)}. Give one dict a layer, as network.draw() does."
             )
-        for index, (shapes, given) in enumerate(zip(self.shapes(), parameters, strict=True)):
+        for index, (shapes, given) in enumerate(
+            zip(self.shapes(), parameters, strict=True)
+        ):
             found = {name: np.shape(value) for name, value in given.items()}
             if found != shapes:
                 raise ValueError(
@@ -327,7 +335,7 @@ class DenseNetwork:
     def __str__(self) -> str:
         parts = [str(self.n_inputs)]
         for layer in self.layers:
-            notes = [layer.activation.label]  # pyright: ignore[reportAttributeAccessIssue]
+            notes = [resolved(layer.activation).label]
             notes += [f"{layer.normalized} norm"] if layer.normalized != "none" else []
             notes += [f"dropout {layer.dropout:g}"] if layer.dropout else []
             parts.append(f"{layer.units} ({', '.join(notes)})")
@@ -377,7 +385,7 @@ class DenseNetwork:
         names = ["bias"]
         names += ["scale", "shift"] if layer.normalized != "none" else []
         names += ["mean", "variance"] if layer.normalized == "batch" else []
-        return {**shapes, **{name: (layer.units,) for name in names}}
+        return {**shapes, **dict.fromkeys(names, (layer.units,))}
 
     def _draw_layer(self, index: int, rng: np.random.RandomState) -> dict[str, Array]:
         layer, fan_in = self.layers[index], self.widths[index]
@@ -447,39 +455,40 @@ def _resolve_auto(name: str, activation: str) -> str:
     return "lecun_normal" if activation == "selu" else "glorot_uniform"
 
 
-_Draw = Callable[
-    [np.random.RandomState, int, int, tuple[int, ...], dict[str, Any]], Array
-]
+_Rng = np.random.RandomState
+_Shape = tuple[int, ...]
+_Constants = dict[str, Any]
+_Draw = Callable[[_Rng, int, int, _Shape, _Constants], Array]
 
 
 def _normal(variance: Callable[[int, int], float]) -> _Draw:
-    def draw(rng, fan_in, fan_out, shape, constants):
-        std = constants.get("gain", 1.0) * np.sqrt(variance(fan_in, fan_out))
+    def draw(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
+        std = c.get("gain", 1.0) * np.sqrt(variance(i, o))
         return std * rng.standard_normal(shape)
 
     return draw
 
 
 def _uniform(variance: Callable[[int, int], float]) -> _Draw:
-    def draw(rng, fan_in, fan_out, shape, constants):
+    def draw(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
         # A uniform on (-b, b) has variance b²/3.
-        limit = constants.get("gain", 1.0) * np.sqrt(3 * variance(fan_in, fan_out))
+        limit = c.get("gain", 1.0) * np.sqrt(3 * variance(i, o))
         return rng.uniform(-limit, limit, shape)
 
     return draw
 
 
-def _orthogonal(rng, fan_in, fan_out, shape, constants) -> Array:
+def _orthogonal(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
     # Saxe et al. (2014). The signs of R's diagonal make the draw uniform (Mezzadri).
     tall = rng.standard_normal((max(shape), min(shape)))
     q, r = np.linalg.qr(tall)
     q = q * np.sign(np.diagonal(r))
-    return constants["gain"] * (q if shape[0] >= shape[1] else q.T)
+    return c["gain"] * (q if shape[0] >= shape[1] else q.T)
 
 
-def _sklearn(rng, fan_in, fan_out, shape, constants) -> Array:
-    factor = 2.0 if constants["activation"] == "logistic" else 6.0
-    limit = np.sqrt(factor / (fan_in + fan_out))
+def _sklearn(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
+    factor = 2.0 if c["activation"] == "logistic" else 6.0
+    limit = np.sqrt(factor / (i + o))
     return rng.uniform(-limit, limit, shape)
 
 
@@ -544,12 +553,12 @@ def _is_named(spec: Any) -> bool:
 
 
 def _name(spec: Any) -> str:
-    return spec.label
+    return resolved(spec).label
 
 
-def _check_count(name: str, value: object, least: int) -> None:
+def _check_count(name: str, value: Any, least: int) -> None:
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < least:  # pyright: ignore[reportOperatorIssue]
+    if not whole or int(value) < least:
         raise ValueError(
             f"{name} is {value!r}; it must be a whole number of at least {least}."
         )

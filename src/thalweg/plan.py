@@ -1,4 +1,4 @@
-"""What to train and how, as frozen data: loss, penalties, optimizer, schedule, stopping.
+"""What to train and how, as frozen data: loss, penalties, optimizer, schedule, stops.
 
 A `Plan` only describes. The engines compute losses and updates from it; the schedules
 and the links from a network's output to a prediction are plain NumPy functions here,
@@ -67,12 +67,12 @@ LOSSES: dict[str, dict[str, Constant]] = {
     "focal": {"gamma": Constant(2.0, _NONNEGATIVE)},
 }
 """Losses by name, z the output and y the target of one row, summed over outputs:
-``cross_entropy`` −Σ y log softmax(z); ``binary_cross_entropy`` the same for sigmoid(z);
-``squared`` ½(z−y)²; ``absolute`` |z−y|; ``huber`` (Huber, 1964); ``log_cosh``
-log cosh(z−y); ``quantile`` the pinball loss (Koenker & Bassett, 1978); ``poisson`` half
-the deviance of a mean exp(z), eᶻ − y − y z + y log y; ``hinge`` max(0, 1 + max_{j≠y} z_j
-− z_y) (Crammer & Singer, 2001); ``focal`` (1−p)^gamma times cross-entropy (Lin et al.,
-2017)."""
+``cross_entropy`` -Σ y log softmax(z); ``binary_cross_entropy`` the same for sigmoid(z);
+``squared`` ½(z-y)²; ``absolute`` |z-y|; ``huber`` (Huber, 1964); ``log_cosh``
+log cosh(z-y); ``quantile`` the pinball loss (Koenker & Bassett, 1978); ``poisson`` half
+the deviance of a mean exp(z), exp(z) - y - y z + y log y; ``hinge``
+max(0, 1 + max_{j≠y} z_j - z_y) (Crammer & Singer, 2001); ``focal`` (1-p)^gamma times
+cross-entropy (Lin et al., 2017)."""
 
 CLASSIFYING = ("cross_entropy", "focal", "hinge")
 """Losses whose target is a class number, or one row of class probabilities."""
@@ -164,7 +164,7 @@ OPTIMIZERS: dict[str, dict[str, Constant]] = {
 }
 """Update rules by name, with optax's formulas and scikit-learn's spelling of their
 constants. ``rate_in_velocity`` multiplies gradients by the rate as they enter the
-velocity (v ← μv − εg: scikit-learn's and Sutskever's form) and not as they leave it;
+velocity (v ← μv - εg: scikit-learn's and Sutskever's form) and not as they leave it;
 the two differ only while the rate changes. ``uncorrected_epsilon`` adds ε to √v before
 the bias correction, as scikit-learn and Kingma & Ba (2015), section 2, do."""
 
@@ -217,8 +217,8 @@ SCHEDULES: dict[str, dict[str, Constant]] = {
     },
 }
 """Schedules by name. ``power``, ``decay`` count updates; ``every``, ``period`` and the
-``factor`` of ``exponential`` count epochs; ``floor``, ``start`` and ``end`` are shares of
-the learning rate, except in the two that watch the loss, where ``floor`` is a rate.
+``factor`` of ``exponential`` count epochs; ``floor``, ``start`` and ``end`` are shares
+of the learning rate, except in the two that watch the loss, where ``floor`` is a rate.
 ``invscaling`` is scikit-learn's: it counts rows and changes between epochs.
 ``plateau`` cuts the rate when the monitored value has stopped improving; ``adaptive``,
 scikit-learn's, cuts it where training would have stopped."""
@@ -279,8 +279,9 @@ class Plan:
         (it stops at the one after, as scikit-learn does); None never stops.
     tol : float
         The improvement that counts.
-    monitor : {"loss", "score"}
-        What is watched on the validation data; without any, it is the training loss.
+    monitor : {"auto", "loss", "score"}
+        What is watched on the validation data; "auto" is the score where a scorer was
+        given and the loss otherwise. Without validation data it is the training loss.
     restore_best : bool
         Whether the weights of the best epoch on validation data are returned.
     max_time : float or None
@@ -313,7 +314,7 @@ class Plan:
     average: Spec = "none"
     patience: int | None = None
     tol: float = 1e-4
-    monitor: str = "loss"
+    monitor: str = "auto"
     restore_best: bool = True
     max_time: float | None = None
     dtype: str | None = None
@@ -335,11 +336,11 @@ class Plan:
 
     def _check_numbers(self) -> None:
         for name, allowed in _RANGES.items():
-            value = getattr(self, name)
+            value: Any = getattr(self, name)
             if value is None and name in _OPTIONAL:
                 continue
             check_number(name, value, allowed, owner="Plan")
-            if name in _WHOLE and int(value) != value:
+            if name in _WHOLE and value is not None and float(value) % 1:
                 raise ValueError(
                     f"Plan got {name}={value!r}; it must be a whole number."
                 )
@@ -435,7 +436,7 @@ _OPTIONAL = {
 }  # fmt: skip
 _WORDS = {
     "penalty_scale": ("sample", "batch"),
-    "monitor": ("loss", "score"),
+    "monitor": ("auto", "loss", "score"),
     "dtype": (None, "float32", "float64"),
 }
 
@@ -472,10 +473,8 @@ def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
     if callable(schedule.name):
         factors = np.array([float(schedule.name(int(step))) for step in steps])
     else:
-        per_epoch = steps_per_epoch(plan, n_rows)
-        factors = _FACTORS[schedule.name](
-            steps, dict(schedule.constants), per_epoch, plan.epochs, n_rows
-        )
+        clock = _Clock(steps, steps_per_epoch(plan, n_rows), plan.epochs, n_rows)
+        factors = _FACTORS[schedule.name](clock, dict(schedule.constants))
     if plan.warmup:
         factors = factors * np.minimum(1.0, (steps + 1) / plan.warmup)
     return np.asarray(factors, float)
@@ -488,14 +487,15 @@ def mixing_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
     factor is (1−d)/(1−dᵗ), which is the bias-corrected average (Kingma & Ba, 2015,
     section 3); for ``polyak`` it is 1/k for the k-th update of the average.
     """
-    done = np.arange(first + 1, first + count + 1, dtype=float)
+    done = np.arange(first + 1, first + count + 1) // plan.accumulate
+    done = np.maximum(done, 1).astype(float)
     average = resolved(plan.average)
     if average.name == "ema":
         decay = float(average["decay"] or 0.0)
         return (1 - decay) / (1 - decay**done)
     if average.name == "polyak":
         epochs_before = np.floor(float(average["start"] or 0.0) * plan.epochs)
-        start = epochs_before * steps_per_epoch(plan, n_rows)
+        start = epochs_before * steps_per_epoch(plan, n_rows) // plan.accumulate
         return 1 / np.maximum(done - start, 1)
     return np.ones(count)
 
@@ -550,31 +550,48 @@ class _Transformation:
         return self.transformation
 
 
-def _inverse_scaling(steps, constants, per_epoch, epochs, n_rows) -> Array:
-    return (steps + 1.0) ** -constants["power"]
+_Numbers = Mapping[str, Any]
 
 
-def _invscaling(steps, constants, per_epoch, epochs, n_rows) -> Array:
-    rows_seen = (steps // per_epoch) * n_rows
+@dataclass(frozen=True, eq=False)
+class _Clock:
+    """Numbers of the updates asked for, and how they are counted."""
+
+    steps: Array
+    per_epoch: int
+    epochs: int
+    n_rows: int
+
+    @property
+    def total(self) -> int:
+        return self.epochs * self.per_epoch
+
+
+def _inverse_scaling(clock: _Clock, constants: _Numbers) -> Array:
+    return (clock.steps + 1.0) ** -constants["power"]
+
+
+def _invscaling(clock: _Clock, constants: _Numbers) -> Array:
+    rows_seen = (clock.steps // clock.per_epoch) * clock.n_rows
     # scikit-learn sets the rate at the end of an epoch: the first is untouched.
     return np.where(rows_seen == 0, 1.0, (rows_seen + 1.0) ** -constants["power"])
 
 
-def _inverse_time(steps, constants, per_epoch, epochs, n_rows) -> Array:
-    return 1 / (1 + constants["decay"] * steps)
+def _inverse_time(clock: _Clock, constants: _Numbers) -> Array:
+    return 1 / (1 + constants["decay"] * clock.steps)
 
 
-def _linear(steps, constants, per_epoch, epochs, n_rows) -> Array:
-    done = np.minimum(steps / (epochs * per_epoch), 1)
+def _linear(clock: _Clock, constants: _Numbers) -> Array:
+    done = np.minimum(clock.steps / clock.total, 1)
     return 1 - (1 - constants["floor"]) * done
 
 
-def _step(steps, constants, per_epoch, epochs, n_rows) -> Array:
-    return constants["factor"] ** (steps // per_epoch // constants["every"])
+def _step(clock: _Clock, constants: _Numbers) -> Array:
+    return constants["factor"] ** (clock.steps // clock.per_epoch // constants["every"])
 
 
-def _exponential(steps, constants, per_epoch, epochs, n_rows) -> Array:
-    return constants["factor"] ** (steps // per_epoch)
+def _exponential(clock: _Clock, constants: _Numbers) -> Array:
+    return constants["factor"] ** (clock.steps // clock.per_epoch)
 
 
 def _half_cosine(done: Array, floor: float) -> Array:
@@ -582,35 +599,38 @@ def _half_cosine(done: Array, floor: float) -> Array:
     return floor + (1 - floor) * (1 + np.cos(np.pi * np.minimum(done, 1))) / 2
 
 
-def _cosine(steps, constants, per_epoch, epochs, n_rows) -> Array:
-    return _half_cosine(steps / (epochs * per_epoch), constants["floor"])
+def _cosine(clock: _Clock, constants: _Numbers) -> Array:
+    return _half_cosine(clock.steps / clock.total, constants["floor"])
 
 
-def _cosine_restarts(steps, constants, per_epoch, epochs, n_rows) -> Array:
-    period, growth = constants["period"] * per_epoch, constants["growth"]
+def _cosine_restarts(clock: _Clock, constants: _Numbers) -> Array:
+    period, growth = constants["period"] * clock.per_epoch, constants["growth"]
     if growth == 1:
-        done = (steps % period) / period
+        done = (clock.steps % period) / period
     else:
         # The cycles' lengths are a geometric series; invert its sum.
-        cycle = np.floor(np.log1p(steps / period * (growth - 1)) / np.log(growth))
+        cycle = np.floor(np.log1p(clock.steps / period * (growth - 1)) / np.log(growth))
         begun = period * (growth**cycle - 1) / (growth - 1)
-        done = (steps - begun) / (period * growth**cycle)
+        done = (clock.steps - begun) / (period * growth**cycle)
     return _half_cosine(done, constants["floor"])
 
 
-def _one_cycle(steps, constants, per_epoch, epochs, n_rows) -> Array:
+def _one_cycle(clock: _Clock, constants: _Numbers) -> Array:
     # Smith & Topin (2018), with cosine flanks.
-    done = np.minimum(steps / max(epochs * per_epoch - 1, 1), 1)
+    done = np.minimum(clock.steps / max(clock.total - 1, 1), 1)
     peak = constants["peak"]
-    rise = constants["start"] + (1 - constants["start"]) * (
-        1 - np.cos(np.pi * np.minimum(done / peak, 1))
-    ) / 2
+    rise = (
+        constants["start"]
+        + (1 - constants["start"])
+        * (1 - np.cos(np.pi * np.minimum(done / peak, 1)))
+        / 2
+    )
     fall = _half_cosine((done - peak) / (1 - peak), constants["end"])
     return np.where(done < peak, rise, fall)
 
 
-def _constant(steps, constants, per_epoch, epochs, n_rows) -> Array:
-    return np.ones(len(steps))
+def _constant(clock: _Clock, constants: _Numbers) -> Array:
+    return np.ones(len(clock.steps))
 
 
 _FACTORS = {

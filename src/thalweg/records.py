@@ -121,8 +121,34 @@ class History:
     def from_json(cls, content: Mapping[str, list[float | None]]) -> "History":
         """Read what `to_json` wrote."""
         return cls.from_columns(
-            {name: [np.nan if v is None else v for v in content[name]] for name in _COLUMNS}
+            {
+                name: [np.nan if v is None else v for v in content[name]]
+                for name in _COLUMNS
+            }
         )
+
+
+@dataclass(frozen=True, eq=False)
+class EpochSums:
+    """What an engine saw of some epochs; arrays of shape (n_epochs,).
+
+    Parameters
+    ----------
+    loss : ndarray
+        Objective before each update, averaged over the rows' weights.
+    gradient_norm : ndarray
+        Norm of the gradient (penalties included, before clipping), mean over batches.
+    update_ratio : ndarray
+        Norm of the last update over the norm of the trained weights before it.
+    finite : bool
+        False if the loss, the gradient or the update was not finite at some step:
+        training stopped before that update, and its epoch is the last one here.
+    """
+
+    loss: Array
+    gradient_norm: Array
+    update_ratio: Array
+    finite: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +218,11 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a model file or a page."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**values, "interval": list(self.interval), "baselines": dict(self.baselines)}
+        return {
+            **values,
+            "interval": list(self.interval),
+            "baselines": dict(self.baselines),
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Evaluation":

@@ -1,6 +1,6 @@
 """Which engine trains a network, and what every engine offers.
 
-An engine is a module with four names:
+An engine is a module with these names:
 
 ``covers(network, plan) -> str``
     Empty if it can run them; otherwise why not, as half a sentence.
@@ -8,6 +8,10 @@ An engine is a module with four names:
     One network in training (see `Session`).
 ``outputs(network, parameters, X) -> ndarray``
     Raw outputs, in chunks of rows, without dropout, noise or batch statistics.
+``activations(network, parameters, X) -> list of ndarray``
+    The same for every layer's output.
+``row_losses(plan, outputs, y) -> ndarray``
+    Loss of each row, without penalties.
 ``cost_and_gradient(network, plan, parameters, data) -> (float, parameters)``
     The objective of `plan` on all rows at once, and its gradient.
 
@@ -15,40 +19,16 @@ Engines never know each other, and nothing above them knows which one ran.
 """
 
 import importlib
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Protocol
 
 from thalweg.lookup import find
 from thalweg.networks import DenseNetwork
-from thalweg.plan import Data, Plan
-from thalweg.records import Array, Parameters
+from thalweg.plan import Plan
+from thalweg.records import Array, EpochSums, Parameters
 
 ENGINES = {"jax": "thalweg.engines.xla"}
 """Engines by name, in the order in which ``auto`` tries them."""
-
-
-@dataclass(frozen=True, eq=False)
-class EpochSums:
-    """What `Session.advance` saw: one number an epoch, arrays of shape (n_epochs,).
-
-    Parameters
-    ----------
-    loss : ndarray
-        Objective before each update, averaged over the rows' weights.
-    gradient_norm : ndarray
-        Norm of the gradient (penalties included, before clipping), mean over batches.
-    update_ratio : ndarray
-        Norm of the last update over the norm of the trained weights before it.
-    finite : bool
-        False if the loss, the gradient or the update was not finite at some step:
-        training stopped before that update, and its epoch is the last one here.
-    """
-
-    loss: Array
-    gradient_norm: Array
-    update_ratio: Array
-    finite: bool
 
 
 class Session(Protocol):
@@ -64,11 +44,12 @@ class Session(Protocol):
 
         Parameters
         ----------
-        orders : ndarray of shape (n_epochs, n_rows), int32, or None
-            Row numbers in the order to be met, one permutation an epoch; None for the
-            rows' own order, where the number of epochs follows from `rates`.
+        orders : ndarray of shape (n_epochs, n_met), int32, or None
+            Row numbers in the order to be met: a permutation an epoch, or any other
+            choice of rows. None for all rows in their own order, where the number of
+            epochs follows from `rates`.
         rates : ndarray of shape (n_epochs * steps_per_epoch,), float64
-            Learning rate of each update.
+            Learning rate of each update; the steps are those of `n_met` rows.
         mixes : ndarray of the same shape
             `thalweg.plan.mixing_factors`.
         """
@@ -111,9 +92,3 @@ def pick(engine: str, network: DenseNetwork, plan: Plan) -> tuple[ModuleType, st
         f"no engine can run this: {'; '.join(refusals)}. Change what is named, or "
         "leave engine='auto'."
     )
-
-
-def compute_outputs(network: DenseNetwork, parameters: Parameters, X: Array) -> Array:
-    """Raw outputs (n_rows, n_outputs) of a trained network, on the default engine."""
-    module, _ = pick("auto", network, Plan())
-    return module.outputs(network, parameters, X)

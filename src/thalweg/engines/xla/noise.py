@@ -4,11 +4,11 @@ Every engine draws the same bits whatever its threads, chunks or batch padding, 
 a bit depends only on (seed, step, layer, element). The specification:
 
 - The generator is Threefry-2x32 with 20 rounds (Salmon et al., 2011, "Parallel random
-  numbers: as easy as 1, 2, 3"): key of two uint32, counter of two uint32, two words out.
+  numbers: as easy as 1, 2, 3"): two uint32 of key and of counter in, two words out.
 - key = (seed, step): the session's seed, and the number of updates done before.
 - counter = (i, layer): layers count from 1; 0 is the network's input.
-- Element e of a layer's (batch, width) array in row-major order, e = row·width + column,
-  takes word e mod 2 of the counter i = ⌊e/2⌋.
+- Element e of a layer's (batch, width) array, e = row·width + column, takes
+  word e mod 2 of the counter i = ⌊e/2⌋.
 - Dropout keeps an element when its word ≥ ⌊rate·2³²⌋ (computed in float64), and
   multiplies what it keeps by 1/(1−rate).
 - Gaussian noise uses the pair's two words u, v by Box and Muller (1958):
@@ -57,7 +57,7 @@ def add_gaussian(x: jax.Array, std: jax.Array, stream: "Stream") -> jax.Array:
 
 
 def threshold(rate: float) -> np.uint32:
-    """The smallest word that keeps an element dropped at `rate`."""
+    """Return the smallest word that keeps an element dropped at `rate`."""
     return np.uint32(int(rate * 2**32))
 
 

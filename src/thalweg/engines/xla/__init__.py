@@ -1,0 +1,214 @@
+"""The JAX engine: any plan, as whole-epoch programs that XLA compiles.
+
+Everything outside this folder hands over and gets back NumPy arrays. float64 is turned
+on only around our own calls, by the scoped `jax.enable_x64`; the user's own setting
+stays as it is.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from thalweg.engines.xla import programs, updates
+from thalweg.engines.xla.programs import Batch, padded_rows
+from thalweg.lookup import resolved
+from thalweg.networks import DenseNetwork
+from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
+from thalweg.records import Array, EpochSums, Parameters
+
+CHUNK = 8192
+"""Rows whose outputs are computed at once, so that memory stays flat in the rows."""
+
+SLOTS = 256
+"""Epochs that one call of the training program has room for."""
+
+_Result = TypeVar("_Result")
+
+
+def covers(network: DenseNetwork, plan: Plan) -> str:
+    """Empty: this engine runs every network and plan that can be described."""
+    return ""
+
+
+class Session:
+    """One network in training; see `thalweg.engines.Session`."""
+
+    def __init__(
+        self,
+        network: DenseNetwork,
+        plan: Plan,
+        data: Data,
+        parameters: Parameters,
+        seed: int = 0,
+        first_step: int = 0,
+        validation: Data | None = None,
+    ) -> None:
+        self.network, self.plan, self.data = network, plan, data
+        self.validation = validation
+        self._seed, self._steps = np.uint32(seed), first_step
+        self._dtype = data.X.dtype
+        self._n_rows = len(data.X)
+        self._per_epoch = steps_per_epoch(plan, self._n_rows)
+        self._numbers = _cast(
+            programs.numbers_of(network, plan, float(data.weights.sum())), self._dtype
+        )
+        batch = batch_rows(plan, self._n_rows)
+        self._batch = padded_rows(batch) if self._per_epoch == 1 else batch
+        self._begin(parameters)
+
+    def advance(self, orders: Array | None, rates: Array, mixes: Array) -> EpochSums:
+        """Train some epochs; as the contract says."""
+        n_steps = len(rates)
+        n_met = self._n_rows if orders is None else orders.shape[1]
+        per_epoch = steps_per_epoch(self.plan, n_met)
+        n_epochs = n_steps // per_epoch
+        shape = self._shape(orders is not None)
+        slots = 1 if n_epochs == 1 else SLOTS * -(-n_epochs // SLOTS)
+        counts = {
+            "rows": np.int32(n_met),
+            "steps": np.int32(n_steps),
+            "per_epoch": np.int32(per_epoch),
+            "before": np.int32(self._steps),
+            "seed": self._seed,
+            "slots": np.zeros(slots, self._dtype),
+        }
+        flat = np.zeros(0, np.int32) if orders is None else orders.ravel()
+        room = padded_rows(len(flat)) + self._batch
+        arguments = (
+            _pad(flat, room),
+            _pad(rates.astype(self._dtype), padded_rows(n_steps)),
+            _pad(mixes.astype(self._dtype), padded_rows(n_steps)),
+        )
+        self._carry, sums = self._call(
+            programs.advance_program(shape),
+            self._carry, self._everything, self._numbers, *arguments, counts,
+        )  # fmt: skip
+        sums = jax.device_get(sums)
+        self._steps += int(sums.steps.sum())
+        return _epochs(sums, bool(self._carry.finite))
+
+    def validate(self) -> tuple[Array, Array]:
+        """Compute raw outputs and losses on the validation data."""
+        assert self.validation is not None
+        outputs = _layer_outputs(self.network, self._current(), self.validation.X)[-1]
+        return outputs, row_losses(self.plan, outputs, self.validation.y)
+
+    def parameters(self) -> Parameters:
+        """Copy the weights as they are now."""
+        return jax.tree.map(np.array, self._current())
+
+    def _begin(self, parameters: Parameters) -> None:
+        rows = padded_rows(self._n_rows) + self._batch * (self._per_epoch > 1)
+        trained, kept = programs.split(self.network, parameters)
+        begin = programs.begin_program(self._shape(False))
+        self._everything = self._call(jax.device_put, _padded(self.data, rows))
+        self._carry = self._call(begin, trained, kept, self._numbers)
+
+    def _shape(self, shuffled: bool) -> programs.Shape:
+        return programs.shape_of(self.network, self.plan, self._batch, shuffled)
+
+    def _current(self) -> Any:
+        carry = self._carry
+        trained = carry.average or carry.trained
+        optimizer = resolved(self.plan.optimizer)
+        trained = self._call(updates.evaluated, optimizer, carry.rule, trained)
+        return programs.merge(trained, carry.kept)
+
+    def _call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
+        return _scoped(self._dtype, function, *arguments)
+
+
+def outputs(network: DenseNetwork, parameters: Parameters, X: Array) -> Array:
+    """Return the raw outputs, shape (n_rows, n_outputs)."""
+    return _layer_outputs(network, parameters, X)[-1]
+
+
+def activations(network: DenseNetwork, parameters: Parameters, X: Array) -> list[Array]:
+    """Return the outputs of every layer, each of shape (n_rows, units)."""
+    return _layer_outputs(network, parameters, X)
+
+
+def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
+    """Compute the loss of each row of raw `outputs` against `y`, without penalties."""
+    loss = resolved(plan.loss)
+    rows = padded_rows(len(outputs))
+    numbers = _cast(loss.numbers, outputs.dtype)
+    program = programs.losses_program(loss.structure)
+    losses = _scoped(
+        outputs.dtype, program, numbers, _pad(outputs, rows), _pad(y, rows)
+    )
+    return np.asarray(losses)[: len(outputs)]
+
+
+def cost_and_gradient(
+    network: DenseNetwork, plan: Plan, parameters: Parameters, data: Data
+) -> tuple[float, Parameters]:
+    """Compute the plan's objective on all rows at once, and its gradient.
+
+    Without dropout and noise, and with the running statistics of batch normalization.
+    The gradient has the trained parameters only: nothing for a frozen layer.
+    """
+    dtype = data.X.dtype
+    rows = padded_rows(len(data.X))
+    numbers = _cast(
+        programs.numbers_of(network, plan, float(data.weights.sum())), dtype
+    )
+    trained, kept = programs.split(network, parameters)
+    batch = _padded(data, rows)
+    shape = programs.shape_of(network, plan, rows, shuffled=False)
+    program = programs.cost_and_gradient_program(shape)
+    cost, gradient = _scoped(dtype, program, trained, kept, batch, numbers)
+    return float(cost), jax.tree.map(np.array, gradient)
+
+
+def _layer_outputs(network: DenseNetwork, parameters: Any, X: Array) -> list[Array]:
+    program = programs.outputs_program(programs.skeleton(network))
+    chunks = []
+    for start in range(0, max(len(X), 1), CHUNK):
+        chunk = X[start : start + CHUNK]
+        padded = _pad(chunk, padded_rows(len(chunk)))
+        layers = _scoped(X.dtype, program, parameters, padded)
+        chunks.append([np.asarray(layer)[: len(chunk)] for layer in layers])
+    return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+
+
+def _scoped(dtype: Any, function: Callable[..., _Result], *arguments: Any) -> _Result:
+    with jax.enable_x64(bool(dtype == np.float64)):
+        return function(*arguments)
+
+
+def _pad(values: Array, length: int) -> Array:
+    if len(values) == length:
+        return values
+    padded = np.zeros((length, *values.shape[1:]), values.dtype)
+    padded[: len(values)] = values
+    return padded
+
+
+def _padded(data: Data, rows: int) -> Any:
+    mask = np.ones(len(data.X), data.X.dtype)
+    parts = (data.X, data.y, data.weights, mask)
+    return Batch._make(_pad(part, rows) for part in parts)
+
+
+def _cast(numbers: Any, dtype: Any) -> Any:
+    def cast(value: Any) -> Any:
+        unsigned = getattr(value, "dtype", None) == np.uint32
+        return value if unsigned else np.asarray(value, dtype)
+
+    return jax.tree.map(cast, numbers)
+
+
+def _epochs(sums: Any, finite: bool) -> EpochSums:
+    done = int((sums.steps > 0).sum())
+    steps = np.asarray(sums.steps[:done], float)
+    weight = np.asarray(sums.weight[:done], float)
+    loss = np.asarray(sums.loss[:done], float)
+    return EpochSums(
+        loss=loss / np.where(weight > 0, weight, 1),
+        gradient_norm=np.asarray(sums.gradient_norm[:done], float) / steps,
+        update_ratio=np.asarray(sums.ratio[:done], float),
+        finite=finite,
+    )

@@ -1,0 +1,192 @@
+"""The forward pass of a dense network in jax.numpy.
+
+One function serves training and prediction: `forward` with a `Noise` draws dropout and
+input noise and takes batch statistics, without one it does neither.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from thalweg.engines.xla import noise
+from thalweg.lookup import Choice, resolved
+from thalweg.networks import Dense, DenseNetwork
+
+Tree = tuple[dict[str, jax.Array], ...]
+
+
+class Noise(NamedTuple):
+    """What makes a training pass differ from a prediction.
+
+    Attributes
+    ----------
+    stream : (uint32 scalar, uint32 scalar)
+        Seed and step of the generator.
+    dropout, threshold : arrays of shape (n_layers,), floating and uint32
+    input_noise : floating scalar
+    mask : array of shape (batch,), floating
+        1 for rows that exist, 0 for padding.
+    """
+
+    stream: noise.Stream
+    dropout: jax.Array
+    threshold: jax.Array
+    input_noise: jax.Array
+    mask: jax.Array
+
+
+def forward(
+    network: DenseNetwork, parameters: Tree, x: jax.Array, training: Noise | None = None
+) -> tuple[list[jax.Array], Tree]:
+    """Return each layer's output, the last being the network's, and running statistics.
+
+    Parameters
+    ----------
+    network : DenseNetwork
+        Only its structure is read; rates of dropout and noise come with `training`.
+    parameters : tuple of dict
+    x : array of shape (batch, n_inputs)
+    training : Noise or None
+
+    Returns
+    -------
+    outputs : list of array of shape (batch, units)
+    statistics : tuple of dict
+        New ``mean`` and ``variance`` of the layers that normalize by batch.
+    """
+    if training is not None and network.input_noise:
+        x = noise.add_gaussian(x, training.input_noise, training.stream)
+    inputs, statistics = [x], []
+    for index, layer in enumerate(network.layers):
+        own = parameters[index]
+        z = _dot(inputs[-1], _weights(network, parameters, index)) + own["bias"]
+        z, seen = _normalize(layer, own, z, None if layer.frozen else training)
+        if layer.residual:
+            z = z + inputs[index + 1 - layer.residual]
+        a = activate(resolved(layer.activation), z)
+        if training is not None and layer.dropout:
+            rate, limit = training.dropout[index], training.threshold[index]
+            a = noise.dropout(a, rate, limit, training.stream, index + 1)
+        inputs.append(a)
+        statistics.append(seen)
+    return inputs[1:], tuple(statistics)
+
+
+def activate(activation: Choice, z: jax.Array) -> jax.Array:
+    """Apply an activation elementwise."""
+    named = activation.name
+    function = ACTIVATIONS[named] if isinstance(named, str) else named
+    return function(z, **dict(activation.constants))
+
+
+def project(network: DenseNetwork, parameters: Tree) -> Tree:
+    """Project the weights of constrained layers on what they are constrained to."""
+    projected = []
+    for layer, own in zip(network.layers, parameters, strict=True):
+        constraint = resolved(layer.constraint)
+        if constraint.name != "none" and "weights" in own:
+            onto = _PROJECTIONS[constraint.name]
+            own = {**own, "weights": onto(own["weights"], dict(constraint.constants))}
+        projected.append(own)
+    return tuple(projected)
+
+
+def _weights(network: DenseNetwork, parameters: Tree, index: int) -> jax.Array:
+    layer = network.layers[index]
+    if layer.shares is None:
+        return parameters[index]["weights"]
+    shared = parameters[layer.shares]["weights"]
+    return shared.T if layer.transposed else shared
+
+
+def _dot(x: jax.Array, weights: jax.Array) -> jax.Array:
+    # "highest" keeps a GPU from rounding the factors to TF32.
+    return jnp.dot(x, weights, precision=lax.Precision.HIGHEST)
+
+
+def _normalize(
+    layer: Dense, own: dict[str, jax.Array], z: jax.Array, training: Noise | None
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    kind = layer.normalized
+    if kind == "none":
+        return z, {}
+    constants: dict[str, Any] = dict(resolved(layer.normalization).constants)
+    seen: dict[str, jax.Array] = {}
+    if kind == "layer":
+        mean, variance = _moments(z, 1.0 / layer.units, axis=1)
+    elif training is None:
+        mean, variance = own["mean"], own["variance"]
+    else:
+        mask = training.mask[:, None]
+        mean, variance = _moments(z, mask / mask.sum(), axis=0)
+        seen = _running(own, mean, variance, constants["momentum"], training.stream[1])
+    scaled = (z - mean) * lax.rsqrt(variance + constants["epsilon"])
+    return scaled * own["scale"] + own["shift"], seen
+
+
+def _moments(
+    z: jax.Array, share: jax.Array | float, axis: int
+) -> tuple[jax.Array, jax.Array]:
+    mean = (share * z).sum(axis, keepdims=True)
+    return mean, (share * (z - mean) ** 2).sum(axis, keepdims=True)
+
+
+def _running(
+    own: dict[str, jax.Array],
+    mean: jax.Array,
+    variance: jax.Array,
+    momentum: float,
+    step: jax.Array,
+) -> dict[str, jax.Array]:
+    done = step.astype(mean.dtype)
+    kept = jnp.minimum(momentum, done / (done + 1))
+    fresh = {"mean": mean[0], "variance": variance[0]}
+    return {name: kept * own[name] + (1 - kept) * fresh[name] for name in fresh}
+
+
+def _softplus(z: jax.Array) -> jax.Array:
+    return jnp.logaddexp(z, 0.0)
+
+
+def _hard_logistic(z: jax.Array) -> jax.Array:
+    return jnp.clip(z / 6 + 0.5, 0, 1)
+
+
+ACTIVATIONS = {
+    "identity": lambda z: z,
+    "logistic": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+    "leaky_relu": lambda z, slope: jnp.where(z >= 0, z, slope * z),
+    "elu": lambda z, alpha: jnp.where(z > 0, z, alpha * jnp.expm1(jnp.minimum(z, 0))),
+    "selu": jax.nn.selu,
+    "gelu": lambda z: jax.nn.gelu(z, approximate=False),
+    "silu": jax.nn.silu,
+    "mish": lambda z: z * jnp.tanh(_softplus(z)),
+    "softplus": _softplus,
+    "softsign": lambda z: z / (1 + jnp.abs(z)),
+    "hard_logistic": _hard_logistic,
+    "hard_tanh": lambda z: jnp.clip(z, -1, 1),
+    "hard_silu": lambda z: z * _hard_logistic(z),
+    "relu6": lambda z: jnp.clip(z, 0, 6),
+}
+
+_TINY = 1e-12
+
+
+def _column_norms(weights: jax.Array) -> jax.Array:
+    return jnp.sqrt((weights**2).sum(axis=0, keepdims=True))
+
+
+def _max_norm(weights: jax.Array, constants: dict[str, Any]) -> jax.Array:
+    norms = _column_norms(weights)
+    return weights * jnp.minimum(1.0, constants["limit"] / jnp.maximum(norms, _TINY))
+
+
+_PROJECTIONS = {
+    "max_norm": _max_norm,
+    "unit_norm": lambda w, constants: w / jnp.maximum(_column_norms(w), _TINY),
+    "non_negative": lambda w, constants: jnp.maximum(w, 0),
+}

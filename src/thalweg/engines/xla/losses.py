@@ -1,0 +1,79 @@
+"""Losses in jax.numpy: raw outputs (batch, k) and targets in, one loss a row out.
+
+Targets are class numbers (batch,) or rows (batch, k). The formulas are in
+`thalweg.plan.LOSSES`.
+"""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import xlogy
+
+from thalweg.lookup import Choice, Number
+
+_A = jax.Array
+
+
+def row_losses(
+    loss: Choice, constants: Mapping[str, Number], outputs: jax.Array, y: jax.Array
+) -> jax.Array:
+    """Loss of each row, shape (batch,)."""
+    if callable(loss.name):
+        return loss.name(outputs, y)
+    if y.ndim == 1:
+        y = jax.nn.one_hot(y, outputs.shape[1], dtype=outputs.dtype)
+    return LOSSES[loss.name](outputs, y, **constants)
+
+
+def _cross_entropy(outputs: _A, y: _A, label_smoothing: _A) -> _A:
+    y = (1 - label_smoothing) * y + label_smoothing / outputs.shape[1]
+    return -(y * jax.nn.log_softmax(outputs)).sum(axis=1)
+
+
+def _binary_cross_entropy(outputs: _A, y: _A, label_smoothing: _A) -> _A:
+    y = (1 - label_smoothing) * y + label_smoothing / 2
+    return (jnp.logaddexp(outputs, 0.0) - y * outputs).sum(axis=1)
+
+
+def _focal(outputs: _A, y: _A, gamma: _A) -> _A:
+    log_p = jax.nn.log_softmax(outputs)
+    # Kept off zero: the power's slope there is infinite, or 0 · ∞ for gamma = 0.
+    rest = jnp.maximum(-jnp.expm1(log_p), jnp.finfo(outputs.dtype).tiny)
+    return -(y * rest**gamma * log_p).sum(axis=1)
+
+
+def _hinge(outputs: _A, y: _A) -> _A:
+    others = jnp.where(y > 0, -jnp.inf, outputs).max(axis=1)
+    return jnp.maximum(0.0, 1 + others - (y * outputs).sum(axis=1))
+
+
+def _huber(outputs: _A, y: _A, delta: _A) -> _A:
+    error = jnp.abs(outputs - y)
+    small = jnp.minimum(error, delta)
+    return (small * (error - small / 2)).sum(axis=1)
+
+
+def _log_cosh(outputs: _A, y: _A) -> _A:
+    error = outputs - y
+    # log cosh e = |e| + log(1 + exp(−2|e|)) − log 2, symmetric and without overflow.
+    return (jnp.logaddexp(error, -error) - jnp.log(2.0)).sum(axis=1)
+
+
+def _quantile(outputs: _A, y: _A, quantile: _A) -> _A:
+    error = y - outputs
+    return jnp.maximum(quantile * error, (quantile - 1) * error).sum(axis=1)
+
+
+LOSSES = {
+    "cross_entropy": _cross_entropy,
+    "binary_cross_entropy": _binary_cross_entropy,
+    "squared": lambda outputs, y: ((outputs - y) ** 2).sum(axis=1) / 2,
+    "absolute": lambda outputs, y: jnp.abs(outputs - y).sum(axis=1),
+    "huber": _huber,
+    "log_cosh": _log_cosh,
+    "quantile": _quantile,
+    "poisson": lambda z, y: (jnp.exp(z) - y - y * z + xlogy(y, y)).sum(axis=1),
+    "hinge": _hinge,
+    "focal": _focal,
+}

@@ -1,0 +1,397 @@
+"""The compiled programs: some epochs of training as one, outputs, cost and gradient.
+
+A program depends on a `Shape` (which layers, which loss, which rule) and on the padded
+shapes of its arrays. Every number (rates, penalties, constants, dropout) is an
+argument, and row counts are padded to a coarse grid, so that another rate, or another
+fold of a cross-validation, finds the program compiled.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from thalweg.engines.xla import noise, updates
+from thalweg.engines.xla.layers import Noise, Tree, forward, project
+from thalweg.engines.xla.losses import row_losses
+from thalweg.lookup import Choice, resolved
+from thalweg.networks import DenseNetwork
+from thalweg.plan import Plan
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All that a training program is compiled for, apart from its arrays' shapes."""
+
+    network: DenseNetwork
+    loss: Choice
+    optimizer: Choice
+    batch: int
+    shuffled: bool
+    penalized: bool
+    by_batch: bool
+    clip_norm: bool
+    clip_value: bool
+    accumulate: int
+    averaged: bool
+
+
+class Batch(NamedTuple):
+    """Rows of one step, padded: ``mask`` is 1 for those that exist."""
+
+    X: jax.Array
+    y: jax.Array
+    weights: jax.Array
+    mask: jax.Array
+
+
+class Carry(NamedTuple):
+    """What a step takes over from the one before."""
+
+    trained: Tree
+    kept: Tree  # frozen parameters and running statistics
+    average: Tree
+    rule: Any  # the update rule's own state
+    accumulated: Tree
+    ratio: jax.Array
+    finite: jax.Array
+
+
+class Sums(NamedTuple):
+    """Sums over the batches of each epoch, arrays of shape (n_slots,)."""
+
+    loss: jax.Array
+    weight: jax.Array
+    gradient_norm: jax.Array
+    ratio: jax.Array
+    steps: jax.Array
+
+
+def shape_of(network: DenseNetwork, plan: Plan, batch: int, shuffled: bool) -> Shape:
+    """Strike out of `network` and `plan` what is only a number."""
+    return Shape(
+        network=skeleton(network),
+        loss=resolved(plan.loss).structure,
+        optimizer=resolved(plan.optimizer).structure,
+        batch=batch,
+        shuffled=shuffled,
+        penalized=bool(plan.l1 or plan.l2),
+        by_batch=plan.penalty_scale == "batch",
+        clip_norm=plan.clip_norm is not None,
+        clip_value=plan.clip_value is not None,
+        accumulate=int(plan.accumulate),
+        averaged=resolved(plan.average).name != "none",
+    )
+
+
+def skeleton(network: DenseNetwork) -> DenseNetwork:
+    """Return `network` with its rates of noise replaced by whether they are there."""
+    layers = tuple(
+        replace(
+            layer, init="zeros", bias_init="zeros", dropout=0.5 * (layer.dropout > 0)
+        )
+        for layer in network.layers
+    )
+    return replace(network, layers=layers, input_noise=float(network.input_noise > 0))
+
+
+def numbers_of(
+    network: DenseNetwork, plan: Plan, total_weight: float
+) -> dict[str, Any]:
+    """Every number that a program takes as an argument."""
+    dropout = [float(layer.dropout) for layer in network.layers]
+    return {
+        "loss": resolved(plan.loss).numbers,
+        "optimizer": resolved(plan.optimizer).numbers,
+        "rate": plan.rate,
+        "l1": float(plan.l1),
+        "l2": float(plan.l2),
+        "decay": plan.decay,
+        "clip_norm": float(plan.clip_norm or np.inf),
+        "clip_value": float(plan.clip_value or np.inf),
+        "layer_rates": list(plan.layer_rates or [1.0] * len(dropout)),
+        "dropout": np.array(dropout),
+        "threshold": np.array([noise.threshold(rate) for rate in dropout], np.uint32),
+        "input_noise": float(network.input_noise),
+        "total_weight": float(total_weight),
+    }
+
+
+def padded_rows(n_rows: int) -> int:
+    """Round up to a grid of eight sizes an octave: at most an eighth is padding."""
+    grain = 1 << max(n_rows.bit_length() - 4, 0)
+    return -(-n_rows // grain) * grain
+
+
+def split(network: DenseNetwork, parameters: Any) -> tuple[Tree, Tree]:
+    """Part the parameters that are trained from those that are not."""
+    trained, kept = [], []
+    for layer, own in zip(network.layers, parameters, strict=True):
+        names = set() if layer.frozen else {"weights", "bias", "scale", "shift"}
+        trained.append({name: v for name, v in own.items() if name in names})
+        kept.append({name: v for name, v in own.items() if name not in names})
+    return tuple(trained), tuple(kept)
+
+
+def merge(trained: Tree, kept: Tree) -> Tree:
+    """Undo `split`."""
+    return tuple({**k, **t} for t, k in zip(trained, kept, strict=True))
+
+
+def objective(
+    shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any, training: Any
+) -> tuple[jax.Array, Tree]:
+    """Loss of a batch with its penalties, and the layers' new running statistics."""
+    outputs, statistics = forward(
+        shape.network, merge(trained, kept), batch.X, training
+    )
+    losses = row_losses(
+        shape.loss, _constants(shape.loss, numbers["loss"]), outputs[-1], batch.y
+    )
+    total = batch.weights.sum()
+    some = jnp.where(total > 0, total, 1)
+    value = (batch.weights * losses).sum() / some
+    if shape.penalized:
+        divisor = some if shape.by_batch else numbers["total_weight"]
+        value = value + _penalty(trained, numbers) / divisor
+    return value, statistics
+
+
+@functools.lru_cache(maxsize=256)
+def cost_and_gradient_program(shape: Shape) -> Callable[..., Any]:
+    """Program ``(trained, kept, batch, numbers) -> (cost, gradient)``."""
+
+    def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Any:
+        def cost(trained: Tree) -> Any:
+            return objective(shape, trained, kept, batch, numbers, None)[0]
+
+        return jax.value_and_grad(cost)(trained)
+
+    return jax.jit(run)
+
+
+@functools.lru_cache(maxsize=256)
+def outputs_program(network: DenseNetwork) -> Callable[..., Any]:
+    """Program ``(parameters, X) -> outputs of every layer``; `network` a skeleton."""
+    return jax.jit(lambda parameters, X: forward(network, parameters, X)[0])
+
+
+@functools.lru_cache(maxsize=256)
+def losses_program(loss: Choice) -> Callable[..., Any]:
+    """Program ``(numbers, outputs, y) -> losses``."""
+
+    def run(numbers: Any, outputs: jax.Array, y: jax.Array) -> jax.Array:
+        return row_losses(loss, _constants(loss, numbers), outputs, y)
+
+    return jax.jit(run)
+
+
+@functools.lru_cache(maxsize=256)
+def begin_program(shape: Shape) -> Callable[..., Any]:
+    """Program ``(trained, kept, numbers) -> Carry`` before the first step."""
+
+    def run(trained: Tree, kept: Tree, numbers: Any) -> Carry:
+        rule = _rule(shape, numbers, numbers["rate"])
+        return Carry(
+            trained=trained,
+            kept=kept,
+            average=trained if shape.averaged else (),
+            rule=rule.init(trained),
+            accumulated=_zeros(trained) if shape.accumulate > 1 else (),
+            ratio=jnp.zeros(()),
+            finite=jnp.array(True),
+        )
+
+    return jax.jit(run)
+
+
+@functools.lru_cache(maxsize=256)
+def advance_program(shape: Shape) -> Callable[..., Any]:
+    """Program that trains some epochs.
+
+    ``(carry, batch, numbers, orders, rates, mixes, counts) -> (carry, sums)`` with
+    `batch` all rows, `orders` the epochs' row numbers one after the other, and counts
+    a dict of the numbers of ``rows``, ``steps``, ``per_epoch`` and steps done
+    ``before``, the ``seed``, and the ``slots`` whose length is the most epochs.
+    """
+
+    def run(
+        carry: Carry,
+        everything: Batch,
+        numbers: Any,
+        orders: jax.Array,
+        rates: jax.Array,
+        mixes: jax.Array,
+        counts: Any,
+    ) -> tuple[Carry, Sums]:
+        slots = counts["slots"]
+        sums = Sums(*(jnp.zeros_like(slots) for _ in Sums._fields))
+
+        def more(state: Any) -> jax.Array:
+            return (state[0] < counts["steps"]) & state[1].finite
+
+        def body(state: Any) -> Any:
+            i, carry, sums = state
+            batch = _rows(shape, everything, orders, i, counts)
+            step = counts["before"] + i
+            carry, seen = _step(
+                shape, carry, batch, numbers, rates[i], mixes[i], step, counts["seed"]
+            )
+            return i + 1, carry, _add(sums, i // counts["per_epoch"], seen)
+
+        _, carry, sums = lax.while_loop(more, body, (jnp.int32(0), carry, sums))
+        return carry, sums
+
+    return jax.jit(run)
+
+
+def _rows(shape: Shape, everything: Batch, orders: Any, i: Any, counts: Any) -> Batch:
+    epoch, step = i // counts["per_epoch"], i % counts["per_epoch"]
+    first = step * shape.batch
+    left = counts["rows"] - first
+    if shape.shuffled:
+        start = epoch * counts["rows"] + first
+        rows = lax.dynamic_slice_in_dim(orders, start, shape.batch)
+        X, y, weights = (everything[k][rows] for k in range(3))
+    else:
+        X, y, weights = (
+            lax.dynamic_slice_in_dim(everything[k], first, shape.batch)
+            for k in range(3)
+        )
+    mask = (jnp.arange(shape.batch) < left).astype(X.dtype)
+    return Batch(X, y, weights * mask, mask)
+
+
+def _step(
+    shape: Shape,
+    carry: Carry,
+    batch: Batch,
+    numbers: Any,
+    rate: Any,
+    mix: Any,
+    step: Any,
+    seed: Any,
+) -> tuple[Carry, tuple[Any, ...]]:
+    stream = (seed, step.astype(jnp.uint32))
+    training = Noise(
+        stream,
+        numbers["dropout"],
+        numbers["threshold"],
+        numbers["input_noise"],
+        batch.mask,
+    )
+
+    def cost(trained: Tree) -> Any:
+        return objective(shape, trained, carry.kept, batch, numbers, training)
+
+    (value, statistics), gradient = jax.value_and_grad(cost, has_aux=True)(
+        carry.trained
+    )
+    norm = _norm(gradient)
+    statistics = merge(statistics, carry.kept)
+    if shape.accumulate == 1:
+        moved = _move(shape, carry, gradient, numbers, rate, mix)
+    else:
+        moved = _gather_or_move(shape, carry, gradient, numbers, rate, mix, step)
+    finite = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.isfinite(moved.ratio)
+    moved = moved._replace(kept=statistics)
+    new = jax.tree.map(lambda a, b: jnp.where(finite, a, b), moved, carry)
+    new = new._replace(finite=finite)
+    return new, (value, batch.weights.sum(), norm, new.ratio)
+
+
+def _gather_or_move(
+    shape: Shape,
+    carry: Carry,
+    gradient: Tree,
+    numbers: Any,
+    rate: Any,
+    mix: Any,
+    step: Any,
+) -> Carry:
+    accumulated = jax.tree.map(
+        lambda a, g: a + g / shape.accumulate, carry.accumulated, gradient
+    )
+
+    def move() -> Carry:
+        moved = _move(shape, carry, accumulated, numbers, rate, mix)
+        return moved._replace(accumulated=_zeros(accumulated))
+
+    def wait() -> Carry:
+        return carry._replace(accumulated=accumulated)
+
+    return lax.cond((step + 1) % shape.accumulate == 0, move, wait)
+
+
+def _move(
+    shape: Shape, carry: Carry, gradient: Tree, numbers: Any, rate: Any, mix: Any
+) -> Carry:
+    """Do steps 3 to 8 of the plan's list."""
+    gradient = _clip(shape, gradient, numbers)
+    rule = _rule(shape, numbers, rate)
+    update, state = rule.update(gradient, carry.rule, carry.trained)
+    factors = numbers["layer_rates"]
+    update = tuple(
+        {name: factor * (u - rate * numbers["decay"] * own[name] * (name == "weights"))
+         for name, u in layer.items()}
+        for factor, layer, own in zip(factors, update, carry.trained, strict=True)
+    )  # fmt: skip
+    trained = jax.tree.map(jnp.add, carry.trained, update)
+    trained = project(shape.network, trained)
+    average = carry.average
+    if shape.averaged:
+        average = jax.tree.map(lambda a, t: a + mix * (t - a), average, trained)
+    size = _norm(carry.trained)
+    ratio = _norm(update) / jnp.where(size > 0, size, 1)
+    return carry._replace(trained=trained, average=average, rule=state, ratio=ratio)
+
+
+def _clip(shape: Shape, gradient: Tree, numbers: Any) -> Tree:
+    if shape.clip_value:
+        limit = numbers["clip_value"]
+        gradient = jax.tree.map(lambda g: jnp.clip(g, -limit, limit), gradient)
+    if shape.clip_norm:
+        norm = _norm(gradient)
+        factor = jnp.minimum(1.0, numbers["clip_norm"] / jnp.where(norm > 0, norm, 1))
+        gradient = jax.tree.map(lambda g: g * factor, gradient)
+    return gradient
+
+
+def _rule(shape: Shape, numbers: Any, rate: Any) -> Any:
+    return updates.rule(shape.optimizer, numbers["optimizer"], rate)
+
+
+def _penalty(trained: Tree, numbers: Any) -> jax.Array:
+    weights = [own["weights"] for own in trained if "weights" in own]
+    squares = sum((w**2).sum() for w in weights)
+    sizes = sum(jnp.abs(w).sum() for w in weights)
+    return jnp.asarray(numbers["l2"] / 2 * squares + numbers["l1"] * sizes)
+
+
+def _constants(loss: Choice, numbers: Any) -> dict[str, Any]:
+    return {**dict(loss.constants), **numbers}
+
+
+def _add(sums: Sums, epoch: Any, seen: tuple[Any, ...]) -> Sums:
+    value, weight, norm, ratio = seen
+    return Sums(
+        loss=sums.loss.at[epoch].add(value * weight),
+        weight=sums.weight.at[epoch].add(weight),
+        gradient_norm=sums.gradient_norm.at[epoch].add(norm),
+        ratio=sums.ratio.at[epoch].set(ratio),
+        steps=sums.steps.at[epoch].add(1.0),
+    )
+
+
+def _zeros(tree: Tree) -> Tree:
+    return jax.tree.map(jnp.zeros_like, tree)
+
+
+def _norm(tree: Tree) -> jax.Array:
+    leaves = jax.tree.leaves(tree)
+    return jnp.sqrt(sum(((leaf**2).sum() for leaf in leaves), start=jnp.zeros(())))

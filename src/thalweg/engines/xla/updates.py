@@ -1,0 +1,174 @@
+"""Update rules on JAX: optax's, under scikit-learn's spelling of their constants.
+
+Each entry of `RULES` makes an `optax.GradientTransformation` whose updates include the
+learning rate and its sign. Rates and constants may be tracers: the transformation is
+made anew inside each compiled program, so another value never compiles another one.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from optax import contrib
+
+from thalweg.lookup import Choice, Number
+
+
+def rule(
+    optimizer: Choice, numbers: dict[str, Any], rate: Any
+) -> optax.GradientTransformation:
+    """Make the transformation of `optimizer`, with `numbers` over its constants."""
+    if callable(optimizer.name):
+        return optax.chain(optimizer.name(), optax.scale(rate))
+    constants: dict[str, Number] = {**dict(optimizer.constants), **numbers}
+    return RULES[optimizer.name](rate, **constants)
+
+
+def evaluated(optimizer: Choice, state: Any, parameters: Any) -> Any:
+    """Weights to validate and to return: schedule-free rules train others."""
+    if str(optimizer.name).startswith("schedule_free"):
+        return contrib.schedule_free_eval_params(state, parameters)
+    return parameters
+
+
+def _adam_like(make: Callable[..., Any]) -> Callable[..., Any]:
+    def build(rate: Any, beta_1: Any, beta_2: Any, epsilon: Any, **rest: Any) -> Any:
+        return make(rate, b1=beta_1, b2=beta_2, eps=epsilon, **rest)
+
+    return build
+
+
+class _Velocity(NamedTuple):
+    velocity: Any
+
+
+def _momentum(
+    rate: Any, momentum: Any, rate_in_velocity: bool, nesterov: bool = False
+) -> Any:
+    if not rate_in_velocity:
+        return optax.sgd(rate, momentum=momentum, nesterov=nesterov)
+
+    # Sutskever et al. (2013), eqs. 1 to 4, as scikit-learn has it.
+    def advance(velocity: Any, gradients: Any) -> Any:
+        return jax.tree.map(lambda v, g: momentum * v - rate * g, velocity, gradients)
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        velocity = advance(state.velocity, updates)
+        moved = advance(velocity, updates) if nesterov else velocity
+        return moved, _Velocity(velocity)
+
+    def init(params: Any) -> Any:
+        return _Velocity(jax.tree.map(jnp.zeros_like, params))
+
+    return optax.GradientTransformation(init, update)
+
+
+def _nesterov(rate: Any, momentum: Any, rate_in_velocity: bool) -> Any:
+    return _momentum(rate, momentum, rate_in_velocity, nesterov=True)
+
+
+def _adam(
+    rate: Any, beta_1: Any, beta_2: Any, epsilon: Any, uncorrected_epsilon: bool
+) -> Any:
+    if not uncorrected_epsilon:
+        return optax.adam(rate, b1=beta_1, b2=beta_2, eps=epsilon)
+    plain = optax.scale_by_adam(b1=beta_1, b2=beta_2, eps=epsilon)
+
+    # Kingma & Ba (2015), the efficient form at the end of section 2.
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        _, state = plain.update(updates, state)
+        t = state.count
+        corrected = rate * jnp.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+
+        def step(m: Any, v: Any) -> Any:
+            return -corrected * m / (jnp.sqrt(v) + epsilon)
+
+        return jax.tree.map(step, state.mu, state.nu), state
+
+    return optax.GradientTransformation(plain.init, update)
+
+
+def _adamw(rate: Any, weight_decay: Any, **constants: Any) -> Any:
+    # The decay itself is the plan's, so that it spares biases under every rule.
+    return _adam_like(optax.adam)(rate, **constants)
+
+
+def _adagrad(rate: Any, initial_accumulator: Any, epsilon: Any) -> Any:
+    return optax.adagrad(
+        rate, initial_accumulator_value=initial_accumulator, eps=epsilon
+    )
+
+
+def _rmsprop(rate: Any, decay: Any, epsilon: Any, centered: Any) -> Any:
+    return optax.rmsprop(rate, decay=decay, eps=epsilon, centered=centered)
+
+
+def _lars(rate: Any, momentum: Any, trust: Any, epsilon: Any) -> Any:
+    return optax.lars(rate, momentum=momentum, trust_coefficient=trust, eps=epsilon)
+
+
+def _adafactor(rate: Any, decay: Any, clipping: Any, epsilon: Any) -> Any:
+    return optax.adafactor(
+        rate,
+        decay_rate=decay,
+        clipping_threshold=clipping,
+        eps=epsilon,
+        multiply_by_parameter_scale=False,
+    )
+
+
+def _muon(rate: Any, momentum: Any, beta_1: Any, beta_2: Any) -> Any:
+    return contrib.muon(rate, beta=momentum, adam_b1=beta_1, adam_b2=beta_2)
+
+
+def _rprop(rate: Any, shrink: Any, grow: Any, smallest: Any, largest: Any) -> Any:
+    return optax.rprop(
+        rate,
+        eta_minus=shrink,
+        eta_plus=grow,
+        min_step_size=smallest,
+        max_step_size=largest,
+    )
+
+
+def _adan(rate: Any, beta_1: Any, beta_2: Any, beta_3: Any, epsilon: Any) -> Any:
+    return optax.adan(rate, b1=beta_1, b2=beta_2, b3=beta_3, eps=epsilon)
+
+
+RULES: dict[str, Callable[..., Any]] = {
+    "sgd": lambda rate: optax.sgd(rate),
+    "momentum": _momentum,
+    "nesterov": _nesterov,
+    "adagrad": _adagrad,
+    "rmsprop": _rmsprop,
+    "adadelta": lambda rate, rho, epsilon: optax.adadelta(rate, rho=rho, eps=epsilon),
+    "adam": _adam,
+    "amsgrad": _adam_like(optax.amsgrad),
+    "adamw": _adamw,
+    "nadam": _adam_like(optax.nadam),
+    "radam": _adam_like(optax.radam),
+    "adamax": _adam_like(optax.adamax),
+    "lion": lambda rate, beta_1, beta_2: optax.lion(
+        rate, b1=beta_1, b2=beta_2, weight_decay=0.0
+    ),
+    "lamb": _adam_like(optax.lamb),
+    "lars": _lars,
+    "adafactor": _adafactor,
+    "muon": _muon,
+    "schedule_free_sgd": lambda rate, beta_1: contrib.schedule_free_sgd(
+        rate, b1=beta_1
+    ),
+    "schedule_free_adamw": _adam_like(contrib.schedule_free_adamw),
+    "adabelief": _adam_like(optax.adabelief),
+    "yogi": _adam_like(optax.yogi),
+    "novograd": _adam_like(optax.novograd),
+    "adan": _adan,
+    "rprop": _rprop,
+    "sign_sgd": lambda rate: optax.sign_sgd(rate),
+    "sm3": lambda rate, momentum: optax.sm3(rate, momentum=momentum),
+    "prodigy": lambda rate, beta_1, beta_2, epsilon: contrib.prodigy(
+        rate, betas=(beta_1, beta_2), eps=epsilon
+    ),
+}

@@ -1,0 +1,13 @@
+"""Settings that every test shares.
+
+Hypothesis measures no deadlines, because a first call may compile, and tries the
+same examples every time in CI, where a failure must be the change's own.
+"""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
