@@ -340,7 +340,7 @@ class Plan:
             if value is None and name in _OPTIONAL:
                 continue
             check_number(name, value, allowed, owner="Plan")
-            if name in _WHOLE and value is not None and float(value) % 1:
+            if name in _WHOLE and value is not None and value != int(value):
                 raise ValueError(
                     f"Plan got {name}={value!r}; it must be a whole number."
                 )

@@ -76,9 +76,9 @@ def forward(
 
 def activate(activation: Choice, z: jax.Array) -> jax.Array:
     """Apply an activation elementwise."""
-    named = activation.name
-    function = ACTIVATIONS[named] if isinstance(named, str) else named
-    return function(z, **dict(activation.constants))
+    if callable(activation.name):
+        return activation.name(z)
+    return ACTIVATIONS[activation.label](z, **dict(activation.constants))
 
 
 def project(network: DenseNetwork, parameters: Tree) -> Tree:
