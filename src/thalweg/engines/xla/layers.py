@@ -76,9 +76,9 @@ def forward(
 
 def activate(activation: Choice, z: jax.Array) -> jax.Array:
     """Apply an activation elementwise."""
-    if callable(activation.name):
+    if not isinstance(activation.name, str):
         return activation.name(z)
-    return ACTIVATIONS[activation.label](z, **dict(activation.constants))
+    return ACTIVATIONS[activation.name](z, **dict(activation.constants))
 
 
 def project(network: DenseNetwork, parameters: Tree) -> Tree:
