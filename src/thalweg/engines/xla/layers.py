@@ -78,7 +78,7 @@ def activate(activation: Choice, z: jax.Array) -> jax.Array:
     """Apply an activation elementwise."""
     if not isinstance(activation.name, str):
         return activation.name(z)
-    return ACTIVATIONS[activation.name](z, **dict(activation.constants))
+    return ACTIVATIONS[activation.label](z, **dict(activation.constants))
 
 
 def project(network: DenseNetwork, parameters: Tree) -> Tree:
