@@ -55,9 +55,15 @@ _CLOSED_SHARE = Interval("[0, 1]")
 _OPEN_SHARE = Interval("(0, 1)")
 
 LOSSES: dict[str, dict[str, Constant]] = {
-    "cross_entropy": {"label_smoothing": Constant(0.0, _SHARE)},
-    "binary_cross_entropy": {"label_smoothing": Constant(0.0, _SHARE)},
-    "squared": {},
+    "cross_entropy": {
+        "label_smoothing": Constant(0.0, _SHARE),
+        "clipped": Constant(False),
+    },
+    "binary_cross_entropy": {
+        "label_smoothing": Constant(0.0, _SHARE),
+        "clipped": Constant(False),
+    },
+    "squared": {"averaged": Constant(False)},
     "absolute": {},
     "huber": {"delta": Constant(1.0, _POSITIVE)},
     "log_cosh": {},
@@ -72,7 +78,11 @@ LOSSES: dict[str, dict[str, Constant]] = {
 log cosh(z-y); ``quantile`` the pinball loss (Koenker & Bassett, 1978); ``poisson`` half
 the deviance of a mean exp(z), exp(z) - y - y z + y log y; ``hinge``
 max(0, 1 + max_{j≠y} z_j - z_y) (Crammer & Singer, 2001); ``focal`` (1-p)^gamma times
-cross-entropy (Lin et al., 2017)."""
+cross-entropy (Lin et al., 2017).
+
+Two constants are there for scikit-learn's sake, and change the value of a loss but not
+its gradient: ``clipped`` takes the logarithms of probabilities clipped to [ε, 1-ε], ε
+the dtype's own; ``averaged`` divides by the number of outputs."""
 
 CLASSIFYING = ("cross_entropy", "focal", "hinge")
 """Losses whose target is a class number, or one row of class probabilities."""

@@ -135,7 +135,7 @@ class EpochSums:
     Parameters
     ----------
     loss : ndarray
-        Objective before each update, averaged over the rows' weights.
+        Objective before each update, averaged over the batches by their rows.
     gradient_norm : ndarray
         Norm of the gradient (penalties included, before clipping), mean over batches.
     update_ratio : ndarray

@@ -136,7 +136,7 @@ def fit(
     data, held_out = split(network, plan, data, validation, rng)
     seed = rng.randint(2**32, dtype=np.uint32) if _is_noisy(network) else 0
     module, why_engine = engines.pick(engine, network, plan)
-    session = module.Session(network, plan, data, first, int(seed), 0, held_out)
+    session = module.Session(network, plan, data, first, int(seed), None, held_out)
     loop = _Loop(plan, session, len(data.X), rng, held_out, scoring, callbacks, started)
     reason = loop.run()
     kept, best_epoch = loop.weights()

@@ -4,8 +4,9 @@ An engine is a module with these names:
 
 ``covers(network, plan) -> str``
     Empty if it can run them; otherwise why not, as half a sentence.
-``Session(network, plan, data, parameters, seed, first_step, validation)``
-    One network in training (see `Session`).
+``Session(network, plan, data, parameters, seed, state, validation)``
+    One network in training (see `Session`); `state` is None, or what another session's
+    ``state()`` gave, to go on from there.
 ``outputs(network, parameters, X) -> ndarray``
     Raw outputs, in chunks of rows, without dropout, noise or batch statistics.
 ``activations(network, parameters, X) -> list of ndarray``
@@ -20,7 +21,7 @@ Engines never know each other, and nothing above them knows which one ran.
 
 import importlib
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 from thalweg.lookup import find
 from thalweg.networks import DenseNetwork
@@ -61,6 +62,10 @@ class Session(Protocol):
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are now: the averages, where the plan averages."""
+        ...
+
+    def state(self) -> Any:
+        """Copy what the update rule remembers, and the steps done; can be pickled."""
         ...
 
 

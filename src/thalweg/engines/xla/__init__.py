@@ -42,12 +42,12 @@ class Session:
         data: Data,
         parameters: Parameters,
         seed: int = 0,
-        first_step: int = 0,
+        state: Any = None,
         validation: Data | None = None,
     ) -> None:
         self.network, self.plan, self.data = network, plan, data
         self.validation = validation
-        self._seed, self._steps = np.uint32(seed), first_step
+        self._seed, self._steps = np.uint32(seed), 0
         self._dtype = data.X.dtype
         self._n_rows = len(data.X)
         self._per_epoch = steps_per_epoch(plan, self._n_rows)
@@ -57,6 +57,9 @@ class Session:
         batch = batch_rows(plan, self._n_rows)
         self._batch = padded_rows(batch) if self._per_epoch == 1 else batch
         self._begin(parameters)
+        if state is not None:
+            self._steps, rule, accumulated = state
+            self._carry = self._carry._replace(rule=rule, accumulated=accumulated)
 
     def advance(self, orders: Array | None, rates: Array, mixes: Array) -> EpochSums:
         """Train some epochs; as the contract says."""
@@ -98,6 +101,11 @@ class Session:
     def parameters(self) -> Parameters:
         """Copy the weights as they are now."""
         return jax.tree.map(np.array, self._current())
+
+    def state(self) -> Any:
+        """Copy what the update rule remembers, and the steps done."""
+        remembered = (self._carry.rule, self._carry.accumulated)
+        return (self._steps, *jax.tree.map(np.array, remembered))
 
     def _begin(self, parameters: Parameters) -> None:
         rows = padded_rows(self._n_rows) + self._batch * (self._per_epoch > 1)
@@ -204,10 +212,10 @@ def _cast(numbers: Any, dtype: Any) -> Any:
 def _epochs(sums: Any, finite: bool) -> EpochSums:
     done = int((sums.steps > 0).sum())
     steps = np.asarray(sums.steps[:done], float)
-    weight = np.asarray(sums.weight[:done], float)
+    rows = np.asarray(sums.rows[:done], float)
     loss = np.asarray(sums.loss[:done], float)
     return EpochSums(
-        loss=loss / np.where(weight > 0, weight, 1),
+        loss=loss / rows,
         gradient_norm=np.asarray(sums.gradient_norm[:done], float) / steps,
         update_ratio=np.asarray(sums.ratio[:done], float),
         finite=finite,

@@ -26,14 +26,44 @@ def row_losses(
     return LOSSES[loss.name](outputs, y, **constants)
 
 
-def _cross_entropy(outputs: _A, y: _A, label_smoothing: _A) -> _A:
+def _cross_entropy(outputs: _A, y: _A, label_smoothing: _A, clipped: bool) -> _A:
     y = (1 - label_smoothing) * y + label_smoothing / outputs.shape[1]
-    return -(y * jax.nn.log_softmax(outputs)).sum(axis=1)
+    losses = -(y * jax.nn.log_softmax(outputs)).sum(axis=1)
+    if clipped:
+        p = _clip(jax.nn.softmax(outputs))
+        losses = _with_value(losses, -xlogy(y, p).sum(axis=1))
+    return losses
 
 
-def _binary_cross_entropy(outputs: _A, y: _A, label_smoothing: _A) -> _A:
+def _binary_cross_entropy(outputs: _A, y: _A, label_smoothing: _A, clipped: bool) -> _A:
     y = (1 - label_smoothing) * y + label_smoothing / 2
-    return (jnp.logaddexp(outputs, 0.0) - y * outputs).sum(axis=1)
+    losses = (jnp.logaddexp(outputs, 0.0) - y * outputs).sum(axis=1)
+    if clipped:
+        p = _clip(jax.nn.sigmoid(outputs))
+        value = -(xlogy(y, p) + xlogy(1 - y, 1 - p)).sum(axis=1)
+        losses = _with_value(losses, value)
+    return losses
+
+
+def _squared(outputs: _A, y: _A, averaged: bool) -> _A:
+    losses = ((outputs - y) ** 2).sum(axis=1) / 2
+    return _with_value(losses, losses / outputs.shape[1]) if averaged else losses
+
+
+def _clip(probabilities: _A) -> _A:
+    epsilon = jnp.finfo(probabilities.dtype).eps
+    return jnp.clip(probabilities, epsilon, 1 - epsilon)
+
+
+@jax.custom_jvp
+def _with_value(losses: _A, value: _A) -> _A:
+    """Give `value` with the gradient of `losses`."""
+    return value
+
+
+@_with_value.defjvp
+def _(primals: tuple[_A, _A], tangents: tuple[_A, _A]) -> tuple[_A, _A]:
+    return primals[1], tangents[0]
 
 
 def _focal(outputs: _A, y: _A, gamma: _A) -> _A:
@@ -68,7 +98,7 @@ def _quantile(outputs: _A, y: _A, quantile: _A) -> _A:
 LOSSES = {
     "cross_entropy": _cross_entropy,
     "binary_cross_entropy": _binary_cross_entropy,
-    "squared": lambda outputs, y: ((outputs - y) ** 2).sum(axis=1) / 2,
+    "squared": _squared,
     "absolute": lambda outputs, y: jnp.abs(outputs - y).sum(axis=1),
     "huber": _huber,
     "log_cosh": _log_cosh,

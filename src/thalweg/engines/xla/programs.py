@@ -66,7 +66,7 @@ class Sums(NamedTuple):
     """Sums over the batches of each epoch, arrays of shape (n_slots,)."""
 
     loss: jax.Array
-    weight: jax.Array
+    rows: jax.Array
     gradient_norm: jax.Array
     ratio: jax.Array
     steps: jax.Array
@@ -302,7 +302,7 @@ def _step(
     moved = moved._replace(kept=statistics)
     new = jax.tree.map(lambda a, b: jnp.where(finite, a, b), moved, carry)
     new = new._replace(finite=finite)
-    return new, (value, batch.weights.sum(), norm, new.ratio)
+    return new, (value, batch.mask.sum(), norm, new.ratio)
 
 
 def _gather_or_move(
@@ -378,10 +378,10 @@ def _constants(loss: Choice, numbers: Any) -> dict[str, Any]:
 
 
 def _add(sums: Sums, epoch: Any, seen: tuple[Any, ...]) -> Sums:
-    value, weight, norm, ratio = seen
+    value, rows, norm, ratio = seen
     return Sums(
-        loss=sums.loss.at[epoch].add(value * weight),
-        weight=sums.weight.at[epoch].add(weight),
+        loss=sums.loss.at[epoch].add(value * rows),
+        rows=sums.rows.at[epoch].add(rows),
         gradient_norm=sums.gradient_norm.at[epoch].add(norm),
         ratio=sums.ratio.at[epoch].set(ratio),
         steps=sums.steps.at[epoch].add(1.0),
