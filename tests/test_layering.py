@@ -28,7 +28,7 @@ RINGS = {
     "0": ("lookup", "records", "findings", "rules"),
     "1": ("networks", "plan"),
     "2": ("engines.native", "engines.xla", "engines.__init__", "saving"),
-    "3": ("inputs", "fullbatch", "training"),
+    "3": ("inputs", "watching", "fullbatch", "training"),
     "4": ("bridges", "estimators", "tabular", "ensembles", "keras_estimators"),
     "5": ("datasets", "experiments", "tuning", "measure", "doctor"),
     "view": ("plots", "report"),

@@ -1,14 +1,12 @@
 """The training loop: any plan on any engine, epoch by epoch.
 
 `fit` checks what it is given, draws the first weights, the batches' order and the
-rates, lets an engine train, and watches: validation, early stopping, schedules that
-follow the loss, callbacks, time. One loop serves every engine and every first-order
-optimizer.
+rates, and lets an engine train, while `thalweg.watching` judges the epochs. One loop
+serves every engine and every first-order optimizer.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -17,10 +15,8 @@ from numpy.typing import ArrayLike
 
 from thalweg import engines
 from thalweg.inputs import as_data, as_rows, first_weights, split
-from thalweg.lookup import resolved
 from thalweg.networks import DenseNetwork, as_random_state
 from thalweg.plan import (
-    CLASSIFYING,
     Data,
     Plan,
     batch_rows,
@@ -31,18 +27,13 @@ from thalweg.plan import (
 )
 from thalweg.records import (
     Array,
-    EpochRecord,
     EpochSums,
-    History,
     Parameters,
     RateFinding,
     Run,
     StopReason,
 )
-
-Predict = Callable[[ArrayLike], Array]
-Scoring = Callable[[Predict, Array, Array], float]
-Callback = Callable[[EpochRecord], bool | None]
+from thalweg.watching import Callback, Scoring, Watch
 
 _ROWS_AT_ONCE = 1 << 20
 _EPOCHS_AT_ONCE = 256
@@ -134,25 +125,51 @@ def fit(
     data = as_data(network, plan, X, y, sample_weight, class_weight)
     first = first_weights(network, parameters, rng, data.X.dtype)
     data, held_out = split(network, plan, data, validation, rng)
+    watch = Watch(plan, held_out, scoring, callbacks, started)
+    run, _ = train(network, plan, data, first, rng, watch, engine)
+    return run
+
+
+def train(
+    network: DenseNetwork,
+    plan: Plan,
+    data: Data,
+    first: Parameters,
+    rng: np.random.RandomState,
+    watch: Watch,
+    engine: str = "auto",
+    state: Any = None,
+) -> tuple[Run, engines.Session]:
+    """Train on what has been checked; `fit` and the estimators stand on this.
+
+    Parameters
+    ----------
+    network, plan, data, first, engine
+        As the engines take them; see `thalweg.engines`.
+    rng : RandomState
+        Source of the order of rows and the noise.
+    watch : Watch
+        Records and judges the epochs.
+    state : optional
+        What another session's ``state()`` gave, to go on from there.
+
+    Returns
+    -------
+    run : Run
+    session : Session
+        As it was left.
+    """
     seed = rng.randint(2**32, dtype=np.uint32) if _is_noisy(network) else 0
     module, why_engine = engines.pick(engine, network, plan)
-    session = module.Session(network, plan, data, first, int(seed), None, held_out)
-    loop = _Loop(plan, session, len(data.X), rng, held_out, scoring, callbacks, started)
-    reason = loop.run()
-    kept, best_epoch = loop.weights()
-    facts = loop.facts(best_epoch)
-    if reason is StopReason.NONFINITE:
-        facts["where"] = _blame(module, network, plan, session.parameters(), data)
-    return Run(
-        network=network,
-        plan=plan,
-        parameters=kept,
-        history=loop.history(),
-        stop_reason=reason,
-        why=reason.value.format(**facts),
-        engine=why_engine,
-        best_epoch=best_epoch,
+    session = module.Session(
+        network, plan, data, first, int(seed), state, watch.held_out
     )
+    watch.subject = session
+    reason = _Loop(plan, session, len(data.X), rng, watch).run()
+    where = ""
+    if reason is StopReason.NONFINITE:
+        where = _blame(module, network, plan, session.parameters(), data)
+    return watch.close(network, reason, why_engine, where), session
 
 
 def predict(run: Run, X: ArrayLike) -> Array:
@@ -226,7 +243,7 @@ def find_rate(
     first = first_weights(network, None, rng, data.X.dtype)
     module, _ = engines.pick(engine, network, plan)
     session = module.Session(
-        network, plan, data, first, int(rng.randint(2**31)), 0, None
+        network, plan, data, first, int(rng.randint(2**31)), None, None
     )
     rates = np.geomspace(lowest, highest, n_steps)
     sums = session.advance(
@@ -236,7 +253,7 @@ def find_rate(
 
 
 class _Loop:
-    """The state of one fit between epochs."""
+    """The state of one first-order training between epochs."""
 
     def __init__(
         self,
@@ -244,92 +261,37 @@ class _Loop:
         session: engines.Session,
         n_rows: int,
         rng: np.random.RandomState,
-        held_out: Data | None,
-        scoring: Scoring | None,
-        callbacks: Sequence[Callback],
-        started: float,
+        watch: Watch,
     ) -> None:
         self.plan, self.session, self.n_rows, self.rng = plan, session, n_rows, rng
-        self.held_out, self.callbacks, self.started = held_out, callbacks, started
-        self.scoring = scoring
+        self.watch, self.steps = watch, 0
         self.order = np.arange(n_rows, dtype=np.int32)
-        self.steps, self.epochs, self.factor, self.rate = 0, 0, 1.0, plan.rate
-        self.watch = _Watch(plan.tol)
-        self.plateau = _Watch(plan.tol)
-        self.best: Parameters | None = None
-        by_score = plan.monitor == "score" or (plan.monitor == "auto" and scoring)
-        self.monitor = "score" if by_score and held_out is not None else "loss"
-        self.rows: list[tuple[float, ...]] = []
 
     def run(self) -> StopReason:
         """Train until something says stop."""
         try:
-            while self.epochs < self.plan.epochs:
-                reason = self._advance(
-                    min(self._chunk(), self.plan.epochs - self.epochs)
-                )
+            while (left := self.plan.epochs - self.watch.epochs) > 0:
+                reason = self._advance(min(self._chunk(), left))
                 if reason is not None:
                     return reason
         except KeyboardInterrupt:
             return StopReason.INTERRUPTED
         return StopReason.MAX_EPOCHS
 
-    def weights(self) -> tuple[Parameters, int]:
-        """Return the weights to keep, and the epoch that they are of."""
-        if self.best is not None and self.plan.restore_best:
-            return self.best, self.watch.best_epoch
-        return self.session.parameters(), self.epochs
-
-    def facts(self, best_epoch: int) -> dict[str, Any]:
-        """Gather what the sentences of `StopReason` speak of."""
-        plan = self.plan
-        return {
-            "epochs": plan.epochs, "epoch": self.epochs, "best_epoch": best_epoch,
-            "tol": plan.tol, "patience": plan.patience, "monitor": self.monitor,
-            "max_time": plan.max_time or 0.0, "rate": self.rate,
-        }  # fmt: skip
-
-    def history(self) -> History:
-        """Return the columns of all epochs so far."""
-        names = (
-            "loss", "gradient_norm", "update_ratio", "rate", "seconds",
-            "validation_loss", "validation_score",
-        )  # fmt: skip
-        columns = np.array(self.rows, float).reshape(-1, len(names)).T
-        return History.from_columns(dict(zip(names, columns, strict=True)))
-
     def _chunk(self) -> int:
-        """Epochs that can go by unwatched."""
-        plan = self.plan
-        watched = (
-            self.callbacks
-            or self.held_out is not None
-            or plan.patience is not None
-            or plan.max_time is not None
-            or resolved(plan.schedule).name in ("plateau", "adaptive")
-        )
-        if watched:
+        """Epochs that can go by in one call."""
+        if self.watch.listens:
             return 1
         return int(np.clip(_ROWS_AT_ONCE // self.n_rows, 1, _EPOCHS_AT_ONCE))
 
     def _advance(self, n_epochs: int) -> StopReason | None:
         count = n_epochs * steps_per_epoch(self.plan, self.n_rows)
         factors = rate_factors(self.plan, self.steps, count, self.n_rows)
-        rates = self.plan.rate * self.factor * factors
+        rates = self.plan.rate * self.watch.factor * factors
         mixes = mixing_factors(self.plan, self.steps, count, self.n_rows)
-        before = time.perf_counter() - self.started
         sums = self.session.advance(self._orders(n_epochs), rates, mixes)
-        after = time.perf_counter() - self.started
         self.steps += count
-        self.epochs += len(sums.loss)
-        self.rate = float(rates[-1])
-        held_out = self._validate() if sums.finite else (np.nan, np.nan)
-        last_rates = rates.reshape(n_epochs, -1)[: len(sums.loss), -1]
-        seconds = np.linspace(before, after, len(sums.loss) + 1)[1:]
-        self._record(sums, last_rates, seconds, held_out)
-        if not sums.finite:
-            return StopReason.NONFINITE
-        return self._judge(held_out)
+        return self.watch.see(sums, rates.reshape(n_epochs, -1)[:, -1])
 
     def _orders(self, n_epochs: int) -> Array | None:
         if not self.plan.shuffle or self.plan.batch_size is None:
@@ -342,119 +304,6 @@ class _Loop:
             self.order = self.order[drawn]
             orders[epoch] = self.order
         return orders
-
-    def _validate(self) -> tuple[float, float]:
-        if self.held_out is None:
-            return np.nan, np.nan
-        outputs, losses = self.session.validate()
-        weights = self.held_out.weights
-        loss = float(np.average(losses, weights=weights))
-        return loss, self._score(outputs)
-
-    def _score(self, outputs: Array) -> float:
-        assert self.held_out is not None
-        prediction = link(self.plan.loss)(outputs)
-        X, y = self.held_out.X, self.held_out.y
-        if self.scoring is not None:
-            return float(self.scoring(lambda asked: prediction, X, y))
-        return default_score(self.plan, prediction, y, self.held_out.weights)
-
-    def _record(
-        self,
-        sums: EpochSums,
-        rates: Array,
-        seconds: Array,
-        held_out: tuple[float, float],
-    ) -> None:
-        columns = (sums.loss, sums.gradient_norm, sums.update_ratio, rates, seconds)
-        for row in zip(*columns, strict=True):
-            self.rows.append((*map(float, row), *held_out))
-
-    def _judge(self, held_out: tuple[float, float]) -> StopReason | None:
-        """Judge an epoch: best so far, schedules, callbacks, stops."""
-        value = self._monitored(held_out)
-        if self.watch.see(value, self.epochs) and self.held_out is not None:
-            self.best = self.session.parameters()
-        exhausted = self._follow_loss(value)
-        if self._called_back():
-            return StopReason.CALLBACK
-        if exhausted:
-            return exhausted
-        out_of_time = time.perf_counter() - self.started > (
-            self.plan.max_time or np.inf
-        )
-        return StopReason.TIME_BUDGET if out_of_time else None
-
-    def _monitored(self, held_out: tuple[float, float]) -> float:
-        """Return the watched value, smaller being better."""
-        if self.held_out is None:
-            return self.rows[-1][0]
-        return -held_out[1] if self.monitor == "score" else held_out[0]
-
-    def _follow_loss(self, value: float) -> StopReason | None:
-        schedule, patience = resolved(self.plan.schedule), self.plan.patience
-        if schedule.name == "plateau":
-            self.plateau.see(value, self.epochs)
-            if self.plateau.waited > float(schedule["patience"] or 0):
-                self._cut(float(schedule["factor"] or 1), float(schedule["floor"] or 0))
-                self.plateau.waited = 0
-        if patience is None or self.watch.waited <= patience:
-            return None
-        if schedule.name != "adaptive":
-            validated = self.held_out is not None
-            return StopReason.EARLY_STOPPING if validated else StopReason.CONVERGED
-        if self.plan.rate * self.factor <= float(schedule["floor"] or 0):
-            return StopReason.RATE_EXHAUSTED
-        self._cut(float(schedule["factor"] or 1), 0.0)
-        self.watch.waited = 0
-        return None
-
-    def _cut(self, factor: float, floor: float) -> None:
-        rate = self.plan.rate
-        self.factor = min(self.factor, max(self.factor * factor, floor / rate))
-
-    def _called_back(self) -> bool:
-        if not self.callbacks:
-            return False
-        record = EpochRecord(self.epochs, *self.rows[-1])
-        answers = [callback(record) for callback in self.callbacks]
-        return any(answer is True for answer in answers)
-
-
-@dataclass
-class _Watch:
-    """The best value so far, and the epochs since one that improved by enough.
-
-    Counts as scikit-learn does, except that NaN is no improvement.
-    """
-
-    tol: float
-    best: float = np.inf
-    best_epoch: int = 0
-    waited: int = 0
-
-    def see(self, value: float, epoch: int) -> bool:
-        """Take note of an epoch's value; True if it is the best so far."""
-        self.waited = 0 if value <= self.best - self.tol else self.waited + 1
-        if value < self.best:
-            self.best, self.best_epoch = value, epoch
-            return True
-        return False
-
-
-def default_score(plan: Plan, prediction: Array, y: Array, weights: Array) -> float:
-    """Accuracy for class numbers and labels, R² otherwise; greater is better."""
-    name = resolved(plan.loss).name
-    if name in CLASSIFYING:
-        classes = y if y.ndim == 1 else y.argmax(axis=1)
-        return float(np.average(prediction.argmax(axis=1) == classes, weights=weights))
-    if name == "binary_cross_entropy":
-        right = ((prediction > 0.5) == (y > 0.5)).all(axis=1)
-        return float(np.average(right, weights=weights))
-    mean = np.average(y, axis=0, weights=weights)
-    left = (weights[:, None] * (y - prediction) ** 2).sum(axis=0)
-    all_of_it = (weights[:, None] * (y - mean) ** 2).sum(axis=0)
-    return float(np.mean(1 - left / np.where(all_of_it > 0, all_of_it, 1)))
 
 
 def _check_plan(network: DenseNetwork, plan: Plan) -> Plan:

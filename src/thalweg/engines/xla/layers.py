@@ -87,7 +87,7 @@ def project(network: DenseNetwork, parameters: Tree) -> Tree:
     for layer, own in zip(network.layers, parameters, strict=True):
         constraint = resolved(layer.constraint)
         if constraint.name != "none" and "weights" in own:
-            onto = _PROJECTIONS[constraint.name]
+            onto = _PROJECTIONS[constraint.label]
             own = {**own, "weights": onto(own["weights"], dict(constraint.constants))}
         projected.append(own)
     return tuple(projected)

@@ -1,0 +1,257 @@
+"""What is noted and judged between epochs, whatever trains.
+
+A `Watch` records each epoch, validates, keeps the best weights, cuts the rate where a
+schedule follows the loss, calls the callbacks, and says when to stop and why. Every
+optimizer is watched by the same one: an epoch is a pass over the batches, or an
+iteration of a full-batch method.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from thalweg.lookup import resolved
+from thalweg.networks import DenseNetwork
+from thalweg.plan import CLASSIFYING, Data, Plan, link
+from thalweg.records import (
+    Array,
+    EpochRecord,
+    EpochSums,
+    History,
+    Parameters,
+    Run,
+    StopReason,
+)
+
+Predict = Callable[[ArrayLike], Array]
+Scoring = Callable[[Predict, Array, Array], float]
+Callback = Callable[[EpochRecord], bool | None]
+
+_COLUMNS = (
+    "loss", "gradient_norm", "update_ratio", "rate", "seconds",
+    "validation_loss", "validation_score",
+)  # fmt: skip
+
+
+class Subject(Protocol):
+    """What is watched: something with weights that can be tried on held-out rows."""
+
+    def validate(self) -> tuple[Array, Array]:
+        """Raw outputs (n_rows, n_outputs) and losses (n_rows,) on validation data."""
+        ...
+
+    def parameters(self) -> Parameters:
+        """Copy the weights as they are now."""
+        ...
+
+
+@dataclass
+class Patience:
+    """The best value so far, and the epochs since one that improved by enough.
+
+    Counts as scikit-learn does, except that NaN is no improvement.
+    """
+
+    tol: float
+    best: float = np.inf
+    best_epoch: int = 0
+    waited: int = 0
+
+    def see(self, value: float, epoch: int) -> bool:
+        """Take note of an epoch's value; True if it is the best so far."""
+        self.waited = 0 if value <= self.best - self.tol else self.waited + 1
+        if value < self.best:
+            self.best, self.best_epoch = value, epoch
+            return True
+        return False
+
+
+class Watch:
+    """The watcher of one training.
+
+    Parameters
+    ----------
+    plan : Plan
+    held_out : Data or None
+        Rows to validate on.
+    scoring : callable or None
+        ``(predict, X_val, y_val) -> float``, greater is better.
+    callbacks : sequence of callable
+        Each is given the `EpochRecord`; True stops.
+    started : float
+        ``time.perf_counter()`` when the work began.
+    patience : Patience, optional
+        Counts of an earlier training, to go on from there.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        held_out: Data | None = None,
+        scoring: Scoring | None = None,
+        callbacks: Sequence[Callback] = (),
+        started: float | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.plan, self.held_out, self.scoring = plan, held_out, scoring
+        self.callbacks = callbacks
+        self.started = time.perf_counter() if started is None else started
+        self.patience = patience or Patience(plan.tol)
+        self.plateau = Patience(plan.tol)
+        self.best: Parameters | None = None
+        self.factor = 1.0
+        self.subject: Subject
+        by_score = plan.monitor == "score" or (plan.monitor == "auto" and scoring)
+        self.monitor = "score" if by_score and held_out is not None else "loss"
+        self.rows: list[tuple[float, ...]] = []
+        self._clock = self._seconds()
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were seen."""
+        return len(self.rows)
+
+    @property
+    def listens(self) -> bool:
+        """Whether something must be judged after each single epoch."""
+        plan = self.plan
+        return bool(
+            self.callbacks
+            or self.held_out is not None
+            or plan.patience is not None
+            or plan.max_time is not None
+            or resolved(plan.schedule).name in ("plateau", "adaptive")
+        )
+
+    def see(self, sums: EpochSums, rates: Array) -> StopReason | None:
+        """Take note of some epochs and judge the last one; a reason says stop."""
+        held_out = self._validate() if sums.finite else (np.nan, np.nan)
+        before, self._clock = self._clock, self._seconds()
+        seconds = np.linspace(before, self._clock, len(sums.loss) + 1)[1:]
+        columns = (sums.loss, sums.gradient_norm, sums.update_ratio, rates, seconds)
+        for row in zip(*columns, strict=False):
+            self.rows.append((*map(float, row), *held_out))
+        if not sums.finite:
+            return StopReason.NONFINITE
+        value = self._monitored(held_out)
+        if self.patience.see(value, self.epochs) and self.held_out is not None:
+            self.best = self.subject.parameters()
+        return self._judge(value)
+
+    def close(
+        self, network: DenseNetwork, reason: StopReason, engine: str, where: str = ""
+    ) -> Run:
+        """Put together the record of the whole training."""
+        restored = self.best is not None and self.plan.restore_best
+        best_epoch = self.patience.best_epoch if restored else self.epochs
+        kept = self.best if restored else self.subject.parameters()
+        assert kept is not None
+        return Run(
+            network=network,
+            plan=self.plan,
+            parameters=kept,
+            history=self._history(),
+            stop_reason=reason,
+            why=reason.value.format(**self._facts(best_epoch), where=where),
+            engine=engine,
+            best_epoch=best_epoch,
+        )
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    def _validate(self) -> tuple[float, float]:
+        if self.held_out is None:
+            return np.nan, np.nan
+        outputs, losses = self.subject.validate()
+        loss = float(np.average(losses, weights=self.held_out.weights))
+        return loss, self._score(self.held_out, outputs)
+
+    def _score(self, held_out: Data, outputs: Array) -> float:
+        prediction = link(self.plan.loss)(outputs)
+        if self.scoring is not None:
+            return float(self.scoring(lambda asked: prediction, held_out.X, held_out.y))
+        return default_score(self.plan, prediction, held_out.y, held_out.weights)
+
+    def _monitored(self, held_out: tuple[float, float]) -> float:
+        """Return the watched value, smaller being better."""
+        if self.held_out is None:
+            return self.rows[-1][0]
+        return -held_out[1] if self.monitor == "score" else held_out[0]
+
+    def _judge(self, value: float) -> StopReason | None:
+        exhausted = self._follow(value)
+        if self._called_back():
+            return StopReason.CALLBACK
+        if exhausted:
+            return exhausted
+        late = self._seconds() > (self.plan.max_time or np.inf)
+        return StopReason.TIME_BUDGET if late else None
+
+    def _follow(self, value: float) -> StopReason | None:
+        schedule, limit = resolved(self.plan.schedule), self.plan.patience
+        if schedule.name == "plateau":
+            self._cut_on_plateau(value, dict(schedule.constants))
+        if limit is None or self.patience.waited <= limit:
+            return None
+        if schedule.name != "adaptive":
+            validated = self.held_out is not None
+            return StopReason.EARLY_STOPPING if validated else StopReason.CONVERGED
+        constants: dict[str, Any] = dict(schedule.constants)
+        if self.plan.rate * self.factor <= constants["floor"]:
+            return StopReason.RATE_EXHAUSTED
+        self.factor *= constants["factor"]
+        self.patience.waited = 0
+        return None
+
+    def _cut_on_plateau(self, value: float, constants: dict[str, Any]) -> None:
+        self.plateau.see(value, self.epochs)
+        if self.plateau.waited > constants["patience"]:
+            lowest = min(self.factor, constants["floor"] / self.plan.rate)
+            self.factor = max(self.factor * constants["factor"], lowest)
+            self.plateau.waited = 0
+
+    def _called_back(self) -> bool:
+        if not self.callbacks:
+            return False
+        record = EpochRecord(self.epochs, *self.rows[-1])
+        answers = [callback(record) for callback in self.callbacks]
+        return any(answer is True for answer in answers)
+
+    def _history(self) -> History:
+        columns = np.array(self.rows, float).reshape(-1, len(_COLUMNS)).T
+        return History.from_columns(dict(zip(_COLUMNS, columns, strict=True)))
+
+    def _facts(self, best_epoch: int) -> dict[str, Any]:
+        """Gather what the sentences of `StopReason` speak of."""
+        plan = self.plan
+        return {
+            "epochs": plan.epochs, "epoch": self.epochs, "best_epoch": best_epoch,
+            "tol": plan.tol, "patience": plan.patience, "monitor": self.monitor,
+            "max_time": plan.max_time or 0.0,
+            "rate": self.rows[-1][3] if self.rows else plan.rate,
+        }  # fmt: skip
+
+
+def default_score(plan: Plan, prediction: Array, y: Array, weights: Array) -> float:
+    """Score predictions: accuracy for classes and labels, R² otherwise."""
+    name = resolved(plan.loss).name
+    if name in CLASSIFYING:
+        classes = y if y.ndim == 1 else y.argmax(axis=1)
+        return float(np.average(prediction.argmax(axis=1) == classes, weights=weights))
+    if name == "binary_cross_entropy":
+        right = ((prediction > 0.5) == (y > 0.5)).all(axis=1)
+        return float(np.average(right, weights=weights))
+    if not np.isfinite(prediction).all():
+        return float("nan")
+    mean = np.average(y, axis=0, weights=weights)
+    left = (weights[:, None] * (y - prediction) ** 2).sum(axis=0)
+    total = (weights[:, None] * (y - mean) ** 2).sum(axis=0)
+    # A column that does not vary is explained wholly or not at all, as r2_score says.
+    constant = np.where(left == 0, 1.0, 0.0)
+    varying = 1 - left / np.where(total > 0, total, 1)
+    return float(np.mean(np.where(total > 0, varying, constant)))
