@@ -13,8 +13,10 @@ An engine is a module with these names:
     The same for every layer's output.
 ``row_losses(plan, outputs, y) -> ndarray``
     Loss of each row, without penalties.
+``Objective(network, plan, data)``
+    The plan's objective on all rows at once (see `Objective`).
 ``cost_and_gradient(network, plan, parameters, data) -> (float, parameters)``
-    The objective of `plan` on all rows at once, and its gradient.
+    The same for one call.
 
 Engines never know each other, and nothing above them knows which one ran.
 """
@@ -66,6 +68,23 @@ class Session(Protocol):
 
     def state(self) -> Any:
         """Copy what the update rule remembers, and the steps done; can be pickled."""
+        ...
+
+
+class Objective(Protocol):
+    """What a full-batch method minimizes: the plan's objective on all rows at once.
+
+    As a training step sees it (batch normalization takes the statistics of all rows),
+    but with nothing dropped and no noise added. A gradient has the names and shapes of
+    the trained parameters: nothing for a frozen layer, no running statistics.
+    """
+
+    def cost_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
+        """Compute the objective and its gradient."""
+        ...
+
+    def settle(self, parameters: Parameters) -> Parameters:
+        """Set the running statistics to those of all rows."""
         ...
 
 

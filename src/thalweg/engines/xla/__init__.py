@@ -14,7 +14,7 @@ import numpy as np
 from thalweg.engines.xla import programs, updates
 from thalweg.engines.xla.programs import Batch, padded_rows
 from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork
+from thalweg.networks import DenseNetwork, without_noise
 from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
 from thalweg.records import Array, EpochSums, Parameters
 
@@ -150,25 +150,51 @@ def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
     return np.asarray(losses)[: len(outputs)]
 
 
+class Objective:
+    """The plan's objective on all rows; see `thalweg.engines.Objective`."""
+
+    def __init__(self, network: DenseNetwork, plan: Plan, data: Data) -> None:
+        self.network, self._dtype = network, data.X.dtype
+        rows = padded_rows(len(data.X))
+        quiet = without_noise(network)
+        self._shape = programs.shape_of(quiet, plan, rows, shuffled=False)
+        self._numbers = _cast(
+            programs.numbers_of(quiet, plan, float(data.weights.sum())), self._dtype
+        )
+        self._batch = _scoped(self._dtype, jax.device_put, _padded(data, rows))
+
+    def cost_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
+        """Compute the objective and its gradient."""
+        program = programs.cost_and_gradient_program(self._shape)
+        cost, gradient = self._call(program, parameters)
+        return float(cost), jax.tree.map(np.array, gradient)
+
+    def hessian_product(
+        self, parameters: Parameters, direction: Parameters
+    ) -> Parameters:
+        """Multiply a direction, shaped like the gradient, by the exact Hessian."""
+        program = programs.hessian_product_program(self._shape)
+        return jax.tree.map(np.array, self._call(program, parameters, direction))
+
+    def settle(self, parameters: Parameters) -> Parameters:
+        """Set the running statistics to those of all rows."""
+        program = programs.statistics_program(self._shape)
+        statistics = jax.tree.map(np.array, self._call(program, parameters))
+        return tuple(
+            {**own, **seen} for own, seen in zip(parameters, statistics, strict=True)
+        )
+
+    def _call(self, program: Callable[..., Any], parameters: Any, *more: Any) -> Any:
+        trained, kept = programs.split(self.network, parameters)
+        arguments = (trained, kept, self._batch, self._numbers, *more)
+        return _scoped(self._dtype, program, *arguments)
+
+
 def cost_and_gradient(
     network: DenseNetwork, plan: Plan, parameters: Parameters, data: Data
 ) -> tuple[float, Parameters]:
-    """Compute the plan's objective on all rows at once, and its gradient.
-
-    Without dropout and noise, and with the running statistics of batch normalization.
-    The gradient has the trained parameters only: nothing for a frozen layer.
-    """
-    dtype = data.X.dtype
-    rows = padded_rows(len(data.X))
-    numbers = _cast(
-        programs.numbers_of(network, plan, float(data.weights.sum())), dtype
-    )
-    trained, kept = programs.split(network, parameters)
-    batch = _padded(data, rows)
-    shape = programs.shape_of(network, plan, rows, shuffled=False)
-    program = programs.cost_and_gradient_program(shape)
-    cost, gradient = _scoped(dtype, program, trained, kept, batch, numbers)
-    return float(cost), jax.tree.map(np.array, gradient)
+    """Compute an `Objective` and its gradient once."""
+    return Objective(network, plan, data).cost_and_gradient(parameters)
 
 
 def _layer_outputs(network: DenseNetwork, parameters: Any, X: Array) -> list[Array]:

@@ -166,13 +166,41 @@ def objective(
 def cost_and_gradient_program(shape: Shape) -> Callable[..., Any]:
     """Program ``(trained, kept, batch, numbers) -> (cost, gradient)``."""
 
-    def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Any:
-        def cost(trained: Tree) -> Any:
-            return objective(shape, trained, kept, batch, numbers, None)[0]
-
-        return jax.value_and_grad(cost)(trained)
+    def run(trained: Tree, *rest: Any) -> Any:
+        cost = _all_rows(shape, *rest)
+        (value, _), gradient = jax.value_and_grad(cost, has_aux=True)(trained)
+        return value, gradient
 
     return jax.jit(run)
+
+
+@functools.lru_cache(maxsize=256)
+def hessian_product_program(shape: Shape) -> Callable[..., Any]:
+    """Program ``(trained, kept, batch, numbers, direction) -> product``.
+
+    The derivative of the gradient along the direction (Pearlmutter, 1994).
+    """
+
+    def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any, along: Tree) -> Any:
+        cost = _all_rows(shape, kept, batch, numbers)
+        gradient = jax.grad(lambda point: cost(point)[0])
+        return jax.jvp(gradient, (trained,), (along,))[1]
+
+    return jax.jit(run)
+
+
+@functools.lru_cache(maxsize=256)
+def statistics_program(shape: Shape) -> Callable[..., Any]:
+    """Program ``(trained, kept, batch, numbers) -> running statistics``."""
+    return jax.jit(lambda trained, *rest: _all_rows(shape, *rest)(trained)[1])
+
+
+def _all_rows(shape: Shape, kept: Tree, batch: Batch, numbers: Any) -> Any:
+    """Make the objective of the trained parameters, with the batch's statistics."""
+    none = (jnp.uint32(0), jnp.uint32(0))
+    quiet = numbers["dropout"], numbers["threshold"], numbers["input_noise"]
+    training = Noise(none, *quiet, batch.mask)
+    return lambda trained: objective(shape, trained, kept, batch, numbers, training)
 
 
 @functools.lru_cache(maxsize=256)
