@@ -9,6 +9,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from thalweg.estimators import MLPClassifier as MLPClassifier
+    from thalweg.estimators import MLPRegressor as MLPRegressor
     from thalweg.networks import Dense as Dense
     from thalweg.networks import DenseNetwork as DenseNetwork
     from thalweg.plan import Plan as Plan
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from thalweg.tabular import Regressor as Regressor
     from thalweg.training import find_rate as find_rate
     from thalweg.training import fit as fit
+    from thalweg.training import predict as predict
 
     __version__: str
 
@@ -33,6 +36,8 @@ _HOMES = {
     "DenseNetwork": "networks",
     "EpochRecord": "records",
     "History": "records",
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
     "Plan": "plan",
     "Regressor": "tabular",
     "Run": "records",
@@ -40,6 +45,7 @@ _HOMES = {
     "find_rate": "training",
     "fit": "training",
     "load": "saving",
+    "predict": "training",
     "save": "saving",
 }
 

@@ -34,7 +34,7 @@ def as_data(
     dtype = np.dtype(plan.dtype) if plan.dtype else floating_type(X)
     checked = as_rows(network, X, dtype)
     target = _as_y(plan, y, len(checked), network.n_outputs, dtype)
-    weights = _as_weights(sample_weight, len(checked), dtype)
+    weights = as_weights(sample_weight, len(checked), dtype)
     if class_weight is not None:
         weights = weights * _class_weights(class_weight, target, dtype)
     return Data(checked, target, weights)
@@ -161,9 +161,16 @@ def _class_numbers(target: Array, n_outputs: int) -> Array:
     return np.ascontiguousarray(target, np.int32)
 
 
-def _as_weights(
+def as_weights(
     sample_weight: ArrayLike | None, n_rows: int, dtype: np.dtype[Any]
 ) -> Array:
+    """Return the rows' weights, ones if none are given.
+
+    Raises
+    ------
+    ValueError
+        If they are not one finite number of at least 0 a row, or all are 0.
+    """
     if sample_weight is None:
         return np.ones(n_rows, dtype)
     weights = _numeric("sample_weight", sample_weight, dtype)

@@ -67,10 +67,12 @@ INITIALIZERS: dict[str, dict[str, Constant]] = {
     "lecun_uniform": {},
     "lecun_normal": {},
     "orthogonal": {"gain": Constant(1.0, _POSITIVE)},
-    "sklearn": {},
+    "sklearn": {"factor": Constant(6.0, _POSITIVE)},
 }
 """Initializers by name. ``xavier`` is the textbook's normal with standard deviation
-1/√fan_in; ``sklearn`` draws weights and biases as scikit-learn's MLP does; ``auto``
+1/√fan_in; ``sklearn`` draws from (-b, b), b² = factor/(fan_in + fan_out), weights and
+biases alike, as scikit-learn's MLP does (its factor is 2 if hidden units are logistic);
+``auto``
 takes He's for the ReLU family, LeCun's for SELU and Glorot's for the rest."""
 
 NORMALIZATIONS: dict[str, dict[str, Constant]] = {
@@ -487,8 +489,7 @@ def _orthogonal(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Arra
 
 
 def _sklearn(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
-    factor = 2.0 if c["activation"] == "logistic" else 6.0
-    limit = np.sqrt(factor / (i + o))
+    limit = np.sqrt(c["factor"] / (i + o))
     return rng.uniform(-limit, limit, shape)
 
 

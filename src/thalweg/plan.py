@@ -178,6 +178,62 @@ velocity (v ← μv - εg: scikit-learn's and Sutskever's form) and not as they 
 the two differ only while the rate changes. ``uncorrected_epsilon`` adds ε to √v before
 the bias correction, as scikit-learn and Kingma & Ba (2015), section 2, do."""
 
+_TOLERANCE = Constant(1e-5, _NONNEGATIVE)
+_EVALUATIONS = Constant(15000, Interval("[1, inf)"))
+_RADII = {
+    "initial_radius": Constant(1.0, _POSITIVE),
+    "max_radius": Constant(1000.0, _POSITIVE),
+    "eta": Constant(0.15, Interval("[0, 0.25)")),
+    "gtol": Constant(1e-4, _NONNEGATIVE),
+}
+
+FULL_BATCH: dict[str, dict[str, Constant]] = {
+    "lbfgs": {
+        "max_corrections": Constant(10, Interval("[1, inf)")),
+        "ftol": Constant(2.220446049250313e-09, _NONNEGATIVE),
+        "gtol": _TOLERANCE,
+        "max_evaluations": _EVALUATIONS,
+        "max_line_search": Constant(20, Interval("[1, inf)")),
+    },
+    "cg": {"gtol": _TOLERANCE},
+    "bfgs": {"gtol": _TOLERANCE},
+    "tnc": {
+        "ftol": Constant(-1.0, Interval("[-1, inf)")),
+        "gtol": Constant(-1.0, Interval("[-1, inf)")),
+        "xtol": Constant(-1.0, Interval("[-1, inf)")),
+        "max_evaluations": _EVALUATIONS,
+    },
+    "newton-cg": {"xtol": _TOLERANCE},
+    "trust-ncg": _RADII,
+    "trust-krylov": {"gtol": _TOLERANCE},
+    "trust-exact": _RADII,
+    "dogleg": _RADII,
+    "powell": {
+        "ftol": Constant(1e-4, _NONNEGATIVE),
+        "xtol": Constant(1e-4, _NONNEGATIVE),
+        "max_evaluations": _EVALUATIONS,
+    },
+    "nelder-mead": {
+        "ftol": Constant(1e-4, _NONNEGATIVE),
+        "xtol": Constant(1e-4, _NONNEGATIVE),
+        "max_evaluations": _EVALUATIONS,
+    },
+}
+"""Full-batch methods by name, with SciPy's own defaults. An epoch is an iteration."""
+
+ALIASES = {
+    "l-bfgs": "lbfgs",
+    "l-bfgs-b": "lbfgs",
+    "fmin_l_bfgs_b": "lbfgs",
+    "fmin_cg": "cg",
+    "fmin_bfgs": "bfgs",
+    "fmin_tnc": "tnc",
+    "fmin_ncg": "newton-cg",
+    "fmin_powell": "powell",
+    "fmin": "nelder-mead",
+}
+"""Other spellings of full-batch methods."""
+
 DEFAULT_RATES = {
     "sgd": 0.1,
     "momentum": 0.01,
@@ -253,8 +309,8 @@ class Plan:
         One of `LOSSES`, or a function ``(output, target) -> losses`` of jax.numpy
         arrays (batch, n_outputs) that returns (batch,).
     optimizer : str, (str, dict) or optax.GradientTransformation
-        One of `OPTIMIZERS`. A transformation has its own rate inside; ours then
-        multiplies it, so leave `learning_rate` alone.
+        One of `OPTIMIZERS` or of `FULL_BATCH`. A transformation has its own rate
+        inside; ours then multiplies it, so leave `learning_rate` alone.
     learning_rate : float or None
         None takes `DEFAULT_RATES`, and 1 for a transformation.
     schedule : str, (str, dict) or callable
@@ -263,9 +319,9 @@ class Plan:
     warmup : int
         Updates over which the rate grows linearly to its full value.
     epochs : int
-        Most passes over the data.
-    batch_size : int or None
-        Rows of one update; None for all of them.
+        Most passes over the data, or iterations of a full-batch method.
+    batch_size : int, "auto" or None
+        Rows of one update; None for all of them, "auto" for 200 at the most.
     shuffle : bool
         Whether the order of the rows is drawn anew for each epoch.
     l1, l2 : float
@@ -311,7 +367,7 @@ class Plan:
     schedule: Spec = "constant"
     warmup: int = 0
     epochs: int = 200
-    batch_size: int | None = 200
+    batch_size: int | str | None = "auto"
     shuffle: bool = True
     l1: float = 0.0
     l2: float = 0.0
@@ -343,11 +399,15 @@ class Plan:
             object.__setattr__(self, "layer_rates", tuple(map(float, self.layer_rates)))
         self._check_numbers()
         self._check_words()
+        if self.full_batch:
+            self._check_full_batch()
 
     def _check_numbers(self) -> None:
         for name, allowed in _RANGES.items():
             value: Any = getattr(self, name)
-            if value is None and name in _OPTIONAL:
+            if (value is None and name in _OPTIONAL) or (
+                name == "batch_size" and value == "auto"
+            ):
                 continue
             check_number(name, value, allowed, owner="Plan")
             if name in _WHOLE and value is not None and value != int(value):
@@ -364,6 +424,17 @@ class Plan:
                     f"{allowed}."
                 )
 
+    def _check_full_batch(self) -> None:
+        method = resolved(self.optimizer).label
+        for name, (default, why) in _FIRST_ORDER_ONLY.items():
+            value = getattr(self, name)
+            if (value.name if name in ("schedule", "average") else value) != default:
+                raise ValueError(
+                    f"Plan got {name}={value!r} with optimizer={method!r}, which has "
+                    f"no use for it: {why}. Leave it out, or take a first-order "
+                    "optimizer such as 'adam'."
+                )
+
     @classmethod
     def of(cls, plan: "Plan | None" = None, **settings: Any) -> "Plan":
         """Return `plan` (or the default one) with `settings` put in.
@@ -376,6 +447,11 @@ class Plan:
         names = [f.name for f in fields(cls)]
         check_names("setting of a Plan", settings, names, owner="Plan")
         return replace(plan, **settings) if plan is not None else cls(**settings)
+
+    @property
+    def full_batch(self) -> bool:
+        """Whether the optimizer is a full-batch method."""
+        return resolved(self.optimizer).name in FULL_BATCH
 
     @property
     def rate(self) -> float:
@@ -444,6 +520,20 @@ _WHOLE = {"warmup", "epochs", "batch_size", "accumulate", "patience"}
 _OPTIONAL = {
     "learning_rate", "batch_size", "clip_norm", "clip_value", "patience", "max_time",
 }  # fmt: skip
+_ITS_OWN_STEP = "it chooses its step by itself"
+_ALL_ROWS = "it sees all rows at once"
+_EXACT = "it needs the objective's own gradient"
+_FIRST_ORDER_ONLY: dict[str, tuple[Any, str]] = {
+    "learning_rate": (None, _ITS_OWN_STEP),
+    "schedule": ("constant", _ITS_OWN_STEP),
+    "warmup": (0, _ITS_OWN_STEP),
+    "layer_rates": (None, _ITS_OWN_STEP),
+    "weight_decay": (0.0, "decay would not be part of what it minimizes; use l2"),
+    "clip_norm": (None, _EXACT),
+    "clip_value": (None, _EXACT),
+    "accumulate": (1, _ALL_ROWS),
+    "average": ("none", "its last weights are its best"),
+}
 _WORDS = {
     "penalty_scale": ("sample", "batch"),
     "monitor": ("auto", "loss", "score"),
@@ -458,7 +548,10 @@ def steps_per_epoch(plan: Plan, n_rows: int) -> int:
 
 def batch_rows(plan: Plan, n_rows: int) -> int:
     """Rows of one full batch: ``batch_size``, or the whole sample where smaller."""
-    return n_rows if plan.batch_size is None else min(plan.batch_size, n_rows)
+    if plan.batch_size is None:
+        return n_rows
+    most = 200 if isinstance(plan.batch_size, str) else plan.batch_size
+    return min(most, n_rows)
 
 
 def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
@@ -516,7 +609,8 @@ def link(loss: Spec) -> Callable[[Array], Array]:
     Softmax for cross-entropy and focal loss, the logistic function for binary
     cross-entropy, exp for Poisson, and the identity for the rest.
     """
-    return _LINKS.get(resolved(loss).label, lambda outputs: outputs)
+    name = choose("loss", loss, LOSSES, owner="link").label
+    return _LINKS.get(name, lambda outputs: outputs)
 
 
 def softmax(outputs: Array) -> Array:
@@ -543,11 +637,21 @@ def _optimizer(spec: Any) -> Any:
     if hasattr(spec, "init") and hasattr(spec, "update"):
         return choose("optimizer", _Transformation(spec), OPTIMIZERS, owner="Plan")
     if isinstance(spec, str | tuple | list) or hasattr(spec, "constants"):
-        return choose("optimizer", spec, OPTIMIZERS, owner="Plan")
+        known = {**OPTIMIZERS, **FULL_BATCH}
+        return choose("optimizer", canonical(spec), known, owner="Plan")
     raise TypeError(
         f"Plan got optimizer={spec!r}; it must be a name, a pair (name, "
         "{constant: value}) or an optax.GradientTransformation."
     )
+
+
+def canonical(spec: Any) -> Any:
+    """Return an optimizer's choice with its name as the tables spell it."""
+    if isinstance(spec, str):
+        return ALIASES.get(spec.lower(), spec.lower())
+    if isinstance(spec, tuple | list) and spec and isinstance(spec[0], str):
+        return (canonical(spec[0]), *spec[1:])
+    return spec
 
 
 @dataclass(frozen=True)

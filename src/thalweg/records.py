@@ -30,6 +30,11 @@ class StopReason(enum.Enum):
         "The schedule had cut the learning rate to {rate:g}, too small to matter."
     )
     TIME_BUDGET = "The time budget of {max_time:g} s was used up."
+    METHOD_CONVERGED = "{method} converged: {message}"
+    METHOD_STOPPED = "{method} could get no further: {message}"
+    MAX_EVALUATIONS = (
+        "The objective had been evaluated {evaluations:g} times, the most allowed."
+    )
     CALLBACK = "A callback asked to stop."
     INTERRUPTED = "Interrupted from the keyboard; the weights so far were kept."
     NONFINITE = (
@@ -55,12 +60,15 @@ class EpochRecord:
     update_ratio : float
         Norm of the last update over the norm of the weights it changed.
     rate : float
-        Learning rate of the epoch's last update.
+        Learning rate of the epoch's last update; NaN for methods that have none.
     seconds : float
         Wall-clock time since the fit began.
     validation_loss, validation_score : float
         NaN where there are no validation data. The loss has no penalty in it; a
         greater score is better.
+    evaluations, gradient_evaluations, hessian_products : float
+        How often a full-batch method had computed the objective, its gradient and a
+        product with its Hessian; NaN for first-order optimizers.
     """
 
     epoch: int
@@ -71,6 +79,9 @@ class EpochRecord:
     seconds: float
     validation_loss: float = float("nan")
     validation_score: float = float("nan")
+    evaluations: float = float("nan")
+    gradient_evaluations: float = float("nan")
+    hessian_products: float = float("nan")
 
 
 _COLUMNS = tuple(f.name for f in fields(EpochRecord) if f.name != "epoch")
@@ -91,6 +102,9 @@ class History:
     seconds: Array
     validation_loss: Array
     validation_score: Array
+    evaluations: Array
+    gradient_evaluations: Array
+    hessian_products: Array
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -110,8 +124,10 @@ class History:
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Any]) -> "History":
-        """Build from one sequence a column."""
-        return cls(**{name: np.asarray(columns[name], float) for name in _COLUMNS})
+        """Build from one sequence a column; what is not there becomes NaN."""
+        missing = np.full(len(columns["loss"]), np.nan)
+        filled = {name: columns.get(name, missing) for name in _COLUMNS}
+        return cls(**{name: np.asarray(v, float) for name, v in filled.items()})
 
     def to_json(self) -> dict[str, list[float | None]]:
         """Columns as lists; what is not finite becomes None, as JSON demands."""
@@ -122,8 +138,8 @@ class History:
         """Read what `to_json` wrote."""
         return cls.from_columns(
             {
-                name: [np.nan if v is None else v for v in content[name]]
-                for name in _COLUMNS
+                name: [np.nan if v is None else v for v in values]
+                for name, values in content.items()
             }
         )
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from thalweg import engines
+from thalweg.fullbatch import train_full_batch
 from thalweg.inputs import as_data, as_rows, first_weights, split
 from thalweg.networks import DenseNetwork, as_random_state
 from thalweg.plan import (
@@ -126,6 +127,8 @@ def fit(
     first = first_weights(network, parameters, rng, data.X.dtype)
     data, held_out = split(network, plan, data, validation, rng)
     watch = Watch(plan, held_out, scoring, callbacks, started)
+    if plan.full_batch:
+        return train_full_batch(network, plan, data, first, watch, engine)
     run, _ = train(network, plan, data, first, rng, watch, engine)
     return run
 
@@ -169,7 +172,7 @@ def train(
     where = ""
     if reason is StopReason.NONFINITE:
         where = _blame(module, network, plan, session.parameters(), data)
-    return watch.close(network, reason, why_engine, where), session
+    return watch.close(network, reason, why_engine, where=where), session
 
 
 def predict(run: Run, X: ArrayLike) -> Array:

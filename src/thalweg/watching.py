@@ -34,7 +34,11 @@ Callback = Callable[[EpochRecord], bool | None]
 _COLUMNS = (
     "loss", "gradient_norm", "update_ratio", "rate", "seconds",
     "validation_loss", "validation_score",
+    "evaluations", "gradient_evaluations", "hessian_products",
 )  # fmt: skip
+
+
+_NO_COUNTS = (float("nan"),) * 3
 
 
 class Subject(Protocol):
@@ -127,23 +131,31 @@ class Watch:
             or resolved(plan.schedule).name in ("plateau", "adaptive")
         )
 
-    def see(self, sums: EpochSums, rates: Array) -> StopReason | None:
-        """Take note of some epochs and judge the last one; a reason says stop."""
+    def see(
+        self, sums: EpochSums, rates: Array, counts: Sequence[float] = _NO_COUNTS
+    ) -> StopReason | None:
+        """Take note of some epochs and judge the last one; a reason says stop.
+
+        `counts` are the three of a full-batch method.
+        """
         held_out = self._validate() if sums.finite else (np.nan, np.nan)
         before, self._clock = self._clock, self._seconds()
         seconds = np.linspace(before, self._clock, len(sums.loss) + 1)[1:]
         columns = (sums.loss, sums.gradient_norm, sums.update_ratio, rates, seconds)
         for row in zip(*columns, strict=False):
-            self.rows.append((*map(float, row), *held_out))
+            self.rows.append((*map(float, row), *held_out, *counts))
         if not sums.finite:
             return StopReason.NONFINITE
         value = self._monitored(held_out)
-        if self.patience.see(value, self.epochs) and self.held_out is not None:
+        if self.held_out is None:
+            for epoch, loss in enumerate(sums.loss, self.epochs - len(sums.loss) + 1):
+                self.patience.see(float(loss), epoch)
+        elif self.patience.see(value, self.epochs):
             self.best = self.subject.parameters()
         return self._judge(value)
 
     def close(
-        self, network: DenseNetwork, reason: StopReason, engine: str, where: str = ""
+        self, network: DenseNetwork, reason: StopReason, engine: str, **facts: Any
     ) -> Run:
         """Put together the record of the whole training."""
         restored = self.best is not None and self.plan.restore_best
@@ -156,7 +168,7 @@ class Watch:
             parameters=kept,
             history=self._history(),
             stop_reason=reason,
-            why=reason.value.format(**self._facts(best_epoch), where=where),
+            why=reason.value.format(**{**self._facts(best_epoch), **facts}),
             engine=engine,
             best_epoch=best_epoch,
         )

@@ -1,0 +1,112 @@
+"""scikit-learn's scorers and callbacks, as a `Watch` calls them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.callback import CallbackContext
+
+from thalweg.records import Array, EpochRecord
+from thalweg.watching import Watch
+
+
+class Scorer:
+    """A scikit-learn scorer on the network as it is between two epochs.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Whose targets are scored.
+    decode : callable
+        Predictions of the output layer → labels or values.
+    scorer : callable
+        ``(estimator, X, y) -> float``.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        decode: Callable[[Array], Array],
+        scorer: Callable[[Any, Array, Array], float],
+    ) -> None:
+        self.estimator, self.decode, self.scorer = estimator, decode, scorer
+
+    def __call__(self, predict: Callable[[Any], Array], X: Array, y: Array) -> float:
+        """Score, the target being as the engines have it."""
+        present = _Present(self.estimator, self.decode, predict)
+        return float(self.scorer(present, X, self.decode(_as_outputs(y, present))))
+
+
+class _Present:
+    """The estimator as it is now, as far as a scorer asks."""
+
+    def __init__(
+        self,
+        estimator: Any,
+        decode: Callable[[Array], Array],
+        outputs: Callable[[Any], Array],
+    ) -> None:
+        self._estimator, self._decode, self._outputs = estimator, decode, outputs
+        self.classes_ = getattr(estimator, "classes_", None)
+        self.n_outputs_ = estimator.n_outputs_
+
+    def predict(self, X: Any) -> Array:
+        return self._decode(self._outputs(X))
+
+    def predict_proba(self, X: Any) -> Array:
+        return with_complement(self._outputs(X))
+
+    def __sklearn_tags__(self) -> Any:
+        return self._estimator.__sklearn_tags__()
+
+
+def with_complement(outputs: Array) -> Array:
+    """Put the first class's probability beside the second's, where that is all."""
+    return outputs if outputs.shape[1] > 1 else np.hstack([1 - outputs, outputs])
+
+
+def _as_outputs(y: Array, present: _Present) -> Array:
+    """Turn a target into the outputs that would predict it."""
+    return np.eye(present.n_outputs_)[y] if y.ndim == 1 else y
+
+
+class TaskPerEpoch:
+    """scikit-learn's callbacks: each epoch is a task of the fit."""
+
+    def __init__(self, estimator: Any, root: CallbackContext, watch: Watch) -> None:
+        self.estimator, self.root, self.watch = estimator, root, watch
+        root.call_on_fit_task_begin(estimator=estimator)
+        self.task = self._begin()
+
+    def __call__(self, record: EpochRecord) -> bool:
+        """End the epoch's task and begin the next."""
+        stop = self.task.call_on_fit_task_end(
+            estimator=self.estimator,
+            metadata={"record": record},
+            reconstruction_attributes=self._fitted,
+        )
+        self.task = self._begin()
+        return bool(stop)
+
+    def close(self) -> None:
+        """End the task of the epoch that never ran, and the fit's."""
+        self.task.call_on_fit_task_end(estimator=self.estimator)
+        self.root.call_on_fit_task_end(estimator=self.estimator)
+
+    def _begin(self) -> CallbackContext:
+        task = self.root.subcontext(task_name="epoch")
+        task.call_on_fit_task_begin(estimator=self.estimator)
+        return task
+
+    def _fitted(self) -> dict[str, Any]:
+        """Attributes that make a copy of the estimator predict as of now."""
+        parameters = self.watch.subject.parameters()
+        plain = ("weights", "bias")
+        return {
+            "coefs_": [own["weights"] for own in parameters],
+            "intercepts_": [own["bias"] for own in parameters],
+            "_normalization": [
+                {name: v for name, v in own.items() if name not in plain}
+                for own in parameters
+            ],
+        }

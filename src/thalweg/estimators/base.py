@@ -1,0 +1,520 @@
+"""What both estimators share: checking, fitting, going on fitting, predicting.
+
+The attributes and the order of random draws are scikit-learn's: first weights, then
+the split for early stopping, then the order of the rows.
+"""
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from thalweg import engines
+from thalweg.estimators.adapters import Scorer, TaskPerEpoch
+from thalweg.estimators.parameters import (
+    check_parameters,
+    hidden_sizes,
+    is_full_batch,
+    make_network,
+    make_plan,
+)
+from thalweg.fullbatch import train_full_batch
+from thalweg.inputs import as_weights
+from thalweg.lookup import Spec, resolved
+from thalweg.networks import DenseNetwork
+from thalweg.plan import Data, Plan, link, steps_per_epoch
+from thalweg.records import Array, EpochRecord, Parameters, Run, StopReason
+from thalweg.training import train
+from thalweg.watching import Patience, Watch
+
+_NONFINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large "
+    "values and need to be preprocessed."
+)
+
+
+@dataclass
+class _Optimizer:
+    """What `partial_fit` goes on from; scikit-learn's attribute of the same name."""
+
+    learning_rate: float
+    state: Any = None
+
+
+def can_fit_partially(estimator: Any) -> bool:
+    """Tell whether `partial_fit` is there; AttributeError where it is not."""
+    if is_full_batch(estimator.solver):
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. "
+            f"{estimator.solver} is not stochastic."
+        )
+    return True
+
+
+class BaseMLP(CallbackSupportMixin, BaseEstimator):
+    """Base of `MLPClassifier` and `MLPRegressor`; not to be used by itself."""
+
+    # What the two take alike; their own signatures say more of the types.
+    hidden_layer_sizes: Any
+    activation: Any
+    solver: Any
+    alpha: float
+    batch_size: Any
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: bool | int
+    warm_start: bool
+    early_stopping: bool
+    validation_fraction: float
+    loss: Any
+    schedule: Any
+    scale_inputs: bool
+    scoring: Any
+    dtype: str | None
+    engine: str
+    callbacks: Any
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        for name, value in parameters.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    # What the two estimators differ in.
+
+    def _check_target(
+        self, X: Any, y: Any, reset: bool, relearn: bool
+    ) -> tuple[Any, Any]:
+        """Validate; `reset` learns the features anew, `relearn` the classes."""
+        raise NotImplementedError
+
+    def _encode(self, y: Any, dtype: np.dtype[Any]) -> Array:
+        raise NotImplementedError
+
+    def _loss(self) -> Spec:
+        raise NotImplementedError
+
+    def _decode(self, outputs: Array) -> Array:
+        """Turn predictions of the output layer into what `predict` returns."""
+        raise NotImplementedError
+
+    def _output_kind(self) -> tuple[int, str]:
+        """Return the number of outputs, and scikit-learn's name of their activation."""
+        raise NotImplementedError
+
+    # Fitting.
+
+    @with_callbacks
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Any:
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), optional
+        X_val, y_val : array-like, optional
+            Rows to validate on, and to stop early by, with any solver.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            For bad input or parameters, and if training diverged before any epoch.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, incremental=False)
+
+    @available_if(can_fit_partially)
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Any:
+        """Train one epoch on the given rows, going on from the present state.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        self : object
+        """
+        return self._fit(X, y, sample_weight, None, None, incremental=True)
+
+    def initialize(self, X: ArrayLike, y: ArrayLike) -> Any:
+        """Draw the first weights as `fit` would, and train nothing.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+        Returns
+        -------
+        self : object
+        """
+        check_parameters(self)
+        checked, target = self._check_target(X, y, reset=True, relearn=True)
+        dtype = self._dtype_of(checked)
+        self._random_state = check_random_state(self.random_state)
+        self._begin(self._encode(target, dtype), checked.shape[1], dtype)
+        return self
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any,
+        incremental: bool,
+    ) -> Any:  # fmt: skip
+        started = time.perf_counter()
+        check_parameters(self)
+        hidden_sizes(self)
+        fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        relearn = not hasattr(self, "classes_") or not (self.warm_start or incremental)
+        X, y = self._check_target(X, y, fresh, relearn)
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        weights = self._weights(sample_weight, X, y)
+        dtype = self._dtype_of(X)
+        target = self._encode(y, dtype)
+        self._random_state = check_random_state(self.random_state)
+        if fresh:
+            self._begin(target, X.shape[1], dtype)
+        data, held_out = self._split(X, target, weights, X_val, y_val, dtype)
+        self._warn_of_batch(len(data.X))
+        self._train(data, held_out, incremental, started)
+        return self
+
+    def _begin(self, target: Array, n_inputs: int, dtype: np.dtype[Any]) -> None:
+        """Draw the first weights and reset all that fitting counts."""
+        self.n_outputs_, self.out_activation_ = self._output_kind()
+        network = make_network(self, n_inputs, self.n_outputs_)
+        self.n_layers_ = len(network.layers) + 1
+        self._keep(network.draw(self._random_state, dtype))
+        self.n_iter_ = self.t_ = self._no_improvement_count = 0
+        self.loss_curve_: list[float] = []
+        stops_early = self.early_stopping
+        self.validation_scores_: list[float] | None = [] if stops_early else None
+        self.best_validation_score_ = -np.inf if stops_early else None
+        self.best_loss_ = None if stops_early else np.inf
+        if self.scale_inputs:
+            self.scaler_ = StandardScaler()
+
+    def _train(
+        self, data: Data, held_out: Data | None, incremental: bool, started: float
+    ) -> None:
+        plan = self._plan(incremental, len(data.X))
+        network, first = self._network(), self._parameters()
+        first = tuple(
+            {k: v.astype(data.X.dtype) for k, v in own.items()} for own in first
+        )
+        patience = self._patience(plan, held_out)
+        listeners = self._listeners()
+        watch = Watch(plan, held_out, self._scoring(), listeners, started, patience)
+        tasks = self._tasks(watch)
+        watch.callbacks = [*listeners, *tasks]
+        if plan.full_batch:
+            run = train_full_batch(network, plan, data, first, watch, self.engine)
+        else:
+            state = self._optimizer.state if self._goes_on(incremental) else None
+            rng = self._random_state
+            run, session = train(
+                network, plan, data, first, rng, watch, self.engine, state
+            )
+            self._optimizer = _Optimizer(plan.rate * watch.factor, session.state())
+        for task in tasks:
+            task.close()
+        self._take_over(run, watch, held_out, first, len(data.X))
+        if not incremental:
+            self._warn(run)
+
+    def _take_over(
+        self,
+        run: Run,
+        watch: Watch,
+        held_out: Data | None,
+        first: Parameters,
+        n_rows: int,
+    ) -> None:
+        """Set the attributes that a training leaves."""
+        self.history_, self.stop_reason_ = run.history, run.why
+        self.engine_ = run.engine
+        self.n_iter_ = len(run.history)
+        self.t_ += n_rows * self.n_iter_
+        losses = [float(loss) for loss in run.history.loss]
+        self.loss_curve_.extend(losses)
+        self.loss_ = losses[-1] if losses else np.nan
+        self._no_improvement_count = watch.patience.waited
+        if held_out is not None:
+            scores = [float(score) for score in run.history.validation_score]
+            self.validation_scores_ = [*(self.validation_scores_ or []), *scores]
+            self.best_validation_score_ = max(-watch.patience.best, -np.inf)
+        elif not is_full_batch(self.solver):
+            self.best_loss_ = watch.patience.best
+        if self._schedules_by_rows() and hasattr(self, "_optimizer"):
+            rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
+            self._optimizer.learning_rate = rate
+        diverged = run.stop_reason is StopReason.NONFINITE
+        if diverged and watch.best is None and held_out is None:
+            raise ValueError(f"{_NONFINITE} {run.why}")
+        self._keep(first if diverged and watch.best is None else run.parameters)
+
+    def _warn(self, run: Run) -> None:
+        if run.stop_reason is StopReason.INTERRUPTED:
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        elif is_full_batch(self.solver):
+            if run.stop_reason in _UNCONVERGED:
+                warnings.warn(
+                    f"{self.solver} failed to converge after {self.n_iter_} "
+                    f"iteration(s): {run.why} Increase max_iter or max_fun to improve "
+                    "the convergence, or scale the data.",
+                    ConvergenceWarning,
+                    stacklevel=5,
+                )
+        elif run.stop_reason is StopReason.MAX_EPOCHS and self.max_iter == self.n_iter_:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
+                "reached and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    # Pieces of fitting.
+
+    def _dtype_of(self, X: Any) -> np.dtype[Any]:
+        if self.dtype is not None:
+            return np.dtype(self.dtype)
+        # scikit-learn's L-BFGS hands SciPy's float64 vector on to everything.
+        return np.dtype(float) if is_full_batch(self.solver) else np.dtype(X.dtype)
+
+    def _weights(self, sample_weight: Any, X: Any, y: Any) -> Array:
+        return as_weights(sample_weight, X.shape[0], np.dtype(float))
+
+    def _split(
+        self, X: Any, target: Array, weights: Array, X_val: Any, y_val: Any,
+        dtype: np.dtype[Any],
+    ) -> tuple[Data, Data | None]:  # fmt: skip
+        if X_val is not None:
+            X_val, y_val = self._check_target(X_val, y_val, False, relearn=False)
+            held = self._encode(y_val, dtype)
+            train_data = self._data(X, target, weights, dtype, learn=True)
+            return train_data, self._data(X_val, held, np.ones(len(held)), dtype)
+        if not self.early_stopping or is_full_batch(self.solver):
+            return self._data(X, target, weights, dtype, learn=True), None
+        parts: list[Any] = train_test_split(
+            X, target, weights,
+            random_state=self._random_state,
+            test_size=self.validation_fraction,
+            stratify=self._strata(target),
+        )  # fmt: skip
+        X, X_held, target, held, weights, w_held = parts
+        if X_held.shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' "
+                "or the size of your dataset."
+            )
+        train_data = self._data(X, target, weights, dtype, learn=True)
+        return train_data, self._data(X_held, held, w_held, dtype)
+
+    def _strata(self, target: Array) -> Array | None:
+        return None
+
+    def _data(
+        self,
+        X: Any,
+        y: Array,
+        weights: Array,
+        dtype: np.dtype[Any],
+        learn: bool = False,
+    ) -> Data:
+        dense = X.toarray() if hasattr(X, "toarray") else X
+        if self.scale_inputs:
+            if learn and not hasattr(self.scaler_, "mean_"):
+                self.scaler_.fit(dense)
+            dense = self.scaler_.transform(dense)
+        return Data(
+            np.ascontiguousarray(dense, dtype),
+            np.ascontiguousarray(y),
+            np.ascontiguousarray(weights, dtype),
+        )
+
+    def _warn_of_batch(self, n_rows: int) -> None:
+        size = self.batch_size
+        if not is_full_batch(self.solver) and size != "auto" and size > n_rows:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going "
+                "to be clipped",
+                stacklevel=4,
+            )
+
+    def _plan(self, incremental: bool, n_rows: int) -> Plan:
+        plan = make_plan(self, self._loss(), incremental)
+        if self._schedules_by_rows():
+            if self._goes_on(incremental):
+                rate = self._optimizer.learning_rate
+                return Plan.of(plan, schedule="constant", learning_rate=rate)
+            return Plan.of(plan, schedule=_Resumed(plan, n_rows, self.t_))
+        if self._goes_on(incremental) and resolved(plan.schedule).name == "adaptive":
+            return Plan.of(plan, learning_rate=self._optimizer.learning_rate)
+        return plan
+
+    def _schedules_by_rows(self) -> bool:
+        of_sgd = self.solver == "sgd" and self.schedule is None
+        return of_sgd and self.learning_rate == "invscaling"
+
+    def _goes_on(self, incremental: bool) -> bool:
+        return incremental and hasattr(self, "_optimizer")
+
+    def _patience(self, plan: Plan, held_out: Data | None) -> Patience:
+        """Carry over the counts of earlier fits, as scikit-learn does."""
+        best = self.best_loss_
+        if held_out is not None:
+            best = -(self.best_validation_score_ or -np.inf)
+        best = np.inf if best is None else best
+        return Patience(plan.tol, best, 0, self._no_improvement_count)
+
+    def _scoring(self) -> Scorer | None:
+        if self.scoring is None:
+            return None
+        return Scorer(self, self._decode, get_scorer(self.scoring))
+
+    def _listeners(self) -> list[Callable[..., bool | None]]:
+        listeners: list[Callable[..., bool | None]] = list(self.callbacks or ())
+        return [*listeners, self._print] if self.verbose else listeners
+
+    def _tasks(self, watch: Watch) -> list[TaskPerEpoch]:
+        if not hasattr(self, "_skl_callbacks"):
+            return []
+        context = self._init_callback_context(max_subtasks=watch.plan.epochs + 1)
+        return [TaskPerEpoch(self, context, watch)]
+
+    def _print(self, record: EpochRecord) -> None:
+        print(f"Iteration {record.epoch}, loss = {record.loss:.8f}")  # noqa: T201
+        if not np.isnan(record.validation_score):
+            print(f"Validation score: {record.validation_score:f}")  # noqa: T201
+
+    def _loss_grad_lbfgs(
+        self, packed: Array, X: Any, y: Any, sample_weight: Any, *buffers: Any
+    ) -> tuple[float, Array]:
+        """Compute loss and packed gradient; scikit-learn's own tests call this."""
+        weights = self._weights(sample_weight, X, y)
+        target = np.asarray(y, float)
+        data = self._data(X, target, weights, np.dtype(float))
+        plan = make_plan(self, self._loss(), incremental=False)
+        network, start = self._network(), 0
+        parameters: Parameters = tuple({} for _ in network.layers)
+        for name in ("weights", "bias"):
+            for own, shapes in zip(parameters, network.shapes(), strict=True):
+                end = start + int(np.prod(shapes[name]))
+                own[name] = packed[start:end].reshape(shapes[name])
+                start = end
+        module, _ = engines.pick(self.engine, network, plan)
+        cost, gradient = module.cost_and_gradient(network, plan, parameters, data)
+        parts = [own[name].ravel() for name in ("weights", "bias") for own in gradient]
+        return cost, np.concatenate(parts)
+
+    # Weights, as scikit-learn keeps them and as the engines take them.
+
+    def _keep(self, parameters: Parameters) -> None:
+        self.coefs_ = [own["weights"] for own in parameters]
+        self.intercepts_ = [own["bias"] for own in parameters]
+        plain = ("weights", "bias")
+        self._normalization = [
+            {name: v for name, v in own.items() if name not in plain}
+            for own in parameters
+        ]
+
+    def _parameters(self) -> Parameters:
+        normalization = getattr(self, "_normalization", [{}] * len(self.coefs_))
+        layers = zip(self.coefs_, self.intercepts_, normalization, strict=True)
+        return tuple(
+            {"weights": np.asarray(w), "bias": np.asarray(b), **more}
+            for w, b, more in layers
+        )
+
+    def _network(self) -> DenseNetwork:
+        """Describe the network of the present weights, which users may have set."""
+        return make_network(self, self.coefs_[0].shape[0], self.coefs_[-1].shape[1])
+
+    # Predicting.
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Predict.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels, or values.
+        """
+        return self._decode(self._outputs(X))
+
+    def _outputs(self, X: Any) -> Array:
+        """Predict after the output activation, shape (n_samples, n_outputs)."""
+        check_is_fitted(self, "coefs_")
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
+        dtype = dtype if dtype in (np.float32, np.float64) else np.dtype(float)
+        data = self._data(X, np.empty(0), np.empty(0), dtype)
+        parameters = tuple(
+            {k: v.astype(dtype) for k, v in own.items()} for own in self._parameters()
+        )
+        network = self._network()
+        module, _ = engines.pick(self.engine, network, Plan())
+        return link(self._loss())(module.outputs(network, parameters, data.X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+_UNCONVERGED = (
+    StopReason.MAX_EPOCHS,
+    StopReason.MAX_EVALUATIONS,
+    StopReason.METHOD_STOPPED,
+)
+
+
+@dataclass(frozen=True)
+class _Resumed:
+    """scikit-learn's ``invscaling``, which counts the rows of earlier fits too."""
+
+    plan: Plan
+    n_rows: int
+    rows_before: int
+
+    def __call__(self, step: int) -> float:
+        epoch = step // steps_per_epoch(self.plan, self.n_rows)
+        power: Any = resolved(self.plan.schedule)["power"]
+        seen = self.rows_before + epoch * self.n_rows
+        return 1.0 if epoch == 0 else (seen + 1.0) ** -power

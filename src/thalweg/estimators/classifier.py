@@ -1,0 +1,330 @@
+"""`MLPClassifier`: labels in, labels and probabilities out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import ClassifierMixin
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.validation import validate_data
+
+from thalweg.estimators.adapters import with_complement
+from thalweg.estimators.base import BaseMLP, can_fit_partially
+from thalweg.lookup import Spec
+from thalweg.records import Array, EpochRecord
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """Multi-layer perceptron classifier, scikit-learn's with more.
+
+    The parameters up to `max_fun` are scikit-learn's, with its defaults and effects;
+    the others leave everything as it is by default.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+        Widths of the hidden layers.
+    activation : str, (str, dict), callable or list of these
+        Activation of the hidden layers (`thalweg.networks.ACTIVATIONS`); a list has
+        one for each.
+    solver : str, (str, dict) or optax.GradientTransformation
+        ``"adam"``, ``"sgd"``, ``"lbfgs"`` as in scikit-learn, or any other of
+        `thalweg.plan.OPTIMIZERS` and `thalweg.plan.FULL_BATCH`.
+    alpha : float
+        L2 penalty.
+    batch_size : int or "auto"
+        ``"auto"`` is min(200, n_samples).
+    learning_rate : {"constant", "invscaling", "adaptive"}
+        Schedule of ``solver="sgd"``.
+    learning_rate_init : float
+        Learning rate of all first-order solvers.
+    power_t : float
+        Exponent of ``"invscaling"``.
+    max_iter : int
+        Most epochs, or iterations of a full-batch solver.
+    shuffle : bool
+        Whether rows are shuffled in each epoch.
+    random_state : int, RandomState or None
+        Source of weights, split, order and noise.
+    tol : float
+        Improvement that counts; gradient tolerance of ``"lbfgs"``.
+    verbose : bool or int
+        Whether each epoch is printed.
+    warm_start : bool
+        Whether `fit` goes on from the weights of the last.
+    momentum : float
+        Momentum of ``"sgd"``.
+    nesterovs_momentum : bool
+        Whether it is Nesterov's.
+    early_stopping : bool
+        Whether a share of the rows is held out to stop by (not by ``"lbfgs"``, as in
+        scikit-learn: give it `X_val`).
+    validation_fraction : float
+        That share.
+    beta_1, beta_2, epsilon : float
+        Constants of ``"adam"``.
+    n_iter_no_change : int or inf
+        Epochs without an improvement before stopping.
+    max_fun : int
+        Most evaluations of ``"lbfgs"``.
+    loss : str, (str, dict) or callable
+        ``"log_loss"``, or one of `thalweg.plan.LOSSES` that classifies, by class
+        numbers and one output a class.
+    dropout : float or list of float
+        Share of hidden outputs dropped.
+    batch_norm, layer_norm : bool
+        Whether hidden layers are normalized.
+    init : str, (str, dict) or callable
+        Initializer (`thalweg.networks.INITIALIZERS`).
+    class_weight : dict, "balanced" or None
+        Weight of each class's rows.
+    l1, weight_decay : float
+        L1 penalty; decoupled weight decay.
+    penalty_scale : {"batch", "sample"}
+        What penalties are divided by; "batch" is scikit-learn's, "sample" means the
+        same for every solver and batch size.
+    clip_norm : float or None
+        Largest norm of the gradient.
+    schedule : str, (str, dict), callable or None
+        Schedule of any first-order solver (`thalweg.plan.SCHEDULES`).
+    scale_inputs : bool
+        Whether inputs are standardized inside (`scaler_`).
+    scoring : str, callable or None
+        scikit-learn scorer to stop by; accuracy if None.
+    dtype : {"float32", "float64"} or None
+        What is computed in; X's own type if None.
+    engine : {"auto", "native", "jax"}
+        What computes.
+    callbacks : sequence of callable
+        Each is given a `thalweg.EpochRecord` after each epoch; True stops.
+    max_time : float or None
+        Seconds after which no epoch is begun.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+    intercepts_ : list of ndarray of shape (fan_out,)
+    loss_, best_loss_ : float
+    loss_curve_, validation_scores_ : list of float
+    best_validation_score_ : float or None
+    n_features_in_, n_iter_, n_layers_, n_outputs_, t_ : int
+    feature_names_in_ : ndarray of str
+    out_activation_ : str
+    history_ : thalweg.History
+        Every epoch of the last fit, with any solver.
+    stop_reason_ : str
+        Why the last fit stopped.
+    engine_ : str
+        What computed, and why.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from thalweg import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = MLPClassifier(solver="lbfgs", random_state=0, scale_inputs=True)
+    >>> clf.fit(X, y).score(X, y) > 0.97
+    True
+    """
+
+    class_weight: Any
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int | float = 10,
+        max_fun: int = 15000,
+        loss: Spec = "log_loss",
+        dropout: float | list[float] = 0.0,
+        batch_norm: bool = False,
+        layer_norm: bool = False,
+        init: Spec = "sklearn",
+        class_weight: Mapping[Any, float] | str | None = None,
+        l1: float = 0.0,
+        weight_decay: float = 0.0,
+        penalty_scale: str = "batch",
+        clip_norm: float | None = None,
+        schedule: Spec | None = None,
+        scale_inputs: bool = False,
+        scoring: str | Callable[..., float] | None = None,
+        dtype: str | None = None,
+        engine: str = "auto",
+        callbacks: Sequence[Callable[[EpochRecord], bool | None]] = (),
+        max_time: float | None = None,
+    ) -> None:
+        super().__init__(locals())
+
+    @available_if(can_fit_partially)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Any:
+        """Train one epoch on the given rows, going on from the present state.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), optional
+        classes : array-like of shape (n_classes,), optional
+            All classes that will ever come; needed in the first call.
+
+        Returns
+        -------
+        self : object
+        """
+        self._learn_classes(y, classes)
+        return self._fit(X, y, sample_weight, None, None, incremental=True)
+
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Estimate the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        return with_complement(self._outputs(X))
+
+    def predict_log_proba(self, X: ArrayLike) -> Array:
+        """Estimate the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _learn_classes(self, y: Any, classes: Any) -> None:
+        if getattr(self, "classes_", None) is None and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if classes is None:
+            return
+        if getattr(self, "classes_", None) is not None:
+            if not np.array_equal(self.classes_, unique_labels(classes)):
+                raise ValueError(
+                    f"`classes={classes!r}` is not the same as on last call to "
+                    f"partial_fit, was: {self.classes_!r}"
+                )
+            return
+        several = type_of_target(y).startswith("multilabel")
+        self._labels = LabelBinarizer().fit(y if several else classes)
+        self.classes_ = self._labels.classes_
+
+    def _check_target(
+        self, X: Any, y: Any, reset: bool, relearn: bool
+    ) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self, X, y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )  # fmt: skip
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if relearn:
+            self._labels = LabelBinarizer().fit(y)
+            self.classes_ = self._labels.classes_
+        else:
+            self._check_classes(y)
+        return X, y
+
+    def _check_classes(self, y: Any) -> None:
+        classes = unique_labels(y)
+        if self.warm_start:
+            if set(classes) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in "
+                    f"the previous call to fit. Previously got {self.classes_}, `y` "
+                    f"has {classes}"
+                )
+        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. `self.classes_` has "
+                f"{self.classes_}. 'y' has {classes}."
+            )
+
+    def _encode(self, y: Any, dtype: np.dtype[Any]) -> Array:
+        if self._by_number():
+            return np.searchsorted(self.classes_, y).astype(np.int32)
+        return self._labels.transform(y).astype(dtype)
+
+    def _by_number(self) -> bool:
+        """Whether the loss takes class numbers."""
+        return self._labels.y_type_ == "multiclass" or self.loss != "log_loss"
+
+    def _loss(self) -> Spec:
+        if self.loss != "log_loss":
+            return self.loss
+        softmax = self.out_activation_ == "softmax"
+        name = "cross_entropy" if softmax else "binary_cross_entropy"
+        return (name, {"clipped": True})
+
+    def _output_kind(self) -> tuple[int, str]:
+        if self._by_number():
+            return len(self.classes_), "softmax"
+        several = self._labels.y_type_.startswith("multilabel")
+        return len(self.classes_) if several else 1, "logistic"
+
+    def _decode(self, outputs: Array) -> Array:
+        if self.out_activation_ == "softmax":
+            return self.classes_[outputs.argmax(axis=1)]
+        flat = outputs.ravel() if outputs.shape[1] == 1 else outputs
+        labels: Any = self._labels.inverse_transform(flat)
+        return labels
+
+    def _weights(self, sample_weight: Any, X: Any, y: Any) -> Array:
+        weights = super()._weights(sample_weight, X, y)
+        if self.class_weight is None:
+            return weights
+        return weights * compute_sample_weight(self.class_weight, y)
+
+    def _strata(self, target: Array) -> Array | None:
+        # scikit-learn splits by class only where it has one column of labels.
+        if self.n_outputs_ > 1:
+            return None
+        return target.astype(bool)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

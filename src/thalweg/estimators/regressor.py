@@ -1,0 +1,128 @@
+"""`MLPRegressor`: numbers in, numbers out."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import validate_data
+
+from thalweg.estimators.base import BaseMLP
+from thalweg.lookup import Spec
+from thalweg.records import Array, EpochRecord
+
+_LOSSES: dict[str, Spec] = {
+    "squared_error": ("squared", {"averaged": True}),
+    "absolute_error": "absolute",
+}
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """Multi-layer perceptron regressor, scikit-learn's with more.
+
+    Parameters
+    ----------
+    loss : str, (str, dict) or callable
+        ``"squared_error"``, ``"poisson"``, or one of `thalweg.plan.LOSSES` for
+        numbers: ``"absolute"``, ``"huber"``, ``("quantile", {"quantile": 0.9})``…
+    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, \
+learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, \
+warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, \
+beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout, batch_norm, \
+layer_norm, init, l1, weight_decay, penalty_scale, clip_norm, schedule, \
+scale_inputs, scoring, dtype, engine, callbacks, max_time
+        As in `MLPClassifier`; the score to stop by is R² if `scoring` is None.
+
+    Attributes
+    ----------
+    coefs_, intercepts_, loss_, best_loss_, loss_curve_, validation_scores_, \
+best_validation_score_, n_features_in_, feature_names_in_, n_iter_, n_layers_, \
+n_outputs_, out_activation_, t_, history_, stop_reason_, engine_
+        As in `MLPClassifier`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from thalweg import MLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = MLPRegressor(solver="lbfgs", alpha=10, max_iter=500, random_state=0)
+    >>> reg.set_params(scale_inputs=True).fit(X, y).score(X, y) > 0.5
+    True
+    """
+
+    def __init__(
+        self,
+        loss: Spec = "squared_error",
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int | float = 10,
+        max_fun: int = 15000,
+        dropout: float | list[float] = 0.0,
+        batch_norm: bool = False,
+        layer_norm: bool = False,
+        init: Spec = "sklearn",
+        l1: float = 0.0,
+        weight_decay: float = 0.0,
+        penalty_scale: str = "batch",
+        clip_norm: float | None = None,
+        schedule: Spec | None = None,
+        scale_inputs: bool = False,
+        scoring: str | Callable[..., float] | None = None,
+        dtype: str | None = None,
+        engine: str = "auto",
+        callbacks: Sequence[Callable[[EpochRecord], bool | None]] = (),
+        max_time: float | None = None,
+    ) -> None:
+        super().__init__(locals())
+
+    def _check_target(
+        self, X: Any, y: Any, reset: bool, relearn: bool
+    ) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self, X, y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=True,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )  # fmt: skip
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _encode(self, y: Any, dtype: np.dtype[Any]) -> Array:
+        columns = y.reshape(-1, 1) if y.ndim == 1 else y
+        self._columns = columns.shape[1]
+        return columns.astype(dtype)
+
+    def _loss(self) -> Spec:
+        if not isinstance(self.loss, str):
+            return self.loss
+        return _LOSSES.get(self.loss, self.loss)
+
+    def _output_kind(self) -> tuple[int, str]:
+        return self._columns, "exp" if self.loss == "poisson" else "identity"
+
+    def _decode(self, outputs: Array) -> Array:
+        return outputs.ravel() if outputs.shape[1] == 1 else outputs

@@ -1,0 +1,289 @@
+"""Full-batch methods: SciPy's minimizers on an engine's cost and gradient.
+
+SciPy sees one flat float64 vector: all weight matrices, then all biases, then the
+scales and shifts of normalization (scikit-learn's order). Each of its iterations is an
+epoch to the `Watch`, which records, validates and stops it like any other optimizer.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from scipy import optimize
+
+from thalweg import engines
+from thalweg.lookup import resolved
+from thalweg.networks import DenseNetwork
+from thalweg.plan import Data, Plan
+from thalweg.records import Array, EpochSums, Parameters, Run, StopReason
+from thalweg.watching import Watch
+
+_SCIPY = {
+    "lbfgs": "L-BFGS-B",
+    "cg": "CG",
+    "bfgs": "BFGS",
+    "tnc": "TNC",
+    "newton-cg": "Newton-CG",
+    "trust-ncg": "trust-ncg",
+    "trust-krylov": "trust-krylov",
+    "trust-exact": "trust-exact",
+    "dogleg": "dogleg",
+    "powell": "Powell",
+    "nelder-mead": "Nelder-Mead",
+}
+_BY_PRODUCTS = ("newton-cg", "trust-ncg", "trust-krylov")
+_BY_HESSIAN = ("trust-exact", "dogleg")
+_WITHOUT_GRADIENT = ("powell", "nelder-mead")
+
+_RADII = {
+    "initial_radius": "initial_trust_radius",
+    "max_radius": "max_trust_radius",
+}
+_OPTIONS: dict[str, dict[str, str]] = {
+    "lbfgs": {
+        "max_corrections": "maxcor",
+        "max_line_search": "maxls",
+        "max_evaluations": "maxfun",
+    },
+    "tnc": {"max_evaluations": "maxfun"},
+    "trust-ncg": _RADII,
+    "trust-exact": _RADII,
+    "dogleg": _RADII,
+    "powell": {"max_evaluations": "maxfev"},
+    "nelder-mead": {"max_evaluations": "maxfev", "xtol": "xatol", "ftol": "fatol"},
+}
+"""SciPy's names of our constants, where they differ."""
+
+_REMEMBERED = 3
+
+
+def train_full_batch(
+    network: DenseNetwork,
+    plan: Plan,
+    data: Data,
+    first: Parameters,
+    watch: Watch,
+    engine: str = "auto",
+) -> Run:
+    """Train with a full-batch method.
+
+    Parameters
+    ----------
+    network, plan, data, first, engine
+        As for `thalweg.training.train`.
+    watch : Watch
+        Records and judges the iterations.
+
+    Raises
+    ------
+    ValueError
+        If the network draws dropout or noise, which leaves nothing fixed to minimize.
+    """
+    if network.input_noise or any(layer.dropout for layer in network.layers):
+        raise ValueError(
+            f"optimizer={resolved(plan.optimizer).label!r} got a network with dropout "
+            "or input noise, whose objective changes at every evaluation. Leave them "
+            "out, or take a first-order optimizer such as 'adam'."
+        )
+    module, why_engine = engines.pick(engine, network, plan)
+    descent = _Descent(module, network, plan, data, first, watch)
+    watch.subject = descent
+    reason, message = descent.run()
+    return watch.close(
+        network,
+        reason,
+        why_engine,
+        method=_SCIPY[resolved(plan.optimizer).label],
+        message=message,
+        evaluations=descent.n_values,
+        where="the objective",
+    )
+
+
+class _Stopped(Exception):
+    """Ends SciPy's loop from inside: not all of its methods take another way."""
+
+    def __init__(self, reason: StopReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Descent:
+    """The state of one full-batch training, and SciPy's view of it."""
+
+    def __init__(
+        self,
+        module: ModuleType,
+        network: DenseNetwork,
+        plan: Plan,
+        data: Data,
+        first: Parameters,
+        watch: Watch,
+    ) -> None:
+        self.module, self.network, self.plan, self.data = module, network, plan, data
+        self.first, self.watch, self.dtype = first, watch, data.X.dtype
+        self.objective = module.Objective(network, plan, data)
+        self.n_values = self.n_gradients = self.n_products = 0
+        self.places = _places(network, first)
+        self.x = self.pack(first)
+        self._met: list[tuple[Array, float, Array]] = []
+        self._exact: Any = None
+
+    def run(self) -> tuple[StopReason, str]:
+        """Minimize; return why it stopped and the method's own words."""
+        method = resolved(self.plan.optimizer).label
+        blind = method in _WITHOUT_GRADIENT
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                result: Any = optimize.minimize(
+                    self.value if blind else self.both,
+                    self.x,
+                    jac=None if blind else True,
+                    method=_SCIPY[method],
+                    callback=self._note,
+                    options=self._options(),
+                    **self._curvature(method),
+                )
+        except _Stopped as stopped:
+            return stopped.reason, ""
+        except KeyboardInterrupt:
+            return StopReason.INTERRUPTED, ""
+        self.x = np.array(result.x, float)
+        return self._reason(result), str(result.message).rstrip(".") + "."
+
+    def both(self, x: Array) -> tuple[float, Array]:
+        """Objective and gradient at `x`, in float64."""
+        cost, gradient = self.objective.cost_and_gradient(self.unpack(x))
+        packed = self.pack(gradient)
+        self.n_values += 1
+        self.n_gradients += 1
+        self._met = [*self._met[1 - _REMEMBERED :], (np.array(x), cost, packed)]
+        if self.n_values == 1 and not np.isfinite(cost):
+            raise _Stopped(StopReason.NONFINITE)
+        return cost, packed
+
+    def value(self, x: Array) -> float:
+        """Objective at `x`."""
+        return self.both(x)[0]
+
+    def product(self, x: Array, direction: Array) -> Array:
+        """Hessian at `x` times `direction`, exactly."""
+        self.n_products += 1
+        along = self._shaped(direction)
+        return self.pack(self._curved().hessian_product(self.unpack(x), along))
+
+    def hessian(self, x: Array) -> Array:
+        """Compute the whole Hessian at `x`, one product a column."""
+        return np.array([self.product(x, column) for column in np.eye(len(x))])
+
+    def parameters(self) -> Parameters:
+        """Copy the weights as they are now, with running statistics of all rows."""
+        return self.objective.settle(self.unpack(self.x))
+
+    def validate(self) -> tuple[Array, Array]:
+        """Compute raw outputs and losses on the validation data."""
+        held_out = self.watch.held_out
+        assert held_out is not None
+        outputs = self.module.outputs(self.network, self.parameters(), held_out.X)
+        return outputs, self.module.row_losses(self.plan, outputs, held_out.y)
+
+    def pack(self, parameters: Parameters) -> Array:
+        """Flatten what is trained into one float64 vector."""
+        parts = [np.ravel(parameters[i][name]) for i, name, _ in self.places]
+        return np.concatenate(parts).astype(float)
+
+    def unpack(self, x: Array) -> Parameters:
+        """Undo `pack`; what is not trained stays as it was at first."""
+        shaped = self._shaped(x)
+        return tuple(
+            {**own, **new} for own, new in zip(self.first, shaped, strict=True)
+        )
+
+    def _shaped(self, x: Array) -> Parameters:
+        shaped: Parameters = tuple({} for _ in self.first)
+        start = 0
+        for i, name, shape in self.places:
+            end = start + int(np.prod(shape))
+            shaped[i][name] = x[start:end].reshape(shape).astype(self.dtype)
+            start = end
+        return shaped
+
+    def _note(self, intermediate_result: Any) -> None:
+        """Take note of an iteration; SciPy calls this after each.
+
+        The argument's name is the one by which SciPy knows to pass its newer record;
+        TNC passes the bare vector all the same.
+        """
+        at = getattr(intermediate_result, "x", intermediate_result)
+        x = np.array(at, float)
+        cost, gradient = self._known(x)
+        size = float(np.linalg.norm(self.x))
+        sums = EpochSums(
+            loss=np.array([cost]),
+            gradient_norm=np.array([np.linalg.norm(gradient)]),
+            update_ratio=np.array([np.linalg.norm(x - self.x) / (size or 1.0)]),
+            finite=bool(np.isfinite(cost)),
+        )
+        if sums.finite:
+            self.x = x
+        counts = (self.n_values, self.n_gradients, self.n_products)
+        reason = self.watch.see(sums, np.array([np.nan]), counts)
+        if reason is None and self._uncounted():
+            reason = StopReason.MAX_EPOCHS
+        if reason is not None:
+            raise _Stopped(reason)
+
+    def _known(self, x: Array) -> tuple[float, Array]:
+        for met, cost, gradient in reversed(self._met):
+            if np.array_equal(met, x):
+                return cost, gradient
+        cost, gradient = self.objective.cost_and_gradient(self.unpack(x))
+        return cost, self.pack(gradient)
+
+    def _curved(self) -> Any:
+        """Make the objective with second derivatives, which only JAX has."""
+        if self._exact is None:
+            exact, _ = engines.pick("jax", self.network, self.plan)
+            self._exact = exact.Objective(self.network, self.plan, self.data)
+        return self._exact
+
+    def _curvature(self, method: str) -> dict[str, Callable[..., Array]]:
+        if method in _BY_PRODUCTS:
+            return {"hessp": self.product}
+        return {"hess": self.hessian} if method in _BY_HESSIAN else {}
+
+    def _options(self) -> dict[str, Any]:
+        optimizer = resolved(self.plan.optimizer)
+        theirs = _OPTIONS.get(optimizer.label, {})
+        options = {theirs.get(name, name): v for name, v in optimizer.constants}
+        # TNC counts evaluations alone.
+        most = {} if optimizer.name == "tnc" else {"maxiter": int(self.plan.epochs)}
+        return {**options, **most}
+
+    def _uncounted(self) -> bool:
+        """Whether enough was done by a method that would not stop of itself."""
+        enough = self.watch.epochs >= self.plan.epochs
+        return enough and resolved(self.plan.optimizer).name == "tnc"
+
+    def _reason(self, result: Any) -> StopReason:
+        constants: dict[str, Any] = dict(resolved(self.plan.optimizer).constants)
+        if result.success:
+            return StopReason.METHOD_CONVERGED
+        if result.nit >= self.plan.epochs:
+            return StopReason.MAX_EPOCHS
+        if result.nfev >= constants.get("max_evaluations", np.inf):
+            return StopReason.MAX_EVALUATIONS
+        return StopReason.METHOD_STOPPED
+
+
+def _places(
+    network: DenseNetwork, parameters: Parameters
+) -> list[tuple[int, str, tuple[int, ...]]]:
+    """List layer, name and shape of all that is trained, in the order of packing."""
+    return [
+        (i, name, parameters[i][name].shape)
+        for name in ("weights", "bias", "scale", "shift")
+        for i, layer in enumerate(network.layers)
+        if name in parameters[i] and not layer.frozen
+    ]
