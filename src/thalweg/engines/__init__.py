@@ -30,7 +30,7 @@ from thalweg.networks import DenseNetwork
 from thalweg.plan import Plan
 from thalweg.records import Array, EpochSums, Parameters
 
-ENGINES = {"jax": "thalweg.engines.xla"}
+ENGINES = {"native": "thalweg.engines.native", "jax": "thalweg.engines.xla"}
 """Engines by name, in the order in which ``auto`` tries them."""
 
 
@@ -93,7 +93,7 @@ def pick(engine: str, network: DenseNetwork, plan: Plan) -> tuple[ModuleType, st
 
     Parameters
     ----------
-    engine : {"auto", "jax"}
+    engine : {"auto", "native", "jax"}
     network : DenseNetwork
     plan : Plan
 

@@ -1,0 +1,554 @@
+"""The native engine: dense networks on the CPU, whole fits in one call into C.
+
+This side only translates: networks, plans and data into the C kernel's description of
+them, and its flat vectors back into parameters. The kernel itself is in the C files
+beside this one, from `dense.h` on. It is absent where the package was built without a
+compiler; `covers` then says so.
+"""
+
+import contextlib
+import functools
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from thalweg.lookup import resolved
+from thalweg.networks import DenseNetwork, without_noise
+from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
+from thalweg.records import Array, EpochSums, Parameters
+
+try:
+    from thalweg.engines.native import _dense
+except ImportError:  # built without a compiler
+    _dense = None
+
+_ACTIVATIONS = (
+    "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu",
+    "mish", "softplus", "softsign", "hard_logistic", "hard_tanh", "hard_silu", "relu6",
+)  # fmt: skip
+_NORMALIZATIONS = ("none", "batch", "layer")
+_CONSTRAINTS = ("none", "max_norm", "unit_norm", "non_negative")
+_LOSSES = (
+    "cross_entropy", "binary_cross_entropy", "squared", "absolute", "huber", "log_cosh",
+    "quantile", "poisson", "hinge", "focal",
+)  # fmt: skip
+_RULES = (
+    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "amsgrad",
+    "nadam", "radam", "adamax", "lion", "adabelief", "yogi", "sign_sgd",
+)  # fmt: skip
+_TRAINED = ("weights", "bias", "scale", "shift")
+_LARGEST = 2**31 - 1
+
+CHUNK = 256
+"""Rows whose outputs are computed at once, so that memory stays flat in the rows."""
+
+
+def covers(network: DenseNetwork, plan: Plan) -> str:
+    """Return "" if the kernel can train this, otherwise why not."""
+    if _dense is None:
+        _say_once()
+        return "the kernel was not built"
+    for index, layer in enumerate(network.layers):
+        if resolved(layer.activation).name not in _ACTIVATIONS:
+            return f"the activation of layer {index} is a function of yours"
+    if resolved(plan.loss).name not in _LOSSES:
+        return "the loss is a function of yours"
+    if max(network.widths) > _LARGEST:
+        return "a layer is too wide"
+    return _covers_rule(plan)
+
+
+def _covers_rule(plan: Plan) -> str:
+    rule = resolved(plan.optimizer)
+    if _rule_number(plan) is not None:
+        return ""
+    if getattr(plan, "full_batch", False):
+        return ""
+    return f"it has no {rule.label}" if isinstance(rule.name, str) else (
+        "the optimizer is a transformation of yours"
+    )
+
+
+class Stop:
+    """The stopping rule on the training loss, kept inside the kernel.
+
+    An epoch whose loss is not below the best one by `tol` has waited; training stops
+    when more than `patience` in a row have. `best` and `waited` go on from call to
+    call.
+    """
+
+    def __init__(
+        self, patience: int, tol: float, best: float = np.inf, waited: int = 0
+    ) -> None:
+        self.patience, self.tol = patience, tol
+        self.best, self.waited, self.stopped = best, waited, False
+
+
+class Session:
+    """One network in training; see `thalweg.engines.Session`."""
+
+    def __init__(
+        self,
+        network: DenseNetwork,
+        plan: Plan,
+        data: Data,
+        parameters: Parameters,
+        seed: int = 0,
+        state: Any = None,
+        validation: Data | None = None,
+    ) -> None:
+        self.network, self.plan, self.validation = network, plan, validation
+        self._dtype = data.X.dtype
+        self._layout = _Layout(network)
+        self._description = _describe(network, plan, self._layout, data, seed)
+        self._table = _table(network, data.X, data.y, data.weights)
+        flat = self._layout.pack(parameters, self._dtype)
+        self._training = _dense.Training(self._description, self._table, flat)
+        if state is not None:
+            self._training.recall(*state)
+
+    def advance(
+        self, orders: Array | None, rates: Array, mixes: Array, stop: Stop | None = None
+    ) -> EpochSums:
+        """Train some epochs; as the contract says.
+
+        With `stop`, training may end before the last epoch; `stop.stopped` tells.
+        """
+        n_met = self._table.n_rows if orders is None else orders.shape[1]
+        batch = batch_rows(self.plan, n_met)
+        per_epoch = steps_per_epoch(self.plan, n_met)
+        n_epochs = len(rates) // per_epoch
+        orders = None if orders is None else _ready(orders, np.int32)
+        if orders is not None and len(orders) < n_epochs:
+            raise ValueError(f"orders has {len(orders)} epochs, rates {n_epochs}.")
+        columns = np.full((3, n_epochs), np.nan)
+        rule = None
+        if stop is not None:
+            rule = (stop.patience, stop.tol, stop.best, stop.waited)
+        with _blas(self._description, batch), _share(self._description, batch) as share:
+            done, finite, stopped, best, waited = self._training.advance(
+                orders, _ready(rates, np.float64), _ready(mixes, np.float64), *columns,
+                (n_epochs, per_epoch, n_met, batch), rule, share,
+            )  # fmt: skip
+        if stop is not None:
+            stop.stopped, stop.best, stop.waited = stopped, best, waited
+        return EpochSums(*columns[:, :done], bool(finite))
+
+    def cancel(self) -> None:
+        """Make `advance`, running in another thread, return after its step."""
+        self._training.cancel()
+
+    def validate(self) -> tuple[Array, Array]:
+        """Compute raw outputs and losses on the validation data."""
+        assert self.validation is not None
+        held_out = self.validation
+        found = outputs(self.network, self.parameters(), held_out.X)
+        return found, row_losses(self.plan, found, held_out.y)
+
+    def parameters(self) -> Parameters:
+        """Copy the weights as they are now."""
+        flat = np.empty(self._layout.n_parameters, self._dtype)
+        self._training.copy(flat)
+        return self._layout.unpack(flat)
+
+    def state(self) -> Any:
+        """Copy what the update rule remembers, and the steps done."""
+        return self._training.remember()
+
+
+class Objective:
+    """The plan's objective on all rows; see `thalweg.engines.Objective`."""
+
+    def __init__(self, network: DenseNetwork, plan: Plan, data: Data) -> None:
+        self._layout, self._dtype = _Layout(network), data.X.dtype
+        self._table = _table(network, data.X, data.y, data.weights)
+        self._description = _describe(
+            without_noise(network), plan, self._layout, data, 0, all_rows=True
+        )
+        self._cost = _dense.Cost(self._description, self._table)
+
+    def cost_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
+        """Compute the objective and its gradient."""
+        flat = self._layout.pack(parameters, self._dtype)
+        gradient = np.empty(self._layout.n_trained, self._dtype)
+        rows = self._table.n_rows
+        with _blas(self._description, rows), _share(self._description, rows) as share:
+            value = self._cost(flat, gradient, share)
+        return value, self._layout.unpack_trained(gradient)
+
+    def settle(self, parameters: Parameters) -> Parameters:
+        """Set the running statistics to those of all rows."""
+        flat = self._layout.pack(parameters, self._dtype)
+        with _blas(self._description, self._table.n_rows):
+            self._cost.settle(flat)
+        return self._layout.unpack(flat)
+
+
+def cost_and_gradient(
+    network: DenseNetwork, plan: Plan, parameters: Parameters, data: Data
+) -> tuple[float, Parameters]:
+    """Compute an `Objective` and its gradient once."""
+    return Objective(network, plan, data).cost_and_gradient(parameters)
+
+
+def outputs(network: DenseNetwork, parameters: Parameters, X: Any) -> Array:
+    """Return the raw outputs, shape (n_rows, n_outputs)."""
+    return _layer_outputs(network, parameters, X, only_last=True)[-1]
+
+
+def activations(network: DenseNetwork, parameters: Parameters, X: Any) -> list[Array]:
+    """Return the outputs of every layer, each of shape (n_rows, units)."""
+    return _layer_outputs(network, parameters, X, only_last=False)
+
+
+def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
+    """Compute the loss of each row of raw `outputs` against `y`, without penalties."""
+    dtype = outputs.dtype
+    network = DenseNetwork.from_sizes((1, outputs.shape[1]))
+    layout = _Layout(network)
+    table = _dense.Table(_ready(outputs, dtype), _target(y, dtype), None)
+    found = np.empty(len(outputs), dtype)
+    description = _describe(network, plan, layout, None, 0, dtype=dtype)
+    _dense.row_losses(description, table, _ready(outputs, dtype), found)
+    return found
+
+
+def _layer_outputs(
+    network: DenseNetwork, parameters: Parameters, X: Any, only_last: bool
+) -> list[Any]:
+    dtype, layout = X.dtype, _Layout(network)
+    flat = layout.pack(parameters, dtype)
+    rows = X.shape[0]
+    description = _describe(network, Plan(), layout, None, 0, dtype=dtype)
+    skipped = len(network.layers) - 1 if only_last else 0
+    found = [
+        None if index < skipped else np.empty((rows, layer.units), dtype)
+        for index, layer in enumerate(network.layers)
+    ]
+    table = _table(network, X)
+    with _blas(description, CHUNK), _share(description, rows) as share:
+        _dense.outputs(description, table, flat, found, CHUNK, share)
+    return found
+
+
+# ------------------------------------------------------------------ translation
+
+
+class _Layout:
+    """Where each parameter lies in the flat vector: trained ones first."""
+
+    def __init__(self, network: DenseNetwork) -> None:
+        self.offsets: list[dict[str, int]] = [{} for _ in network.layers]
+        self._shapes = network.shapes()
+        self._frozen = [layer.frozen for layer in network.layers]
+        self.n_parameters = 0
+        self._place(trained=True)
+        self.n_trained = self.n_parameters
+        self._place(trained=False)
+
+    def _place(self, trained: bool) -> None:
+        for index, shapes in enumerate(self._shapes):
+            for name, shape in shapes.items():
+                mine = name in _TRAINED and not self._frozen[index]
+                if mine is trained:
+                    self.offsets[index][name] = self.n_parameters
+                    self.n_parameters += int(np.prod(shape))
+
+    def pack(self, parameters: Parameters, dtype: Any) -> Array:
+        flat = np.empty(self.n_parameters, dtype)
+        for own, shapes, offsets in zip(
+            parameters, self._shapes, self.offsets, strict=True
+        ):
+            for name, shape in shapes.items():
+                value = own[name]
+                if value.shape != shape:
+                    raise ValueError(f"{name} has shape {value.shape}, not {shape}.")
+                start = offsets[name]
+                flat[start : start + value.size] = value.ravel()
+        return flat
+
+    def unpack(self, flat: Array) -> Parameters:
+        return tuple(
+            {name: self._part(flat, index, name) for name in shapes}
+            for index, shapes in enumerate(self._shapes)
+        )
+
+    def unpack_trained(self, flat: Array) -> Parameters:
+        return tuple(
+            {
+                name: self._part(flat, index, name)
+                for name in shapes
+                if name in _TRAINED and not self._frozen[index]
+            }
+            for index, shapes in enumerate(self._shapes)
+        )
+
+    def _part(self, flat: Array, index: int, name: str) -> Array:
+        shape, start = self._shapes[index][name], self.offsets[index][name]
+        return flat[start : start + int(np.prod(shape))].reshape(shape)
+
+
+def _describe(
+    network: DenseNetwork,
+    plan: Plan,
+    layout: _Layout,
+    data: Data | None,
+    seed: int,
+    *,
+    dtype: Any = None,
+    all_rows: bool = False,
+) -> Any:
+    """Make the kernel's description of a network and a plan."""
+    rows = 1 if data is None else data.X.shape[0]
+    if rows < 1:
+        raise ValueError("there are no rows to train on.")
+    rates = plan.layer_rates or (1.0,) * len(network.layers)
+    if len(rates) != len(network.layers):
+        raise ValueError(
+            f"layer_rates has {len(rates)} numbers for {len(network.layers)} layers."
+        )
+    layers = [
+        _layer(network, index, layout.offsets[index], rates[index])
+        for index in range(len(network.layers))
+    ]
+    batch = rows if all_rows else batch_rows(plan, rows)
+    numbers = {
+        "input_noise": float(network.input_noise),
+        "n_parameters": layout.n_parameters,
+        "n_trained": layout.n_trained,
+        "l1": float(plan.l1),
+        "l2": float(plan.l2),
+        "decay": plan.decay,
+        "clip_norm": plan.clip_norm or np.inf,
+        "clip_value": plan.clip_value or np.inf,
+        "penalty_by_batch": plan.penalty_scale == "batch",
+        "averaged": resolved(plan.average).name != "none",
+        "accumulate": int(plan.accumulate),
+        "batch": batch,
+        "seed": int(seed),
+        **_loss(plan),
+        **_rule(plan),
+    }
+    is_double = (dtype if data is None else data.X.dtype) == np.float64
+    return _dense.Description(layers, numbers, is_double)
+
+
+def _layer(
+    network: DenseNetwork, index: int, offsets: dict[str, int], rate: float
+) -> tuple[Any, ...]:
+    layer = network.layers[index]
+    activation = resolved(layer.activation)
+    norm, constraint = resolved(layer.normalization), resolved(layer.constraint)
+    norms, limits = dict(norm.constants), dict(constraint.constants)
+    name = activation.name
+    return (
+        network.widths[index],
+        layer.units,
+        _ACTIVATIONS.index(name) if name in _ACTIVATIONS else 0,
+        next((float(v) for _, v in activation.constants), 0.0),
+        _NORMALIZATIONS.index(norm.label),
+        norms.get("epsilon", 0.0),
+        norms.get("momentum", 0.0),
+        _CONSTRAINTS.index(constraint.label),
+        limits.get("limit", 0.0),
+        layer.residual,
+        index if layer.shares is None else layer.shares,
+        layer.transposed and layer.shares is not None,
+        layer.frozen,
+        layer.dropout,
+        int(layer.dropout * 2**32),
+        rate,
+        *(
+            offsets.get(key, -1)
+            for key in ("weights", "bias", "scale", "shift", "mean", "variance")
+        ),
+    )
+
+
+def _loss(plan: Plan) -> dict[str, Any]:
+    loss = resolved(plan.loss)
+    known = loss.name in _LOSSES
+    constants = dict(loss.constants)
+    numbers = [float(v) for v in constants.values() if isinstance(v, float)]
+    return {
+        "loss": _LOSSES.index(loss.label) if known else 0,
+        "loss_constant": numbers[0] if numbers else 0.0,
+        "loss_variant": any(v is True for v in constants.values()),
+    }
+
+
+def _rule_number(plan: Plan) -> int | None:
+    name = resolved(plan.optimizer).name
+    if name == "adamw":  # adam, whose decay is the plan's
+        return _RULES.index("adam")
+    return _RULES.index(name) if name in _RULES else None
+
+
+def _rule(plan: Plan) -> dict[str, Any]:
+    constants = dict(resolved(plan.optimizer).constants)
+    constants.pop("weight_decay", None)
+    number = _rule_number(plan)
+    known = constants if number is not None else {}
+    numbers = [float(v) for v in known.values() if not isinstance(v, bool)]
+    return {
+        "rule": number or 0,
+        "constants": numbers,
+        "variant": any(v is True for v in known.values()),
+    }
+
+
+def _table(network: DenseNetwork, X: Any, y: Any = None, weights: Any = None) -> Any:
+    """Check rows and hand them over; X may be a sparse matrix of compressed rows."""
+    dtype, rows = X.dtype, X.shape[0]
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"X has dtype {dtype}; it must be float32 or float64.")
+    if X.ndim != 2 or X.shape[1] != network.n_inputs:
+        raise ValueError(f"X has shape {X.shape}, not (n_rows, {network.n_inputs}).")
+    if rows > _LARGEST:
+        raise ValueError(f"X has {rows} rows; the kernel takes {_LARGEST}.")
+    if y is not None:
+        y = _target(y, dtype)
+        if y.shape not in ((rows,), (rows, network.n_outputs)):
+            raise ValueError(f"y has shape {y.shape} for {rows} rows.")
+    if weights is not None:
+        weights = _ready(weights, dtype)
+        if weights.shape != (rows,):
+            raise ValueError(f"weights has shape {weights.shape} for {rows} rows.")
+    if not hasattr(X, "indptr"):
+        return _dense.Table(_ready(X, dtype), y, weights)
+    X = X.tocsr()
+    return _dense.Table(
+        _ready(X.data, dtype), y, weights, _ready(X.indices, np.int32),
+        _ready(X.indptr, np.int64), network.n_inputs,
+    )  # fmt: skip
+
+
+def _target(y: Array, dtype: Any) -> Array:
+    return _ready(y, np.int32 if y.ndim == 1 else dtype)
+
+
+def _ready(values: Any, dtype: Any) -> Array:
+    """Return an array that C can read: a copy where it is not contiguous or aligned."""
+    return np.require(values, dtype, ["C_CONTIGUOUS", "ALIGNED"])
+
+
+# ------------------------------------------------------------ threads and BLAS
+
+
+def _available() -> int:
+    """Count the processors that we may use: joblib's workers are told to take less."""
+    count = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(count, int(limit))) if limit.isdigit() else count
+
+
+class _Shared:
+    """What concurrent fits in one process share: processors, and the hold on BLAS.
+
+    BLAS is held to one thread while any of them runs: the kernel's own workers are
+    the threads. The first in sets the limit and the last out restores what was there
+    before, so that concurrent fits do not restore each other's limit.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew, in a forked child as well: its parent's threads are not there."""
+        self.lock = threading.Lock()
+        self.fitting = self.holding = 0
+        self.before: list[int] = []
+
+    @contextlib.contextmanager
+    def hold_blas(self) -> Iterator[None]:
+        libraries = _blas_libraries()
+        with self.lock:
+            self.holding += 1
+            if self.holding == 1:
+                self.before = [library.get_num_threads() for library in libraries]
+                for library in libraries:
+                    library.set_num_threads(1)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.holding -= 1
+                if self.holding == 0:
+                    for library, n in zip(libraries, self.before, strict=True):
+                        library.set_num_threads(n)
+
+    @contextlib.contextmanager
+    def processors(self) -> Iterator[int]:
+        """Give this fit's share of the processors."""
+        with self.lock:
+            self.fitting += 1
+            share = max(1, _available() // self.fitting)
+        try:
+            yield share
+        finally:
+            with self.lock:
+                self.fitting -= 1
+
+
+_shared = _Shared()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_shared.reset)
+
+
+@functools.cache
+def _blas_libraries() -> tuple[Any, ...]:
+    """Find SciPy's BLAS among the loaded libraries: a search of milliseconds."""
+    from threadpoolctl import ThreadpoolController
+
+    found = ThreadpoolController().select(user_api="blas").lib_controllers
+    scipys = [lib for lib in found if "scipy" in (lib.filepath or "").split(os.sep)[-2]]
+    return tuple(scipys or found)
+
+
+@contextlib.contextmanager
+def _blas(description: Any, rows: int) -> Iterator[None]:
+    """Hold BLAS to one thread, where the kernel will call it at all."""
+    if not description.wants_blas(rows):
+        yield
+        return
+    with _shared.hold_blas():
+        yield
+
+
+@contextlib.contextmanager
+def _share(description: Any, rows: int) -> Iterator[int]:
+    """Give how many workers to use: as many as a step is worth, and as are free."""
+    if description.workers(rows, 2) < 2:
+        yield 1
+        return
+    with _shared.processors() as share:
+        yield description.workers(rows, share)
+
+
+@functools.cache
+def _say_once() -> None:
+    warnings.warn(
+        "thalweg was built without a C compiler: networks are trained on JAX, which "
+        "needs about a second before the first step. Install a compiler and reinstall "
+        "thalweg for the faster engine.",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+def _take_blas() -> None:
+    from scipy.linalg import cython_blas
+
+    capsules: Any = vars(cython_blas)["__pyx_capi__"]
+    with contextlib.suppress(ValueError):  # another signature: our loops instead
+        _dense.take_blas(capsules["sgemm"], capsules["dgemm"])
+
+
+if _dense is not None:
+    _take_blas()

@@ -1,0 +1,149 @@
+/* Matrix products: SciPy's BLAS for large ones, register-blocked loops for small ones.
+
+   Activations lie feature by feature: a matrix of (features, rows) whose rows of the
+   batch are contiguous and padded to whole vectors. So every loop here runs over full
+   vectors of the batch's rows, however narrow a layer is: three hidden units cost three
+   vectors, and no product needs a tail. A weight matrix is read by its two strides,
+   transposed or not.
+
+   Which of the two computes a product depends on its shape alone, never on the number
+   of workers. */
+
+/* Multiply-adds up to which the loops are faster than a BLAS call: measured. */
+#ifndef SMALL_PRODUCT
+#define SMALL_PRODUCT 400000
+#endif
+#define SMALL_DEPTH 256 /* rows of B that stay in the first-level cache */
+
+#if defined(__AVX512F__)
+#define TILE_ROWS 6
+#define TILE_VECS 4
+#elif defined(__AVX__)
+#define TILE_ROWS 4
+#define TILE_VECS 2
+#else
+#define TILE_ROWS 4
+#define TILE_VECS 2
+#endif
+
+/* A matrix read by strides: element (i, p) is at data[i * down + p * across]. */
+typedef struct {
+    const T *data;
+    int64_t down, across;
+} FN(Strided);
+
+INLINE void FN(tile)(const int rows, const int vecs, int64_t depth, FN(Strided) a,
+                     const T *b, int64_t ldb, T *c, int64_t ldc, bool add) {
+    VEC sums[TILE_ROWS][TILE_VECS];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < vecs; v++)
+            {
+            sums[i][v] = SPLAT((T)0);
+            if (add) sums[i][v] = AT(c + i * ldc + v * LANES);
+        }
+    for (int64_t p = 0; p < depth; p++) {
+        VEC factors[TILE_VECS];
+        UNROLL for (int v = 0; v < vecs; v++) factors[v] = AT(b + p * ldb + v * LANES);
+        const T *column = a.data + p * a.across;
+        UNROLL for (int i = 0; i < rows; i++) {
+            VEC broadcast = SPLAT(column[i * a.down]);
+            UNROLL for (int v = 0; v < vecs; v++) sums[i][v] += broadcast * factors[v];
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < vecs; v++) AT(c + i * ldc + v * LANES) = sums[i][v];
+}
+
+/* All rows of C, `vecs` vectors wide. */
+INLINE void FN(panel)(const int vecs, int64_t m, int64_t depth, FN(Strided) a,
+                      const T *b, int64_t ldb, T *c, int64_t ldc, bool add) {
+    int64_t i = 0;
+    for (; i + TILE_ROWS <= m; i += TILE_ROWS) {
+        FN(Strided) part = {a.data + i * a.down, a.down, a.across};
+        FN(tile)(TILE_ROWS, vecs, depth, part, b, ldb, c + i * ldc, ldc, add);
+    }
+    for (; i + 2 <= m; i += 2) {
+        FN(Strided) part = {a.data + i * a.down, a.down, a.across};
+        FN(tile)(2, vecs, depth, part, b, ldb, c + i * ldc, ldc, add);
+    }
+    if (i < m) {
+        FN(Strided) part = {a.data + i * a.down, a.down, a.across};
+        FN(tile)(1, vecs, depth, part, b, ldb, c + i * ldc, ldc, add);
+    }
+}
+
+/* C (m, n) = or += A (m, depth) B (depth, n); n a multiple of PAD. */
+static void FN(small_product)(int64_t m, int64_t n, int64_t depth, FN(Strided) a,
+                              const T *b, int64_t ldb, T *c, int64_t ldc, bool add) {
+    int64_t j = 0;
+    for (; j + TILE_VECS * LANES <= n; j += TILE_VECS * LANES)
+        FN(panel)(TILE_VECS, m, depth, a, b + j, ldb, c + j, ldc, add);
+    for (; j < n; j += LANES) FN(panel)(1, m, depth, a, b + j, ldb, c + j, ldc, add);
+}
+
+INLINE void FN(dots)(const int rows, const int columns, int64_t depth, const T *a,
+                     int64_t lda, const T *b, int64_t ldb, T *c, int64_t ldc, bool add) {
+    VEC sums[4][4];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int j = 0; j < columns; j++) sums[i][j] = SPLAT((T)0);
+    for (int64_t p = 0; p < depth; p += LANES) {
+        VEC factors[4];
+        UNROLL for (int j = 0; j < columns; j++) factors[j] = AT(b + j * ldb + p);
+        UNROLL for (int i = 0; i < rows; i++) {
+            VEC left = AT(a + i * lda + p);
+            UNROLL for (int j = 0; j < columns; j++) sums[i][j] += left * factors[j];
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++) {
+        UNROLL for (int j = 0; j < columns; j++) {
+            T old = add ? c[i * ldc + j] : 0;
+            c[i * ldc + j] = old + FN(lanes_sum)(sums[i][j]);
+        }
+    }
+}
+
+/* C (m, n) = or += A (m, depth) B (n, depth)'; depth a multiple of PAD. */
+static void FN(small_dots)(int64_t m, int64_t n, int64_t depth, const T *a, int64_t lda,
+                           const T *b, int64_t ldb, T *c, int64_t ldc, bool add) {
+    for (int64_t i = 0; i < m; i += i + 4 <= m ? 4 : 1) {
+        const bool four = i + 4 <= m;
+        const T *left = a + i * lda;
+        int64_t j = 0;
+        for (; j + 4 <= n; j += 4) {
+            T *target = c + i * ldc + j;
+            if (four)
+                FN(dots)(4, 4, depth, left, lda, b + j * ldb, ldb, target, ldc, add);
+            else
+                FN(dots)(1, 4, depth, left, lda, b + j * ldb, ldb, target, ldc, add);
+        }
+        for (; j < n; j++) {
+            T *target = c + i * ldc + j;
+            if (four)
+                FN(dots)(4, 1, depth, left, lda, b + j * ldb, ldb, target, ldc, add);
+            else
+                FN(dots)(1, 1, depth, left, lda, b + j * ldb, ldb, target, ldc, add);
+        }
+    }
+}
+
+/* A matrix for BLAS: row-major, `transposed` if the product reads it so. */
+typedef struct {
+    const T *data;
+    int64_t ld;
+    bool transposed;
+} FN(Matrix);
+
+/* C (m, n) = or += op(A) (m, depth) op(B) (depth, n), all row-major. Fortran sees the
+   transposes, so the factors change places. */
+static void FN(blas_product)(BlasGemm gemm, int64_t m, int64_t n, int64_t depth,
+                             FN(Matrix) a, FN(Matrix) b, T *c, int64_t ldc, bool add) {
+    int rows = (int)n, columns = (int)m, inner = (int)depth;
+    int lda = (int)b.ld, ldb = (int)a.ld, ld = (int)ldc;
+    T one = 1, beta = add ? 1 : 0;
+    gemm(b.transposed ? "T" : "N", a.transposed ? "T" : "N", &rows, &columns, &inner,
+         &one, (void *)b.data, &lda, (void *)a.data, &ldb, &beta, c, &ld);
+}
+
+static bool FN(is_small)(int64_t m, int64_t n, int64_t depth) {
+    return m * n * depth <= SMALL_PRODUCT;
+}

@@ -1,0 +1,205 @@
+/* Losses and their slopes, sixteen rows at a time across all outputs.
+
+   Each function is given the outputs z of a block of PAD rows (output k of row i at
+   z[k * ld + i]) and the targets the same way. It adds each row's loss to `loss` and
+   writes the slope times the row's share to `d`. The formulas are in
+   `thalweg.plan.LOSSES`; at kinks they do what JAX's differentiation does. */
+
+typedef struct {
+    int64_t n, ld;
+    const T *z, *targets;
+    const int32_t *classes;
+    const T *share; /* of the row in the batch's loss */
+    T constant;
+    bool variant; /* scikit-learn's value: clipped, or averaged over outputs */
+    T *d, *loss;
+} FN(Scored);
+
+#if REAL_BITS == 64
+#define EPSILON ((T)0x1p-52)
+#else
+#define EPSILON ((T)0x1p-23)
+#endif
+
+/* y log p with p clipped; 0 log 0 is 0. */
+INLINE T FN(clipped_log)(T y, T p) {
+    T term = y * FN(log)(FN(clip)(p, EPSILON, 1 - EPSILON));
+    return y == 0 && p == p ? 0 : term;
+}
+
+INLINE T FN(target)(const FN(Scored) *s, int64_t k, int i) {
+    if (s->classes != NULL) return s->classes[i] == (int32_t)k ? 1 : 0;
+    return s->targets[k * s->ld + i];
+}
+
+/* log softmax into d, exp of it summed; returns nothing that a NaN could miss. */
+static void FN(log_softmax)(FN(Scored) *s) {
+    T top[PAD], sum[PAD] = {0};
+    LANE(i) top[i] = s->z[i];
+    for (int64_t k = 1; k < s->n; k++) {
+        const T *z = s->z + k * s->ld;
+        /* A NaN stays on top: it compares false. */
+        LANE(i) top[i] = z[i] <= top[i] ? top[i] : (top[i] != top[i] ? top[i] : z[i]);
+    }
+    for (int64_t k = 0; k < s->n; k++) {
+        const T *z = s->z + k * s->ld;
+        T *d = s->d + k * s->ld;
+        LANE(i) {
+            d[i] = z[i] - top[i];
+            sum[i] += FN(exp)(d[i]);
+        }
+    }
+    LANE(i) sum[i] = FN(log)(sum[i]);
+    for (int64_t k = 0; k < s->n; k++) {
+        T *d = s->d + k * s->ld;
+        LANE(i) d[i] -= sum[i];
+    }
+}
+
+static void FN(cross_entropy)(FN(Scored) *s) {
+    T total[PAD] = {0}, keep = 1 - s->constant, spread = s->constant / (T)s->n;
+    FN(log_softmax)(s);
+    for (int64_t k = 0; k < s->n; k++)
+        LANE(i) {
+            T y = keep * FN(target)(s, k, i) + spread, log_p = s->d[k * s->ld + i];
+            total[i] += y;
+            s->loss[i] -= s->variant ? FN(clipped_log)(y, FN(exp)(log_p)) : y * log_p;
+        }
+    for (int64_t k = 0; k < s->n; k++) {
+        T *d = s->d + k * s->ld;
+        LANE(i) {
+            T y = keep * FN(target)(s, k, i) + spread;
+            d[i] = s->share[i] * (FN(exp)(d[i]) * total[i] - y);
+        }
+    }
+}
+
+/* Loss -sum y r^g log p with r = 1 - p; its slope by log p_k, then by z. */
+static void FN(focal)(FN(Scored) *s) {
+    T total[PAD] = {0}, g = s->constant;
+    FN(log_softmax)(s);
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t k = 0; k < s->n; k++)
+            for (int i = 0; i < PAD; i++) {
+                T log_p = s->d[k * s->ld + i], y = FN(target)(s, k, i);
+                T rest = -FN(expm1_negative)(log_p), p = FN(exp)(log_p);
+                bool apart = !(rest < SMALLEST_NORMAL);
+                rest = apart ? rest : SMALLEST_NORMAL;
+                T power = POW(rest, g);
+                T inner = apart ? g * POW(rest, g - 1) * p * log_p : 0;
+                T slope = y * (inner - power);
+                if (pass == 0) {
+                    total[i] += slope;
+                    s->loss[i] -= y * power * log_p;
+                } else {
+                    s->d[k * s->ld + i] = s->share[i] * (slope - p * total[i]);
+                }
+            }
+}
+
+static void FN(hinge)(FN(Scored) *s) {
+    for (int i = 0; i < PAD; i++) {
+        T best = -(T)INFINITY, own = 0;
+        int64_t ties = 0;
+        for (int64_t k = 0; k < s->n; k++) {
+            T z = s->z[k * s->ld + i], y = FN(target)(s, k, i);
+            own += y * z;
+            if (y > 0) continue;
+            if (z > best || z != z) best = z, ties = 0;
+            if (z == best) ties++;
+        }
+        T margin = 1 + best - own;
+        T slope = s->share[i] * (margin > 0 ? 1 : (margin == 0 ? (T)0.5 : 0));
+        s->loss[i] += margin <= 0 ? 0 : margin;
+        for (int64_t k = 0; k < s->n; k++) {
+            T z = s->z[k * s->ld + i], y = FN(target)(s, k, i);
+            bool other = !(y > 0) && z == best;
+            s->d[k * s->ld + i] = slope * ((other ? 1 / (T)ties : 0) - y);
+        }
+    }
+}
+
+#define OUTPUTWISE(NAME, LOSS, SLOPE)                                                  \
+    static void FN(NAME)(FN(Scored) *s) {                                              \
+        T c = s->constant;                                                             \
+        (void)c;                                                                       \
+        for (int64_t k = 0; k < s->n; k++) {                                           \
+            const T *outputs = s->z + k * s->ld;                                       \
+            T *d = s->d + k * s->ld;                                                   \
+            LANE(i) {                                                                  \
+                T z = outputs[i], y = FN(target)(s, k, i), e = z - y;                  \
+                (void)e;                                                               \
+                s->loss[i] += LOSS;                                                    \
+                d[i] = s->share[i] * (SLOPE);                                          \
+            }                                                                          \
+        }                                                                              \
+    }
+
+INLINE T FN(smaller)(T a, T b) { return a > b ? b : a; }
+
+INLINE T FN(binary_loss)(const FN(Scored) *s, T z, T y) {
+    T p = FN(logistic)(z);
+    T clipped = -FN(clipped_log)(y, p) - FN(clipped_log)(1 - y, 1 - p);
+    return s->variant ? clipped : FN(softplus)(z) - y * z;
+}
+
+OUTPUTWISE(squared, e * e / (s->variant ? 2 * (T)s->n : 2), e)
+OUTPUTWISE(absolute, FN(abs)(e), e >= 0 ? 1 : (e < 0 ? -1 : e))
+OUTPUTWISE(binary_cross_entropy, FN(binary_loss)(s, z, (1 - c) * y + c / 2),
+           FN(logistic)(z) - ((1 - c) * y + c / 2))
+OUTPUTWISE(huber,
+           FN(smaller)(FN(abs)(e), c) * (FN(abs)(e) - FN(smaller)(FN(abs)(e), c) / 2),
+           FN(clip)(e, -c, c))
+OUTPUTWISE(log_cosh,
+           FN(abs)(e) + FN(log1p_unit)(FN(exp)(-2 * FN(abs)(e))) -
+               (T)0.69314718055994530942,
+           FN(tanh)(e))
+/* e is z - y here, the plan's error with its sign turned. */
+OUTPUTWISE(quantile, e <= 0 ? -c * e : (1 - c) * e,
+           e > 0 ? 1 - c : (e < 0 ? -c : (T)0.5 - c))
+OUTPUTWISE(poisson,
+           FN(exp)(z) - y - y * z + (y == 0 ? 0 : y * FN(log)(y)), FN(exp)(z) - y)
+#undef OUTPUTWISE
+
+static void FN(score)(int loss, FN(Scored) *s) {
+    switch (loss) {
+        case CROSS_ENTROPY: FN(cross_entropy)(s); break;
+        case BINARY_CROSS_ENTROPY: FN(binary_cross_entropy)(s); break;
+        case SQUARED: FN(squared)(s); break;
+        case ABSOLUTE: FN(absolute)(s); break;
+        case HUBER: FN(huber)(s); break;
+        case LOG_COSH: FN(log_cosh)(s); break;
+        case QUANTILE: FN(quantile)(s); break;
+        case POISSON: FN(poisson)(s); break;
+        case HINGE: FN(hinge)(s); break;
+        default: FN(focal)(s); break;
+    }
+}
+
+/* The operation of a pass: loss of the chunk's rows, and the slope by the output. */
+static void FN(loss)(void *argument, int l, int64_t number) {
+    FN(Pass) *pass = argument;
+    Chunk part = FN(chunk_of)(pass, number);
+    double total = 0;
+    for (int64_t r = part.first; r < part.first + part.padded; r += PAD) {
+        T loss[PAD] = {0}, share[PAD];
+        LANE(i) share[i] = pass->row_weights[r + i] * pass->share;
+        FN(Scored) s = {
+            .n = pass->spec->layers[l].units, .ld = pass->ld,
+            .z = pass->layers[l].out + r,
+            .targets = pass->targets == NULL ? NULL : pass->targets + r,
+            .classes = pass->data.classes == NULL ? NULL : pass->classes + r,
+            .share = share, .constant = (T)pass->spec->loss_constant,
+            .variant = pass->spec->loss_variant,
+            .d = pass->layers[l].grad + r, .loss = loss,
+        };
+        FN(score)(pass->spec->loss, &s);
+        for (int i = 0; i < PAD && r + i < part.first + part.rows; i++)
+            total += (double)(pass->row_weights[r + i] * loss[i]);
+        for (int i = 0; i < PAD; i++) {
+            if (r + i < part.first + part.rows) continue;
+            for (int64_t k = 0; k < s.n; k++) s.d[k * s.ld + i] = 0;
+        }
+    }
+    pass->losses[number] = total;
+}

@@ -1,0 +1,152 @@
+/* The team of threads; see team.h. */
+#include "team.h"
+
+#include <stdlib.h>
+
+#if defined(_MSC_VER) || defined(THALWEG_NO_THREADS)
+
+struct Team { int unused; };
+Team *team_start(int workers) { (void)workers; return NULL; }
+void team_stop(Team *team) { (void)team; }
+void team_run(Team *team, Task task, void *context, int64_t n) {
+    (void)team;
+    for (int64_t i = 0; i < n; i++) task(context, i, 0);
+}
+
+#else
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Looks at the flag before a thread goes to sleep: a step's phases are tens of
+   microseconds apart, and a wake-up costs as much. Few enough to waste no core. */
+#define GLANCES 4000
+
+typedef struct {
+    Team *team;
+    int number;
+    pthread_t thread;
+} Worker;
+
+struct Team {
+    int n_workers; /* the caller not counted */
+    Worker *workers;
+    pthread_mutex_t lock;
+    pthread_cond_t begin, end;
+    atomic_int generation, busy;
+    atomic_llong next;
+    Task task;
+    void *context;
+    int64_t n;
+    int quit;
+};
+
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void take_tasks(Team *team, int worker) {
+    for (;;) {
+        long long i = atomic_fetch_add(&team->next, 1);
+        if (i >= team->n) return;
+        team->task(team->context, i, worker);
+    }
+}
+
+static void await_generation(Team *team, int seen) {
+    for (int i = 0; i < GLANCES; i++) {
+        if (atomic_load(&team->generation) != seen) return;
+        relax();
+    }
+    pthread_mutex_lock(&team->lock);
+    while (atomic_load(&team->generation) == seen)
+        pthread_cond_wait(&team->begin, &team->lock);
+    pthread_mutex_unlock(&team->lock);
+}
+
+static void leave(Team *team) {
+    if (atomic_fetch_sub(&team->busy, 1) > 1) return;
+    pthread_mutex_lock(&team->lock);
+    pthread_cond_signal(&team->end);
+    pthread_mutex_unlock(&team->lock);
+}
+
+static void *work(void *argument) {
+    Worker *self = argument;
+    Team *team = self->team;
+    for (int seen = 0;; seen++) {
+        await_generation(team, seen);
+        if (team->quit) return NULL;
+        take_tasks(team, self->number);
+        leave(team);
+    }
+}
+
+static void wake(Team *team) {
+    pthread_mutex_lock(&team->lock);
+    atomic_fetch_add(&team->generation, 1);
+    pthread_cond_broadcast(&team->begin);
+    pthread_mutex_unlock(&team->lock);
+}
+
+static void await_workers(Team *team) {
+    for (int i = 0; i < GLANCES; i++) {
+        if (atomic_load(&team->busy) == 0) return;
+        relax();
+    }
+    pthread_mutex_lock(&team->lock);
+    while (atomic_load(&team->busy) != 0) pthread_cond_wait(&team->end, &team->lock);
+    pthread_mutex_unlock(&team->lock);
+}
+
+void team_run(Team *team, Task task, void *context, int64_t n) {
+    if (team == NULL || n < 2) {
+        for (int64_t i = 0; i < n; i++) task(context, i, 0);
+        return;
+    }
+    team->task = task;
+    team->context = context;
+    team->n = n;
+    atomic_store(&team->next, 0);
+    atomic_store(&team->busy, team->n_workers);
+    wake(team);
+    take_tasks(team, 0);
+    await_workers(team);
+}
+
+Team *team_start(int workers) {
+    if (workers < 2) return NULL;
+    Team *team = calloc(1, sizeof *team);
+    if (team == NULL) return NULL;
+    team->workers = calloc((size_t)workers - 1, sizeof *team->workers);
+    pthread_mutex_init(&team->lock, NULL);
+    pthread_cond_init(&team->begin, NULL);
+    pthread_cond_init(&team->end, NULL);
+    for (int i = 0; team->workers != NULL && i < workers - 1; i++) {
+        Worker *worker = &team->workers[i];
+        worker->team = team;
+        worker->number = i + 1;
+        if (pthread_create(&worker->thread, NULL, work, worker) != 0) break;
+        team->n_workers++;
+    }
+    if (team->n_workers > 0) return team;
+    team_stop(team);
+    return NULL;
+}
+
+void team_stop(Team *team) {
+    if (team == NULL) return;
+    team->quit = 1;
+    wake(team);
+    for (int i = 0; i < team->n_workers; i++) pthread_join(team->workers[i].thread, NULL);
+    pthread_cond_destroy(&team->end);
+    pthread_cond_destroy(&team->begin);
+    pthread_mutex_destroy(&team->lock);
+    free(team->workers);
+    free(team);
+}
+#endif

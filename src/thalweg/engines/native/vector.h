@@ -1,0 +1,85 @@
+/* Short vectors, and the loops over them.
+
+   Every buffer is padded to a multiple of PAD elements, so that no loop has a tail.
+   With GCC and Clang `vec` is a hardware vector as wide as the instruction set has
+   them; elsewhere it is one number and the same source still compiles. */
+
+#if defined(__GNUC__)
+#if defined(__AVX512F__)
+#define VEC_BYTES 64
+#elif defined(__AVX__)
+#define VEC_BYTES 32
+#else
+#define VEC_BYTES 16
+#endif
+typedef T FN(vec) __attribute__((vector_size(VEC_BYTES), aligned(sizeof(T)), may_alias));
+#define LANES ((int)(VEC_BYTES / sizeof(T)))
+#define SPLAT(x) ((x) - (VEC){0})
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 8")
+#else
+typedef T FN(vec);
+#define LANES 1
+#define SPLAT(x) (x)
+#define INLINE static inline
+#define UNROLL
+#endif
+#define VEC FN(vec)
+#define AT(pointer) (*(VEC *)(pointer))
+
+/* Arrays in one loop are the same array or apart, never shifted against each other. */
+#if defined(__clang__)
+#define NO_OVERLAP _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define NO_OVERLAP _Pragma("GCC ivdep")
+#else
+#define NO_OVERLAP
+#endif
+
+/* The statement for each i below n, a multiple of PAD: whole vectors for the compiler. */
+#define EACH(i, n, ...)                                                                \
+    for (int64_t block_ = 0; block_ < (n); block_ += PAD)                              \
+        NO_OVERLAP for (int64_t i = block_; i < block_ + PAD; i++) {                   \
+            __VA_ARGS__;                                                               \
+        }
+#define LANE(i) NO_OVERLAP for (int i = 0; i < PAD; i++)
+
+INLINE T FN(lanes_sum)(VEC v) {
+    T part[LANES];
+    memcpy(part, &v, sizeof v);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++) part[l] += part[l + half];
+    return part[0];
+}
+
+/* Sums over n elements, any n, in one order whatever the caller. */
+static T FN(sum_squares)(const T *x, int64_t n) {
+    VEC a = SPLAT((T)0), b = a;
+    int64_t i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        VEC u = AT(x + i), v = AT(x + i + LANES);
+        a += u * u;
+        b += v * v;
+    }
+    T total = FN(lanes_sum)(a + b);
+    for (; i < n; i++) total += x[i] * x[i];
+    return total;
+}
+
+static T FN(sum)(const T *x, int64_t n) {
+    VEC a = SPLAT((T)0);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) a += AT(x + i);
+    T total = FN(lanes_sum)(a);
+    for (; i < n; i++) total += x[i];
+    return total;
+}
+
+static T FN(dot)(const T *x, const T *y, int64_t n) {
+    VEC a = SPLAT((T)0);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) a += AT(x + i) * AT(y + i);
+    T total = FN(lanes_sum)(a);
+    for (; i < n; i++) total += x[i] * y[i];
+    return total;
+}
