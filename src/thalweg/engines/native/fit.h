@@ -281,6 +281,12 @@ static void FN(list_pieces)(FN(Session) *s, bool count_only) {
 
 /* ---- The objective of a batch and its gradient ---- */
 
+static bool FN(all_one)(const T *weights, int64_t n) {
+    for (int64_t i = 0; weights != NULL && i < n; i++)
+        if (weights[i] != 1) return false;
+    return true;
+}
+
 static double FN(weight_of)(const Rows *rows, const int32_t *order, int64_t start,
                             int64_t n) {
     const T *weights = rows->weights;
@@ -586,12 +592,13 @@ static bool FN(open)(FN(Session) *s, const Spec *spec, const Rows *rows, BlasGem
     if (s->layers == NULL) return false;
     s->spec.layers = memcpy(s->layers, spec->layers, bytes);
     s->step = spec->first_step;
-    s->total_weight = FN(weight_of)(rows, NULL, 0, rows->n_rows);
+    if (FN(all_one)(rows->weights, rows->n_rows)) s->rows.weights = NULL;
+    s->total_weight = FN(weight_of)(&s->rows, NULL, 0, rows->n_rows);
     int64_t block = FN(block_rows)(&s->spec, spec->batch);
     s->same_rows = spec->batch >= rows->n_rows && block >= rows->n_rows &&
                    spec->input_noise == 0;
     int64_t chunk = FN(chunk_rows)(spec, block);
-    return FN(open_pass)(&s->pass, &s->spec, rows, block, chunk, noisy, true, gemm) &&
+    return FN(open_pass)(&s->pass, &s->spec, &s->rows, block, chunk, noisy, true, gemm) &&
            FN(allocate)(s) && FN(list_work)(s);
 }
 

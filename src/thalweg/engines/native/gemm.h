@@ -13,7 +13,6 @@
 #ifndef SMALL_PRODUCT
 #define SMALL_PRODUCT 400000
 #endif
-#define SMALL_DEPTH 256 /* rows of B that stay in the first-level cache */
 
 #if defined(__AVX512F__)
 #define TILE_ROWS 6
@@ -58,17 +57,18 @@ INLINE void FN(tile)(const int rows, const int vecs, int64_t depth, FN(Strided) 
 INLINE void FN(panel)(const int vecs, int64_t m, int64_t depth, FN(Strided) a,
                       const T *b, int64_t ldb, T *c, int64_t ldc, bool add) {
     int64_t i = 0;
-    for (; i + TILE_ROWS <= m; i += TILE_ROWS) {
-        FN(Strided) part = {a.data + i * a.down, a.down, a.across};
-        FN(tile)(TILE_ROWS, vecs, depth, part, b, ldb, c + i * ldc, ldc, add);
-    }
-    for (; i + 2 <= m; i += 2) {
-        FN(Strided) part = {a.data + i * a.down, a.down, a.across};
-        FN(tile)(2, vecs, depth, part, b, ldb, c + i * ldc, ldc, add);
-    }
-    if (i < m) {
-        FN(Strided) part = {a.data + i * a.down, a.down, a.across};
-        FN(tile)(1, vecs, depth, part, b, ldb, c + i * ldc, ldc, add);
+    for (; i + TILE_ROWS <= m; i += TILE_ROWS, a.data += TILE_ROWS * a.down)
+        FN(tile)(TILE_ROWS, vecs, depth, a, b, ldb, c + i * ldc, ldc, add);
+    c += i * ldc;
+    switch (m - i) {
+        case 1: FN(tile)(1, vecs, depth, a, b, ldb, c, ldc, add); break;
+        case 2: FN(tile)(2, vecs, depth, a, b, ldb, c, ldc, add); break;
+        case 3: FN(tile)(3, vecs, depth, a, b, ldb, c, ldc, add); break;
+#if TILE_ROWS > 4
+        case 4: FN(tile)(4, vecs, depth, a, b, ldb, c, ldc, add); break;
+        case 5: FN(tile)(5, vecs, depth, a, b, ldb, c, ldc, add); break;
+#endif
+        default: break;
     }
 }
 
@@ -102,26 +102,30 @@ INLINE void FN(dots)(const int rows, const int columns, int64_t depth, const T *
     }
 }
 
+/* Rows of C, up to four; every size has its own loop, so that narrow layers too keep
+   several sums going at once. */
+INLINE void FN(dot_rows)(const int rows, int64_t n, int64_t depth, const T *a,
+                         int64_t lda, const T *b, int64_t ldb, T *c, int64_t ldc,
+                         bool add) {
+    for (int64_t j = 0; j < n; j += 4, c += 4, b += 4 * ldb) {
+        switch (n - j) {
+            case 1: FN(dots)(rows, 1, depth, a, lda, b, ldb, c, ldc, add); break;
+            case 2: FN(dots)(rows, 2, depth, a, lda, b, ldb, c, ldc, add); break;
+            case 3: FN(dots)(rows, 3, depth, a, lda, b, ldb, c, ldc, add); break;
+            default: FN(dots)(rows, 4, depth, a, lda, b, ldb, c, ldc, add);
+        }
+    }
+}
+
 /* C (m, n) = or += A (m, depth) B (n, depth)'; depth a multiple of PAD. */
 static void FN(small_dots)(int64_t m, int64_t n, int64_t depth, const T *a, int64_t lda,
                            const T *b, int64_t ldb, T *c, int64_t ldc, bool add) {
-    for (int64_t i = 0; i < m; i += i + 4 <= m ? 4 : 1) {
-        const bool four = i + 4 <= m;
-        const T *left = a + i * lda;
-        int64_t j = 0;
-        for (; j + 4 <= n; j += 4) {
-            T *target = c + i * ldc + j;
-            if (four)
-                FN(dots)(4, 4, depth, left, lda, b + j * ldb, ldb, target, ldc, add);
-            else
-                FN(dots)(1, 4, depth, left, lda, b + j * ldb, ldb, target, ldc, add);
-        }
-        for (; j < n; j++) {
-            T *target = c + i * ldc + j;
-            if (four)
-                FN(dots)(4, 1, depth, left, lda, b + j * ldb, ldb, target, ldc, add);
-            else
-                FN(dots)(1, 1, depth, left, lda, b + j * ldb, ldb, target, ldc, add);
+    for (int64_t i = 0; i < m; i += 4, a += 4 * lda, c += 4 * ldc) {
+        switch (m - i) {
+            case 1: FN(dot_rows)(1, n, depth, a, lda, b, ldb, c, ldc, add); break;
+            case 2: FN(dot_rows)(2, n, depth, a, lda, b, ldb, c, ldc, add); break;
+            case 3: FN(dot_rows)(3, n, depth, a, lda, b, ldb, c, ldc, add); break;
+            default: FN(dot_rows)(4, n, depth, a, lda, b, ldb, c, ldc, add);
         }
     }
 }

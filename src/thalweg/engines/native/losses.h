@@ -27,57 +27,72 @@ INLINE T FN(clipped_log)(T y, T p) {
     return y == 0 && p == p ? 0 : term;
 }
 
-INLINE T FN(target)(const FN(Scored) *s, int64_t k, int i) {
-    if (s->classes != NULL) return s->classes[i] == (int32_t)k ? 1 : 0;
-    return s->targets[k * s->ld + i];
+/* Targets of output k for the block's rows. */
+INLINE void FN(take_targets)(const FN(Scored) *s, int64_t k, T *y) {
+    if (s->classes != NULL) {
+        LANE(i) y[i] = s->classes[i] == (int32_t)k ? 1 : 0;
+    } else {
+        const T *targets = s->targets + k * s->ld;
+        LANE(i) y[i] = targets[i];
+    }
 }
 
-/* log softmax into d, exp of it summed; returns nothing that a NaN could miss. */
-static void FN(log_softmax)(FN(Scored) *s) {
-    T top[PAD], sum[PAD] = {0};
+/* exp(z - top) into d; the top and the sum of these for each row. */
+static void FN(exponentials)(FN(Scored) *s, T *top, T *sum) {
     LANE(i) top[i] = s->z[i];
     for (int64_t k = 1; k < s->n; k++) {
         const T *z = s->z + k * s->ld;
         /* A NaN stays on top: it compares false. */
         LANE(i) top[i] = z[i] <= top[i] ? top[i] : (top[i] != top[i] ? top[i] : z[i]);
     }
+    LANE(i) sum[i] = 0;
     for (int64_t k = 0; k < s->n; k++) {
         const T *z = s->z + k * s->ld;
         T *d = s->d + k * s->ld;
         LANE(i) {
-            d[i] = z[i] - top[i];
-            sum[i] += FN(exp)(d[i]);
+            T e = FN(exp)(z[i] - top[i]);
+            d[i] = e;
+            sum[i] += e;
         }
-    }
-    LANE(i) sum[i] = FN(log)(sum[i]);
-    for (int64_t k = 0; k < s->n; k++) {
-        T *d = s->d + k * s->ld;
-        LANE(i) d[i] -= sum[i];
     }
 }
 
 static void FN(cross_entropy)(FN(Scored) *s) {
-    T total[PAD] = {0}, keep = 1 - s->constant, spread = s->constant / (T)s->n;
-    FN(log_softmax)(s);
-    for (int64_t k = 0; k < s->n; k++)
-        LANE(i) {
-            T y = keep * FN(target)(s, k, i) + spread, log_p = s->d[k * s->ld + i];
-            total[i] += y;
-            s->loss[i] -= s->variant ? FN(clipped_log)(y, FN(exp)(log_p)) : y * log_p;
-        }
+    T y[PAD], top[PAD], sum[PAD], log_sum[PAD], total[PAD] = {0}, loss[PAD] = {0};
+    T keep = 1 - s->constant, spread = s->constant / (T)s->n;
+    const T *share = s->share;
+    FN(exponentials)(s, top, sum);
+    LANE(i) log_sum[i] = FN(log)(sum[i]);
+    for (int64_t k = 0; k < s->n; k++) {
+        const T *z = s->z + k * s->ld, *e = s->d + k * s->ld;
+        FN(take_targets)(s, k, y);
+        LANE(i) y[i] = keep * y[i] + spread;
+        LANE(i) total[i] += y[i];
+        if (s->variant)
+            LANE(i) loss[i] -= FN(clipped_log)(y[i], e[i] / sum[i]);
+        else
+            LANE(i) loss[i] -= y[i] * ((z[i] - top[i]) - log_sum[i]);
+    }
+    LANE(i) s->loss[i] += loss[i];
+    LANE(i) sum[i] = total[i] / sum[i];
     for (int64_t k = 0; k < s->n; k++) {
         T *d = s->d + k * s->ld;
-        LANE(i) {
-            T y = keep * FN(target)(s, k, i) + spread;
-            d[i] = s->share[i] * (FN(exp)(d[i]) * total[i] - y);
-        }
+        FN(take_targets)(s, k, y);
+        LANE(i) d[i] = share[i] * (d[i] * sum[i] - (keep * y[i] + spread));
     }
+}
+
+INLINE T FN(target)(const FN(Scored) *s, int64_t k, int i) {
+    if (s->classes != NULL) return s->classes[i] == (int32_t)k ? 1 : 0;
+    return s->targets[k * s->ld + i];
 }
 
 /* Loss -sum y r^g log p with r = 1 - p; its slope by log p_k, then by z. */
 static void FN(focal)(FN(Scored) *s) {
-    T total[PAD] = {0}, g = s->constant;
-    FN(log_softmax)(s);
+    T top[PAD], sum[PAD], total[PAD] = {0}, g = s->constant;
+    FN(exponentials)(s, top, sum);
+    for (int64_t k = 0; k < s->n; k++)
+        LANE(i) s->d[k * s->ld + i] = (s->z[k * s->ld + i] - top[i]) - FN(log)(sum[i]);
     for (int pass = 0; pass < 2; pass++)
         for (int64_t k = 0; k < s->n; k++)
             for (int i = 0; i < PAD; i++) {
@@ -121,31 +136,35 @@ static void FN(hinge)(FN(Scored) *s) {
 
 #define OUTPUTWISE(NAME, LOSS, SLOPE)                                                  \
     static void FN(NAME)(FN(Scored) *s) {                                              \
-        T c = s->constant;                                                             \
-        (void)c;                                                                       \
+        const T c = s->constant, *share = s->share;                                    \
+        const bool variant = s->variant;                                               \
+        const T n = (T)s->n;                                                           \
+        T *loss = s->loss, target[PAD];                                                \
+        (void)c, (void)variant, (void)n;                                               \
         for (int64_t k = 0; k < s->n; k++) {                                           \
             const T *outputs = s->z + k * s->ld;                                       \
             T *d = s->d + k * s->ld;                                                   \
+            FN(take_targets)(s, k, target);                                            \
             LANE(i) {                                                                  \
-                T z = outputs[i], y = FN(target)(s, k, i), e = z - y;                  \
+                T z = outputs[i], y = target[i], e = z - y;                            \
                 (void)e;                                                               \
-                s->loss[i] += LOSS;                                                    \
-                d[i] = s->share[i] * (SLOPE);                                          \
+                loss[i] += LOSS;                                                       \
+                d[i] = share[i] * (SLOPE);                                             \
             }                                                                          \
         }                                                                              \
     }
 
 INLINE T FN(smaller)(T a, T b) { return a > b ? b : a; }
 
-INLINE T FN(binary_loss)(const FN(Scored) *s, T z, T y) {
+INLINE T FN(binary_loss)(bool variant, T z, T y) {
     T p = FN(logistic)(z);
     T clipped = -FN(clipped_log)(y, p) - FN(clipped_log)(1 - y, 1 - p);
-    return s->variant ? clipped : FN(softplus)(z) - y * z;
+    return variant ? clipped : FN(softplus)(z) - y * z;
 }
 
-OUTPUTWISE(squared, e * e / (s->variant ? 2 * (T)s->n : 2), e)
+OUTPUTWISE(squared, e * e / (variant ? 2 * n : 2), e)
 OUTPUTWISE(absolute, FN(abs)(e), e >= 0 ? 1 : (e < 0 ? -1 : e))
-OUTPUTWISE(binary_cross_entropy, FN(binary_loss)(s, z, (1 - c) * y + c / 2),
+OUTPUTWISE(binary_cross_entropy, FN(binary_loss)(variant, z, (1 - c) * y + c / 2),
            FN(logistic)(z) - ((1 - c) * y + c / 2))
 OUTPUTWISE(huber,
            FN(smaller)(FN(abs)(e), c) * (FN(abs)(e) - FN(smaller)(FN(abs)(e), c) / 2),
@@ -180,8 +199,9 @@ static void FN(score)(int loss, FN(Scored) *s) {
 static void FN(loss)(void *argument, int l, int64_t number) {
     FN(Pass) *pass = argument;
     Chunk part = FN(chunk_of)(pass, number);
-    double total = 0;
-    for (int64_t r = part.first; r < part.first + part.padded; r += PAD) {
+    int64_t end = part.first + part.rows;
+    double totals[PAD] = {0}, total = 0;
+    for (int64_t r = part.first; r < end; r += PAD) {
         T loss[PAD] = {0}, share[PAD];
         LANE(i) share[i] = pass->row_weights[r + i] * pass->share;
         FN(Scored) s = {
@@ -194,12 +214,12 @@ static void FN(loss)(void *argument, int l, int64_t number) {
             .d = pass->layers[l].grad + r, .loss = loss,
         };
         FN(score)(pass->spec->loss, &s);
-        for (int i = 0; i < PAD && r + i < part.first + part.rows; i++)
-            total += (double)(pass->row_weights[r + i] * loss[i]);
-        for (int i = 0; i < PAD; i++) {
-            if (r + i < part.first + part.rows) continue;
+        /* Padding repeats the last row with weight 0: it adds a NaN to a NaN only. */
+        const T *weights = pass->row_weights + r;
+        LANE(i) totals[i] += (double)(weights[i] * loss[i]);
+        for (int64_t i = end - r; i < PAD; i++)
             for (int64_t k = 0; k < s.n; k++) s.d[k * s.ld + i] = 0;
-        }
     }
+    for (int i = 0; i < PAD; i++) total += totals[i];
     pass->losses[number] = total;
 }

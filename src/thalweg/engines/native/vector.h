@@ -31,7 +31,7 @@ typedef T FN(vec);
 #if defined(__clang__)
 #define NO_OVERLAP _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
-#define NO_OVERLAP _Pragma("GCC ivdep")
+#define NO_OVERLAP _Pragma("GCC ivdep") _Pragma("GCC unroll 1")
 #else
 #define NO_OVERLAP
 #endif
