@@ -202,15 +202,20 @@ static void FN(matrix_gradient)(FN(Session) *s, int l, Tile tile, bool add) {
 static void FN(vector_gradients)(FN(Session) *s, int l) {
     FN(Pass) *pass = &s->pass;
     const Layer *layer = &s->spec.layers[l];
-    T *g = s->gradient;
     bool add = !s->first_block;
+    T *bias = s->gradient + layer->bias, sums[4];
+    for (int64_t u = 0; u < layer->units; u += 4) {
+        int64_t rows = layer->units - u < 4 ? layer->units - u : 4;
+        /* The slopes of padded rows are 0. */
+        FN(row_sums)(pass->layers[l].grad + u * pass->ld, pass->ld, rows,
+                     ROUND_UP(pass->rows, PAD), sums);
+        for (int64_t k = 0; k < rows; k++) bias[u + k] = (add ? bias[u + k] : 0) + sums[k];
+    }
+    if (layer->normalization == NO_NORM) return;
+    T *shift = s->gradient + layer->shift, *scale = s->gradient + layer->scale;
     for (int64_t u = 0; u < layer->units; u++) {
-        T *bias = g + layer->bias + u;
-        *bias = (add ? *bias : 0) + FN(sum)(pass->layers[l].grad + u * pass->ld, pass->rows);
-        if (layer->normalization == NO_NORM) continue;
-        T *shift = g + layer->shift + u, *scale = g + layer->scale + u;
-        *shift = (add ? *shift : 0) + FN(total)(pass, l, 0, u);
-        *scale = (add ? *scale : 0) + FN(total)(pass, l, 1, u);
+        shift[u] = (add ? shift[u] : 0) + FN(total)(pass, l, 0, u);
+        scale[u] = (add ? scale[u] : 0) + FN(total)(pass, l, 1, u);
     }
 }
 

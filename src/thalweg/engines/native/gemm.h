@@ -11,7 +11,7 @@
 
 /* Multiply-adds up to which the loops are faster than a BLAS call: measured. */
 #ifndef SMALL_PRODUCT
-#define SMALL_PRODUCT 400000
+#define SMALL_PRODUCT 1600000
 #endif
 
 #if defined(__AVX512F__)
@@ -95,10 +95,10 @@ INLINE void FN(dots)(const int rows, const int columns, int64_t depth, const T *
         }
     }
     UNROLL for (int i = 0; i < rows; i++) {
-        UNROLL for (int j = 0; j < columns; j++) {
-            T old = add ? c[i * ldc + j] : 0;
-            c[i * ldc + j] = old + FN(lanes_sum)(sums[i][j]);
-        }
+        T *to = c + i * ldc, found[4];
+        UNROLL for (int j = columns; j < 4; j++) sums[i][j] = sums[i][0];
+        FN(four_sums)(sums[i][0], sums[i][1], sums[i][2], sums[i][3], found);
+        UNROLL for (int j = 0; j < columns; j++) to[j] = add ? to[j] + found[j] : found[j];
     }
 }
 
