@@ -26,9 +26,18 @@ import thalweg
 # Ring -> its entries, lowest first. A new module gets its line here.
 RINGS = {
     "0": ("lookup", "records", "findings", "rules"),
-    "1": ("networks", "plan"),
+    "1": ("networks", "choices", "plan"),
     "2": ("engines.native", "engines.xla", "engines.__init__", "saving"),
-    "3": ("inputs", "watching", "fullbatch", "training"),
+    "3": (
+        "inputs",
+        "watching",
+        "levenberg",
+        "fullbatch",
+        "training",
+        "packing",
+        "gradients",
+        "minimizing",
+    ),
     "4": ("bridges", "estimators", "tabular", "ensembles", "keras_estimators"),
     "5": ("datasets", "experiments", "tuning", "measure", "doctor"),
     "view": ("plots", "report"),

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from thalweg.estimators import MLPClassifier as MLPClassifier
     from thalweg.estimators import MLPRegressor as MLPRegressor
+    from thalweg.gradients import check_gradient as check_gradient
+    from thalweg.minimizing import minimize as minimize
     from thalweg.networks import Dense as Dense
     from thalweg.networks import DenseNetwork as DenseNetwork
     from thalweg.plan import Plan as Plan
     from thalweg.records import EpochRecord as EpochRecord
+    from thalweg.records import GradientCheck as GradientCheck
     from thalweg.records import History as History
     from thalweg.records import Run as Run
     from thalweg.records import StopReason as StopReason
@@ -35,6 +38,7 @@ _HOMES = {
     "Dense": "networks",
     "DenseNetwork": "networks",
     "EpochRecord": "records",
+    "GradientCheck": "records",
     "History": "records",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
@@ -42,9 +46,11 @@ _HOMES = {
     "Regressor": "tabular",
     "Run": "records",
     "StopReason": "records",
+    "check_gradient": "gradients",
     "find_rate": "training",
     "fit": "training",
     "load": "saving",
+    "minimize": "minimizing",
     "predict": "training",
     "save": "saving",
 }

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import optimize
 
 from thalweg import engines
+from thalweg.levenberg import minimize_damped
 from thalweg.lookup import resolved
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Data, Plan
@@ -55,6 +56,10 @@ _OPTIONS: dict[str, dict[str, str]] = {
 }
 """SciPy's names of our constants, where they differ."""
 
+_MOST_DAMPED = 5000
+_CONVEX_LOSSES = (
+    "squared", "cross_entropy", "binary_cross_entropy", "poisson", "log_cosh",
+)  # fmt: skip
 _REMEMBERED = 3
 
 
@@ -86,6 +91,8 @@ def train_full_batch(
             "or input noise, whose objective changes at every evaluation. Leave them "
             "out, or take a first-order optimizer such as 'adam'."
         )
+    if resolved(plan.optimizer).label == "levenberg-marquardt":
+        _check_damped(network, plan)
     module, why_engine = engines.pick(engine, network, plan)
     descent = _Descent(module, network, plan, data, first, watch)
     watch.subject = descent
@@ -94,10 +101,30 @@ def train_full_batch(
         network,
         reason,
         why_engine,
-        method=_SCIPY[resolved(plan.optimizer).label],
+        method=_SCIPY.get(resolved(plan.optimizer).label, "Levenberg-Marquardt"),
         message=message,
         evaluations=descent.n_values,
         where="the objective",
+    )
+
+
+def _check_damped(network: DenseNetwork, plan: Plan) -> None:
+    """Raise unless Levenberg-Marquardt can train this."""
+    batched = any(layer.normalized == "batch" for layer in network.layers)
+    if network.n_parameters > _MOST_DAMPED:
+        problem = f"{network.n_parameters} parameters; it solves for all at once"
+    elif resolved(plan.loss).name not in _CONVEX_LOSSES:
+        problem = f"loss={resolved(plan.loss).label!r}; it needs one that is smooth"
+    elif plan.l1:
+        problem = f"l1={plan.l1!r}, which is not smooth"
+    elif batched:
+        problem = "batch normalization, through which rows depend on each other"
+    else:
+        return
+    raise ValueError(
+        f"optimizer='levenberg-marquardt' got {problem}. It takes at most "
+        f"{_MOST_DAMPED} parameters and one of the losses {', '.join(_CONVEX_LOSSES)}; "
+        "otherwise take 'lbfgs' or 'newton-cg'."
     )
 
 
@@ -133,24 +160,50 @@ class _Descent:
     def run(self) -> tuple[StopReason, str]:
         """Minimize; return why it stopped and the method's own words."""
         method = resolved(self.plan.optimizer).label
-        blind = method in _WITHOUT_GRADIENT
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                result: Any = optimize.minimize(
-                    self.value if blind else self.both,
-                    self.x,
-                    jac=None if blind else True,
-                    method=_SCIPY[method],
-                    callback=self._note,
-                    options=self._options(),
-                    **self._curvature(method),
-                )
+                result = self._by_scipy(method) if method in _SCIPY else self._damped()
         except _Stopped as stopped:
             return stopped.reason, ""
         except KeyboardInterrupt:
             return StopReason.INTERRUPTED, ""
         self.x = np.array(result.x, float)
         return self._reason(result), str(result.message).rstrip(".") + "."
+
+    def _by_scipy(self, method: str) -> Any:
+        blind = method in _WITHOUT_GRADIENT
+        return optimize.minimize(
+            self.value if blind else self.both,
+            self.x,
+            jac=None if blind else True,
+            method=_SCIPY[method],
+            bounds=self._bounds(),
+            callback=self._note,
+            options=self._options(),
+            **self._curvature(method),
+        )
+
+    def _damped(self) -> Any:
+        constants: dict[str, Any] = dict(resolved(self.plan.optimizer).constants)
+        return minimize_damped(
+            self.both,
+            self.gauss_newton,
+            self.x,
+            max_iterations=int(self.plan.epochs),
+            callback=self._note,
+            **constants,
+        )
+
+    def _bounds(self) -> list[tuple[float | None, float | None]] | None:
+        """Bound the weights, and nothing else."""
+        if self.plan.bounds is None:
+            return None
+        free = (None, None)
+        return [
+            self.plan.bounds if name == "weights" else free
+            for _, name, shape in self.places
+            for _ in range(int(np.prod(shape)))
+        ]
 
     def both(self, x: Array) -> tuple[float, Array]:
         """Objective and gradient at `x`, in float64."""
@@ -176,6 +229,12 @@ class _Descent:
     def hessian(self, x: Array) -> Array:
         """Compute the whole Hessian at `x`, one product a column."""
         return np.array([self.product(x, column) for column in np.eye(len(x))])
+
+    def gauss_newton(self, x: Array) -> Array:
+        """Compute the Gauss-Newton matrix at `x`, in the order of packing."""
+        matrix, order = self._curved().gauss_newton(self.unpack(x))
+        places = self.pack(order).astype(int)
+        return matrix[np.ix_(places, places)].astype(float)
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are now, with running statistics of all rows."""

@@ -37,266 +37,21 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.lookup import (
-    Constant,
-    Interval,
-    Spec,
-    check_names,
-    check_number,
-    choose,
-    resolved,
+from thalweg.choices import (
+    ALIASES,
+    AVERAGES,
+    DEFAULT_RATES,
+    FULL_BATCH,
+    LOSSES,
+    OPTIMIZERS,
+    SCHEDULES,
 )
+from thalweg.choices import CLASSIFYING as CLASSIFYING
+from thalweg.lookup import Interval, Spec, check_names, check_number, choose, resolved
 from thalweg.records import Array
 
 _POSITIVE = Interval("(0, inf)")
 _NONNEGATIVE = Interval("[0, inf)")
-_SHARE = Interval("[0, 1)")
-_CLOSED_SHARE = Interval("[0, 1]")
-_OPEN_SHARE = Interval("(0, 1)")
-
-LOSSES: dict[str, dict[str, Constant]] = {
-    "cross_entropy": {
-        "label_smoothing": Constant(0.0, _SHARE),
-        "clipped": Constant(False),
-    },
-    "binary_cross_entropy": {
-        "label_smoothing": Constant(0.0, _SHARE),
-        "clipped": Constant(False),
-    },
-    "squared": {"averaged": Constant(False)},
-    "absolute": {},
-    "huber": {"delta": Constant(1.0, _POSITIVE)},
-    "log_cosh": {},
-    "quantile": {"quantile": Constant(0.5, _OPEN_SHARE)},
-    "poisson": {},
-    "hinge": {},
-    "focal": {"gamma": Constant(2.0, _NONNEGATIVE)},
-}
-"""Losses by name, z the output and y the target of one row, summed over outputs:
-``cross_entropy`` -Σ y log softmax(z); ``binary_cross_entropy`` the same for sigmoid(z);
-``squared`` ½(z-y)²; ``absolute`` |z-y|; ``huber`` (Huber, 1964); ``log_cosh``
-log cosh(z-y); ``quantile`` the pinball loss (Koenker & Bassett, 1978); ``poisson`` half
-the deviance of a mean exp(z), exp(z) - y - y z + y log y; ``hinge``
-max(0, 1 + max_{j≠y} z_j - z_y) (Crammer & Singer, 2001); ``focal`` (1-p)^gamma times
-cross-entropy (Lin et al., 2017).
-
-Two constants are there for scikit-learn's sake, and change the value of a loss but not
-its gradient: ``clipped`` takes the logarithms of probabilities clipped to [ε, 1-ε], ε
-the dtype's own; ``averaged`` divides by the number of outputs."""
-
-CLASSIFYING = ("cross_entropy", "focal", "hinge")
-"""Losses whose target is a class number, or one row of class probabilities."""
-
-_ADAM = {
-    "beta_1": Constant(0.9, _SHARE),
-    "beta_2": Constant(0.999, _SHARE),
-    "epsilon": Constant(1e-8, _POSITIVE),
-}
-
-OPTIMIZERS: dict[str, dict[str, Constant]] = {
-    "sgd": {},
-    "momentum": {
-        "momentum": Constant(0.9, _CLOSED_SHARE),
-        "rate_in_velocity": Constant(False),
-    },
-    "nesterov": {
-        "momentum": Constant(0.9, _CLOSED_SHARE),
-        "rate_in_velocity": Constant(False),
-    },
-    "adagrad": {
-        "initial_accumulator": Constant(0.0, _NONNEGATIVE),
-        "epsilon": Constant(1e-7, _POSITIVE),
-    },
-    "rmsprop": {
-        "decay": Constant(0.9, _SHARE),
-        "epsilon": Constant(1e-8, _POSITIVE),
-        "centered": Constant(False),
-    },
-    "adadelta": {
-        "rho": Constant(0.9, _SHARE),
-        "epsilon": Constant(1e-6, _POSITIVE),
-    },
-    "adam": {**_ADAM, "uncorrected_epsilon": Constant(False)},
-    "amsgrad": _ADAM,
-    "adamw": {**_ADAM, "weight_decay": Constant(0.01, _NONNEGATIVE)},
-    "nadam": _ADAM,
-    "radam": {**_ADAM, "threshold": Constant(5.0, _POSITIVE)},
-    "adamax": _ADAM,
-    "lion": {"beta_1": Constant(0.9, _SHARE), "beta_2": Constant(0.99, _SHARE)},
-    "lamb": {**_ADAM, "epsilon": Constant(1e-6, _POSITIVE)},
-    "lars": {
-        "momentum": Constant(0.9, _SHARE),
-        "trust": Constant(0.001, _POSITIVE),
-        "epsilon": Constant(0.0, _NONNEGATIVE),
-    },
-    "adafactor": {
-        "decay": Constant(0.8, _OPEN_SHARE),
-        "clipping": Constant(1.0, _POSITIVE),
-        "epsilon": Constant(1e-30, _POSITIVE),
-    },
-    "muon": {
-        "momentum": Constant(0.95, _SHARE),
-        "beta_1": Constant(0.9, _SHARE),
-        "beta_2": Constant(0.999, _SHARE),
-    },
-    "schedule_free_sgd": {"beta_1": Constant(0.9, _OPEN_SHARE)},
-    "schedule_free_adamw": {
-        "beta_1": Constant(0.9, _OPEN_SHARE),
-        "beta_2": Constant(0.999, _SHARE),
-        "epsilon": Constant(1e-8, _POSITIVE),
-    },
-    "adabelief": {**_ADAM, "epsilon": Constant(1e-16, _POSITIVE)},
-    "yogi": {**_ADAM, "epsilon": Constant(1e-3, _POSITIVE)},
-    "novograd": {
-        "beta_1": Constant(0.9, _SHARE),
-        "beta_2": Constant(0.25, _SHARE),
-        "epsilon": Constant(1e-6, _POSITIVE),
-    },
-    "adan": {
-        "beta_1": Constant(0.98, _SHARE),
-        "beta_2": Constant(0.92, _SHARE),
-        "beta_3": Constant(0.99, _SHARE),
-        "epsilon": Constant(1e-8, _POSITIVE),
-    },
-    "rprop": {
-        "shrink": Constant(0.5, _OPEN_SHARE),
-        "grow": Constant(1.2, Interval("(1, inf)")),
-        "smallest": Constant(1e-6, _POSITIVE),
-        "largest": Constant(50.0, _POSITIVE),
-    },
-    "sign_sgd": {},
-    "sm3": {"momentum": Constant(0.9, _SHARE)},
-    "prodigy": {
-        "beta_1": Constant(0.9, _SHARE),
-        "beta_2": Constant(0.999, _SHARE),
-        "epsilon": Constant(1e-8, _POSITIVE),
-    },
-}
-"""Update rules by name, with optax's formulas and scikit-learn's spelling of their
-constants. ``rate_in_velocity`` multiplies gradients by the rate as they enter the
-velocity (v ← μv - εg: scikit-learn's and Sutskever's form) and not as they leave it;
-the two differ only while the rate changes. ``uncorrected_epsilon`` adds ε to √v before
-the bias correction, as scikit-learn and Kingma & Ba (2015), section 2, do."""
-
-_TOLERANCE = Constant(1e-5, _NONNEGATIVE)
-_EVALUATIONS = Constant(15000, Interval("[1, inf)"))
-_RADII = {
-    "initial_radius": Constant(1.0, _POSITIVE),
-    "max_radius": Constant(1000.0, _POSITIVE),
-    "eta": Constant(0.15, Interval("[0, 0.25)")),
-    "gtol": Constant(1e-4, _NONNEGATIVE),
-}
-
-FULL_BATCH: dict[str, dict[str, Constant]] = {
-    "lbfgs": {
-        "max_corrections": Constant(10, Interval("[1, inf)")),
-        "ftol": Constant(2.220446049250313e-09, _NONNEGATIVE),
-        "gtol": _TOLERANCE,
-        "max_evaluations": _EVALUATIONS,
-        "max_line_search": Constant(20, Interval("[1, inf)")),
-    },
-    "cg": {"gtol": _TOLERANCE},
-    "bfgs": {"gtol": _TOLERANCE},
-    "tnc": {
-        "ftol": Constant(-1.0, Interval("[-1, inf)")),
-        "gtol": Constant(-1.0, Interval("[-1, inf)")),
-        "xtol": Constant(-1.0, Interval("[-1, inf)")),
-        "max_evaluations": _EVALUATIONS,
-    },
-    "newton-cg": {"xtol": _TOLERANCE},
-    "trust-ncg": _RADII,
-    "trust-krylov": {"gtol": _TOLERANCE},
-    "trust-exact": _RADII,
-    "dogleg": _RADII,
-    "powell": {
-        "ftol": Constant(1e-4, _NONNEGATIVE),
-        "xtol": Constant(1e-4, _NONNEGATIVE),
-        "max_evaluations": _EVALUATIONS,
-    },
-    "nelder-mead": {
-        "ftol": Constant(1e-4, _NONNEGATIVE),
-        "xtol": Constant(1e-4, _NONNEGATIVE),
-        "max_evaluations": _EVALUATIONS,
-    },
-}
-"""Full-batch methods by name, with SciPy's own defaults. An epoch is an iteration."""
-
-ALIASES = {
-    "l-bfgs": "lbfgs",
-    "l-bfgs-b": "lbfgs",
-    "fmin_l_bfgs_b": "lbfgs",
-    "fmin_cg": "cg",
-    "fmin_bfgs": "bfgs",
-    "fmin_tnc": "tnc",
-    "fmin_ncg": "newton-cg",
-    "fmin_powell": "powell",
-    "fmin": "nelder-mead",
-}
-"""Other spellings of full-batch methods."""
-
-DEFAULT_RATES = {
-    "sgd": 0.1,
-    "momentum": 0.01,
-    "nesterov": 0.01,
-    "adagrad": 0.01,
-    "adadelta": 1.0,
-    "lion": 1e-4,
-    "lars": 1.0,
-    "muon": 0.02,
-    "schedule_free_sgd": 1.0,
-    "prodigy": 1.0,
-    "sm3": 0.1,
-    "rprop": 0.01,
-}
-"""Learning rate where none is given; 0.001 for the others."""
-
-SCHEDULES: dict[str, dict[str, Constant]] = {
-    "constant": {},
-    "inverse_scaling": {"power": Constant(0.5, _NONNEGATIVE)},
-    "invscaling": {"power": Constant(0.5, Interval("(-inf, inf)"))},
-    "inverse_time": {"decay": Constant(0.01, _NONNEGATIVE)},
-    "linear": {"floor": Constant(0.0, _CLOSED_SHARE)},
-    "step": {
-        "every": Constant(10, Interval("[1, inf)")),
-        "factor": Constant(0.5, _POSITIVE),
-    },
-    "exponential": {"factor": Constant(0.95, _POSITIVE)},
-    "cosine": {"floor": Constant(0.0, _CLOSED_SHARE)},
-    "cosine_restarts": {
-        "period": Constant(10, Interval("[1, inf)")),
-        "growth": Constant(2.0, Interval("[1, inf)")),
-        "floor": Constant(0.0, _CLOSED_SHARE),
-    },
-    "one_cycle": {
-        "peak": Constant(0.3, _OPEN_SHARE),
-        "start": Constant(0.04, _POSITIVE),
-        "end": Constant(1e-4, _NONNEGATIVE),
-    },
-    "plateau": {
-        "factor": Constant(0.5, _OPEN_SHARE),
-        "patience": Constant(5, Interval("[0, inf)")),
-        "floor": Constant(1e-6, _NONNEGATIVE),
-    },
-    "adaptive": {
-        "factor": Constant(0.2, _OPEN_SHARE),
-        "floor": Constant(1e-6, _NONNEGATIVE),
-    },
-}
-"""Schedules by name. ``power``, ``decay`` count updates; ``every``, ``period`` and the
-``factor`` of ``exponential`` count epochs; ``floor``, ``start`` and ``end`` are shares
-of the learning rate, except in the two that watch the loss, where ``floor`` is a rate.
-``invscaling`` is scikit-learn's: it counts rows and changes between epochs.
-``plateau`` cuts the rate when the monitored value has stopped improving; ``adaptive``,
-scikit-learn's, cuts it where training would have stopped."""
-
-AVERAGES: dict[str, dict[str, Constant]] = {
-    "none": {},
-    "ema": {"decay": Constant(0.999, _SHARE)},
-    "polyak": {"start": Constant(0.5, _SHARE)},
-}
-"""Averages of the weights over updates: ``ema`` exponential, without the pull of the
-first weights; ``polyak`` the plain mean from the share ``start`` of the epochs on
-(Polyak & Juditsky, 1992; stochastic weight averaging, Izmailov et al., 2018)."""
 
 
 @dataclass(frozen=True)
@@ -354,6 +109,9 @@ class Plan:
         Seconds after which no epoch is begun.
     dtype : {"float32", "float64"} or None
         What is computed in; None for X's own type, float32 if that is not floating.
+    bounds : (low, high) or None
+        Bounds of the weights (not of biases), for the full-batch methods that have
+        them: lbfgs, tnc, powell, nelder-mead. None in their place for no bound.
 
     Raises
     ------
@@ -384,6 +142,7 @@ class Plan:
     restore_best: bool = True
     max_time: float | None = None
     dtype: str | None = None
+    bounds: tuple[float | None, float | None] | None = None
 
     def __post_init__(self) -> None:
         tables = {
@@ -399,8 +158,10 @@ class Plan:
             object.__setattr__(self, "layer_rates", tuple(map(float, self.layer_rates)))
         self._check_numbers()
         self._check_words()
-        if self.full_batch:
+        if self.full_batch or self.on_device:
             self._check_full_batch()
+        if self.bounds is not None:
+            self._check_bounds()
 
     def _check_numbers(self) -> None:
         for name, allowed in _RANGES.items():
@@ -435,6 +196,21 @@ class Plan:
                     "optimizer such as 'adam'."
                 )
 
+    def _check_bounds(self) -> None:
+        method = resolved(self.optimizer).label
+        if method not in _BOUNDED:
+            raise ValueError(
+                f"Plan got bounds with optimizer={method!r}, which knows none. Take "
+                f"one of {', '.join(_BOUNDED)}, or constrain the layers "
+                "(Dense(constraint=...))."
+            )
+        low, high = self.bounds or (None, None)
+        if low is not None and high is not None and not low < high:
+            raise ValueError(
+                f"Plan got bounds={self.bounds!r}; they must be (low, high), low < "
+                "high, None for no bound."
+            )
+
     @classmethod
     def of(cls, plan: "Plan | None" = None, **settings: Any) -> "Plan":
         """Return `plan` (or the default one) with `settings` put in.
@@ -452,6 +228,11 @@ class Plan:
     def full_batch(self) -> bool:
         """Whether the optimizer is a full-batch method."""
         return resolved(self.optimizer).name in FULL_BATCH
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the optimizer is the full-batch method that runs as a step."""
+        return resolved(self.optimizer).name == "lbfgs_on_device"
 
     @property
     def rate(self) -> float:
@@ -534,11 +315,52 @@ _FIRST_ORDER_ONLY: dict[str, tuple[Any, str]] = {
     "accumulate": (1, _ALL_ROWS),
     "average": ("none", "its last weights are its best"),
 }
+_BOUNDED = ("lbfgs", "tnc", "powell", "nelder-mead")
 _WORDS = {
     "penalty_scale": ("sample", "batch"),
     "monitor": ("auto", "loss", "score"),
     "dtype": (None, "float32", "float64"),
 }
+
+
+def phases(plan: Plan | None, settings: Mapping[str, Any]) -> list[Plan]:
+    """Return one plan a phase, where ``optimizer`` is a list of them.
+
+    ``epochs`` may be a list of the same length. What a full-batch method has no use
+    for, such as a learning rate, holds for the other phases alone.
+
+    Raises
+    ------
+    ValueError
+        If there is no phase, or `epochs` has another length.
+    """
+    optimizers, epochs = settings.get("optimizer"), settings.get("epochs")
+    if not isinstance(optimizers, list) or _is_pair(optimizers):
+        return [Plan.of(plan, **settings)]
+    if not optimizers or (isinstance(epochs, list) and len(epochs) != len(optimizers)):
+        raise ValueError(
+            f"fit got optimizer={optimizers!r} and epochs={epochs!r}; a list of phases "
+            "needs at least one optimizer, and as many epochs if these are a list."
+        )
+    plans = []
+    for index, optimizer in enumerate(optimizers):
+        own = {**settings, "optimizer": optimizer}
+        if isinstance(epochs, list):
+            own["epochs"] = epochs[index]
+        if _full_batch_name(optimizer):
+            own = {k: v for k, v in own.items() if k not in _FIRST_ORDER_ONLY}
+        plans.append(Plan.of(plan, **own))
+    return plans
+
+
+def _is_pair(spec: list[Any]) -> bool:
+    return len(spec) == 2 and isinstance(spec[1], Mapping)
+
+
+def _full_batch_name(optimizer: Any) -> bool:
+    name = canonical(optimizer)
+    name = name[0] if isinstance(name, tuple | list) else name
+    return isinstance(name, str) and (name in FULL_BATCH or name == "lbfgs_on_device")
 
 
 def steps_per_epoch(plan: Plan, n_rows: int) -> int:
@@ -548,7 +370,7 @@ def steps_per_epoch(plan: Plan, n_rows: int) -> int:
 
 def batch_rows(plan: Plan, n_rows: int) -> int:
     """Rows of one full batch: ``batch_size``, or the whole sample where smaller."""
-    if plan.batch_size is None:
+    if plan.batch_size is None or plan.on_device:
         return n_rows
     most = 200 if isinstance(plan.batch_size, str) else plan.batch_size
     return min(most, n_rows)

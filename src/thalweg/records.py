@@ -246,6 +246,46 @@ class Evaluation:
         return cls(**{**content, "interval": tuple(content["interval"])})
 
 
+@dataclass(frozen=True)
+class GradientCheck:
+    """What `check_gradient` found.
+
+    Parameters
+    ----------
+    ok : bool
+        Whether cost and gradient agree.
+    cause : str
+        ``""`` where they do; else the likely cause: ``"factor"``, ``"sign"``,
+        ``"transpose"``, ``"missing-penalty"``, ``"extra-penalty"``,
+        ``"penalty-on-bias"``, ``"wrong-derivative"``, ``"shape"`` or ``"nonfinite"``.
+    where : str
+        The array, or the part of the vector, that is wrong.
+    factor : float
+        How many times too large the gradient is (``"factor"``, ``"sign"``), or the
+        penalty's λ that is missing or too much; NaN otherwise.
+    message : str
+        All of it in sentences.
+    error : float
+        Largest relative disagreement along a direction.
+    notes : tuple of str
+        What was put right in passing, such as a flattened gradient.
+    """
+
+    ok: bool
+    cause: str
+    where: str
+    factor: float
+    message: str
+    error: float
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        return self.message
+
+
 @dataclass(frozen=True, eq=False)
 class RateFinding:
     """What `find_rate` saw: the loss as the learning rate grew.

@@ -7,6 +7,7 @@ serves every engine and every first-order optimizer.
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import ArrayLike
 from thalweg import engines
 from thalweg.fullbatch import train_full_batch
 from thalweg.inputs import as_data, as_rows, first_weights, split
+from thalweg.lookup import resolved
 from thalweg.networks import DenseNetwork, as_random_state
 from thalweg.plan import (
     Data,
@@ -23,6 +25,7 @@ from thalweg.plan import (
     batch_rows,
     link,
     mixing_factors,
+    phases,
     rate_factors,
     steps_per_epoch,
 )
@@ -89,7 +92,9 @@ def fit(
     engine : {"auto", "jax"}
         What computes.
     **settings
-        Fields of `Plan`, such as ``optimizer="adam"`` or ``epochs=20``.
+        Fields of `Plan`, such as ``optimizer="adam"`` or ``epochs=20``. A list of
+        optimizers, ``["adam", "lbfgs"]``, trains in phases; ``epochs`` may then be a
+        list too.
 
     Returns
     -------
@@ -121,16 +126,51 @@ def fit(
     array([0, 1, 1, 0])
     """
     started = time.perf_counter()
-    plan = _check_plan(network, Plan.of(plan, **settings))
+    plans = [_check_plan(network, phase) for phase in phases(plan, settings)]
     rng = as_random_state(random_state)
-    data = as_data(network, plan, X, y, sample_weight, class_weight)
+    data = as_data(network, plans[0], X, y, sample_weight, class_weight)
     first = first_weights(network, parameters, rng, data.X.dtype)
-    data, held_out = split(network, plan, data, validation, rng)
-    watch = Watch(plan, held_out, scoring, callbacks, started)
-    if plan.full_batch:
-        return train_full_batch(network, plan, data, first, watch, engine)
-    run, _ = train(network, plan, data, first, rng, watch, engine)
-    return run
+    data, held_out = split(network, plans[0], data, validation, rng)
+    watch = Watch(plans[0], held_out, scoring, callbacks, started)
+    return train_phases(network, plans, data, first, rng, watch, engine)
+
+
+def train_phases(
+    network: DenseNetwork,
+    plans: Sequence[Plan],
+    data: Data,
+    first: Parameters,
+    rng: np.random.RandomState,
+    watch: Watch,
+    engine: str = "auto",
+) -> Run:
+    """Train by one plan after the other; each begins with the weights of the last.
+
+    Parameters
+    ----------
+    network, data, first, rng, watch, engine
+        As for `train`.
+    plans : sequence of Plan
+        Full-batch and first-order ones in any order.
+
+    Returns
+    -------
+    Run
+        With the history of all phases; ``why`` says of each why it ended.
+    """
+    run, reasons = None, []
+    for plan in plans:
+        watch.turn(plan)
+        if plan.full_batch:
+            run = train_full_batch(network, plan, data, first, watch, engine)
+        else:
+            run, _ = train(network, plan, data, first, rng, watch, engine)
+        reasons.append(f"{resolved(plan.optimizer).label}: {run.why}")
+        first = run.parameters
+        if run.stop_reason in _FINAL:
+            break
+    assert run is not None
+    return run if len(plans) == 1 else replace(run, why=" Then ".join(reasons))
 
 
 def train(
@@ -255,6 +295,15 @@ def find_rate(
     return _read_rates(rates, sums)
 
 
+_FINAL = (
+    StopReason.CALLBACK,
+    StopReason.INTERRUPTED,
+    StopReason.NONFINITE,
+    StopReason.TIME_BUDGET,
+)
+"""Reasons that end all phases."""
+
+
 class _Loop:
     """The state of one first-order training between epochs."""
 
@@ -297,7 +346,8 @@ class _Loop:
         return self.watch.see(sums, rates.reshape(n_epochs, -1)[:, -1])
 
     def _orders(self, n_epochs: int) -> Array | None:
-        if not self.plan.shuffle or self.plan.batch_size is None:
+        plan = self.plan
+        if not plan.shuffle or plan.batch_size is None or plan.on_device:
             return None
         orders = np.empty((n_epochs, self.n_rows), np.int32)
         for epoch in range(n_epochs):

@@ -112,12 +112,19 @@ class Watch:
         by_score = plan.monitor == "score" or (plan.monitor == "auto" and scoring)
         self.monitor = "score" if by_score and held_out is not None else "loss"
         self.rows: list[tuple[float, ...]] = []
+        self._before = 0
         self._clock = self._seconds()
 
     @property
     def epochs(self) -> int:
-        """How many epochs were seen."""
-        return len(self.rows)
+        """How many epochs were seen in this phase."""
+        return len(self.rows) - self._before
+
+    def turn(self, plan: Plan) -> None:
+        """Go on to the next phase, with its plan; the best so far stays the best."""
+        self.plan, self._before, self.factor = plan, len(self.rows), 1.0
+        self.patience.waited = 0
+        self.plateau = Patience(plan.tol)
 
     @property
     def listens(self) -> bool:
@@ -148,9 +155,11 @@ class Watch:
             return StopReason.NONFINITE
         value = self._monitored(held_out)
         if self.held_out is None:
-            for epoch, loss in enumerate(sums.loss, self.epochs - len(sums.loss) + 1):
+            for epoch, loss in enumerate(
+                sums.loss, len(self.rows) - len(sums.loss) + 1
+            ):
                 self.patience.see(float(loss), epoch)
-        elif self.patience.see(value, self.epochs):
+        elif self.patience.see(value, len(self.rows)):
             self.best = self.subject.parameters()
         return self._judge(value)
 
@@ -159,7 +168,7 @@ class Watch:
     ) -> Run:
         """Put together the record of the whole training."""
         restored = self.best is not None and self.plan.restore_best
-        best_epoch = self.patience.best_epoch if restored else self.epochs
+        best_epoch = self.patience.best_epoch if restored else len(self.rows)
         kept = self.best if restored else self.subject.parameters()
         assert kept is not None
         return Run(
@@ -221,7 +230,7 @@ class Watch:
         return None
 
     def _cut_on_plateau(self, value: float, constants: dict[str, Any]) -> None:
-        self.plateau.see(value, self.epochs)
+        self.plateau.see(value, len(self.rows))
         if self.plateau.waited > constants["patience"]:
             lowest = min(self.factor, constants["floor"] / self.plan.rate)
             self.factor = max(self.factor * constants["factor"], lowest)
@@ -230,7 +239,7 @@ class Watch:
     def _called_back(self) -> bool:
         if not self.callbacks:
             return False
-        record = EpochRecord(self.epochs, *self.rows[-1])
+        record = EpochRecord(len(self.rows), *self.rows[-1])
         answers = [callback(record) for callback in self.callbacks]
         return any(answer is True for answer in answers)
 
@@ -242,7 +251,7 @@ class Watch:
         """Gather what the sentences of `StopReason` speak of."""
         plan = self.plan
         return {
-            "epochs": plan.epochs, "epoch": self.epochs, "best_epoch": best_epoch,
+            "epochs": plan.epochs, "epoch": len(self.rows), "best_epoch": best_epoch,
             "tol": plan.tol, "patience": plan.patience, "monitor": self.monitor,
             "max_time": plan.max_time or 0.0,
             "rate": self.rows[-1][3] if self.rows else plan.rate,

@@ -24,6 +24,9 @@ CHUNK = 8192
 SLOTS = 256
 """Epochs that one call of the training program has room for."""
 
+_JACOBIAN = 1 << 24
+"""Most entries of a Jacobian that are held at once."""
+
 _Result = TypeVar("_Result")
 
 
@@ -176,6 +179,30 @@ class Objective:
         program = programs.hessian_product_program(self._shape)
         return jax.tree.map(np.array, self._call(program, parameters, direction))
 
+    def gauss_newton(self, parameters: Parameters) -> tuple[Array, Parameters]:
+        """Compute the Gauss-Newton matrix, and what its rows stand for.
+
+        Returns
+        -------
+        matrix : ndarray of shape (p, p)
+        order : tuple of dict of str to ndarray of int
+            The trained parameters' places in the matrix, shaped like the gradient.
+        """
+        trained, _ = programs.split(self.network, parameters)
+        n_trained = sum(leaf.size for leaf in jax.tree.leaves(trained))
+        n_rows = len(self._batch.X)
+        fits = _JACOBIAN // (n_trained * self.network.n_outputs)
+        rows = max(d for d in _divisors(n_rows) if d <= max(fits, 1))
+        program = programs.gauss_newton_program(self._shape, rows)
+        matrix = np.array(self._call(program, parameters))
+        leaves, structure = jax.tree.flatten(trained)
+        ends = np.cumsum([leaf.size for leaf in leaves])
+        places = [
+            np.arange(end - leaf.size, end).reshape(leaf.shape)
+            for leaf, end in zip(leaves, ends, strict=True)
+        ]
+        return matrix, jax.tree.unflatten(structure, places)
+
     def settle(self, parameters: Parameters) -> Parameters:
         """Set the running statistics to those of all rows."""
         program = programs.statistics_program(self._shape)
@@ -219,6 +246,10 @@ def _pad(values: Array, length: int) -> Array:
     padded = np.zeros((length, *values.shape[1:]), values.dtype)
     padded[: len(values)] = values
     return padded
+
+
+def _divisors(n: int) -> list[int]:
+    return [d for d in range(1, n + 1) if n % d == 0]
 
 
 def _padded(data: Data, rows: int) -> Any:

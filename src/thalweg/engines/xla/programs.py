@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -190,6 +191,50 @@ def hessian_product_program(shape: Shape) -> Callable[..., Any]:
 
 
 @functools.lru_cache(maxsize=256)
+def gauss_newton_program(shape: Shape, rows: int) -> Callable[..., Any]:
+    """Program ``(trained, kept, batch, numbers) -> Gauss-Newton matrix (p, p)``.
+
+    JᵀHJ (Schraudolph, 2002), with the Jacobian J of the outputs and the Hessian H of
+    the loss in them, summed over chunks of `rows`; parameters in the order of
+    ``jax.tree.leaves``.
+    """
+
+    def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> jax.Array:
+        flat, unravel = jax.flatten_util.ravel_pytree(trained)
+        constants = _constants(shape.loss, numbers["loss"])
+
+        def output(point: jax.Array, x: jax.Array) -> jax.Array:
+            parameters = merge(unravel(point), kept)
+            return forward(shape.network, parameters, x[None])[0][-1][0]
+
+        def loss(z: jax.Array, y: jax.Array) -> jax.Array:
+            return row_losses(shape.loss, constants, z[None], y[None])[0]
+
+        def add(total: jax.Array, chunk: Batch) -> tuple[jax.Array, None]:
+            outputs = jax.vmap(output, (None, 0))(flat, chunk.X)
+            jacobian = jax.vmap(jax.jacrev(output), (None, 0))(flat, chunk.X)
+            curved = jax.vmap(jax.hessian(loss))(outputs, chunk.y)
+            right = jnp.einsum("nkl,nlp->nkp", curved, jacobian)
+            right = right * chunk.weights[:, None, None]
+            wide = (-1, len(flat))
+            return total + jacobian.reshape(wide).T @ right.reshape(wide), None
+
+        chunks = jax.tree.map(lambda v: v.reshape(-1, rows, *v.shape[1:]), batch)
+        total = jnp.zeros((len(flat), len(flat)), flat.dtype)
+        total, _ = lax.scan(add, total, chunks)
+        weight = batch.weights.sum()
+        divisor = weight if shape.by_batch else numbers["total_weight"]
+        decayed = tuple(
+            {name: jnp.full_like(v, name == "weights") for name, v in own.items()}
+            for own in trained
+        )
+        ridge = numbers["l2"] / divisor * jax.flatten_util.ravel_pytree(decayed)[0]
+        return total / weight + jnp.diag(ridge)
+
+    return jax.jit(run)
+
+
+@functools.lru_cache(maxsize=256)
 def statistics_program(shape: Shape) -> Callable[..., Any]:
     """Program ``(trained, kept, batch, numbers) -> running statistics``."""
     return jax.jit(lambda trained, *rest: _all_rows(shape, *rest)(trained)[1])
@@ -322,7 +367,10 @@ def _step(
     )
     norm = _norm(gradient)
     statistics = merge(statistics, carry.kept)
-    if shape.accumulate == 1:
+    if shape.optimizer.name == "lbfgs_on_device":
+        more = {"value": value, "value_fn": lambda trained: cost(trained)[0]}
+        moved = _move(shape, carry, gradient, numbers, rate, mix, more)
+    elif shape.accumulate == 1:
         moved = _move(shape, carry, gradient, numbers, rate, mix)
     else:
         moved = _gather_or_move(shape, carry, gradient, numbers, rate, mix, step)
@@ -357,12 +405,19 @@ def _gather_or_move(
 
 
 def _move(
-    shape: Shape, carry: Carry, gradient: Tree, numbers: Any, rate: Any, mix: Any
+    shape: Shape,
+    carry: Carry,
+    gradient: Tree,
+    numbers: Any,
+    rate: Any,
+    mix: Any,
+    for_search: dict[str, Any] | None = None,
 ) -> Carry:
     """Do steps 3 to 8 of the plan's list."""
     gradient = _clip(shape, gradient, numbers)
     rule = _rule(shape, numbers, rate)
-    update, state = rule.update(gradient, carry.rule, carry.trained)
+    more = {} if for_search is None else {**for_search, "grad": gradient}
+    update, state = rule.update(gradient, carry.rule, carry.trained, **more)
     factors = numbers["layer_rates"]
     update = tuple(
         {name: factor * (u - rate * numbers["decay"] * own[name] * (name == "weights"))

@@ -168,6 +168,13 @@ RULES: dict[str, Callable[..., Any]] = {
     "rprop": _rprop,
     "sign_sgd": lambda rate: optax.sign_sgd(rate),
     "sm3": lambda rate, momentum: optax.sm3(rate, momentum=momentum),
+    "lbfgs_on_device": lambda rate, memory, max_line_search: optax.lbfgs(
+        None,
+        memory_size=memory,
+        linesearch=optax.scale_by_zoom_linesearch(
+            max_linesearch_steps=max_line_search, initial_guess_strategy="one"
+        ),
+    ),
     "prodigy": lambda rate, beta_1, beta_2, epsilon: contrib.prodigy(
         rate, betas=(beta_1, beta_2), eps=epsilon
     ),
