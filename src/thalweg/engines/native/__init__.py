@@ -11,7 +11,7 @@ import functools
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -68,9 +68,9 @@ def _covers_rule(plan: Plan) -> str:
         return ""
     if getattr(plan, "full_batch", False):
         return ""
-    return f"it has no {rule.label}" if isinstance(rule.name, str) else (
-        "the optimizer is a transformation of yours"
-    )
+    if callable(rule.name):
+        return "the optimizer is a transformation of yours"
+    return f"it has no {rule.label}"
 
 
 class Stop:
@@ -101,6 +101,9 @@ class Session:
         state: Any = None,
         validation: Data | None = None,
     ) -> None:
+        refusal = covers(network, plan)
+        if refusal:
+            raise ValueError(f"the native engine cannot train this: {refusal}.")
         self.network, self.plan, self.validation = network, plan, validation
         self._dtype = data.X.dtype
         self._layout = _Layout(network)
@@ -125,18 +128,24 @@ class Session:
         orders = None if orders is None else _ready(orders, np.int32)
         if orders is not None and len(orders) < n_epochs:
             raise ValueError(f"orders has {len(orders)} epochs, rates {n_epochs}.")
-        columns = np.full((3, n_epochs), np.nan)
+        columns = np.empty((3, n_epochs))
+        rates, mixes = _ready(rates, np.float64), _ready(mixes, np.float64)
+        counts = (n_epochs, per_epoch, n_met, batch)
         rule = None
         if stop is not None:
             rule = (stop.patience, stop.tol, stop.best, stop.waited)
-        with _blas(self._description, batch), _share(self._description, batch) as share:
-            done, finite, stopped, best, waited = self._training.advance(
-                orders, _ready(rates, np.float64), _ready(mixes, np.float64), *columns,
-                (n_epochs, per_epoch, n_met, batch), rule, share,
-            )  # fmt: skip
+
+        def train(workers: int) -> Any:
+            return self._training.advance(
+                orders, rates, mixes, columns, counts, rule, workers
+            )
+
+        done, finite, stopped, best, waited = _run(self._description, batch, train)
         if stop is not None:
             stop.stopped, stop.best, stop.waited = stopped, best, waited
-        return EpochSums(*columns[:, :done], bool(finite))
+        return EpochSums(
+            columns[0, :done], columns[1, :done], columns[2, :done], finite
+        )
 
     def cancel(self) -> None:
         """Make `advance`, running in another thread, return after its step."""
@@ -175,16 +184,18 @@ class Objective:
         """Compute the objective and its gradient."""
         flat = self._layout.pack(parameters, self._dtype)
         gradient = np.empty(self._layout.n_trained, self._dtype)
-        rows = self._table.n_rows
-        with _blas(self._description, rows), _share(self._description, rows) as share:
-            value = self._cost(flat, gradient, share)
+
+        def compute(workers: int) -> float:
+            return self._cost(flat, gradient, workers)
+
+        value = _run(self._description, self._table.n_rows, compute)
         return value, self._layout.unpack_trained(gradient)
 
     def settle(self, parameters: Parameters) -> Parameters:
         """Set the running statistics to those of all rows."""
         flat = self._layout.pack(parameters, self._dtype)
-        with _blas(self._description, self._table.n_rows):
-            self._cost.settle(flat)
+        rows = self._table.n_rows
+        _run(self._description, rows, lambda workers: self._cost.settle(flat))
         return self._layout.unpack(flat)
 
 
@@ -230,8 +241,11 @@ def _layer_outputs(
         for index, layer in enumerate(network.layers)
     ]
     table = _table(network, X)
-    with _blas(description, CHUNK), _share(description, rows) as share:
-        _dense.outputs(description, table, flat, found, CHUNK, share)
+
+    def compute(workers: int) -> None:
+        _dense.outputs(description, table, flat, found, CHUNK, workers)
+
+    _run(description, rows, compute)
     return found
 
 
@@ -433,6 +447,10 @@ def _target(y: Array, dtype: Any) -> Array:
 
 def _ready(values: Any, dtype: Any) -> Array:
     """Return an array that C can read: a copy where it is not contiguous or aligned."""
+    if isinstance(values, np.ndarray):
+        flags = values.flags
+        if flags.c_contiguous and flags.aligned and values.dtype == dtype:
+            return values
     return np.require(values, dtype, ["C_CONTIGUOUS", "ALIGNED"])
 
 
@@ -511,24 +529,16 @@ def _blas_libraries() -> tuple[Any, ...]:
     return tuple(scipys or found)
 
 
-@contextlib.contextmanager
-def _blas(description: Any, rows: int) -> Iterator[None]:
-    """Hold BLAS to one thread, where the kernel will call it at all."""
-    if not description.wants_blas(rows):
-        yield
-        return
+def _run(description: Any, rows: int, work: Callable[[int], Any]) -> Any:
+    """Call ``work(workers)``, with BLAS held and processors shared where it matters."""
+    many = description.workers(rows, 2) > 1
+    if not many and not description.wants_blas(rows):
+        return work(1)
     with _shared.hold_blas():
-        yield
-
-
-@contextlib.contextmanager
-def _share(description: Any, rows: int) -> Iterator[int]:
-    """Give how many workers to use: as many as a step is worth, and as are free."""
-    if description.workers(rows, 2) < 2:
-        yield 1
-        return
-    with _shared.processors() as share:
-        yield description.workers(rows, share)
+        if not many:
+            return work(1)
+        with _shared.processors() as share:
+            return work(description.workers(rows, share))
 
 
 @functools.cache

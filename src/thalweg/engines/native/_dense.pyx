@@ -279,11 +279,10 @@ cdef class Training:
         """Make `advance`, running in another thread, return after its step."""
         self.cancelled = 1
 
-    def advance(self, orders, rates, mixes, losses, norms, ratios, counts, stop,
-                int workers):
+    def advance(self, orders, rates, mixes, columns, counts, stop, int workers):
         """Train epochs; returns (epochs done, finite, stopped, best, waited).
 
-        `counts` is (n_epochs, per_epoch, n_met, batch), `stop` None or (patience, tol,
+        `columns` is filled with losses, gradient norms and update ratios. `counts` is (n_epochs, per_epoch, n_met, batch), `stop` None or (patience, tol,
         best, waited).
         """
         cdef Progress p
@@ -293,9 +292,9 @@ cdef class Training:
         p.orders = <const int32_t *> _address(orders)
         p.rates = <const double *> _address(rates)
         p.mixes = <const double *> _address(mixes)
-        p.loss = <double *> _address(losses)
-        p.gradient_norm = <double *> _address(norms)
-        p.update_ratio = <double *> _address(ratios)
+        p.loss = <double *> _address(columns)
+        p.gradient_norm = p.loss + p.n_epochs
+        p.update_ratio = p.gradient_norm + p.n_epochs
         p.done, p.slice, p.epoch_limit = 0, 0.05, p.n_epochs
         p.finite, p.stopped = True, False
         p.patience, p.tol, p.best, p.count = (-1, 0, 0, 0) if stop is None else stop
@@ -315,7 +314,8 @@ cdef class Training:
             if self.cancelled:
                 break
             PyErr_CheckSignals()
-        return -(-p.done // p.per_epoch), p.finite, p.stopped, p.best, p.count
+        ended = -(-p.done // p.per_epoch)
+        return ended, p.finite != 0, p.stopped != 0, p.best, p.count
 
     def copy(self, parameters) -> None:
         """Copy the parameters to a flat array: the averages, where there are any."""

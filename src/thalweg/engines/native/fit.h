@@ -707,6 +707,7 @@ static void FN(predict_block)(void *argument, int64_t number, int worker) {
 static int FN(outputs)(const Spec *spec, const void *parameters, const Rows *rows,
                        void **results, int64_t block, BlasGemm gemm, int workers) {
     int opened = 0;
+    if (rows->n_rows < 1) return 0;
     FN(Pass) *passes = calloc((size_t)workers, sizeof *passes);
     int64_t n = rows->n_rows, capacity = n < block ? n : block;
     bool good = passes != NULL;
