@@ -491,7 +491,7 @@ class _Shared:
             if self.holding == 1:
                 self.before = [library.get_num_threads() for library in libraries]
                 for library in libraries:
-                    library.set_num_threads(1)
+                    _set_threads(library, 1)
         try:
             yield
         finally:
@@ -499,7 +499,7 @@ class _Shared:
                 self.holding -= 1
                 if self.holding == 0:
                     for library, n in zip(libraries, self.before, strict=True):
-                        library.set_num_threads(n)
+                        _set_threads(library, n)
 
     @contextlib.contextmanager
     def processors(self) -> Iterator[int]:
@@ -517,6 +517,13 @@ class _Shared:
 _shared = _Shared()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_shared.reset)
+
+
+def _set_threads(library: Any, count: int) -> None:
+    # threadpoolctl 3.8 lets only the first thread that ever set a limit set another,
+    # and silently does nothing for the rest. Our lock and count make it safe for all.
+    setter = getattr(library, "_real_set_num_threads", library.set_num_threads)
+    setter(count)
 
 
 @functools.cache
