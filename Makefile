@@ -20,7 +20,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 # pyright's wrapper would ask the network whether it is the newest.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: test demo lint benchmarks clean
+.PHONY: test demo lint sanitize benchmarks clean
 
 test: $(PACKAGE)
 	$(BIN)/python -m pytest --doctest-modules --pyargs tests/ thalweg
@@ -36,6 +36,10 @@ lint: $(PACKAGE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# The native kernel with sanitizers: memory, undefined behavior, data races.
+sanitize: $(PACKAGE)
+	$(BIN)/python tests/sanitize_native.py
 
 benchmarks: $(PACKAGE)
 	$(BIN)/python -m benchmarks

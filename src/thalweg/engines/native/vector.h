@@ -4,7 +4,7 @@
    With GCC and Clang `vec` is a hardware vector as wide as the instruction set has
    them; elsewhere it is one number and the same source still compiles. */
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(THALWEG_PLAIN)
 #if defined(__AVX512F__)
 #define VEC_BYTES 64
 #elif defined(__AVX__)
@@ -53,7 +53,7 @@ INLINE T FN(lanes_sum)(VEC v) {
 }
 
 #if defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector) && defined(__GNUC__)
+#if __has_builtin(__builtin_shufflevector) && defined(VEC_BYTES)
 #define HAS_SHUFFLE
 #endif
 #endif
