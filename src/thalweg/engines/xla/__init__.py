@@ -64,8 +64,12 @@ class Session:
             self._steps, rule, accumulated = state
             self._carry = self._carry._replace(rule=rule, accumulated=accumulated)
 
-    def advance(self, orders: Array | None, rates: Array, mixes: Array) -> EpochSums:
-        """Train some epochs; as the contract says."""
+    heeds_stop = False
+
+    def advance(
+        self, orders: Array | None, rates: Array, mixes: Array, stop: Any = None
+    ) -> EpochSums:
+        """Train some epochs; as the contract says, but not heeding `stop`."""
         n_steps = len(rates)
         n_met = self._n_rows if orders is None else orders.shape[1]
         per_epoch = steps_per_epoch(self.plan, n_met)
