@@ -411,7 +411,7 @@ def _blame(
     for index in reversed(range(len(gradient))):
         if not all(np.isfinite(g).all() for g in gradient[index].values()):
             return f"the gradient of layer {index}"
-    return f"the update of layer {len(gradient) - 1}"
+    return "the size of the gradient or the update"
 
 
 def _batches(
