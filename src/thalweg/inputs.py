@@ -184,7 +184,9 @@ def as_weights(
             "at least 0 for each row."
         )
     if not weights.any():
-        raise ValueError("sample_weight is 0 for every row; nothing could be learned.")
+        raise ValueError(
+            "sample_weight is zero for every row; nothing could be learned."
+        )
     return np.ascontiguousarray(weights)
 
 

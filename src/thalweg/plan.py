@@ -265,7 +265,8 @@ class Plan:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Plan":
         """Read what `to_json` wrote."""
-        return cls(**content)
+        bounds = content.get("bounds")
+        return cls(**{**content, "bounds": tuple(bounds) if bounds else None})
 
 
 @dataclass(frozen=True, eq=False)
