@@ -193,8 +193,8 @@ def predict(
 
     - `thalweg predict houses.thalweg new.csv --output prices.parquet`
     """
-    from thalweg.tables import read_table, write_table
     from thalweg.records import Run
+    from thalweg.tables import read_table, write_table
     from thalweg.tabular import load
 
     _use_compile_cache()
