@@ -56,6 +56,17 @@ _OPTIONS: dict[str, dict[str, str]] = {
 }
 """SciPy's names of our constants, where they differ."""
 
+_PLAIN = {
+    "CONVERGENCE: RELATIVE REDUCTION OF F <= FACTR*EPSMCH": (
+        "the objective no longer fell by a share of more than ftol"
+    ),
+    "CONVERGENCE: NORM OF PROJECTED GRADIENT <= PGTOL": (
+        "no entry of the gradient was larger than gtol"
+    ),
+    "ABNORMAL: ": "its line search found no lower point",
+}
+"""SciPy's messages that say little to most."""
+
 _MOST_DAMPED = 5000
 _CONVEX_LOSSES = (
     "squared", "cross_entropy", "binary_cross_entropy", "poisson", "log_cosh",
@@ -168,7 +179,8 @@ class _Descent:
         except KeyboardInterrupt:
             return StopReason.INTERRUPTED, ""
         self.x = np.array(result.x, float)
-        return self._reason(result), str(result.message).rstrip(".") + "."
+        message = str(result.message).rstrip(".")
+        return self._reason(result), _PLAIN.get(message, message) + "."
 
     def _by_scipy(self, method: str) -> Any:
         blind = method in _WITHOUT_GRADIENT

@@ -4,6 +4,7 @@ Everything wrong with the rows, the targets, the weights or the validation data 
 here, before anything is computed, and said in a sentence that names the place.
 """
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +45,9 @@ def floating_type(X: ArrayLike) -> np.dtype[Any]:
     """X's own type where it is float32 or float64, and float32 for anything else."""
     dtype = getattr(X, "dtype", None)
     if dtype is None:
-        dtype = np.asarray(X).dtype
+        # Ragged lists have no type; what is wrong with them is said later.
+        with contextlib.suppress(ValueError):
+            dtype = np.asarray(X).dtype
     kept = dtype in (np.dtype("float32"), np.dtype("float64"))
     return np.dtype(dtype) if kept else np.dtype("float32")
 
@@ -181,7 +184,9 @@ def as_weights(
             "at least 0 for each row."
         )
     if not weights.any():
-        raise ValueError("sample_weight is 0 for every row; nothing could be learned.")
+        raise ValueError(
+            "sample_weight is zero for every row; nothing could be learned."
+        )
     return np.ascontiguousarray(weights)
 
 

@@ -13,7 +13,7 @@ learning", eq. 1. Normalizing is scale·(z − m)/√(v + epsilon) + shift. Batc
 normalization takes m and v (divided by n, not n − 1) over the rows of the batch while
 training, unweighted, and the running ones afterwards; a running value keeps the share
 min(momentum, t/(t+1)) of itself at step t (from 0), so that the first batch sets it. A
-frozen layer is used as after training, and its running values stay.
+frozen layer normalizes as after training, and its running values stay.
 """
 
 from collections.abc import Callable, Sequence
@@ -364,6 +364,11 @@ class DenseNetwork:
             raise ValueError(
                 f"layer {index} got shares={source!r}; it must be the number of an "
                 f"earlier layer, 0 to {index - 1}."
+            )
+        if _name(layer.constraint) != "none":
+            raise ValueError(
+                f"layer {index} got a constraint and shares={source}; constrain layer "
+                f"{source}, whose weights they are."
             )
         if self.layers[source].shares is not None:
             raise ValueError(

@@ -162,6 +162,11 @@ class Plan:
             self._check_full_batch()
         if self.bounds is not None:
             self._check_bounds()
+        if resolved(self.schedule).name == "adaptive" and self.patience is None:
+            raise ValueError(
+                "Plan got schedule='adaptive' and patience=None, which would never cut "
+                "the rate. Give patience, the epochs to wait for an improvement."
+            )
 
     def _check_numbers(self) -> None:
         for name, allowed in _RANGES.items():
@@ -260,7 +265,8 @@ class Plan:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Plan":
         """Read what `to_json` wrote."""
-        return cls(**content)
+        bounds = content.get("bounds")
+        return cls(**{**content, "bounds": tuple(bounds) if bounds else None})
 
 
 @dataclass(frozen=True, eq=False)
@@ -383,7 +389,7 @@ def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
     ----------
     plan : Plan
     first : int
-        Number of updates already done, over all fits of this network.
+        Number of updates already done in this training.
     count : int
     n_rows : int
         Rows of the training data.

@@ -41,6 +41,7 @@ from thalweg.watching import Callback, Scoring, Watch
 
 _ROWS_AT_ONCE = 1 << 20
 _EPOCHS_AT_ONCE = 256
+_WORK_AT_ONCE = 10**10
 
 
 def fit(
@@ -208,7 +209,7 @@ def train(
         network, plan, data, first, int(seed), state, watch.held_out
     )
     watch.subject = session
-    reason = _Loop(plan, session, len(data.X), rng, watch).run()
+    reason = _Loop(plan, session, len(data.X), network.n_parameters, rng, watch).run()
     where = ""
     if reason is StopReason.NONFINITE:
         where = _blame(module, network, plan, session.parameters(), data)
@@ -312,11 +313,12 @@ class _Loop:
         plan: Plan,
         session: engines.Session,
         n_rows: int,
+        n_parameters: int,
         rng: np.random.RandomState,
         watch: Watch,
     ) -> None:
         self.plan, self.session, self.n_rows, self.rng = plan, session, n_rows, rng
-        self.watch, self.steps = watch, 0
+        self.watch, self.steps, self.n_parameters = watch, 0, n_parameters
         self.order = np.arange(n_rows, dtype=np.int32)
 
     def run(self) -> StopReason:
@@ -331,19 +333,31 @@ class _Loop:
         return StopReason.MAX_EPOCHS
 
     def _chunk(self) -> int:
-        """Epochs that can go by in one call."""
-        if self.watch.listens:
+        """Epochs that can go by in one call, short enough for Ctrl-C to be heard."""
+        counted = self.session.heeds_stop and self.watch.counts_only
+        if self.watch.listens and not counted:
             return 1
-        return int(np.clip(_ROWS_AT_ONCE // self.n_rows, 1, _EPOCHS_AT_ONCE))
+        most = _WORK_AT_ONCE // (self.n_rows * self.n_parameters)
+        return int(np.clip(min(most, _ROWS_AT_ONCE // self.n_rows), 1, _EPOCHS_AT_ONCE))
 
     def _advance(self, n_epochs: int) -> StopReason | None:
-        count = n_epochs * steps_per_epoch(self.plan, self.n_rows)
+        per_epoch = steps_per_epoch(self.plan, self.n_rows)
+        count = n_epochs * per_epoch
         factors = rate_factors(self.plan, self.steps, count, self.n_rows)
         rates = self.plan.rate * self.watch.factor * factors
         mixes = mixing_factors(self.plan, self.steps, count, self.n_rows)
-        sums = self.session.advance(self._orders(n_epochs), rates, mixes)
-        self.steps += count
-        return self.watch.see(sums, rates.reshape(n_epochs, -1)[:, -1])
+        drawn_before = self.rng.get_state(), self.order
+        orders = self._orders(n_epochs)
+        stop = self.watch.stop_rule if self.watch.counts_only else None
+        sums = self.session.advance(orders, rates, mixes, stop)
+        n_done = len(sums.loss)
+        if n_done < n_epochs:
+            # Draw what was used and no more, as if epochs had come one by one.
+            self.rng.set_state(drawn_before[0])
+            self.order = drawn_before[1]
+            self._orders(n_done)
+        self.steps += n_done * per_epoch
+        return self.watch.see(sums, rates.reshape(n_epochs, -1)[:n_done, -1])
 
     def _orders(self, n_epochs: int) -> Array | None:
         plan = self.plan
@@ -397,7 +411,7 @@ def _blame(
     for index in reversed(range(len(gradient))):
         if not all(np.isfinite(g).all() for g in gradient[index].values()):
             return f"the gradient of layer {index}"
-    return f"the update of layer {len(gradient) - 1}"
+    return "the size of the gradient or the update"
 
 
 def _batches(

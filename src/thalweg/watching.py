@@ -138,6 +138,21 @@ class Watch:
             or resolved(plan.schedule).name in ("plateau", "adaptive")
         )
 
+    @property
+    def stop_rule(self) -> tuple[int, float, float, int]:
+        """Patience as an engine heeds it: limit, tol, best, waited."""
+        patience = self.patience
+        limit = int(self.plan.patience or 0)
+        return limit, patience.tol, patience.best, patience.waited
+
+    @property
+    def counts_only(self) -> bool:
+        """Whether patience with the training loss is all that must be judged."""
+        plan = self.plan
+        judged = self.callbacks or self.held_out is not None or plan.max_time
+        steered = resolved(plan.schedule).name in ("plateau", "adaptive")
+        return plan.patience is not None and not judged and not steered
+
     def see(
         self, sums: EpochSums, rates: Array, counts: Sequence[float] = _NO_COUNTS
     ) -> StopReason | None:

@@ -42,7 +42,16 @@ class Session(Protocol):
     `thalweg.engines.xla.noise` specifies, from (seed, step, layer, element).
     """
 
-    def advance(self, orders: Array | None, rates: Array, mixes: Array) -> EpochSums:
+    heeds_stop: bool
+    """Whether `advance` takes notice of `stop`."""
+
+    def advance(
+        self,
+        orders: Array | None,
+        rates: Array,
+        mixes: Array,
+        stop: tuple[int, float, float, int] | None = None,
+    ) -> EpochSums:
         """Train some epochs.
 
         Parameters
@@ -55,6 +64,10 @@ class Session(Protocol):
             Learning rate of each update; the steps are those of `n_met` rows.
         mixes : ndarray of the same shape
             `thalweg.plan.mixing_factors`.
+        stop : (limit, tol, best, waited), optional
+            Where heeded, the last epoch is the one after which more than `limit`
+            epochs in a row had a loss not below the best by `tol`; `best` and `waited`
+            are the counts before the first (`thalweg.watching.Patience`).
         """
         ...
 

@@ -64,8 +64,12 @@ class Session:
             self._steps, rule, accumulated = state
             self._carry = self._carry._replace(rule=rule, accumulated=accumulated)
 
-    def advance(self, orders: Array | None, rates: Array, mixes: Array) -> EpochSums:
-        """Train some epochs; as the contract says."""
+    heeds_stop = False
+
+    def advance(
+        self, orders: Array | None, rates: Array, mixes: Array, stop: Any = None
+    ) -> EpochSums:
+        """Train some epochs; as the contract says, but not heeding `stop`."""
         n_steps = len(rates)
         n_met = self._n_rows if orders is None else orders.shape[1]
         per_epoch = steps_per_epoch(self.plan, n_met)
@@ -148,7 +152,7 @@ def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
     numbers = _cast(loss.numbers, outputs.dtype)
     program = programs.losses_program(loss.structure)
     losses = _scoped(
-        outputs.dtype, program, numbers, _pad(outputs, rows), _pad(y, rows)
+        outputs.dtype, program, numbers, _pad_rows(outputs, rows), _pad_rows(y, rows)
     )
     return np.asarray(losses)[: len(outputs)]
 
@@ -229,7 +233,7 @@ def _layer_outputs(network: DenseNetwork, parameters: Any, X: Array) -> list[Arr
     chunks = []
     for start in range(0, max(len(X), 1), CHUNK):
         chunk = X[start : start + CHUNK]
-        padded = _pad(chunk, padded_rows(len(chunk)))
+        padded = _pad_rows(chunk, padded_rows(len(chunk)))
         layers = _scoped(X.dtype, program, parameters, padded)
         chunks.append([np.asarray(layer)[: len(chunk)] for layer in layers])
     return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
@@ -240,12 +244,17 @@ def _scoped(dtype: Any, function: Callable[..., _Result], *arguments: Any) -> _R
         return function(*arguments)
 
 
-def _pad(values: Array, length: int) -> Array:
+def _pad(values: Array, length: int, fill: Any = 0) -> Array:
     if len(values) == length:
         return values
-    padded = np.zeros((length, *values.shape[1:]), values.dtype)
+    padded = np.full((length, *values.shape[1:]), fill, values.dtype)
     padded[: len(values)] = values
     return padded
+
+
+def _pad_rows(rows: Array, length: int) -> Array:
+    """Pad with a row that exists: a user's function may know no others."""
+    return _pad(rows, length, rows[:1] if len(rows) else 0)
 
 
 def _divisors(n: int) -> list[int]:
@@ -254,8 +263,8 @@ def _divisors(n: int) -> list[int]:
 
 def _padded(data: Data, rows: int) -> Any:
     mask = np.ones(len(data.X), data.X.dtype)
-    parts = (data.X, data.y, data.weights, mask)
-    return Batch._make(_pad(part, rows) for part in parts)
+    X, y = _pad_rows(data.X, rows), _pad_rows(data.y, rows)
+    return Batch._make((X, y, _pad(data.weights, rows), _pad(mask, rows)))
 
 
 def _cast(numbers: Any, dtype: Any) -> Any:

@@ -124,8 +124,8 @@ def numbers_of(
 
 
 def padded_rows(n_rows: int) -> int:
-    """Round up to a grid of eight sizes an octave: at most an eighth is padding."""
-    grain = 1 << max(n_rows.bit_length() - 4, 0)
+    """Round up to sixteens, and to an eighth of an octave where that is more."""
+    grain = 1 << max(n_rows.bit_length() - 4, 4)
     return -(-n_rows // grain) * grain
 
 

@@ -124,13 +124,20 @@ def _muon(rate: Any, momentum: Any, beta_1: Any, beta_2: Any) -> Any:
 
 
 def _rprop(rate: Any, shrink: Any, grow: Any, smallest: Any, largest: Any) -> Any:
-    return optax.rprop(
+    inner = optax.scale_by_rprop(
         rate,
         eta_minus=shrink,
         eta_plus=grow,
         min_step_size=smallest,
         max_step_size=largest,
     )
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        _, state = inner.update(updates, state)
+        # optax 0.2.8 gives out the update of the step before; this is the step's own.
+        return jax.tree.map(jnp.negative, state.prev_updates), state
+
+    return optax.GradientTransformation(inner.init, update)
 
 
 def _adan(rate: Any, beta_1: Any, beta_2: Any, beta_3: Any, epsilon: Any) -> Any:

@@ -1,0 +1,410 @@
+"""The command: train on a table, hand over the model, predict with it.
+
+Each command reads like a page: what was seen, what was done, how good it is, where it
+went. Bad input ends in one sentence on standard error and exit code 2; a defect of
+thalweg itself shows its traceback and ends in 1.
+"""
+
+import math
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from thalweg.lookup import check_names
+
+# All else is imported by the command that needs it: --help should not wait.
+if TYPE_CHECKING:
+    from thalweg.columns import Column, Frame, Series
+    from thalweg.plan import Plan
+    from thalweg.records import EpochRecord, Evaluation
+    from thalweg.tabular import Classifier, Regressor
+
+app = typer.Typer(
+    help="Train neural networks on tables, and predict with them.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+TablePath = Annotated[
+    Path, typer.Argument(help="A CSV file (also gzipped) or a Parquet file.")
+]
+NoHeader = Annotated[
+    bool,
+    typer.Option(
+        "--no-header", help="The first line is a row: columns are named 1, 2, ..."
+    ),
+]
+
+_MOST_SHOWN = 20  # columns of a table
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit with its code: 0 done, 2 bad input, 1 failure."""
+    try:
+        app(arguments, prog_name="thalweg")
+    except (ValueError, OSError) as error:
+        print(f"thalweg: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command(no_args_is_help=True)
+def fit(
+    table: TablePath,
+    target: Annotated[
+        str, typer.Option("--target", "-t", metavar="COLUMN", help="What to predict.")
+    ],
+    task: Annotated[
+        Literal["auto", "classification", "regression"],
+        typer.Option(
+            metavar="TASK",
+            help="classification or regression; auto looks at the target.",
+        ),
+    ] = "auto",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The model. [default: TABLE.thalweg]"
+        ),
+    ] = None,
+    no_header: NoHeader = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="COLUMN", help="Leave it out. Repeatable."),
+    ] = None,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--category", metavar="COLUMN", help="Its numbers are codes. Repeatable."
+        ),
+    ] = None,
+    hidden: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hidden", help="Widths of the hidden layers.  [default: 128,64]"
+        ),
+    ] = None,
+    activation: Annotated[str, typer.Option(help="Such as relu, tanh, gelu.")] = "relu",
+    dropout: Annotated[
+        float | None, typer.Option(help="Share of units dropped. [default: 0.1]")
+    ] = None,
+    optimizer: Annotated[str, typer.Option(help="Such as adam, sgd, lbfgs.")] = "adam",
+    learning_rate: Annotated[
+        float | None, typer.Option(help="[default: the optimizer's usual one]")
+    ] = None,
+    schedule: Annotated[
+        str, typer.Option(help="Such as constant, cosine, one_cycle.")
+    ] = "constant",
+    epochs: Annotated[
+        int | None, typer.Option(help="At most. [default: by size]")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Rows of one update. [default: by size]")
+    ] = None,
+    l2: Annotated[float, typer.Option(help="Penalty on the weights.")] = 1.0,
+    patience: Annotated[
+        int, typer.Option(help="Epochs without improvement before stopping.")
+    ] = 10,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    time: Annotated[
+        float | None, typer.Option(help="Seconds to train, in all.")
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "float64"], typer.Option(help="What is computed in.")
+    ] = "float32",
+) -> None:
+    """Train a network on a table and write it to a file.
+
+    Takes numbers, texts, dates, booleans and missing values as they come. One row of
+    five is held out to measure the result; with fewer than 200 rows, cross-validation
+    does. The last line says where the model went.
+
+    For example:
+
+    - `thalweg fit flowers.csv --target species`
+
+    - `thalweg fit houses.csv.gz -t price --task regression --hidden 256,128`
+
+    - `thalweg fit plants.csv -t yield --ignore name --optimizer sgd --time 60`
+    """
+    from thalweg.columns import as_frame, is_missing, study
+    from thalweg.tables import read_table
+    from thalweg.tabular import evaluate, n_networks
+
+    _use_compile_cache()
+    _check_folder(output)
+    console = Console(highlight=False, markup=False, emoji=False)
+    output = output or Path(table.name.split(".")[0] + ".thalweg")
+    frame = read_table(table, header=not no_header)
+    X, y = _divide(frame, target, ignore or [], category or [])
+    n_rows = int((~is_missing(y)).sum())
+    model, why = _choose(task, y)
+    _show_table(console, table, n_rows, study(as_frame(X)), y, why)
+    model.set_params(
+        hidden_layer_sizes=_widths(hidden or ["128,64"]),
+        activation=activation,
+        dropout=dropout,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        max_epochs=epochs,
+        batch_size=batch_size,
+        l2=l2,
+        patience=patience,
+        random_state=seed,
+        max_time=time and time / n_networks(n_rows),
+        dtype=dtype,
+    )
+    with _watch(console, model) as announce:
+        evaluation = evaluate(model, X, y, announce)
+    model.save(output)
+    _show_result(console, model, evaluation, model.score(X, y), output)
+
+
+@app.command(no_args_is_help=True)
+def predict(
+    model: Annotated[Path, typer.Argument(help="What `thalweg fit` wrote.")],
+    table: TablePath,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A .csv or .parquet file."),
+    ] = None,
+    no_header: NoHeader = False,
+) -> None:
+    """Predict each row of a table with a model that `thalweg fit` wrote.
+
+    Writes a table of one prediction a row, and the probability of each class, as CSV
+    to standard output or to a file. Columns may stand in any order.
+
+    For example:
+
+    - `thalweg predict flowers.thalweg new.csv`
+
+    - `thalweg predict houses.thalweg new.csv --output prices.parquet`
+    """
+    from thalweg.records import Run
+    from thalweg.tables import read_table, write_table
+    from thalweg.tabular import load
+
+    _use_compile_cache()
+    _check_folder(output)
+    fitted = load(model)
+    if isinstance(fitted, Run):
+        raise ValueError(
+            f"{model} holds the run of a network, which knows nothing of tables. Use "
+            "it from Python: thalweg.predict(thalweg.load(path), X)."
+        )
+    frame = read_table(table, header=not no_header)
+    predictions = _predictions(fitted, frame)
+    known = {column.name for column in fitted.columns_}
+    unknown = [name for name in frame.columns if name not in known]
+    if unknown:
+        print(f"Not used: {', '.join(unknown)}.", file=sys.stderr)
+    write_table(predictions, output or sys.stdout)
+
+
+def _check_folder(output: Path | None) -> None:
+    """Find out before the work is done, not after."""
+    if output is not None and not output.parent.is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {output.parent} to write {output.name} in. Create it "
+            "first, or choose another."
+        )
+
+
+def _divide(
+    frame: "Frame", target: str, ignore: list[str], category: list[str]
+) -> tuple["Frame", "Series"]:
+    """Return the columns to learn from, and the one to learn."""
+    import pandas as pd
+
+    from thalweg.columns import is_missing, kind_of, numbers
+
+    named = {"--target": [target], "--ignore": ignore, "--category": category}
+    for option, names in named.items():
+        check_names("column of the table", names, frame.columns, owner=option)
+    X, y = frame.drop(columns=[target, *ignore]), frame[target]
+    if kind_of(y[~is_missing(y)]) == "number":
+        y = pd.Series(numbers(target, y), name=target)
+        y = y.astype("Int64") if (y.dropna() % 1 == 0).all() else y
+    return X.astype({name: "category" for name in category if name in X}), y
+
+
+def _choose(task: str, y: "Series") -> tuple["Classifier | Regressor", str]:
+    """Return the model for a target, and why that one."""
+    from thalweg.tabular import Classifier, Regressor
+    from thalweg.targets import task_of
+
+    other = {"classification": "regression", "regression": "classification"}
+    why = "as asked"
+    if task == "auto":
+        task, reason = task_of(y)
+        why = f"because {reason} (otherwise: --task {other[task]})"
+    model = Classifier() if task == "classification" else Regressor()
+    return model, f"{task}, {why}"
+
+
+def _widths(given: list[str]) -> tuple[int, ...]:
+    words = [word.strip() for part in given for word in part.split(",") if word.strip()]
+    if not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise ValueError(
+            f"--hidden got {' '.join(given)!r}; it must be widths such as 100 or "
+            "256,128, or '' for no hidden layer. Write whole numbers above 0."
+        )
+    return tuple(map(int, words))
+
+
+@contextmanager
+def _watch(
+    console: Console, model: "Classifier | Regressor"
+) -> Iterator[Callable[[str], None]]:
+    """Show each epoch in a live line, on a terminal only.
+
+    Gives the function that announces the next network.
+    """
+    columns = (BarColumn(6), TextColumn("{task.description}"))
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        bar = progress.add_task("preparing", total=None)
+        which = [""]
+
+        def announce(network: str) -> None:
+            which[0] = network
+            progress.reset(bar, description=network)
+
+        def show(epoch: "EpochRecord") -> None:
+            line = f"{which[0]}  {_live(epoch)}"
+            progress.update(bar, completed=epoch.epoch, description=line)
+
+        model.set_params(callbacks=(show,) if console.is_terminal else ())
+        yield announce
+        model.set_params(callbacks=())
+
+
+def _live(epoch: "EpochRecord") -> str:
+    validated = not math.isnan(epoch.validation_score)
+    score = f"score {epoch.validation_score:.3f}  " if validated else ""
+    return (
+        f"epoch {epoch.epoch}  loss {epoch.loss:.4f}  {score}"
+        f"gradient {epoch.gradient_norm:.2g}  rate {epoch.rate:.2g}"
+    )
+
+
+def _show_table(
+    console: Console,
+    path: Path,
+    n_rows: int,
+    columns: "Sequence[Column]",
+    y: "Series",
+    why: str,
+) -> None:
+    """Say what was seen in the table."""
+    left = f" ({len(y) - n_rows} more have no target)" if n_rows < len(y) else ""
+    console.print(f"{path.name}: {n_rows} rows{left}, {len(columns)} columns")
+    console.print(f"Target {y.name}: {why}")
+    width = min(24, max(6, *(len(column.name) for column in columns)))
+    console.print(f"\n{'column':{width}}  {'holds':8}  missing  what", style="bold")
+    for column in columns[:_MOST_SHOWN]:
+        name = _crop(column.name, width)
+        line = f"{name:{width}}  {column.kind:8}  {column.missing:7}  {column.detail}"
+        console.print(_crop(line, console.width))
+    kinds = Counter(column.kind for column in columns[_MOST_SHOWN:])
+    if kinds:
+        rest = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        console.print(f"and {kinds.total()} more: {rest}")
+
+
+def _show_result(
+    console: Console,
+    model: "Classifier | Regressor",
+    evaluation: "Evaluation",
+    fitted: float,
+    output: Path,
+) -> None:
+    """Say what was trained, how good it is, why it stopped and where it went."""
+    run, (low, high) = model.run_, evaluation.interval
+    plan, history = run.plan, run.history
+    others = ", ".join(f"{k} {v:.3f}" for k, v in evaluation.baselines.items())
+    lines = {
+        "Network": str(run.network),
+        "Training": f"{_method(plan)}, {plan.loss.label}; {len(history)} epochs in "
+        f"{history.seconds[-1]:.1f} s on {run.engine}",
+        "Stopped": run.why,
+        "Score": f"{evaluation.metric} {evaluation.score:.3f} (95 %: {low:.3f} to "
+        f"{high:.3f}) on {evaluation.n_rows} rows, {evaluation.method}",
+        "Baselines": f"{others} on the same rows",
+        "Whole table": f"{evaluation.metric} {fitted:.3f}, rows trained on included",
+        "Model": str(output),
+    }
+    console.print()
+    for title, text in lines.items():
+        console.print(
+            fill(
+                text,
+                console.width,
+                initial_indent=f"{title:11}  ",
+                subsequent_indent=" " * 13,
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
+        )
+
+
+def _method(plan: "Plan") -> str:
+    if plan.full_batch or plan.on_device:
+        return f"{plan.optimizer.label} on all rows"
+    return f"{plan.optimizer.label}, rate {plan.rate:g}, batches of {plan.batch_size}"
+
+
+def _crop(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _predictions(model: "Classifier | Regressor", frame: "Frame") -> "Frame":
+    import pandas as pd
+
+    from thalweg.tabular import Classifier
+
+    columns = {"prediction": model.predict(frame)}
+    if isinstance(model, Classifier):
+        shares = model.predict_proba(frame).T
+        named = zip(model.classes_, shares, strict=True)
+        columns |= {f"probability_{label}": share for label, share in named}
+    return pd.DataFrame(columns)
+
+
+def _use_compile_cache() -> None:
+    """Have JAX keep what it compiled for the next run, unless told otherwise."""
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    folder = _cache_folder() / "thalweg" / "compiled"
+    with suppress(OSError):  # a home that cannot be written to
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+
+
+def _cache_folder() -> Path:
+    home = Path.home()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,476 @@
+"""What a table's columns hold, and how each becomes numbers that a network can take.
+
+`study` looks at every column once and writes down all that `encode` will need, as plain
+data that can be saved. A column of
+
+- numbers is centered at its median and divided by its usual deviation from there; what
+  lies far out is bent smoothly towards three such units, so that a sentinel (65535 from
+  a sensor) cannot flatten the rest. The pieces of a piecewise-linear encoding go beside
+  it, one between each two quantiles (Gorishniy et al., 2022, section 3.2);
+- texts becomes one column a category; rare ones share one, unseen ones have none;
+- dates becomes its number of days, encoded as numbers are, and the sines and cosines of
+  the year, the week and the day;
+- booleans becomes -1 and 1.
+
+A missing value becomes 0, the column's middle, with a further column to say so where
+some were missing at first. Messages count rows from 1, without the header.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from thalweg.records import Array
+
+# pandas' own types, too loose for a checker to follow; pandas itself is imported late.
+Frame: TypeAlias = Any
+Series: TypeAlias = Any
+
+MISSING = ("", "?", "na", "n/a", "#n/a", "nan", "null", "none", "<na>")
+"""Texts that stand for a missing value, in any case."""
+
+MOST_CATEGORIES = 50
+"""Categories of one column that get a column of their own; the rest share one."""
+
+DATE_FORMATS = (
+    *(
+        "ISO8601",
+        "%m/%d/%Y",
+        "%d/%m/%Y",
+        "%m/%d/%y",
+        "%d/%m/%y",
+        "%d.%m.%Y",
+        "%d.%m.%y",
+    ),
+    *("%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y"),
+    *("%b %d, %Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M"),
+    *("%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S"),
+)
+"""How dates may be written; the first one that fits a whole column is taken."""
+
+_MOST_PIECES = 8
+_ROWS_A_PIECE = 100  # at least, or there are fewer pieces
+_MOSTLY = 0.9  # share of distinct texts that makes a column one of numbers
+_PERIODS = (365.2425, 7.0, 1.0)  # days
+_ROW_NAMES = re.compile(r"(?i:(^|[\W_])(id|idx|index|row|no|nr)$)|[a-z]I[dD]$")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table, as it was when the model was fitted.
+
+    Parameters
+    ----------
+    name : str
+    kind : {"number", "boolean", "date", "category", "left out"}
+    missing : int
+        Rows without a value.
+    detail : str
+        What it holds, in a few words; for a column left out, why.
+    center, scale : float
+        Median, and the length that counts as 1.
+    knots : tuple of float
+        The quantiles between which the pieces lie.
+    categories : tuple of str
+        Those with a column of their own, the most frequent first.
+    others : bool
+        Whether there were rarer ones, which share a column.
+    layout : str
+        How dates are written, one of `DATE_FORMATS`.
+    """
+
+    name: str
+    kind: str
+    missing: int
+    detail: str = ""
+    center: float = 0.0
+    scale: float = 1.0
+    knots: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+    others: bool = False
+    layout: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Column":
+        """Read what `to_json` wrote."""
+        lists = {name: tuple(content[name]) for name in ("knots", "categories")}
+        return cls(**{**content, **lists})
+
+    def leave_out(self, why: str) -> "Column":
+        """Return the same column, not to be learned from."""
+        return replace(self, kind="left out", detail=why)
+
+
+def as_frame(X: Any) -> Frame:
+    """Return a table as a DataFrame whose columns are named by distinct texts.
+
+    Parameters
+    ----------
+    X : DataFrame, array-like of shape (n_rows, n_columns), or what has ``to_pandas``
+        The columns of an array are named "0", "1" and so on.
+
+    Raises
+    ------
+    ValueError
+        For a table without rows or columns, two columns of one name, or an array that
+        is no table.
+    """
+    import pandas as pd
+
+    if hasattr(X, "to_pandas"):
+        X = X.to_pandas()
+    if not isinstance(X, pd.DataFrame):
+        X = pd.DataFrame(_as_matrix(X))
+    frame = X.set_axis([str(name) for name in X.columns], axis=1)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise ValueError(
+            f"the table has two columns named {twice[0]!r}. Rename one, or take it out."
+        )
+    if frame.empty:
+        raise ValueError(
+            f"the table is empty, with {len(frame)} sample(s) and {frame.shape[1]} "
+            f"feature(s) (shape={frame.shape}) while a minimum of 1 is required."
+        )
+    return frame
+
+
+def study(frame: Frame) -> tuple[Column, ...]:
+    """Look at every column of a table that a model is to be fitted on.
+
+    Raises
+    ------
+    ValueError
+        Naming the column, for one without any value, and the row, for a value that is
+        infinite or a text among numbers; or where no column is left to learn from.
+    """
+    columns = tuple(_study(name, frame[name]) for name in frame.columns)
+    if all(column.kind == "left out" for column in columns):
+        reasons = "; ".join(f"{c.name!r}: {c.detail}" for c in columns[:5])
+        raise ValueError(
+            f"no column is left to learn from ({reasons}). Add one whose values differ "
+            "between rows and come back in others."
+        )
+    return columns
+
+
+def encode(columns: Sequence[Column], frame: Frame) -> Array:
+    """Turn a table into numbers, as `columns` say.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        What `study` returned.
+    frame : DataFrame
+        Has these columns, in any order, and perhaps others.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_inputs), float64
+
+    Raises
+    ------
+    ValueError
+        Naming the columns that are not there, or the column and row of a value that is
+        infinite or of another kind.
+    """
+    used = [column for column in columns if column.kind != "left out"]
+    absent = [repr(c.name) for c in used if c.name not in frame.columns]
+    if absent:
+        raise ValueError(
+            f"the table has no column {', '.join(absent)}, which the model learned "
+            "from. Add it, empty where its values are not known."
+        )
+    blocks = [_ENCODERS[column.kind](column, frame[column.name]) for column in used]
+    return np.concatenate(blocks, axis=1)
+
+
+def kind_of(values: Series) -> str:
+    """Tell what a column holds: "number", "boolean", "date" or "category".
+
+    Texts that read as numbers, as dates or as true and false are these.
+    """
+    import pandas as pd
+
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "category"
+    if pd.api.types.is_bool_dtype(dtype):
+        return "boolean"
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        return "date"
+    if pd.api.types.is_numeric_dtype(dtype):
+        return "number"
+    distinct = pd.Series(texts(values).dropna().unique(), dtype=object)
+    read = pd.Series(pd.to_numeric(distinct, errors="coerce")).notna()
+    if read.all() or read.mean() > _MOSTLY:
+        return "number"
+    if set(distinct.str.lower()) <= {"true", "false"}:
+        return "boolean"
+    return "date" if _find_layout(distinct) else "category"
+
+
+def numbers(name: str, values: Series) -> Array:
+    """Return a column as float64, NaN where it is missing.
+
+    Raises
+    ------
+    ValueError
+        For a text or an infinite value, with its row.
+    """
+    import pandas as pd
+
+    plain = pd.api.types.is_numeric_dtype(values.dtype)
+    known = values if plain else texts(values)
+    parsed = pd.Series(pd.to_numeric(known, errors="coerce"))
+    read = parsed.to_numpy(float, na_value=np.nan)
+    _check_read(name, "numbers", known, np.isnan(read))
+    infinite = np.flatnonzero(np.isinf(read))
+    if len(infinite):
+        row = infinite[0]
+        raise ValueError(
+            f"column {name!r} is infinite ({read[row]}) in row {row + 1}. Write a "
+            "finite number there, or leave it empty."
+        )
+    return read
+
+
+def texts(values: Series) -> Series:
+    """Return a column as texts, None where it is missing."""
+    import pandas as pd
+
+    if pd.api.types.is_float_dtype(values.dtype) and (values.dropna() % 1 == 0).all():
+        values = values.astype("Int64")  # 1.0 was 1 before a neighbor went missing
+    text = values.astype("string").str.strip()
+    known = text.notna() & ~text.str.lower().isin(MISSING)
+    return text.astype(object).where(known, None)
+
+
+def is_missing(values: Series) -> Series:
+    """Tell which rows of a column have no value."""
+    return values.isna() if values.dtype.kind in "biufmM" else texts(values).isna()
+
+
+def _as_matrix(X: Any) -> Array:
+    if hasattr(X, "toarray"):
+        raise TypeError(
+            "the table is a sparse matrix; a table of columns is dense. Convert it "
+            "with X.toarray()."
+        )
+    matrix = np.asarray(X)
+    if matrix.ndim != 2:
+        raise ValueError(
+            f"the table has shape {matrix.shape}; it must have rows and columns. "
+            "Reshape your data with X.reshape(-1, 1) if it is one column."
+        )
+    if matrix.dtype.kind == "c":
+        raise ValueError("Complex data not supported. Give its parts as two columns.")
+    return matrix
+
+
+def _study(name: str, values: Series) -> Column:
+    column = _STUDIES[kind_of(values)](name, values)
+    if column.missing == len(values):
+        raise ValueError(
+            f"column {name!r} has no value in any row. Fill it in, or take it out."
+        )
+    return column
+
+
+def _study_number(name: str, values: Series) -> Column:
+    column = _measure(name, "number", numbers(name, values), "{:.6g}".format)
+    if _ROW_NAMES.search(name) and values.nunique() == len(values):
+        return column.leave_out("only numbers the rows")
+    return column
+
+
+def _study_boolean(name: str, values: Series) -> Column:
+    truth = _truth(name, values)
+    column = _measure(name, "boolean", truth, str)
+    if column.kind == "left out":
+        return column
+    detail = f"true in {np.nansum(truth):.0f} rows"
+    return replace(column, detail=detail, center=0.5, scale=0.5, knots=())
+
+
+def _study_date(name: str, values: Series) -> Column:
+    layout = _find_layout(texts(values).dropna()) if _is_text(values) else ""
+    days = _days(name, layout, values)
+    return replace(_measure(name, "date", days, _as_day), layout=layout)
+
+
+def _study_category(name: str, values: Series) -> Column:
+    text = texts(values)
+    counts = text.value_counts()
+    least = np.clip(len(text) // 100, 1, 10)
+    known = sorted(counts.index, key=lambda value: (-counts[value], value))
+    kept = tuple(value for value in known[:MOST_CATEGORIES] if counts[value] >= least)
+    column = Column(
+        name,
+        "category",
+        missing=int(text.isna().sum()),
+        detail=f"{len(known)}: {', '.join(known[:20])}",
+        categories=kept,
+        others=len(kept) < len(known),
+    )
+    if len(known) == 1 and not column.missing:
+        return column.leave_out(f"{known[0]!r} in each row")
+    if not kept or (len(known) == counts.sum() and len(known) > 1):
+        return column.leave_out("hardly a text comes twice")
+    return column
+
+
+def _measure(name: str, kind: str, values: Array, show: Callable[[Any], str]) -> Column:
+    present = values[~np.isnan(values)]
+    column = Column(name, kind, len(values) - len(present))
+    if not len(present):
+        return column
+    low, center, high = np.quantile(present, (0, 0.5, 1))
+    if low == high and not column.missing:
+        return column.leave_out(f"{show(low)} in each row")
+    n_pieces = min(_MOST_PIECES, len(present) // _ROWS_A_PIECE)
+    knots = np.unique(np.quantile(present, np.linspace(0, 1, n_pieces + 1)))
+    return replace(
+        column,
+        detail=f"{show(low)} to {show(high)}, median {show(center)}",
+        center=float(center),
+        scale=_spread_of(present, center),
+        knots=tuple(knots.tolist()) if n_pieces > 1 else (),
+    )
+
+
+def _spread_of(values: Array, center: float) -> float:
+    """Return about the standard deviation of the middle half, were it normal."""
+    deviation = np.median(np.abs(values - center)) / 0.6745
+    quartiles = np.subtract(*np.quantile(values, (0.75, 0.25))) / 1.349
+    return float(deviation or quartiles or values.std() or 1.0)
+
+
+def _encode_number(column: Column, values: Series) -> Array:
+    return _spread(column, numbers(column.name, values))
+
+
+def _encode_boolean(column: Column, values: Series) -> Array:
+    signs = (_truth(column.name, values) - column.center) / column.scale
+    return _fill(signs, [signs], mark=column.missing > 0)
+
+
+def _encode_date(column: Column, values: Series) -> Array:
+    days = _days(column.name, column.layout, values)
+    angles = [2 * np.pi * days / period for period in _PERIODS]
+    waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+    return np.column_stack([_spread(column, days), _fill(days, waves, mark=False)])
+
+
+def _encode_category(column: Column, values: Series) -> Array:
+    text = texts(values)
+    slots = {value: slot for slot, value in enumerate(column.categories)}
+    n_slots = len(slots) + column.others + (column.missing > 0)
+    # One slot too many, cut off at the end, is for what has none.
+    rest = len(slots) if column.others else n_slots
+    absent = n_slots - 1 if column.missing else n_slots
+    known = np.array([slots.get(value, rest) for value in text], int)
+    return np.eye(n_slots + 1)[np.where(text.isna(), absent, known)][:, :n_slots]
+
+
+def _spread(column: Column, values: Array) -> Array:
+    """Encode numbers: bent towards three units, then piece by piece."""
+    z = (values - column.center) / column.scale
+    bent = 3 * z / np.hypot(3, z)
+    pieces = [
+        2 * np.clip((values - low) / (high - low), 0, 1) - 1
+        for low, high in pairwise(column.knots)
+    ]
+    return _fill(values, [bent, *pieces], mark=column.missing > 0)
+
+
+def _fill(values: Array, encoded: Sequence[Array], *, mark: bool) -> Array:
+    """Put 0 where `values` are missing, and mark these in a column if asked to."""
+    missing = np.isnan(values)
+    filled = [np.where(missing, 0.0, each) for each in encoded]
+    return np.column_stack([*filled, missing.astype(float)] if mark else filled)
+
+
+def _truth(name: str, values: Series) -> Array:
+    words = texts(values).str.lower()
+    truth = words.map({"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}).to_numpy(float)
+    _check_read(name, "true or false", words, np.isnan(truth))
+    return truth
+
+
+def _days(name: str, layout: str, values: Series) -> Array:
+    """Days since 1970, NaN where the date is missing."""
+    import pandas as pd
+
+    known = texts(values) if _is_text(values) else values
+    moments = _moments(known, layout)
+    _check_read(name, f"dates like {_example(layout)}", known, moments.isna())
+    since = moments - pd.Timestamp(0, tz="UTC")
+    return (since / pd.Timedelta(days=1)).to_numpy(float)
+
+
+def _moments(values: Series, layout: str) -> Series:
+    import pandas as pd
+
+    return pd.to_datetime(values, format=layout or None, errors="coerce", utc=True)
+
+
+def _find_layout(distinct: Series) -> str:
+    """Return the first of `DATE_FORMATS` that fits every text, or nothing."""
+    for layout in DATE_FORMATS:
+        fits = (
+            _moments(part, layout).notna().all() for part in (distinct[:9], distinct)
+        )
+        if len(distinct) and all(fits):
+            return layout
+    return ""
+
+
+def _example(layout: str) -> str:
+    import pandas as pd
+
+    shown = "%Y-%m-%d" if layout in ("", "ISO8601") else layout
+    return pd.Timestamp(2024, 12, 31, 23, 59).strftime(shown)
+
+
+def _as_day(days: float) -> str:
+    import pandas as pd
+
+    return str((pd.Timestamp(0) + pd.Timedelta(days=days)).date())
+
+
+def _is_text(values: Series) -> bool:
+    return values.dtype.kind != "M"
+
+
+def _check_read(name: str, wanted: str, known: Series, unread: Array) -> None:
+    wrong = np.flatnonzero(np.asarray(unread) & known.notna().to_numpy())
+    if len(wrong):
+        value = known.iloc[wrong[0]]
+        raise ValueError(
+            f"column {name!r} holds {wanted}, but row {wrong[0] + 1} has {value!r}. "
+            "Correct it, leave it empty, or make the whole column one of categories "
+            "before fitting."
+        )
+
+
+_STUDIES = {
+    "number": _study_number,
+    "boolean": _study_boolean,
+    "date": _study_date,
+    "category": _study_category,
+}
+_ENCODERS = {
+    "number": _encode_number,
+    "boolean": _encode_boolean,
+    "date": _encode_date,
+    "category": _encode_category,
+}

@@ -1,0 +1,609 @@
+"""Networks for tables as they come: fit, measure honestly, predict, save.
+
+`Classifier` and `Regressor` are scikit-learn estimators that take numbers, texts,
+dates, booleans and missing values alike. Each learns three things from its rows: what
+the columns hold (`thalweg.columns`), what the target is, and a dense network between
+them. `evaluate` says how good that is on rows that were not trained on.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import signature
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from thalweg import saving, training
+from thalweg.columns import (
+    Column,
+    Frame,
+    Series,
+    as_frame,
+    encode,
+    is_missing,
+    study,
+)
+from thalweg.lookup import Spec, check_names
+from thalweg.networks import DenseNetwork
+from thalweg.plan import Plan
+from thalweg.records import Array, Evaluation, History, Run, StopReason
+from thalweg.targets import Classes, Values
+from thalweg.training import Callback
+
+FEW_ROWS = 200
+"""With fewer, every row is needed for training: none is held out to stop early."""
+
+_VERY_FEW_ROWS = 30
+_HELD_OUT = 5000  # rows that a model is measured on, at most about so many
+_UPDATES = 512  # of a network without validation data
+_TRUTH, _NETWORK = "truth", "network"
+
+
+class _Tabular(BaseEstimator):
+    """What the two estimators share: all but the target."""
+
+    _target: ClassVar[type[Classes] | type[Values]]
+    target_: Any
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] = (128, 64),
+        activation: Spec = "relu",
+        *,
+        loss: Spec = "squared",
+        dropout: float | None = None,
+        optimizer: Any = "adam",
+        learning_rate: float | None = None,
+        schedule: Spec = "constant",
+        batch_size: int | None = None,
+        max_epochs: int | None = None,
+        l2: float = 1.0,
+        weight_decay: float = 0.0,
+        validation_fraction: float = 0.15,
+        patience: int | None = 10,
+        max_time: float | None = None,
+        callbacks: Sequence[Callback] = (),
+        random_state: int | np.random.RandomState | None = None,
+        dtype: str = "float32",
+        engine: str = "auto",
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.loss = loss
+        self.dropout = dropout
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.l2 = l2
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.max_time = max_time
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.dtype = dtype
+        self.engine = engine
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Self:
+        """Learn the columns, the target and the network.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            Numbers, texts, dates, booleans, missing values.
+        y : Series or array-like of shape (n_rows,)
+            Rows where it is missing are left out.
+        sample_weight : array-like of shape (n_rows,), optional
+        X_val, y_val : optional
+            Rows to validate on, instead of a part of `X`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the column, row or parameter, what it holds and what to do.
+        """
+        frame, target, weights = _labeled(X, y, sample_weight)
+        self.n_features_in_ = frame.shape[1]
+        self._remember_names(getattr(X, "columns", ()))
+        self.columns_ = study(frame)
+        self.target_ = self._target.study(target)
+        inputs = self._encode(frame)
+        validation = self._held_out(len(frame), X_val, y_val)
+        plan = self._plan(len(frame), validation is not None)
+        self.run_ = training.fit(
+            self._network(inputs.shape[1], plan),
+            inputs,
+            self.target_.encode(target),
+            plan=plan,
+            sample_weight=weights,
+            class_weight=self._class_weight(),
+            validation=validation,
+            random_state=self.random_state,
+            callbacks=self.callbacks,
+            engine=self.engine,
+        )
+        return self
+
+    def save(self, path: saving.PathLike) -> None:
+        """Write the fitted model to a file that `load` reads; nothing in it is code.
+
+        Raises
+        ------
+        ValueError
+            Where a function of the user's (an activation, a schedule) is inside.
+        """
+        check_is_fitted(self)
+        run, arrays = saving.pack(self.run_)
+        content = {
+            "run": run,
+            "settings": _plain_settings(self),
+            "columns": [column.to_json() for column in self.columns_],
+            "names": list(getattr(self, "feature_names_in_", ())),
+            "target": self.target_.to_json(),
+        }
+        saving.write(path, type(self).__name__, content, arrays)
+
+    @classmethod
+    def load(cls, path: saving.PathLike) -> Self:
+        """Read a model that `save` wrote.
+
+        Raises
+        ------
+        OSError
+            If the file does not exist or cannot be opened.
+        ValueError
+            If it is not a whole model file, or holds a model of another kind.
+        """
+        kind, content, arrays = saving.read(path)
+        if kind != cls.__name__:
+            raise ValueError(
+                f"{path} holds a {kind}, not a {cls.__name__}. Load it with "
+                f"thalweg.{'load' if kind == 'run' else kind + '.load'}."
+            )
+        with saving.understanding(path):
+            model = cls(**content["settings"])
+            model.hidden_layer_sizes = tuple(model.hidden_layer_sizes)
+            model.columns_ = tuple(map(Column.from_json, content["columns"]))
+            model.n_features_in_ = len(model.columns_)
+            model._remember_names(content["names"])
+            model.target_ = cls._target.from_json(content["target"])
+            model.run_ = saving.unpack(content["run"], arrays)
+        return model
+
+    @property
+    def history_(self) -> History:
+        """One record an epoch."""
+        return self.run_.history
+
+    @property
+    def stop_reason_(self) -> str:
+        """Why training stopped, in a sentence."""
+        return self.run_.why
+
+    def encode(self, X: Any) -> Array:
+        """Return the numbers that the network is given for a table.
+
+        Columns are found by name where both tables have names, by position otherwise;
+        further ones are ignored.
+        """
+        check_is_fitted(self)
+        frame = as_frame(X)
+        if hasattr(self, "feature_names_in_") and hasattr(X, "columns"):
+            return self._encode(frame)
+        if frame.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {frame.shape[1]} features, but {type(self).__name__} is "
+                f"expecting {self.n_features_in_} features as input. Give the columns "
+                "of the table that it was fitted on, in their order."
+            )
+        return self._encode(frame.set_axis([c.name for c in self.columns_], axis=1))
+
+    def _encode(self, frame: Frame) -> Array:
+        return encode(self.columns_, frame).astype(self.dtype)
+
+    def _remember_names(self, names: Iterable[object]) -> None:
+        self.__dict__.pop("feature_names_in_", None)
+        known = list(names)
+        if known and all(isinstance(name, str) for name in known):
+            self.feature_names_in_ = np.array(known, dtype=object)
+
+    def _network(self, n_inputs: int, plan: Plan) -> DenseNetwork:
+        sizes = (n_inputs, *self.hidden_layer_sizes, self.target_.n_outputs)
+        # A full-batch method needs an objective that stays the same.
+        usual = 0.0 if plan.full_batch or plan.on_device else 0.1
+        dropout = usual if self.dropout is None else self.dropout
+        return DenseNetwork.from_sizes(
+            sizes, activation=self.activation, dropout=dropout
+        )
+
+    def _plan(self, n_rows: int, watched: bool) -> Plan:
+        batch = _batch_rows(n_rows) if self.batch_size is None else self.batch_size
+        steps = -(-n_rows // max(batch, 1))
+        usual = 100 if watched else int(np.clip(_UPDATES // steps, 20, 512))
+        return Plan(
+            loss=self.loss,
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            schedule=self.schedule,
+            epochs=usual if self.max_epochs is None else self.max_epochs,
+            batch_size=batch,
+            l2=self.l2,
+            weight_decay=self.weight_decay,
+            patience=self.patience if watched else None,
+            max_time=self.max_time,
+            dtype=self.dtype,
+        )
+
+    def _held_out(self, n_rows: int, X_val: Any, y_val: Any) -> Any:
+        """Return what to validate on: a share, rows, or None."""
+        if X_val is None:
+            enough = n_rows >= FEW_ROWS and self.validation_fraction
+            return self.validation_fraction if enough else None
+        frame, target, _ = _labeled(X_val, y_val, None)
+        return self._encode(frame), self.target_.encode(target)
+
+    def _class_weight(self) -> Mapping[int, float] | str | None:
+        return None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+class Classifier(ClassifierMixin, _Tabular):
+    """A dense network that tells classes apart in a table.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int
+        Widths of the hidden layers.
+    activation : str, (str, dict) or callable
+        One of `thalweg.networks.ACTIVATIONS`.
+    loss : str or (str, dict)
+        ``"cross_entropy"`` or ``"focal"``.
+    dropout : float or None
+        Share of the hidden layers' outputs dropped at each training step. None takes
+        0.1, and 0 for a full-batch method.
+    optimizer : str, (str, dict) or optax.GradientTransformation
+        One of `thalweg.choices.OPTIMIZERS` or `thalweg.choices.FULL_BATCH`.
+    learning_rate : float or None
+        None takes the optimizer's usual one.
+    schedule : str, (str, dict) or callable
+        One of `thalweg.choices.SCHEDULES`.
+    batch_size : int or None
+        None takes a fortieth of the rows, between 16 and 256.
+    max_epochs : int or None
+        None takes 100 where rows are held out to stop early, and otherwise as many as
+        512 updates need, but at least 20.
+    l2, weight_decay : float
+        Penalty on the weights, and their decoupled decay.
+    validation_fraction : float
+        Share of the rows held out to stop early and keep the best weights, stratified;
+        0 for none. With fewer than `FEW_ROWS` rows none are.
+    patience : int or None
+        Epochs without a better validation loss after which training stops.
+    class_weight : dict of label to float, "balanced" or None
+        Weights of the classes.
+    max_time : float or None
+        Seconds after which no epoch is begun.
+    callbacks : sequence of callable
+        Each is given the `EpochRecord` after each epoch; True stops training.
+    random_state : int, RandomState or None
+        Source of everything random.
+    dtype : {"float32", "float64"}
+        What is computed in.
+    engine : {"auto", "jax"}
+        What computes.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    run_ : Run
+        The network, its weights and how they came about.
+    columns_ : tuple of Column
+        What each column of the table holds.
+    n_features_in_, feature_names_in_
+        Number and names of the table's columns.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"size": [1, 2, 8, 9] * 5, "hue": ["red", "blue"] * 10})
+    >>> answer = ["small", "small", "large", "large"] * 5
+    >>> model = Classifier(random_state=0).fit(table, answer)
+    >>> model.predict(pd.DataFrame({"hue": ["green", None], "size": [1.5, 7]}))
+    array(['small', 'large'], dtype='<U5')
+    """
+
+    _target = Classes
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] = (128, 64),
+        activation: Spec = "relu",
+        *,
+        loss: Spec = "cross_entropy",
+        dropout: float | None = None,
+        optimizer: Any = "adam",
+        learning_rate: float | None = None,
+        schedule: Spec = "constant",
+        batch_size: int | None = None,
+        max_epochs: int | None = None,
+        l2: float = 1.0,
+        weight_decay: float = 0.0,
+        validation_fraction: float = 0.15,
+        patience: int | None = 10,
+        class_weight: Mapping[Any, float] | str | None = None,
+        max_time: float | None = None,
+        callbacks: Sequence[Callback] = (),
+        random_state: int | np.random.RandomState | None = None,
+        dtype: str = "float32",
+        engine: str = "auto",
+    ) -> None:
+        given = {
+            k: v for k, v in locals().items() if k in signature(_Tabular).parameters
+        }
+        super().__init__(**given)
+        self.class_weight = class_weight
+
+    @property
+    def classes_(self) -> Array:
+        """The labels, in the order of `predict_proba`'s columns."""
+        return self.target_.labels
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, (n_rows, n_classes).
+
+        Raises
+        ------
+        ValueError
+            For missing columns (which), or a value of another kind than was fitted.
+        """
+        inputs = self.encode(X)
+        return training.predict(self.run_, inputs)
+
+    def predict(self, X: Any) -> Array:
+        """Return the most probable class of each row."""
+        probabilities = self.predict_proba(X)
+        return self.target_.decode(probabilities)
+
+    def _class_weight(self) -> Mapping[int, float] | str | None:
+        given = self.class_weight
+        if not isinstance(given, Mapping):
+            return given
+        numbered = {label: k for k, label in enumerate(self.classes_.tolist())}
+        check_names("class", map(str, given), map(str, numbered), owner="class_weight")
+        return {numbered[label]: weight for label, weight in given.items()}
+
+
+class Regressor(RegressorMixin, _Tabular):
+    """A dense network that predicts a number from a table.
+
+    Parameters
+    ----------
+    loss : str, (str, dict) or callable
+        One of `thalweg.choices.LOSSES` for numbers: ``"squared"``, ``"absolute"``,
+        ``"huber"``, ``"quantile"`` and others, of the target standardized.
+    hidden_layer_sizes, activation, dropout, optimizer, learning_rate, schedule, \
+    batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, max_time, \
+    callbacks, random_state, dtype, engine
+        As for `Classifier`.
+
+    Attributes
+    ----------
+    run_, columns_, n_features_in_, feature_names_in_
+        As for `Classifier`.
+    """
+
+    _target = Values
+
+    def predict(self, X: Any) -> Array:
+        """Return the prediction for each row, (n_rows,) float64.
+
+        Raises
+        ------
+        ValueError
+            For missing columns (which), or a value of another kind than was fitted.
+        """
+        inputs = self.encode(X)
+        return self.target_.decode(training.predict(self.run_, inputs))
+
+
+def load(path: saving.PathLike) -> Classifier | Regressor | Run:
+    """Read any model file: a `Classifier`, a `Regressor`, or the `Run` of a fit.
+
+    Raises
+    ------
+    OSError
+        If the file does not exist or cannot be opened.
+    ValueError
+        If it is not a whole model file.
+    """
+    kind, _, _ = saving.read(path)
+    for each in (Classifier, Regressor):
+        if each.__name__ == kind:
+            return each.load(path)
+    return saving.load(path)
+
+
+def n_networks(n_rows: int) -> int:
+    """How many networks `evaluate` trains for a table of `n_rows`."""
+    return 1 if n_rows >= FEW_ROWS else _n_folds(n_rows) + 1
+
+
+def evaluate(
+    model: Classifier | Regressor,
+    X: Any,
+    y: Any,
+    announce: Callable[[str], None] = lambda text: None,
+) -> Evaluation:
+    """Fit `model`, and measure it on rows that it was not fitted on.
+
+    With `FEW_ROWS` or more, one row of five is held out for good (at most 5000), and
+    the model fitted on the others. With fewer, a model is fitted for each fold of a
+    cross-validation (10 folds, or each row its own under 30 rows) and the model itself
+    at last on all rows; the folds' predictions are scored together.
+
+    Parameters
+    ----------
+    model : Classifier or Regressor
+        Is fitted.
+    X, y : as for `Classifier.fit`
+    announce : callable
+        Is told which network is trained next. Interrupting from the keyboard ends
+        the training of a single network, and the whole of a cross-validation.
+
+    Returns
+    -------
+    Evaluation
+        Accuracy with Wilson's interval, or R² with a bootstrap interval, beside what a
+        constant and a linear model reach on the same rows and the same inputs.
+    """
+    frame, target, _ = _labeled(X, y, None)
+    held_out, total = _hold_out(target), n_networks(len(frame))
+    parts = []
+    for number, rows in enumerate(held_out, start=1):
+        announce(f"network {number} of {total}")
+        each: Any = model if total == 1 else clone(model)
+        parts.append(_guess(each, frame, target, rows))
+        if total > 1 and each.run_.stop_reason is StopReason.INTERRUPTED:
+            raise KeyboardInterrupt
+    if total > 1:
+        announce(f"network {total} of {total}")
+        model.fit(frame, target)
+    guesses = {
+        name: np.concatenate([part[name] for part in parts]) for name in parts[0]
+    }
+    truth, predicted = guesses.pop(_TRUTH), guesses.pop(_NETWORK)
+    name, value = model.target_.constant(truth)
+    guesses = {name: np.full(len(truth), value), **guesses}
+    return Evaluation(
+        metric=model.target_.metric,
+        score=model.target_.score(truth, predicted),
+        interval=model.target_.interval(truth, predicted),
+        n_rows=len(truth),
+        method=_describe(len(held_out), len(frame)),
+        baselines={name: model.target_.score(truth, g) for name, g in guesses.items()},
+    )
+
+
+def _labeled(
+    X: Any, y: Any, sample_weight: ArrayLike | None
+) -> tuple[Frame, Series, Array | None]:
+    """Return the rows that have a target, with it and with their weights."""
+    import pandas as pd
+
+    if y is None:
+        raise ValueError("fit requires y to be passed, but the target y is None.")
+    frame = as_frame(X)
+    named = isinstance(y, pd.Series)
+    values = y if named else column_or_1d(y, warn=True)
+    if len(values) != len(frame):
+        raise ValueError(
+            f"X has {len(frame)} rows and y has {len(values)}; inconsistent numbers of "
+            "samples. Give one value of y for each row."
+        )
+    target = pd.Series(values.array if named else values, name=_name(y))
+    known = ~is_missing(target)
+    if known.sum() < 2:
+        raise ValueError(
+            f"the target {target.name!r} has a value in {known.sum()} of {len(frame)} "
+            "row(s), too few to learn from (n_samples = 1 or 0). Fill it in."
+        )
+    if sample_weight is None:
+        return frame[known.to_numpy()], target[known], None
+    return frame[known.to_numpy()], target[known], _weights(sample_weight, known)
+
+
+def _weights(given: ArrayLike, known: Series) -> Array:
+    weights = np.asarray(given)
+    if weights.shape != known.shape:
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}; X has {len(known)} rows. Give "
+            "one weight for each."
+        )
+    return weights[known]
+
+
+def _name(y: Any) -> str:
+    return str(getattr(y, "name", None) or "y")
+
+
+def _batch_rows(n_rows: int) -> int:
+    """Return a fortieth of the rows, as a power of two between 16 and 256."""
+    return int(np.clip(2 ** round(np.log2(n_rows / 40)), 16, 256))
+
+
+def _plain_settings(model: _Tabular) -> dict[str, Any]:
+    """Return the parameters that JSON can hold; the others keep their defaults."""
+    given = model.get_params(deep=False)
+    return {k: v for k, v in given.items() if _is_plain(v) and k != "callbacks"}
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float)
+
+
+def _n_folds(n_rows: int) -> int:
+    return n_rows if n_rows < _VERY_FEW_ROWS else 10
+
+
+def _hold_out(target: Series) -> list[Array]:
+    """Mark the rows of each fold, or of the only one; each has its share of all y."""
+    n_rows = len(target)
+    few = n_rows < FEW_ROWS
+    step = _n_folds(n_rows) if few else max(5, n_rows // _HELD_OUT)
+    by_chance = np.random.RandomState(0).permutation(n_rows)
+    order = by_chance[np.argsort(target.to_numpy()[by_chance], kind="stable")]
+    fold = np.empty(n_rows, int)
+    fold[order] = np.arange(n_rows) % step
+    return [fold == k for k in range(step if few else 1)]
+
+
+def _guess(
+    model: Classifier | Regressor,
+    frame: Frame,
+    target: Series,
+    held: Array,
+) -> dict[str, Array]:
+    """Fit on the rows not held out; return what each model says of those that are."""
+    model.fit(frame[~held], target[~held])
+    inputs, asked = model.encode(frame[~held]), model.encode(frame[held])
+    truth = model.target_.clean(target)
+    guesses = {_TRUTH: truth[held], _NETWORK: model.predict(frame[held])}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for name, simple in model.target_.baselines().items():
+            guesses[name] = simple.fit(inputs, truth[~held]).predict(asked)
+    return guesses
+
+
+def _describe(n_held_out: int, n_rows: int) -> str:
+    if n_held_out == 1:
+        return "held out from training"
+    if n_held_out == n_rows:
+        return "each predicted by a network trained on all the others"
+    return f"each predicted by one of {n_held_out} networks not trained on it"

@@ -1,0 +1,210 @@
+"""What is to be learned from a table: classes or values, and how well it was.
+
+`Classes` and `Values` hold what was seen of the target at fit. Both turn it into what
+the network learns and back, score predictions, and say what is simple to beat.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from thalweg.columns import Series, is_missing, kind_of, numbers
+from thalweg.records import Array
+
+_MOST_CLASSES = 20  # that a column of numbers may stand for
+_PLURALS = {"category": "texts", "boolean": "booleans", "date": "dates"}
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """A target of classes, numbered in the order of `labels`."""
+
+    labels: Array
+
+    metric: ClassVar[str] = "accuracy"
+
+    @classmethod
+    def study(cls, target: Series) -> Self:
+        """Look at the targets that a model is to be fitted on."""
+        labels = np.unique(_labels(target))
+        if len(labels) == 1:
+            raise ValueError(
+                f"the target {target.name!r} has one class, {labels.tolist()[0]!r}, in "
+                "each row. Give rows of at least two classes."
+            )
+        if len(labels) == len(target) > 2:
+            raise ValueError(
+                f"the target {target.name!r} has as many classes as rows, "
+                f"{len(labels)}: nothing repeats that could be learned. Choose another "
+                "column, or regression for a target of numbers."
+            )
+        return cls(labels)
+
+    @property
+    def n_outputs(self) -> int:
+        """How many outputs the network has."""
+        return len(self.labels)
+
+    def encode(self, target: Series) -> Array:
+        """Return what the network learns: class numbers."""
+        values = _labels(target)
+        new = np.setdiff1d(values, self.labels)
+        if len(new):
+            raise ValueError(
+                f"the target has {new.tolist()[0]!r}, which is none of the classes "
+                f"fitted. Classes: {', '.join(map(str, self.labels))}."
+            )
+        return np.searchsorted(self.labels, values)
+
+    def decode(self, probabilities: Array) -> Array:
+        """Return predictions from what the network says."""
+        return self.labels[probabilities.argmax(axis=1)]
+
+    def clean(self, target: Series) -> Array:
+        """Return the targets as they are predicted and scored."""
+        return _labels(target)
+
+    def score(self, truth: Array, predicted: Array) -> float:
+        """Score predictions; greater is better."""
+        return float(np.mean(truth == predicted))
+
+    def interval(self, truth: Array, predicted: Array) -> tuple[float, float]:
+        """Return the score's 95 % interval."""
+        return _wilson(self.score(truth, predicted), len(truth))
+
+    def baselines(self) -> dict[str, Any]:
+        """Return linear models to compare with, by name."""
+        return {"logistic regression": LogisticRegression(max_iter=300)}
+
+    def constant(self, truth: Array) -> tuple[str, Any]:
+        """Return the best prediction that is the same for each row, and its name."""
+        labels, counts = np.unique(truth, return_counts=True)
+        return "majority class", labels[counts.argmax()]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"labels": self.labels.tolist(), "dtype": self.labels.dtype.str}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(np.array(content["labels"], dtype=content["dtype"]))
+
+
+@dataclass(frozen=True)
+class Values:
+    """A target of numbers, standardized for the network."""
+
+    center: float
+    scale: float
+
+    metric: ClassVar[str] = "R2"
+    n_outputs: ClassVar[int] = 1
+
+    @classmethod
+    def study(cls, target: Series) -> Self:
+        """Look at the targets that a model is to be fitted on."""
+        values = numbers(str(target.name), target)
+        if np.ptp(values) == 0:
+            raise ValueError(
+                f"the target {target.name!r} is {values[0]:g} in each row. Choose a "
+                "column whose values differ."
+            )
+        return cls(float(values.mean()), float(values.std()))
+
+    def encode(self, target: Series) -> Array:
+        """Return what the network learns: standardized values."""
+        return (numbers(str(target.name), target) - self.center) / self.scale
+
+    def decode(self, outputs: Array) -> Array:
+        """Return predictions from what the network says."""
+        return outputs[:, 0].astype(float) * self.scale + self.center
+
+    def clean(self, target: Series) -> Array:
+        """Return the targets as they are predicted and scored."""
+        return numbers(str(target.name), target)
+
+    def score(self, truth: Array, predicted: Array) -> float:
+        """Score predictions; greater is better."""
+        return _r2(truth, predicted)
+
+    def interval(self, truth: Array, predicted: Array) -> tuple[float, float]:
+        """Return the score's 95 % interval."""
+        return _bootstrap(truth, predicted)
+
+    def baselines(self) -> dict[str, Any]:
+        """Return linear models to compare with, by name."""
+        return {"ridge regression": Ridge()}
+
+    def constant(self, truth: Array) -> tuple[str, Any]:
+        """Return the best prediction that is the same for each row, and its name."""
+        return "mean", truth.mean()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"center": self.center, "scale": self.scale}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(content["center"], content["scale"])
+
+
+def task_of(target: Series) -> tuple[str, str]:
+    """Tell classification from regression, and why: half a sentence.
+
+    Few different whole numbers are classes: at most 20, and three rows of each on
+    average. Other numbers are values; texts, booleans and dates are classes.
+    """
+    known = target[~is_missing(target)]
+    kind = kind_of(known)
+    if kind != "number":
+        return "classification", f"it is a column of {_PLURALS[kind]}"
+    values = numbers(str(target.name), known)
+    count = len(np.unique(values))
+    if (values % 1).any():
+        return "regression", "its numbers have fractions"
+    few = count <= 2 or count <= min(_MOST_CLASSES, len(values) / 3)
+    task = "classification" if few else "regression"
+    return task, f"it holds {count} different whole numbers"
+
+
+def _labels(target: Series) -> Array:
+    """Return the labels as NumPy sorts and compares them."""
+    values = target.to_numpy()
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(
+            f"Input y contains infinity: the target {target.name!r} is infinite in row "
+            f"{np.flatnonzero(np.isinf(values))[0] + 1}. Leave it empty there."
+        )
+    if values.dtype.kind == "f" and (values % 1).any():
+        raise ValueError(
+            f"Unknown label type: continuous. The target {target.name!r} holds numbers "
+            "with fractions; use a Regressor, or round them to classes."
+        )
+    return values.astype(str) if values.dtype.kind == "O" else values
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    """95 % interval of a share of n (Wilson, 1927)."""
+    z = 1.96
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return float(middle - half), float(middle + half)
+
+
+def _r2(truth: Array, predicted: Array) -> float:
+    spread = ((truth - truth.mean()) ** 2).sum()
+    return float(1 - ((truth - predicted) ** 2).sum() / (spread or 1.0))
+
+
+def _bootstrap(truth: Array, predicted: Array) -> tuple[float, float]:
+    """95 % interval of R² over 1000 samples of the rows with replacement."""
+    rng = np.random.RandomState(0)
+    samples = (rng.randint(len(truth), size=len(truth)) for _ in range(1000))
+    scores = [_r2(truth[rows], predicted[rows]) for rows in samples]
+    low, high = np.quantile(scores, (0.025, 0.975))
+    return float(low), float(high)

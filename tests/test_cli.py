@@ -1,0 +1,225 @@
+"""The command: what it prints, writes and refuses, and the code it ends with."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd  # noqa: TID253 (tests may wait for it)
+import pytest
+from sklearn.datasets import load_iris
+from typer.testing import CliRunner
+
+from thalweg import tabular
+from thalweg.cli import app, main
+
+QUICK = ["--epochs", "2", "--hidden", "4"]
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
+    table().to_csv("flowers.csv", index=False)
+
+
+def table() -> pd.DataFrame:
+    X, y = load_iris(return_X_y=True)
+    rows = np.r_[0:15, 50:65]
+    frame = pd.DataFrame(X[rows], columns=["a", "b", "c", "d"])
+    frame["color"] = ["red", "blue", None] * 10
+    return frame.assign(species=np.where(y[rows] == 0, "setosa", "versicolor"))
+
+
+def run(*arguments: str) -> int:
+    """Run the command in this process; return its exit code."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return int(caught.value.code or 0)
+
+
+def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-W", "error", "-m", "thalweg.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Return the one sentence that a bad input earns."""
+    assert run(*arguments) == 2
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    assert printed.err.startswith("thalweg: ")
+    return printed.err.removeprefix("thalweg: ").strip()
+
+
+def test_help_teaches_and_needs_nothing_heavy():
+    runner = CliRunner()
+    assert "predict" in runner.invoke(app, ["--help"]).output
+    shown = runner.invoke(app, ["fit", "--help"], env={"COLUMNS": "200"}).output
+    assert "thalweg fit flowers.csv --target species" in shown
+    code = "import sys, thalweg.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"jax", "pandas", "sklearn"} & set(loaded)
+
+
+@pytest.mark.slow
+def test_fit_and_predict(capsys: pytest.CaptureFixture[str]):
+    assert run("fit", "flowers.csv", "--target", "species") == 0
+    printed = capsys.readouterr().out
+    words = " ".join(printed.split())
+    for part in (
+        "flowers.csv: 30 rows, 5 columns",
+        "Target species: classification, because it is a column of texts",
+        "color category 10 2: blue, red",
+        "30 rows, each predicted by one of 10 networks",
+        "majority class 0.500, logistic regression 1.000",
+        "adam, rate 0.001, batches of 16, cross_entropy",
+        "Stopped All",
+        "Model flowers.thalweg",
+    ):
+        assert part in words
+    assert re.search(r"accuracy 1\.000 \(95 %: 0\.\d{3} to 1\.000\)", words)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", printed)
+    assert max(map(len, printed.splitlines())) <= 80
+
+    assert run("predict", "flowers.thalweg", "flowers.csv") == 0
+    printed = capsys.readouterr()
+    assert printed.err == "Not used: species.\n"
+    lines = printed.out.splitlines()
+    assert lines[0] == "prediction,probability_setosa,probability_versicolor"
+    predicted = [line.split(",")[0] for line in lines[1:]]
+    assert predicted == table()["species"].tolist()
+
+
+@pytest.mark.slow
+def test_parquet_output_seed_and_options():
+    options = [*QUICK, "--seed", "3", "--optimizer", "sgd", "--dtype", "float64"]
+    for name in ("one", "two"):
+        assert run("fit", "flowers.csv", "-t", "species", "-o", name, *options) == 0
+    first, second = tabular.load("one"), tabular.load("two")
+    np.testing.assert_array_equal(first.encode(table()), second.encode(table()))
+    for a, b in zip(first.run_.parameters, second.run_.parameters, strict=True):
+        assert a["weights"].dtype == np.float64
+        np.testing.assert_array_equal(a["weights"], b["weights"])
+    assert first.run_.network.widths[1:-1] == (4,)
+    assert run("predict", "one", "flowers.csv", "-o", "out.parquet") == 0
+    assert len(pd.read_parquet("out.parquet")) == 30
+
+
+@pytest.mark.slow
+def test_column_options_and_numbers_as_target():
+    frame = table().assign(code=[1, 2, 3] * 10, y=np.linspace(0, 1, 30))
+    frame.to_csv("headless.csv", index=False, header=False)
+    options = ["--no-header", "--ignore", "6", "--category", "7", *QUICK]
+    assert run("fit", "headless.csv", "--target", "8", *options) == 0
+    model = tabular.Regressor.load("headless.thalweg")
+    kinds = {column.name: column.kind for column in model.columns_}
+    assert (kinds["7"], "6" in kinds) == ("category", False)
+    assert run("predict", "headless.thalweg", "headless.csv", "--no-header") == 0
+
+
+@pytest.mark.slow
+def test_processes_end_with_the_right_codes():
+    done = start("fit", "nowhere.csv", "--target", "x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("thalweg: there is no file nowhere.csv.")
+    assert start("fit", "flowers.csv").returncode == 2
+    assert start("--help").returncode == 0
+
+
+def test_own_defect_ends_in_1():
+    code = (
+        "import thalweg.tables, thalweg.cli\n"
+        "def fail(*a, **k): raise RuntimeError('defect')\n"
+        "thalweg.tables.read_table = fail\n"
+        "thalweg.cli.main(['fit', 'flowers.csv', '--target', 'species'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "RuntimeError: defect" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda t: t.iloc[:0], "no rows"),
+        (lambda t: t.assign(gap=None), "column 'gap' has no value in any row"),
+        (lambda t: t.assign(a=np.inf), "column 'a' is infinite (inf) in row 1"),
+        (lambda t: t.assign(species="setosa"), "has one class, 'setosa'"),
+        (lambda t: t.assign(species=None), "has a value in 0 of 30 row(s)"),
+        (lambda t: t.assign(species=[f"s{i}" for i in range(30)]), "as many classes"),
+        (lambda t: t.rename(columns={"b": "a"}), "2 columns named 'a'"),
+        (lambda t: t.assign(a=["x", *range(29)]), "row 1 has 'x'"),
+    ],
+)
+def test_bad_tables(change: Any, sentence: str, capsys: pytest.CaptureFixture[str]):
+    change(table()).to_csv("bad.csv", index=False)
+    assert sentence in refused(capsys, "fit", "bad.csv", "--target", "species")
+    assert not Path("bad.thalweg").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["-t", "specie"], "Did you mean 'species'?"),
+        (["-t", "species", "--ignore", "e"], "--ignore got 'e'"),
+        (["-t", "species", "--optimizer", "adm"], "Did you mean 'adam'?"),
+        (["-t", "species", "--learning-rate", "-1"], "learning_rate=-1.0"),
+        (["-t", "species", "--hidden", "1O"], "--hidden got '1O'"),
+        (["-t", "species", "--epochs", "0"], "epochs=0"),
+        (["-t", "species", "-o", "nowhere/model"], "no folder nowhere"),
+        (["-t", "species", "--task", "regression"], "row 1 has 'setosa'"),
+    ],
+)
+def test_bad_options(
+    options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+):
+    assert sentence in refused(capsys, "fit", "flowers.csv", *options)
+
+
+@pytest.mark.slow
+def test_bad_predictions(capsys: pytest.CaptureFixture[str]):
+    assert run("fit", "flowers.csv", "-t", "species", "-o", "model", *QUICK) == 0
+    capsys.readouterr()
+    table().drop(columns=["a", "d"]).to_csv("new.csv", index=False)
+    assert "no column 'a', 'd'" in refused(capsys, "predict", "model", "new.csv")
+    table().assign(b="tall").to_csv("new.csv", index=False)
+    assert "row 1 has 'tall'" in refused(capsys, "predict", "model", "new.csv")
+    Path("half").write_bytes(Path("model").read_bytes()[:1000])
+    assert "half is not a model" in refused(capsys, "predict", "half", "flowers.csv")
+    Path("t.parquet").write_text("nothing")
+    assert "Parquet" in refused(capsys, "predict", "model", "t.parquet")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.slow
+def test_terminal_sees_a_live_line():
+    import pty
+
+    reader, writer = pty.openpty()
+    command = [sys.executable, "-m", "thalweg.cli", "fit", "flowers.csv"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    process = subprocess.Popen(
+        [*command, "-t", "species", *QUICK], stdout=writer, env=environment
+    )
+    os.close(writer)
+    seen = b""
+    while chunk := _read(reader):
+        seen += chunk
+    assert process.wait() == 0
+    assert re.search(rb"epoch \d+  loss \d\.\d{4}  gradient \S+  rate 0\.001", seen)
+
+
+def _read(reader: int) -> bytes:
+    try:
+        return os.read(reader, 1 << 16)
+    except OSError:  # the other side is closed
+        return b""
