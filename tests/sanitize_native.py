@@ -1,10 +1,10 @@
 """Run the native kernel under sanitizers: ``python tests/sanitize_native.py``.
 
 Builds the kernel twice below ``build/``, once with AddressSanitizer and
-UndefinedBehaviorSanitizer and once with ThreadSanitizer, and runs this file again inside
-each (as ``exercise``) with the sanitizer's library loaded first. The exercise takes
-every activation, loss, rule, normalization and kind of input through the kernel, with
-several workers, without importing JAX. Any report fails the run.
+UndefinedBehaviorSanitizer and once with ThreadSanitizer, and runs this file again
+inside each (as ``exercise``) with the sanitizer's library loaded first. The exercise
+takes every activation, loss, rule, normalization and kind of input through the kernel,
+with several workers, without importing JAX. Any report fails the run.
 """
 
 import os
@@ -86,14 +86,20 @@ def exercise() -> None:
 
 def cases() -> Iterator[tuple[Any, Any, int, Any, bool]]:
     """Networks and plans that together use every part of the kernel."""
-    from thalweg.networks import ACTIVATIONS, Dense, DenseNetwork
     from thalweg.engines.native import _RULES  # pyright: ignore[reportPrivateUsage]
+    from thalweg.networks import ACTIVATIONS, Dense, DenseNetwork
     from thalweg.plan import LOSSES, Plan
 
     plan = Plan(loss="cross_entropy", batch_size=9, l1=0.1, l2=0.1, clip_norm=1.0)
     for dtype in (np.float32, np.float64):
         for name in ACTIVATIONS:
-            yield DenseNetwork.from_sizes((3, 5, 2), activation=name), plan, 23, dtype, 0
+            yield (
+                DenseNetwork.from_sizes((3, 5, 2), activation=name),
+                plan,
+                23,
+                dtype,
+                0,
+            )
         for name in LOSSES:
             network = DenseNetwork.from_sizes((3, 5, 4))
             yield network, Plan(loss=name, batch_size=7), 20, dtype, 0
@@ -107,7 +113,7 @@ def cases() -> Iterator[tuple[Any, Any, int, Any, bool]]:
                     Dense(6, "gelu", normalization=norm, residual=1, dropout=0.3),
                     Dense(7, "mish", normalization=norm, constraint="max_norm"),
                     Dense(7, "elu", residual=1, frozen=True, normalization=norm),
-                    Dense(6, "tanh", shares=1, transposed=True, residual=2),
+                    Dense(6, "tanh", shares=1, transposed=True, residual=3),
                     Dense(2, "identity", constraint="non_negative"),
                 ),
                 input_noise=0.1,
@@ -140,8 +146,10 @@ def run(
     session = native.Session(network, plan, data, first, 3, None, data)
     steps = 2 * steps_per_epoch(plan, n_rows)
     orders = np.array([rng.permutation(n_rows) for _ in range(2)], np.int32)
-    session.advance(orders, np.full(steps, 1e-3), np.ones(steps), native.Stop(1, 1.0))
-    later = native.Session(network, plan, data, session.parameters(), 3, session.state())
+    session.advance(orders, np.full(steps, 1e-3), np.ones(steps), (1, 1.0, np.inf, 0))
+    later = native.Session(
+        network, plan, data, session.parameters(), 3, session.state()
+    )
     later.advance(None, np.full(steps, 1e-3), np.ones(steps))
     session.validate()
     native.activations(network, first, X)

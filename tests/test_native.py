@@ -108,7 +108,9 @@ def test_what_it_cannot_train_goes_to_jax_and_says_why() -> None:
 def test_what_it_cannot_train_is_refused() -> None:
     network, data, first = make((3, 2))
     with pytest.raises(ValueError, match="muon"):
-        native.Session(network, Plan(loss="cross_entropy", optimizer="muon"), data, first)
+        native.Session(
+            network, Plan(loss="cross_entropy", optimizer="muon"), data, first
+        )
 
 
 def test_without_a_kernel_it_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,9 +239,7 @@ def test_gradient_of_any_network_is_jaxs(
     cost, gradient = native.cost_and_gradient(network, plan, first, data)
     expected_cost, expected = xla.cost_and_gradient(network, plan, first, data)
     assert cost == pytest.approx(expected_cost, rel=1e-12)
-    size = max(
-        (np.abs(v).max() for own in expected for v in own.values()), default=1.0
-    )
+    size = max((np.abs(v).max() for own in expected for v in own.values()), default=1.0)
     for mine, other in zip(gradient, expected, strict=True):
         assert mine.keys() == other.keys()
         for name, values in mine.items():
@@ -312,33 +312,36 @@ def test_the_stopping_rule_inside_is_the_one_outside() -> None:
     free = native.Session(network, plan, data, first)
     losses = free.advance(None, rates, ones).loss
     best, waited, last = np.inf, 0, 0
-    for last, loss in enumerate(losses, 1):
-        waited = 0 if loss <= best - 1e-2 else waited + 1
-        best = min(best, loss)
-        if waited > 5:
-            break
+    while waited <= 5:
+        waited = 0 if losses[last] <= best - 1e-2 else waited + 1
+        best = min(best, losses[last])
+        last += 1
     assert last < 400
-    stop = native.Stop(5, 1e-2)
     session = native.Session(network, plan, data, first)
-    sums = session.advance(None, rates, ones, stop)
-    assert stop.stopped
+    sums = session.advance(None, rates, ones, (5, 1e-2, np.inf, 0))
     np.testing.assert_array_equal(sums.loss, losses[:last])
-    assert stop.best == best
 
 
 @built
-def test_the_stopping_rule_goes_on_from_call_to_call() -> None:
+def test_the_stopping_rule_goes_on_from_earlier_counts() -> None:
     network, data, first = make((3, 5, 3), 30)
-    plan = replace(PLAN, batch_size=30, learning_rate=0.05)
-    whole, parts = native.Stop(5, 1e-2), native.Stop(5, 1e-2)
-    together = native.Session(network, plan, data, first)
-    n_epochs = len(together.advance(None, np.full(400, 0.05), np.ones(400), whole).loss)
-    session, seen = native.Session(network, plan, data, first), 0
-    while not parts.stopped:
-        sums = session.advance(None, np.full(7, 0.05), np.ones(7), parts)
-        seen += len(sums.loss)
-    assert seen == n_epochs
-    assert_same(session.parameters(), together.parameters())
+    session = native.Session(network, PLAN, data, first)
+    counts = (3, 0.0, -1.0, 2)  # no loss is below -1, and two epochs have waited
+    assert len(session.advance(None, np.ones(20), np.ones(20), counts).loss) == 2
+
+
+@built
+def test_a_stop_inside_is_a_stop_epoch_by_epoch() -> None:
+    network, data, _ = make((3, 5, 3), 30)
+    settings: dict[str, Any] = {
+        "loss": "cross_entropy", "tol": 0.01, "patience": 3, "random_state": 0,
+        "epochs": 500, "learning_rate": 0.05,
+    }  # fmt: skip
+    inside = tw.fit(network, data.X, data.y, **settings)
+    outside = tw.fit(network, data.X, data.y, callbacks=[lambda e: None], **settings)
+    assert len(inside.history) == len(outside.history) < 500
+    assert inside.why == outside.why
+    assert_same(inside.parameters, outside.parameters)
 
 
 @built
@@ -377,7 +380,12 @@ def test_nan_anywhere_gives_a_nan_loss(activation: str) -> None:
 @built
 @pytest.mark.parametrize(
     ("widths", "n_rows", "batch"),
-    [((3, 2), 1, 200), ((1, 1, 1, 2), 5, 2), ((4, 5, 1), 17, 16), ((2, 10000, 2), 3, 9)],
+    [
+        ((3, 2), 1, 200),
+        ((1, 1, 1, 2), 5, 2),
+        ((4, 5, 1), 17, 16),
+        ((2, 10000, 2), 3, 9),
+    ],
 )
 def test_odd_sizes(widths: tuple[int, ...], n_rows: int, batch: int) -> None:
     network, data, first = make(widths, n_rows)

@@ -73,23 +73,10 @@ def _covers_rule(plan: Plan) -> str:
     return f"it has no {rule.label}"
 
 
-class Stop:
-    """The stopping rule on the training loss, kept inside the kernel.
-
-    An epoch whose loss is not below the best one by `tol` has waited; training stops
-    when more than `patience` in a row have. `best` and `waited` go on from call to
-    call.
-    """
-
-    def __init__(
-        self, patience: int, tol: float, best: float = np.inf, waited: int = 0
-    ) -> None:
-        self.patience, self.tol = patience, tol
-        self.best, self.waited, self.stopped = best, waited, False
-
-
 class Session:
     """One network in training; see `thalweg.engines.Session`."""
+
+    heeds_stop = True
 
     def __init__(
         self,
@@ -115,12 +102,13 @@ class Session:
             self._training.recall(*state)
 
     def advance(
-        self, orders: Array | None, rates: Array, mixes: Array, stop: Stop | None = None
+        self,
+        orders: Array | None,
+        rates: Array,
+        mixes: Array,
+        stop: tuple[int, float, float, int] | None = None,
     ) -> EpochSums:
-        """Train some epochs; as the contract says.
-
-        With `stop`, training may end before the last epoch; `stop.stopped` tells.
-        """
+        """Train some epochs; as the contract says."""
         n_met = self._table.n_rows if orders is None else orders.shape[1]
         batch = batch_rows(self.plan, n_met)
         per_epoch = steps_per_epoch(self.plan, n_met)
@@ -131,18 +119,13 @@ class Session:
         columns = np.empty((3, n_epochs))
         rates, mixes = _ready(rates, np.float64), _ready(mixes, np.float64)
         counts = (n_epochs, per_epoch, n_met, batch)
-        rule = None
-        if stop is not None:
-            rule = (stop.patience, stop.tol, stop.best, stop.waited)
 
         def train(workers: int) -> Any:
             return self._training.advance(
-                orders, rates, mixes, columns, counts, rule, workers
+                orders, rates, mixes, columns, counts, stop, workers
             )
 
-        done, finite, stopped, best, waited = _run(self._description, batch, train)
-        if stop is not None:
-            stop.stopped, stop.best, stop.waited = stopped, best, waited
+        done, finite = _run(self._description, batch, train)
         return EpochSums(
             columns[0, :done], columns[1, :done], columns[2, :done], finite
         )

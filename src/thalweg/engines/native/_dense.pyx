@@ -280,9 +280,9 @@ cdef class Training:
         self.cancelled = 1
 
     def advance(self, orders, rates, mixes, columns, counts, stop, int workers):
-        """Train epochs; returns (epochs done, finite, stopped, best, waited).
+        """Train epochs; returns (epochs done, whether all was finite).
 
-        `columns` is filled with losses, gradient norms and update ratios. `counts` is (n_epochs, per_epoch, n_met, batch), `stop` None or (patience, tol,
+        `columns` is filled with losses, gradient norms and update ratios. `counts` is (n_epochs, per_epoch, n_met, batch), `stop` None or (limit, tol,
         best, waited).
         """
         cdef Progress p
@@ -315,7 +315,7 @@ cdef class Training:
                 break
             PyErr_CheckSignals()
         ended = -(-p.done // p.per_epoch)
-        return ended, p.finite != 0, p.stopped != 0, p.best, p.count
+        return ended, p.finite != 0
 
     def copy(self, parameters) -> None:
         """Copy the parameters to a flat array: the averages, where there are any."""
