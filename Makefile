@@ -23,7 +23,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .PHONY: test demo lint sanitize benchmarks clean
 
 test: $(PACKAGE)
-	$(BIN)/python -m pytest --doctest-modules --pyargs tests/ thalweg
+	$(BIN)/python -m pytest -n 2 --dist worksteal --doctest-modules --pyargs tests/ thalweg
 
 demo: $(PACKAGE)
 	mkdir -p $(DEMO)

@@ -401,7 +401,6 @@ def test_works_inside_scikit_learn():
 def expected_failures(estimator: Any) -> dict[str, str]:
     return {
         "check_sample_weight_equivalence_on_dense_data": "columns have no weights",
-        "check_all_zero_sample_weights_error": "said in other words",
     }
 
 

@@ -676,7 +676,7 @@ ERRORS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "weights missing": ({"sample_weight": GAPPED[:, 1]}, ["sample_weight holds"]),
     "weights too few": ({"sample_weight": [1.0]}, ["sample_weight has shape (1,)"]),
-    "weights all zero": ({"sample_weight": np.zeros(N_ROWS)}, ["0 for every row"]),
+    "weights all zero": ({"sample_weight": np.zeros(N_ROWS)}, ["zero for every row"]),
     "class weight": (
         {"class_weight": "even"}, ["class_weight is 'even'", "'balanced'"],
     ),
