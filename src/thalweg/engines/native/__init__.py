@@ -8,6 +8,7 @@ compiler; `covers` then says so.
 
 import contextlib
 import functools
+import importlib
 import os
 import threading
 import warnings
@@ -21,8 +22,9 @@ from thalweg.networks import DenseNetwork, without_noise
 from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
 from thalweg.records import Array, EpochSums, Parameters
 
+_dense: Any
 try:
-    from thalweg.engines.native import _dense
+    _dense = importlib.import_module("thalweg.engines.native._dense")
 except ImportError:  # built without a compiler
     _dense = None
 
