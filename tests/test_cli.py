@@ -1,5 +1,6 @@
 """The command: what it prints, writes and refuses, and the code it ends with."""
 
+import json
 import os
 import re
 import subprocess
@@ -223,3 +224,52 @@ def _read(reader: int) -> bytes:
         return os.read(reader, 1 << 16)
     except OSError:  # the other side is closed
         return b""
+
+
+def test_compare_names_optimizers_and_says_what_differs(
+    capsys: pytest.CaptureFixture[str],
+):
+    target = ["flowers.csv", "--target", "species"]
+    optimizers = ["--optimizers", "sgd", "adam", "lbfgs"]
+    small = ["--hidden", "4", "--epochs", "2", "--seeds", "2"]
+    files = ["--output", "found.json", "--plot", "curves.png"]
+    assert run("compare", *target, *optimizers, *small, *files) == 0
+    printed = capsys.readouterr().out
+    assert re.findall(r"^(sgd|adam|lbfgs) ", printed, re.M) == ["sgd", "adam", "lbfgs"]
+    assert "validation score" in printed
+    assert Path("curves.png").read_bytes()[1:4] == b"PNG"
+    assert len(json.loads(Path("found.json").read_text())["trials"]) == 6
+
+
+def test_compare_takes_numbers_as_targets(capsys: pytest.CaptureFixture[str]):
+    options = ["--hidden", "4", "--epochs", "2", "--seeds", "2"]
+    assert (
+        run("compare", "flowers.csv", "-t", "a", "--optimizers=sgd,adam", *options) == 0
+    )
+    assert "adam" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-t", "species", "--optimizers", "sgd", "adm"], "Did you mean 'adam'"),
+        (["-t", "specie", "--optimizers", "sgd", "adam"], "Did you mean 'species'"),
+        (["--optimizers", "sgd", "adam"], "--target is missing"),
+        (["-t", "species", "--plot", "no/where.png"], "there is no folder no"),
+    ],
+)
+def test_compare_refuses(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+):
+    assert words in refused(capsys, "compare", "flowers.csv", *arguments)
+
+
+def test_gallery_says_where_each_picture_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    from thalweg import gallery
+
+    monkeypatch.setattr(gallery, "FIGURES", {"1_bowl": gallery.FIGURES["1_bowl"]})
+    assert run("gallery", "pictures") == 0
+    assert "pictures/1_bowl.png" in capsys.readouterr().out
+    assert Path("pictures/1_bowl.png").is_file()

@@ -41,8 +41,8 @@ RINGS = {
         "minimizing",
     ),
     "4": (
-        "bridges",
         "estimators",
+        "bridges",
         "columns",
         "tables",
         "targets",
@@ -50,7 +50,7 @@ RINGS = {
         "ensembles",
         "keras_estimators",
     ),
-    "5": ("datasets", "experiments", "tuning", "measure", "doctor"),
+    "5": ("datasets", "inspection", "experiments", "tuning", "measure", "doctor"),
     "view": ("plots", "report"),
     "top": ("gallery", "cli", "__init__"),
 }
@@ -67,7 +67,7 @@ OUTSIDE = {
     "top": {"rich", "typer"},
 }
 # Entries with more: JAX and optax live in one place.
-MORE_OUTSIDE = {"engines.xla": {"jax", "optax"}}
+MORE_OUTSIDE = {"engines.xla": {"jax", "optax"}, "records": {"pandas"}}
 
 # Imported inside the function that needs them, so that nobody else waits.
 HEAVY = {

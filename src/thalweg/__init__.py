@@ -9,22 +9,25 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from thalweg.ensembles import Ensemble as Ensemble
     from thalweg.estimators import MLPClassifier as MLPClassifier
     from thalweg.estimators import MLPRegressor as MLPRegressor
+    from thalweg.experiments import compare as compare
     from thalweg.gradients import check_gradient as check_gradient
     from thalweg.minimizing import minimize as minimize
     from thalweg.networks import Dense as Dense
     from thalweg.networks import DenseNetwork as DenseNetwork
     from thalweg.plan import Plan as Plan
+    from thalweg.records import Comparison as Comparison
     from thalweg.records import EpochRecord as EpochRecord
     from thalweg.records import GradientCheck as GradientCheck
     from thalweg.records import History as History
     from thalweg.records import Run as Run
     from thalweg.records import StopReason as StopReason
-    from thalweg.saving import load as load
     from thalweg.saving import save as save
     from thalweg.tabular import Classifier as Classifier
     from thalweg.tabular import Regressor as Regressor
+    from thalweg.tabular import load as load
     from thalweg.training import find_rate as find_rate
     from thalweg.training import fit as fit
     from thalweg.training import predict as predict
@@ -35,8 +38,10 @@ if TYPE_CHECKING:
 # checkers, which cannot follow a dictionary.
 _HOMES = {
     "Classifier": "tabular",
+    "Comparison": "records",
     "Dense": "networks",
     "DenseNetwork": "networks",
+    "Ensemble": "ensembles",
     "EpochRecord": "records",
     "GradientCheck": "records",
     "History": "records",
@@ -47,9 +52,10 @@ _HOMES = {
     "Run": "records",
     "StopReason": "records",
     "check_gradient": "gradients",
+    "compare": "experiments",
     "find_rate": "training",
     "fit": "training",
-    "load": "saving",
+    "load": "tabular",
     "minimize": "minimizing",
     "predict": "training",
     "save": "saving",

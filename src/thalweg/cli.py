@@ -5,15 +5,17 @@ went. Bad input ends in one sentence on standard error and exit code 2; a defect
 thalweg itself shows its traceback and ends in 1.
 """
 
+import json
 import math
 import os
 import sys
+import time as clock
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -25,7 +27,7 @@ from thalweg.lookup import check_names
 if TYPE_CHECKING:
     from thalweg.columns import Column, Frame, Series
     from thalweg.plan import Plan
-    from thalweg.records import EpochRecord, Evaluation
+    from thalweg.records import Comparison, EpochRecord, Evaluation
     from thalweg.tabular import Classifier, Regressor
 
 app = typer.Typer(
@@ -48,6 +50,7 @@ NoHeader = Annotated[
 ]
 
 _MOST_SHOWN = 20  # columns of a table
+_COMPARED = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "lbfgs")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -212,6 +215,139 @@ def predict(
     if unknown:
         print(f"Not used: {', '.join(unknown)}.", file=sys.stderr)
     write_table(predictions, output or sys.stdout)
+
+
+@app.command(no_args_is_help=True)
+def compare(
+    table: TablePath,
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    target: Annotated[
+        str, typer.Option("--target", "-t", metavar="COLUMN", help="What to predict.")
+    ] = "",
+    optimizers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--optimizers", metavar="NAME...", help=f"[default: {' '.join(_COMPARED)}]"
+        ),
+    ] = None,
+    task: Annotated[
+        Literal["auto", "classification", "regression"],
+        typer.Option(metavar="TASK", help="auto looks at the target."),
+    ] = "auto",
+    hidden: Annotated[
+        list[str] | None,
+        typer.Option("--hidden", help="Widths of the hidden layers.  [default: 100]"),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Or iterations.")] = 20,
+    seeds: Annotated[int, typer.Option(help="Networks of each optimizer.")] = 5,
+    by: Annotated[
+        Literal["score", "loss", "training loss"],
+        typer.Option(metavar="METRIC", help="score, loss or 'training loss'."),
+    ] = "score",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="All figures, as JSON."),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The curves, as PNG, SVG or PDF."),
+    ] = None,
+    no_header: NoHeader = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="COLUMN", help="Leave it out. Repeatable."),
+    ] = None,
+) -> None:
+    """Train the same network with several optimizers, and say which is better.
+
+    All meet the same rows in the same order from the same weights; one row of five is
+    held out to score them. Differences are judged over the seeds.
+
+    For example:
+
+    - `thalweg compare flowers.csv --target species --optimizers sgd adam lbfgs`
+
+    - `thalweg compare houses.csv -t price --seeds 10 --plot curves.png`
+    """
+    from thalweg.experiments import compare as train_and_compare
+    from thalweg.tables import read_table
+
+    if not target:
+        raise ValueError("--target is missing. Name the column to predict.")
+    _use_compile_cache()
+    _check_folder(output)
+    _check_folder(plot)
+    console = Console(highlight=False, markup=False, emoji=False)
+    frame = read_table(table, header=not no_header)
+    inputs, answers = _numbers(*_divide(frame, target, ignore or [], []), task)
+    names = [*(optimizers or ([] if more else _COMPARED)), *(more or [])]
+    found = train_and_compare(
+        [name for part in names for name in part.split(",") if name],
+        inputs,
+        answers,
+        hidden=_widths(hidden or ["100"]),
+        epochs=epochs,
+        seeds=seeds,
+        by=by,
+    )
+    console.print(str(found), soft_wrap=True)
+    if output:
+        output.write_text(json.dumps(found.to_json()))
+    if plot:
+        _draw(found, plot)
+
+
+@app.command(no_args_is_help=True)
+def gallery(
+    out: Annotated[Path, typer.Argument(help="Folder for the pictures.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where MNIST's four files are. [default: scikit-learn's digits]",
+        ),
+    ] = None,
+) -> None:
+    """Draw a chapter on training networks, computed on this machine.
+
+    Twelve pictures: optimizers, first weights, batch norm, overfitting, boundaries,
+    ensembles, second-order methods. It takes some minutes.
+
+    For example:
+
+    - `thalweg gallery pictures`
+
+    - `thalweg gallery pictures --data mnist`
+    """
+    from thalweg.gallery import draw_gallery
+
+    _use_compile_cache()
+    started = clock.perf_counter()
+    for caption, path in draw_gallery(out, data):
+        print(f"{clock.perf_counter() - started:6.1f} s  {path}  {caption}", flush=True)
+
+
+def _numbers(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
+    """Return a table as a network takes it: standardized inputs, and the answers."""
+    from thalweg.columns import as_frame, encode, is_missing, numbers, study
+    from thalweg.tabular import Classifier
+
+    model, _ = _choose(task, y)
+    known = ~is_missing(y)
+    frame, answers = as_frame(X[known]), y[known]
+    inputs = encode(study(frame), frame).astype("float32")
+    if isinstance(model, Classifier):
+        return inputs, answers.to_numpy().astype(str)
+    values = numbers(str(answers.name), answers)
+    return inputs, ((values - values.mean()) / (values.std() or 1)).astype("float32")
+
+
+def _draw(found: "Comparison", path: Path) -> None:
+    from thalweg import plots
+
+    figure, axes = plots.new_figure()
+    plots.ComparisonDisplay.from_comparison(found, ax=axes[0, 0])
+    figure.savefig(path)
 
 
 def _check_folder(output: Path | None) -> None:

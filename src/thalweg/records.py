@@ -122,6 +122,17 @@ class History:
         """The epochs' numbers, from 1; int64 array of shape (n_epochs,)."""
         return np.arange(1, len(self) + 1)
 
+    @property
+    def passes(self) -> Array:
+        """How often all rows had been computed with; float64 of shape (n_epochs,).
+
+        One an epoch, and one an evaluation of a full-batch method.
+        """
+        first = np.diff(self.evaluations, prepend=0.0)
+        begun = np.isnan(first) | (first < 0)  # a phase before it did not count
+        own = np.where(begun, self.evaluations, first)
+        return np.cumsum(np.where(np.isnan(self.evaluations), 1.0, own))
+
     @classmethod
     def from_columns(cls, columns: Mapping[str, Any]) -> "History":
         """Build from one sequence a column; what is not there becomes NaN."""
@@ -257,7 +268,8 @@ class GradientCheck:
     cause : str
         ``""`` where they do; else the likely cause: ``"factor"``, ``"sign"``,
         ``"transpose"``, ``"missing-penalty"``, ``"extra-penalty"``,
-        ``"penalty-on-bias"``, ``"wrong-derivative"``, ``"shape"`` or ``"nonfinite"``.
+        ``"penalty-on-bias"``, ``"wrong-derivative"``, ``"shape"``, ``"nonfinite"`` or
+        ``"random"`` (another cost at another call).
     where : str
         The array, or the part of the vector, that is wrong.
     factor : float
@@ -304,6 +316,247 @@ class RateFinding:
     losses: Array
     suggestion: float
     largest: float
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One variant trained with one seed.
+
+    Parameters
+    ----------
+    variant : str
+    seed : int
+    value : float
+        What the variants are judged by; NaN if it diverged.
+    passes, updates : float
+        How often all rows, and how often the weights, were gone through; NaN unknown.
+    n_parameters : int
+        Size of the network; 0 unknown.
+    seconds : float
+    why : str
+        Why training stopped.
+    diverged : bool
+    history : History or None
+    """
+
+    variant: str
+    seed: int
+    value: float
+    passes: float
+    updates: float
+    n_parameters: int
+    seconds: float
+    why: str
+    diverged: bool
+    history: History | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; NaN becomes None."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain = {k: None if v != v else v for k, v in values.items()}
+        return {**plain, "history": self.history and self.history.to_json()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Trial":
+        """Read what `to_json` wrote."""
+        known = {
+            name: np.nan if content[name] is None else content[name]
+            for name in ("value", "passes", "updates")
+        }
+        history = content["history"] and History.from_json(content["history"])
+        return cls(**{**content, **known, "history": history})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One variant's value less another's, over the seeds that both were given.
+
+    Parameters
+    ----------
+    first, second : str
+    mean : float
+        Mean of first minus second.
+    interval : (float, float)
+        All intervals of a comparison hold at once with 95 % confidence.
+    p_value : float
+        Multiplied by the number of pairs (Bonferroni), 1 at the most.
+    """
+
+    first: str
+    second: str
+    mean: float
+    interval: tuple[float, float]
+    p_value: float
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What `compare` found.
+
+    Parameters
+    ----------
+    metric : str
+        What `value` is in each trial.
+    greater_is_better : bool
+    trials : tuple of Trial
+        One a variant and seed.
+    differences : tuple of Difference
+        One a pair of variants that never diverged, the better one first.
+    winner : str
+        The variant that is better than every other beyond chance; ``""`` if none is.
+    verdict : str
+        That in a sentence.
+    notes : tuple of str
+        What must be known to read the figures: budgets, divergence, pairs.
+    """
+
+    metric: str
+    greater_is_better: bool
+    trials: tuple[Trial, ...]
+    differences: tuple[Difference, ...]
+    winner: str
+    verdict: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names, in the order in which they were given."""
+        return tuple(dict.fromkeys(trial.variant for trial in self.trials))
+
+    def of(self, variant: str) -> tuple[Trial, ...]:
+        """Return the trials of a variant, by seed."""
+        return tuple(trial for trial in self.trials if trial.variant == variant)
+
+    def values(self, variant: str) -> Array:
+        """Return a variant's values, one a seed; NaN where it diverged."""
+        return np.array([trial.value for trial in self.of(variant)])
+
+    def time_to(self, loss: float, by: str = "seconds") -> dict[str, Array]:
+        """Return for each variant how long the training loss took to fall to `loss`.
+
+        Parameters
+        ----------
+        loss : float
+        by : {"seconds", "passes", "epoch"}
+
+        Returns
+        -------
+        dict of str to ndarray
+            One number a seed; inf where it never got there, NaN without a history.
+        """
+        return {
+            name: np.array([_time_to(t.history, loss, by) for t in self.of(name)])
+            for name in self.variants
+        }
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Mean, spread (standard deviation) and costs of each variant, over seeds."""
+        return {name: _summary(self.of(name)) for name in self.variants}
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame with one row a trial."""
+        import pandas as pd
+
+        rows = [trial.to_json() for trial in self.trials]
+        return pd.DataFrame(rows).drop(columns="history")
+
+    def plot(self, **options: Any) -> Any:
+        """Draw it; `options` are those of `thalweg.plots.ComparisonDisplay.plot`."""
+        from thalweg.plots import ComparisonDisplay
+
+        return ComparisonDisplay.from_comparison(self, **options)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for a file or a page."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        pairs = [{**vars(d), "interval": list(d.interval)} for d in self.differences]
+        trials = [trial.to_json() for trial in self.trials]
+        return {
+            **values, "trials": trials, "differences": pairs, "notes": list(self.notes)
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Comparison":
+        """Read what `to_json` wrote."""
+        pairs = [
+            Difference(**{**d, "interval": tuple(d["interval"])})
+            for d in content["differences"]
+        ]
+        return cls(
+            **{
+                **content,
+                "trials": tuple(map(Trial.from_json, content["trials"])),
+                "differences": tuple(pairs),
+                "notes": tuple(content["notes"]),
+            }
+        )
+
+    def __str__(self) -> str:
+        width = max(map(len, self.variants))
+        head = f"{'':{width}}  {self.metric:>16}  spread  passes  seconds"
+        lines = [
+            f"{name:{width}}  {row['mean']:16.4g}  {row['spread']:6.2g}  "
+            f"{row['passes']:6.4g}  {row['seconds']:7.2f}"
+            for name, row in self.summary().items()
+        ]
+        return "\n".join([head, *lines, self.verdict, *self.notes])
+
+
+@dataclass(frozen=True, eq=False)
+class LayerValues:
+    """Numbers inside a network, layer by layer.
+
+    Parameters
+    ----------
+    activations : tuple of ndarray of shape (n_rows, units)
+    weights : tuple of ndarray of shape (fan_in, units)
+    gradients : tuple of ndarray of shape (fan_in, units)
+        Of the loss with respect to the weights; empty where no target was given.
+    """
+
+    activations: tuple[Array, ...]
+    weights: tuple[Array, ...]
+    gradients: tuple[Array, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """Ways of optimizers over a surface.
+
+    Parameters
+    ----------
+    points : mapping of str to ndarray of shape (n_steps + 1, 2)
+    x, y : ndarray of shape (n,), (m,)
+        The surface's grid.
+    z : ndarray of shape (m, n)
+        Its height.
+    """
+
+    points: Mapping[str, Array]
+    x: Array
+    y: Array
+    z: Array
+
+
+def _time_to(history: History | None, loss: float, by: str) -> float:
+    if history is None:
+        return np.nan
+    reached = np.flatnonzero(history.loss <= loss)
+    return float(getattr(history, by)[reached[0]]) if len(reached) else np.inf
+
+
+def _summary(trials: tuple[Trial, ...]) -> dict[str, float]:
+    values = np.array([trial.value for trial in trials if not trial.diverged])
+    means = {
+        name: float(np.mean([getattr(trial, name) for trial in trials]))
+        for name in ("passes", "updates", "n_parameters", "seconds")
+    }
+    return {
+        "mean": float(values.mean()) if len(values) else np.nan,
+        "spread": float(values.std(ddof=1)) if len(values) > 1 else np.nan,
+        "diverged": float(len(trials) - len(values)),
+        **means,
+    }
 
 
 def _finite_list(values: Array) -> list[float | None]:

@@ -1,0 +1,22 @@
+"""
+Four optimizers in one bowl
+===========================
+
+The bowl x²/20 + y² is twenty times steeper one way than the other. Plain gradient
+descent zigzags across it; momentum swings out; AdaGrad and Adam rescale each
+direction and turn along the valley.
+"""
+
+from thalweg.inspection import descend
+from thalweg.plots import PathsDisplay
+
+paths = descend(
+    {
+        "SGD": {"optimizer": "sgd", "learning_rate": 0.95},
+        "momentum": {"optimizer": "momentum", "learning_rate": 0.1},
+        "AdaGrad": {"optimizer": "adagrad", "learning_rate": 1.5},
+        "Adam": {"optimizer": "adam", "learning_rate": 0.3},
+    },
+    steps=30,
+)
+PathsDisplay.from_paths(paths, apart=True)

@@ -1,0 +1,22 @@
+"""
+What layers pass on
+===================
+
+Sigmoid layers with weights of standard deviation 1 are saturated at 0 and 1, where
+their slope, and so every gradient, is next to nothing.
+"""
+
+import numpy as np
+
+import thalweg as tw
+from thalweg.inspection import look_inside
+from thalweg.plots import LayersDisplay
+
+rows = np.random.RandomState(0).standard_normal((1000, 100))
+network = tw.DenseNetwork.from_sizes(
+    [100] * 6,
+    activation="logistic",
+    output_activation="logistic",
+    init=("normal", {"std": 1.0}),
+)
+LayersDisplay.from_values(look_inside(network, rows, random_state=0), span=(0, 1))

@@ -1,0 +1,29 @@
+"""
+Which optimizer?
+================
+
+All variants meet the same rows in the same order from the same weights, so their
+differences can be judged pair by pair. What crosses zero may be chance.
+"""
+
+import thalweg as tw
+from thalweg.datasets import digits
+from thalweg.plots import DifferenceDisplay
+
+X, y = digits()
+rates = {"sgd": 0.01, "momentum": 0.01, "adagrad": 0.01, "adam": 0.001}
+comparison = tw.compare(
+    {name: {"optimizer": name, "learning_rate": rate} for name, rate in rates.items()},
+    X,
+    y,
+    hidden=[100] * 4,
+    batch_size=128,
+    epochs=5,
+    seeds=3,
+    by="training loss",
+)
+comparison.plot()
+
+# %%
+# The differences, with intervals that hold all at once:
+DifferenceDisplay.from_comparison(comparison)

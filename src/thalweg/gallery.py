@@ -1,0 +1,462 @@
+"""The pictures of a chapter on training, each from one call on real data.
+
+A picture is two functions: one that computes records, at any scale, and one that draws
+them. The tests compute the same records at a small scale and check what the picture is
+there to show. `draw_gallery` draws them all, in files of 600 pixels' width.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from thalweg import datasets, plots
+from thalweg.ensembles import Ensemble
+from thalweg.estimators import MLPClassifier
+from thalweg.experiments import compare, judge_steps
+from thalweg.inspection import descend, look_inside, train_steps
+from thalweg.networks import DenseNetwork
+from thalweg.plots.style import COLORS, draw_curves, tidy
+from thalweg.records import Array, Comparison, LayerValues, Paths, Run
+from thalweg.saving import PathLike
+from thalweg.training import fit, predict
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Pictures of ten classes, to train and to test on."""
+
+    name: str
+    X: Array
+    y: Array
+    X_test: Array
+    y_test: Array
+
+    def first(self, n: int) -> "Images":
+        """Return the same with fewer rows to train on, and at most 2000 to test on."""
+        few, many = slice(n), slice(2000)
+        rows = (self.X[few], self.y[few], self.X_test[many], self.y_test[many])
+        return Images(self.name, *rows)
+
+
+def load_images(folder: PathLike | None = None) -> Images:
+    """Return MNIST from a folder, or scikit-learn's digits without one."""
+    if folder is not None:
+        (X, y), (X_test, y_test) = datasets.mnist(folder)
+        return Images("MNIST", X, y, X_test, y_test)
+    X, y = datasets.digits()
+    parts: list[Any] = train_test_split(
+        X.astype(np.float32), y, test_size=0.25, random_state=0, stratify=y
+    )
+    return Images("digits", parts[0], parts[2], parts[1], parts[3])
+
+
+def draw_gallery(
+    out: PathLike, folder: PathLike | None = None
+) -> Iterator[tuple[str, Path]]:
+    """Draw all pictures, one after the other.
+
+    Parameters
+    ----------
+    out : str or path-like
+        Folder for the PNG files; made if need be.
+    folder : str or path-like, optional
+        Where MNIST's files are; scikit-learn's digits are used without it.
+
+    Yields
+    ------
+    caption : str
+        What the picture shows.
+    path : Path
+        Where it is.
+    """
+    images = load_images(folder)
+    Path(out).mkdir(parents=True, exist_ok=True)
+    for name, (caption, compute, draw) in FIGURES.items():
+        path = Path(out) / f"{name}.png"
+        draw(compute(images)).savefig(path)
+        yield caption, path
+
+
+_RULES = {
+    "SGD": {"optimizer": "sgd", "learning_rate": 0.95},
+    "momentum": {"optimizer": "momentum", "learning_rate": 0.1},
+    "AdaGrad": {"optimizer": "adagrad", "learning_rate": 1.5},
+    "Adam": {"optimizer": "adam", "learning_rate": 0.3},
+}
+
+
+def bowl(images: Images | None = None, steps: int = 30) -> Paths:
+    """Follow four optimizers down x²/20 + y² from (−7, 2)."""
+    return descend(_RULES, steps=steps)
+
+
+def draw_bowl(paths: Paths) -> Any:
+    """Draw each way in a panel of its own."""
+    figure, axes = plots.new_figure(2, 2, 6.0, 4.6)
+    plots.PathsDisplay(paths).plot(ax=axes, apart=True)
+    figure.suptitle("Thirty steps down x²/20 + y²", fontsize=10)
+    return figure
+
+
+def five_layers(images: Images, **hidden: Any) -> DenseNetwork:
+    """Return four hidden layers of 100 ReLU units and an output layer."""
+    sizes = (images.X.shape[1], *[100] * 4, 10)
+    return DenseNetwork.from_sizes(sizes, **{"init": "he_normal", **hidden})
+
+
+def _steps(images: Images, variants: Mapping[str, Any], n_steps: int) -> Comparison:
+    common = {"loss": "cross_entropy", "batch_size": 128}
+    rows = (images.X, images.y, n_steps)
+    return judge_steps(
+        {
+            name: [train_steps(network, *rows, **common, **settings)]
+            for name, (network, settings) in variants.items()
+        }
+    )
+
+
+def optimizers(images: Images, n_steps: int = 2000) -> Comparison:
+    """Train five layers with four optimizers, batch 128."""
+    network = five_layers(images)
+    rates = {"sgd": 0.01, "momentum": 0.01, "adagrad": 0.01, "adam": 0.001}
+    variants = {
+        name: (network, {"optimizer": name, "learning_rate": rate})
+        for name, rate in rates.items()
+    }
+    return _steps(images, variants, n_steps)
+
+
+def initial_weights(images: Images, n_steps: int = 2000) -> Comparison:
+    """Train five ReLU layers by SGD from three kinds of first weights."""
+    inits = {
+        "std 0.01": ("normal", {"std": 0.01}),
+        "Xavier": "xavier",
+        "He": "he_normal",
+    }
+    settings = {"optimizer": "sgd", "learning_rate": 0.01}
+    variants = {
+        name: (five_layers(images, init=init), settings) for name, init in inits.items()
+    }
+    return _steps(images, variants, n_steps)
+
+
+def draw_steps(comparison: Comparison) -> Any:
+    """Draw the loss of each update, smoothed."""
+    figure, axes = plots.new_figure(1, 1, 6.0, 3.6)
+    window = max(len(comparison.trials[0].history or ()) // 50, 1)
+    plots.ComparisonDisplay(comparison).plot(ax=axes[0, 0], window=window)
+    axes[0, 0].set_xlabel("step", fontsize=9)
+    return figure
+
+
+def layer_values(
+    images: Images | None = None, activation: str = "logistic"
+) -> dict[str, LayerValues]:
+    """Look into five layers of 100 units, given 1000 Gaussian rows, untrained."""
+    X = np.random.RandomState(0).standard_normal((1000, 100))
+    inits = {
+        "std 1": ("normal", {"std": 1.0}),
+        "std 0.01": ("normal", {"std": 0.01}),
+        "Xavier": "xavier",
+        "He": "he_normal",
+    }
+    networks = {
+        name: DenseNetwork.from_sizes(
+            [100] * 6, init=init, activation=activation, output_activation=activation
+        )
+        for name, init in inits.items()
+    }
+    return {n: look_inside(each, X, random_state=1) for n, each in networks.items()}
+
+
+def draw_layers(values: Mapping[str, LayerValues]) -> Any:
+    """Draw a row of histograms for each kind of first weights."""
+    figure, axes = plots.new_figure(len(values), 5, 6.0, 5.4)
+    flat = np.concatenate([layer.ravel() for layer in values["Xavier"].activations])
+    ends = {True: (0.0, 1.0), False: (-1.0, 1.0)}
+    bounded = np.abs(flat).max() <= 1
+    span = ends[bool(flat.min() >= 0)] if bounded else (0.0, float(flat.max()))
+    for row, (name, own) in zip(axes, values.items(), strict=True):
+        plots.LayersDisplay(own).plot(ax=row, span=span)
+        row[0].set_ylabel(f"{name}\nshare", fontsize=8)
+    for each in axes[1:].ravel():
+        each.set_title("")
+    return figure
+
+
+def batch_norm(
+    images: Images, scales: Array | None = None, epochs: int = 20
+) -> dict[float, Comparison]:
+    """Train on 1000 images with and without batch norm, from weights of any scale."""
+    few = images.first(1000)
+    variants = {"batch norm": {"normalization": "batch"}, "none": {}}
+    scales = np.logspace(0, -4, 16) if scales is None else scales
+    return {
+        float(scale): compare(
+            variants, few.X, few.y,
+            hidden=[100] * 4,
+            init=("normal", {"std": float(scale)}),
+            optimizer="sgd",
+            learning_rate=0.01,
+            batch_size=100,
+            epochs=epochs,
+            seeds=1,
+            validation=(few.X, few.y),
+        )
+        for scale in scales
+    }  # fmt: skip
+
+
+def draw_batch_norm(found: Mapping[float, Comparison]) -> Any:
+    """Draw a panel a scale."""
+    rows = -(-len(found) // 4)
+    figure, axes = plots.new_figure(rows, 4, 6.0, 1.25 * rows + 0.6)
+    for ax, (scale, comparison) in zip(axes.ravel(), found.items(), strict=False):
+        plots.ComparisonDisplay(comparison).plot(
+            "validation_score", ax=ax, legend=False
+        )
+        ax.set_title(f"std {scale:.2g}", fontsize=8)
+        ax.set(xlabel="", ylabel="", ylim=(0, 1.02))
+        ax.label_outer()
+    figure.supxlabel("epoch", fontsize=9)
+    _legend_above(figure, axes.ravel()[len(found) - 1])
+    figure.supylabel("training accuracy (a cross: diverged)", fontsize=9)
+    return figure
+
+
+def _legend_above(figure: Any, ax: Any) -> None:
+    """Give all panels the legend of one."""
+    lines, names = ax.get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside upper center", ncols=4, fontsize=8)
+
+
+_REMEDIES = {
+    "nothing": ({}, {}, 200),
+    "weight decay 0.1": ({}, {"weight_decay": 0.1}, 200),
+    "dropout 0.2": ({"dropout": 0.2}, {}, 300),
+}
+
+
+def overfitting(images: Images, share: float = 1.0) -> dict[str, tuple[Run, Run]]:
+    """Train seven layers on 300 images; each run twice, watched on other rows."""
+    few = images.first(300)
+    return {
+        name: _watched_twice(few, hidden, settings, max(int(share * epochs), 1))
+        for name, (hidden, settings, epochs) in _REMEDIES.items()
+    }
+
+
+def _watched_twice(
+    few: Images, hidden: Mapping[str, Any], settings: Mapping[str, Any], epochs: int
+) -> tuple[Run, Run]:
+    """Train the same network twice: scored on its own rows, and on the test rows."""
+    sizes = (few.X.shape[1], *[100] * 6, 10)
+    network = DenseNetwork.from_sizes(sizes, init="he_normal", **hidden)
+    on_train, on_test = (
+        fit(
+            network, few.X, few.y,
+            loss="cross_entropy", optimizer="sgd", learning_rate=0.01, batch_size=100,
+            epochs=epochs, random_state=0, validation=rows, restore_best=False,
+            **settings,
+        )
+        for rows in ((few.X, few.y), (few.X_test, few.y_test))
+    )  # fmt: skip
+    return on_train, on_test
+
+
+def draw_overfitting(runs: Mapping[str, tuple[Run, Run]]) -> Any:
+    """Draw training and test accuracy, a panel a remedy."""
+    figure, axes = plots.new_figure(1, len(runs), 6.0, 2.8)
+    for ax, (name, (train, test)) in zip(axes[0], runs.items(), strict=True):
+        scores = {
+            "training": train.history.validation_score,
+            "test": test.history.validation_score,
+        }
+        draw_curves(ax, scores, "epoch", "accuracy", legend=ax is axes[0, -1])
+        ax.set_title(name, fontsize=9)
+        ax.set_ylim(0, 1.02)
+        ax.label_outer()
+    return figure
+
+
+_ON_MOONS = {
+    "loss": "cross_entropy",
+    "optimizer": "sgd",
+    "learning_rate": 2.0,  # 0.01 a row
+    "batch_size": None,
+    "l2": 0.01,
+}
+
+
+def moons(
+    images: Images | None = None,
+    widths: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 20, 50),
+    epochs: int = 20000,
+) -> dict[int, Run]:
+    """Train one hidden layer of tanh units on the moons; width 0 has none."""
+    X, y = datasets.moons()
+    networks = {
+        width: DenseNetwork.from_sizes(
+            (2, *[width] * (width > 0), 2), activation="tanh"
+        )
+        for width in widths
+    }
+    return {
+        width: fit(network, X, y, random_state=0, epochs=epochs, **_ON_MOONS)
+        for width, network in networks.items()
+    }
+
+
+def draw_moons(runs: Mapping[int, Run]) -> Any:
+    """Draw the boundary of each width."""
+    X, y = datasets.moons()
+    rows = -(-len(runs) // 4)
+    figure, axes = plots.new_figure(rows, 4, 6.0, 1.7 * rows + 0.3)
+    for ax, (width, run) in zip(axes.ravel(), runs.items(), strict=False):
+        plots.BoundaryDisplay.from_predictor(
+            lambda rows, run=run: predict(run, rows), X, y, ax=ax, legend=False
+        )
+        ax.set_title(_units(width), fontsize=8)
+        ax.label_outer()
+    return figure
+
+
+def _units(width: int) -> str:
+    return f"{width} unit{'s' * (width > 1)}" if width else "no hidden layer"
+
+
+def annealing(
+    images: Images | None = None, epochs: int = 20000, seeds: int = 5
+) -> Comparison:
+    """Train three tanh units on the moons with a constant and an annealed rate."""
+    X, y = datasets.moons()
+    annealed = {"schedule": ("inverse_time", {"decay": 0.001})}
+    return compare(
+        {"constant rate": {}, "annealed rate": annealed}, X, y,
+        hidden=[3], activation="tanh", epochs=epochs, seeds=seeds,
+        validation=None, by="training loss", **_ON_MOONS,
+    )  # fmt: skip
+
+
+def draw_annealing(comparison: Comparison) -> Any:
+    """Draw the loss against the epoch: all of it, and where it settles."""
+    figure, (axes,) = plots.new_figure(1, 2, 6.0, 3.2)
+    for ax in axes:
+        plots.ComparisonDisplay.from_comparison(comparison, ax=ax, legend=False)
+        ax.set(xscale="log", xlabel="epoch")
+    axes[0].set_yscale("log")
+    axes[1].set(yscale="linear", xlim=(500, None), ylim=(0.067, 0.076), ylabel="")
+    _legend_above(figure, axes[0])
+    return figure
+
+
+@dataclass(frozen=True, eq=False)
+class Averaged:
+    """An ensemble's accuracy beside its members', and its doubts row by row."""
+
+    members: Array
+    together: float
+    doubts: Array
+    right: Array
+
+
+def ensemble(images: Images, n_rows: int = 1000) -> Averaged:
+    """Train five networks on samples of the rows, and average them."""
+    few = images.first(n_rows)
+    member = MLPClassifier(
+        (50,), learning_rate_init=0.003, tol=0.01, n_iter_no_change=5
+    )
+    model = Ensemble(member, bootstrap=True, random_state=0).fit(few.X, few.y)
+    scores = [each.score(few.X_test, few.y_test) for each in model.members_]
+    answers = model.predict(few.X_test)
+    return Averaged(
+        members=np.array(scores),
+        together=float(np.mean(answers == few.y_test)),
+        doubts=model.disagreement(few.X_test),
+        right=answers == few.y_test,
+    )
+
+
+def draw_ensemble(found: Averaged) -> Any:
+    """Draw accuracies, and the members' disagreement where they err or do not."""
+    figure, (axes,) = plots.new_figure(1, 2, 6.0, 3.0)
+    blue, red = COLORS[:2]
+    number = np.arange(1, len(found.members) + 1)
+    axes[0].plot(number, found.members, "o", color=blue, label="members")
+    axes[0].axhline(found.together, color=red, label="ensemble")
+    axes[0].set_xticks(number)
+    axes[0].set(xlabel="member", ylabel="test accuracy")
+    axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
+    edges = np.linspace(0, found.doubts.max() or 1.0, 16)
+    for rows, color, name in (
+        (found.right, blue, "right"),
+        (~found.right, red, "wrong"),
+    ):
+        doubts = found.doubts[rows]
+        shares = np.full(len(doubts), 1 / max(len(doubts), 1))
+        axes[1].hist(doubts, edges, weights=shares, color=color, alpha=0.6, label=name)
+    axes[1].set(xlabel="disagreement [nats]", ylabel="share of rows")
+    axes[1].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
+    for ax in axes:
+        tidy(ax)
+    return figure
+
+
+def ravine(images: Images | None = None, epochs: int = 1000) -> Comparison:
+    """Fit a wave with ten tanh units, by four methods from the same weights."""
+    X = np.linspace(-1, 1, 64)[:, None]
+    variants = {
+        "SGD": {"optimizer": "sgd", "learning_rate": 0.1},
+        "Adam": {"optimizer": "adam", "learning_rate": 0.01},
+        "L-BFGS": {"optimizer": ("lbfgs", {"ftol": 0.0, "gtol": 0.0})},
+        "Levenberg-Marquardt": {"optimizer": "levenberg-marquardt"},
+    }
+    return compare(
+        variants, X, np.sin(6 * X[:, 0]),
+        hidden=[10], activation="tanh", batch_size=None, epochs=epochs, seeds=1,
+        validation=None, by="training loss", n_jobs=1,
+    )  # fmt: skip
+
+
+def draw_ravine(comparison: Comparison) -> Any:
+    """Draw the loss against evaluations, and against seconds."""
+    figure, (axes,) = plots.new_figure(1, 2, 6.0, 3.2)
+    display = plots.ComparisonDisplay(comparison)
+    display.plot(against="passes", ax=axes[0], legend=False)
+    display.plot(against="seconds", ax=axes[1], legend=False)
+    for ax in axes:
+        ax.set(xscale="log", yscale="log")
+    axes[1].set_ylabel("")
+    _legend_above(figure, axes[0])
+    return figure
+
+
+_Figure = tuple[str, Callable[[Images], Any], Callable[[Any], Any]]
+
+FIGURES: dict[str, _Figure] = {
+    "1_bowl": ("Four optimizers in one bowl", bowl, draw_bowl),
+    "2_optimizers": ("Four optimizers on images", optimizers, draw_steps),
+    "3_initial_weights": ("First weights matter", initial_weights, draw_steps),
+    "4_layers_logistic": ("Sigmoid layers, untrained", layer_values, draw_layers),
+    "4_layers_tanh": (
+        "tanh layers, untrained", lambda i: layer_values(i, "tanh"), draw_layers,
+    ),
+    "4_layers_relu": (
+        "ReLU layers, untrained", lambda i: layer_values(i, "relu"), draw_layers,
+    ),
+    "5_batch_norm": (
+        "Batch norm at sixteen scales of weights", batch_norm, draw_batch_norm,
+    ),
+    "6_overfitting": (
+        "Overfitting, and two remedies", overfitting, draw_overfitting,
+    ),
+    "7_moons": ("Boundaries by width of the hidden layer", moons, draw_moons),
+    "7_annealing": ("A constant and an annealed rate", annealing, draw_annealing),
+    "8_ensemble": ("An ensemble and its members", ensemble, draw_ensemble),
+    "9_ravine": ("Four ways down one ravine", ravine, draw_ravine),
+}  # fmt: skip
+"""File name → caption, what computes it, what draws it."""

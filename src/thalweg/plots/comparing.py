@@ -1,0 +1,296 @@
+"""Variants side by side: their curves, their values, their differences."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from thalweg.plots.style import (
+    legend_outside,
+    line_style,
+    log_where_it_helps,
+    only,
+    panels,
+    smooth,
+    tidy,
+)
+from thalweg.records import Array, Comparison, History
+
+_WHAT = {
+    "loss": "training loss",
+    "validation_loss": "validation loss",
+    "validation_score": "validation score",
+    "gradient_norm": "norm of the gradient",
+    "rate": "learning rate",
+}
+_AGAINST = {
+    "epoch": "epoch or iteration",
+    "passes": "passes over the rows",
+    "seconds": "time [s]",
+}
+
+
+@dataclass
+class ComparisonDisplay:
+    """Curves of the variants: the mean over seeds, and their range.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    comparison: Comparison
+
+    @classmethod
+    def from_comparison(
+        cls, comparison: Comparison, *, ax: Any = None, **options: Any
+    ) -> Self:
+        """Draw what `thalweg.compare` returned; `options` are those of `plot`."""
+        return cls(comparison).plot(ax=ax, **options)
+
+    def plot(
+        self,
+        what: str = "loss",
+        *,
+        against: str = "epoch",
+        ax: Any = None,
+        window: int = 1,
+        legend: bool = True,
+    ) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        what : {"loss", "validation_loss", "validation_score", "gradient_norm", "rate"}
+        against : {"epoch", "passes", "seconds"}
+        ax : Axes, optional
+        window : int
+            Epochs that lines are averaged over.
+        legend : bool
+
+        Returns
+        -------
+        self
+            A variant that diverged ends in a cross.
+
+        Raises
+        ------
+        ValueError
+            If it was not recorded: which option records it.
+        """
+        _check("what", what, _WHAT)
+        _check("against", against, _AGAINST)
+        self.figure_, axes = panels(ax, 1)
+        self.ax_ = only(axes)
+        drawn = []
+        for index, name in enumerate(self.comparison.variants):
+            own = [t for t in self.comparison.of(name) if t.history is not None]
+            curves = [_curve(t.history, what, against) for t in own if t.history]
+            curves = [(x, smooth(y, window)) for x, y in curves if len(x)]
+            lost = sum(trial.diverged for trial in own)
+            if curves:
+                drawn.append(self._draw(name, index, curves, lost))
+            elif lost:
+                self._draw_lost(name, index)
+        if not drawn:
+            raise ValueError(_not_recorded(what))
+        log_where_it_helps(self.ax_, drawn)
+        self._dress(what, against, legend)
+        return self
+
+    def _draw(
+        self, name: str, index: int, curves: list[tuple[Array, Array]], lost: int
+    ) -> Array:
+        style = line_style(index)
+        x, rows = _aligned(curves)
+        middle = np.nanmean(rows, axis=0)
+        label = f"{name} (diverged)" if lost else name
+        self.ax_.plot(x, middle, label=label, linewidth=1.6, **style)
+        if len(curves) > 1:
+            low, high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
+            self.ax_.fill_between(x, low, high, color=style["color"], alpha=0.15, lw=0)
+        if lost:
+            end = {"color": style["color"], "markersize": 9, "mew": 2.5}
+            self.ax_.plot(x[-1], middle[-1], "x", **end)
+        return middle
+
+    def _draw_lost(self, name: str, index: int) -> None:
+        """Mark a variant that diverged before there was anything to draw."""
+        self.ax_.plot(
+            0.03, 0.05 + 0.1 * index, "x", transform=self.ax_.transAxes,
+            label=f"{name} (diverged)", color=line_style(index)["color"], markersize=9,
+            mew=2.5,
+        )  # fmt: skip
+
+    def _dress(self, what: str, against: str, legend: bool) -> None:
+        self.ax_.set_xlabel(_AGAINST[against], fontsize=9)
+        self.ax_.set_ylabel(_WHAT[what], fontsize=9)
+        if legend:
+            legend_outside(self.ax_)
+        tidy(self.ax_)
+
+
+@dataclass
+class SweepDisplay:
+    """Value of each variant, each seed a point; by width, if names are numbers.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    comparison: Comparison
+
+    @classmethod
+    def from_comparison(
+        cls, comparison: Comparison, *, ax: Any = None, **options: Any
+    ) -> Self:
+        """Draw what `thalweg.compare` returned; `options` are those of `plot`."""
+        return cls(comparison).plot(ax=ax, **options)
+
+    def plot(self, *, ax: Any = None, xlabel: str = "") -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+        xlabel : str
+            What varies.
+
+        Returns
+        -------
+        self
+        """
+        self.figure_, axes = panels(ax, 1)
+        self.ax_ = only(axes)
+        names = self.comparison.variants
+        places = np.arange(len(names))
+        for place, name in zip(places, names, strict=True):
+            values = self.comparison.values(name)
+            spots = place + np.linspace(-0.12, 0.12, len(values))
+            color = line_style(0)["color"]
+            self.ax_.plot(spots, values, "o", color=color, alpha=0.5, markersize=4)
+            if not np.isfinite(values).all():
+                self.ax_.annotate(
+                    "diverged", (place, 0.02), xycoords=("data", "axes fraction"),
+                    ha="center", fontsize=8, color="0.35", rotation=90,
+                )  # fmt: skip
+        means = [row["mean"] for row in self.comparison.summary().values()]
+        self.ax_.plot(places, means, "-", color="black", label="mean", linewidth=1.2)
+        self.ax_.set_xticks(places, names, fontsize=8)
+        self.ax_.set_xlabel(xlabel, fontsize=9)
+        self.ax_.set_ylabel(self.comparison.metric, fontsize=9)
+        legend_outside(self.ax_)
+        tidy(self.ax_)
+        return self
+
+
+@dataclass
+class DifferenceDisplay:
+    """Paired differences with their intervals: what crosses 0 may be chance.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    comparison: Comparison
+
+    @classmethod
+    def from_comparison(
+        cls, comparison: Comparison, *, ax: Any = None, **options: Any
+    ) -> Self:
+        """Draw what `thalweg.compare` returned; `options` are those of `plot`."""
+        return cls(comparison).plot(ax=ax, **options)
+
+    def plot(self, *, ax: Any = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there are no differences: with one seed, or where all but one diverged.
+        """
+        pairs = self.comparison.differences
+        if not pairs:
+            raise ValueError(
+                "there are no differences to draw. compare(seeds=5) records them, "
+                "for variants that do not diverge."
+            )
+        self.figure_, axes = panels(ax, 1)
+        self.ax_ = only(axes)
+        for row, pair in enumerate(reversed(pairs)):
+            certain = pair.p_value < 0.05
+            style = line_style(0 if certain else 6)
+            face = style["color"] if certain else "white"
+            self.ax_.plot(pair.interval, [row, row], color=style["color"], linewidth=2)
+            self.ax_.plot(
+                pair.mean, row, "o", color=style["color"], markerfacecolor=face
+            )
+        names = [f"{pair.first} less {pair.second}" for pair in reversed(pairs)]
+        self.ax_.set_yticks(range(len(pairs)), names, fontsize=8)
+        self.ax_.axvline(0, color="0.4", linewidth=1, linestyle="--")
+        self.ax_.set_xlabel(
+            f"difference in {self.comparison.metric}, 95 % for all together", fontsize=9
+        )
+        tidy(self.ax_)
+        return self
+
+
+def _check(name: str, value: str, options: dict[str, str]) -> None:
+    if value not in options:
+        raise ValueError(
+            f"plot got {name}={value!r}; it must be one of {', '.join(options)}."
+        )
+
+
+def _not_recorded(what: str) -> str:
+    if what.startswith("validation"):
+        how = "compare(validation=0.2) records it"
+    elif what == "rate":
+        how = "first-order optimizers have one"
+    else:
+        how = "give settings or thalweg's estimators, which keep a history"
+    return f"plot got what={what!r}, which was not recorded: {how}."
+
+
+def _curve(history: History, what: str, against: str) -> tuple[Array, Array]:
+    x, y = np.asarray(getattr(history, against), float), getattr(history, what)
+    known = np.isfinite(x) & np.isfinite(y)
+    return x[known], y[known]
+
+
+def _aligned(curves: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Put curves on one axis; each is NaN after its own end."""
+    longest = max(curves, key=lambda curve: len(curve[0]))[0]
+    same = all(np.array_equal(x, longest[: len(x)]) for x, _ in curves)
+    if same:
+        rows = [np.pad(y, (0, len(longest) - len(y)), constant_values=np.nan)
+                for _, y in curves]  # fmt: skip
+        return longest, np.array(rows)
+    first = max(x[0] for x, _ in curves)
+    x = np.linspace(first, max(own[-1] for own, _ in curves), 400)
+    return x, np.array([np.interp(x, *curve, right=np.nan) for curve in curves])

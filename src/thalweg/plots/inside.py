@@ -1,0 +1,187 @@
+"""What is inside a network: the values of its layers, its first weights as images."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from thalweg.plots.style import COLORS, only, panels
+from thalweg.records import Array, LayerValues
+
+_WHAT = ("activations", "weights", "gradients")
+
+
+@dataclass
+class LayersDisplay:
+    """Histograms of a network's activations, weights or gradients, layer by layer.
+
+    Parameters
+    ----------
+    values : LayerValues
+        What `thalweg.inspection.look_inside` computed.
+
+    Attributes
+    ----------
+    ax_ : ndarray of matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    values: LayerValues
+
+    @classmethod
+    def from_values(
+        cls, values: LayerValues, *, ax: Any = None, **options: Any
+    ) -> Self:
+        """Draw what `thalweg.inspection.look_inside` computed."""
+        return cls(values).plot(ax=ax, **options)
+
+    def plot(
+        self,
+        what: str = "activations",
+        *,
+        ax: Any = None,
+        bins: int = 30,
+        span: tuple[float, float] | None = None,
+    ) -> Self:
+        """Draw one panel a layer.
+
+        Parameters
+        ----------
+        what : {"activations", "weights", "gradients"}
+        ax : sequence of Axes, optional
+            One a layer.
+        bins : int
+        span : (float, float), optional
+            Range of the values; each layer's own if None.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If it was not recorded: which option records it.
+        """
+        if what not in _WHAT:
+            raise ValueError(
+                f"plot got what={what!r}; it must be one of {', '.join(_WHAT)}."
+            )
+        layers = getattr(self.values, what)
+        if not layers:
+            raise ValueError(
+                f"plot got what={what!r}, which was not recorded: "
+                "look_inside(run, X, y), with y, records it."
+            )
+        self.figure_, axes = panels(ax, len(layers))
+        self.ax_ = np.array(axes)
+        for number, (each, layer) in enumerate(zip(axes, layers, strict=True), 1):
+            self._draw(each, layer, bins, span)
+            each.set_title(f"layer {number}", fontsize=8)
+        axes[0].set_ylabel("share", fontsize=8)
+        self.figure_.supxlabel(f"{what[:-1]} value", fontsize=9)
+        return self
+
+    def _draw(
+        self, ax: Any, layer: Array, bins: int, span: tuple[float, float] | None
+    ) -> None:
+        flat = np.ravel(layer)
+        known = flat[np.isfinite(flat)]
+        shares = np.full(len(known), 1 / max(len(flat), 1))
+        outside = 0.0 if span is None else np.mean((flat < span[0]) | (flat > span[1]))
+        if outside > 0.01:
+            ax.annotate(
+                f"{outside:.0%} beyond", (0.95, 0.85), xycoords="axes fraction",
+                ha="right", fontsize=7,
+            )  # fmt: skip
+        ax.hist(known, bins=bins, range=span, weights=shares, color=COLORS[0])
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(labelsize=7)
+        ax.locator_params(nbins=3)
+
+
+@dataclass
+class WeightsDisplay:
+    """Weights into each unit of the first layer, as images.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_inputs, units)
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    weights: Array
+
+    @classmethod
+    def from_run(cls, run: Any, *, ax: Any = None, **options: Any) -> Self:
+        """Draw a `thalweg.Run`."""
+        return cls(run.parameters[0]["weights"]).plot(ax=ax, **options)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, **options: Any) -> Self:
+        """Draw a fitted estimator that has ``coefs_`` or ``run_``."""
+        if hasattr(estimator, "run_"):
+            return cls.from_run(estimator.run_, ax=ax, **options)
+        return cls(estimator.coefs_[0]).plot(ax=ax, **options)
+
+    def plot(
+        self,
+        *,
+        shape: tuple[int, int] | None = None,
+        most: int = 64,
+        ax: Any = None,
+    ) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        shape : (int, int), optional
+            Rows and columns of an image; a square if None.
+        most : int
+            Units that are drawn, those of the greatest weights first.
+        ax : Axes, optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the inputs do not fill the shape.
+        """
+        n_inputs = len(self.weights)
+        side = round(np.sqrt(n_inputs))
+        rows, columns = shape or (side, side)
+        if rows * columns != n_inputs:
+            raise ValueError(
+                f"plot got shape={shape!r} for {n_inputs} inputs. Give the rows and "
+                "columns of an image; their product must be the number of inputs."
+            )
+        order = np.argsort(-np.linalg.norm(self.weights, axis=0), kind="stable")[:most]
+        mosaic = _mosaic(self.weights[:, order].T.reshape(-1, rows, columns))
+        self.figure_, axes = panels(ax, 1)
+        self.ax_ = only(axes)
+        limit = float(np.nanmax(np.abs(mosaic))) or 1.0
+        image = self.ax_.imshow(mosaic, cmap="PuOr", vmin=-limit, vmax=limit)
+        bar = self.figure_.colorbar(image, ax=self.ax_, shrink=0.8)
+        bar.set_label("weight", fontsize=9)
+        bar.ax.tick_params(labelsize=8)
+        self.ax_.set_axis_off()
+        return self
+
+
+def _mosaic(tiles: Array) -> Array:
+    """Lay tiles out in rows, a pixel of nothing between them."""
+    n, rows, columns = tiles.shape
+    across = int(np.ceil(np.sqrt(n)))
+    down = -(-n // across)
+    sheet = np.full((down * (rows + 1) - 1, across * (columns + 1) - 1), np.nan)
+    for i, tile in enumerate(tiles):
+        top, left = i // across * (rows + 1), i % across * (columns + 1)
+        sheet[top : top + rows, left : left + columns] = tile
+    return sheet

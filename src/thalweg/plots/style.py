@@ -1,0 +1,168 @@
+"""What all pictures share: colors, figures, legends, smoothing.
+
+The colors are those of Okabe & Ito (2008), which people with any kind of color vision
+can tell apart, without its yellow, too pale for a line; lines and markers differ in
+their pattern too.
+"""
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from thalweg.records import Array
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Blue, vermilion, green, purple, orange, sky blue, black."""
+
+_DASHES = ("-", "--", "-.", (0, (1, 1)))
+_MARKERS = "osD^vPX"
+
+
+def new_figure(
+    rows: int = 1, columns: int = 1, width: float = 6.0, height: float = 4.0
+) -> tuple[Any, Array]:
+    """Make a figure that belongs to no window, for drawing to a file.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Panels.
+    width, height : float
+        Inches; the figure is as many hundred pixels wide.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+        Its ``savefig`` needs no screen and leaves the user's back-end alone.
+    axes : ndarray of Axes, shape (rows, columns)
+    """
+    figure = _matplotlib("matplotlib.figure").Figure(
+        figsize=(width, height), dpi=100, layout="constrained"
+    )
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _matplotlib(part: str) -> Any:
+    try:
+        return import_module(part)
+    except ImportError as error:
+        raise ValueError(
+            f"pictures need matplotlib ({error}). Install it with pip install "
+            "'thalweg[plots]'."
+        ) from error
+
+
+def panels(ax: Any, count: int) -> tuple[Any, list[Any]]:
+    """Return the figure and `count` axes: those given, or new ones side by side.
+
+    Raises
+    ------
+    ValueError
+        If `ax` holds another number of axes.
+    """
+    if ax is None:
+        plt = _matplotlib("matplotlib.pyplot")
+        columns = min(count, 2)
+        rows = -(-count // columns)
+        figure, grid = plt.subplots(
+            rows,
+            columns,
+            figsize=(6.0, 4.0 if rows == 1 else 2.6 * rows + 0.6),
+            layout="constrained",
+            squeeze=False,
+        )
+        for spare in grid.ravel()[count:]:
+            spare.remove()
+        return figure, list(grid.ravel()[:count])
+    axes = list(np.ravel(ax))
+    if len(axes) != count:
+        raise ValueError(
+            f"plot got {len(axes)} axes for {count} panels. Give one for each, or none."
+        )
+    return axes[0].figure, axes
+
+
+def only(axes: list[Any]) -> Any:
+    """Return the axes themselves where there is one: what `ax_` holds."""
+    return axes[0] if len(axes) == 1 else np.array(axes)
+
+
+def line_style(index: int) -> dict[str, Any]:
+    """Return the color and the dashes of a figure's line number `index`."""
+    return {
+        "color": COLORS[index % len(COLORS)],
+        "linestyle": _DASHES[index // len(COLORS) % len(_DASHES)],
+    }
+
+
+def marker(index: int) -> str:
+    """Return the marker of a figure's line or class number `index`."""
+    return _MARKERS[index % len(_MARKERS)]
+
+
+def legend_outside(ax: Any, **options: Any) -> None:
+    """Put the legend to the right of the data."""
+    ax.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        frameon=False,
+        fontsize=8,
+        **options,
+    )
+
+
+def legend_above(ax: Any) -> None:
+    """Put the legend above the data, in a row: where panels are narrow."""
+    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0)}
+    ax.legend(**place, frameon=False, fontsize=8, ncols=2, borderaxespad=0.2)
+
+
+def tidy(ax: Any) -> None:
+    """Take away what is no data, and make the rest readable at 600 pixels."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=8)
+    ax.grid(visible=True, color="0.9", linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def log_where_it_helps(ax: Any, curves: list[Array]) -> None:
+    """Take a logarithmic axis for positive values that span more than two decades."""
+    values = np.concatenate([np.ravel(curve) for curve in curves])
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0 and values.max() > 100 * values.min():
+        ax.set_yscale("log")
+
+
+def smooth(values: Array, window: int) -> Array:
+    """Average over `window` neighbors, fewer at the ends; NaN is left out."""
+    if window <= 1:
+        return values
+    kernel = np.ones(min(window, len(values)))
+    known = np.isfinite(values).astype(float)
+    total = np.convolve(np.where(known > 0, values, 0.0), kernel, "same")
+    count = np.convolve(known, kernel, "same")
+    means = np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
+    return means[: len(values)]
+
+
+def draw_curves(
+    ax: Any, curves: dict[str, Array], xlabel: str, ylabel: str, legend: bool = True
+) -> None:
+    """Draw some curves over 1, 2, 3, ...
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    curves : dict of str to ndarray
+    xlabel, ylabel : str
+    legend : bool
+    """
+    for index, (name, values) in enumerate(curves.items()):
+        number = np.arange(1, len(values) + 1)
+        ax.plot(number, values, label=name, linewidth=1.4, **line_style(index))
+    ax.set_xlabel(xlabel, fontsize=9)
+    ax.set_ylabel(ylabel, fontsize=9)
+    if legend:
+        legend_outside(ax)
+    tidy(ax)

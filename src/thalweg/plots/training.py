@@ -1,0 +1,151 @@
+"""The course of one training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from thalweg.plots.style import (
+    COLORS,
+    legend_above,
+    log_where_it_helps,
+    only,
+    panels,
+    smooth,
+    tidy,
+)
+from thalweg.records import Array, History
+
+_PANELS = {
+    "loss": ("loss", {"loss": "training", "validation_loss": "validation"}),
+    "score": ("validation score", {"validation_score": "validation"}),
+    "rate": ("learning rate", {"rate": "rate"}),
+    "gradient_norm": ("norm of the gradient", {"gradient_norm": "gradient"}),
+    "update_ratio": ("update / weights", {"update_ratio": "update"}),
+}
+_RECORDED_BY = {
+    "score": "validation=0.2 (or validation=(X_val, y_val)) of fit records it",
+    "rate": "first-order optimizers have one, such as optimizer='adam'",
+}
+_POINTS = 100  # epochs from which lines are smoothed
+
+
+@dataclass
+class TrainingDisplay:
+    """Curves of one training.
+
+    Parameters
+    ----------
+    history : History
+    best_epoch : int or None
+        Is marked where it is not the last.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes, or ndarray of them
+    figure_ : matplotlib Figure
+    """
+
+    history: History
+    best_epoch: int | None = None
+
+    @classmethod
+    def from_run(cls, run: Any, *, ax: Any = None, **options: Any) -> Self:
+        """Draw a `thalweg.Run`."""
+        return cls(run.history, run.best_epoch).plot(ax=ax, **options)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, **options: Any) -> Self:
+        """Draw a fitted estimator of thalweg's.
+
+        Raises
+        ------
+        ValueError
+            If it has no ``history_``.
+        """
+        history = getattr(estimator, "history_", None)
+        if history is None:
+            raise ValueError(
+                f"{type(estimator).__name__} has no history_ to draw. Fit one of "
+                "thalweg's estimators first."
+            )
+        return cls(history).plot(ax=ax, **options)
+
+    def plot(
+        self,
+        what: str | Sequence[str] | None = None,
+        *,
+        ax: Any = None,
+        window: int | None = None,
+    ) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        what : str, sequence of str or None
+            Of ``"loss"``, ``"score"``, ``"rate"``, ``"gradient_norm"``,
+            ``"update_ratio"``, a panel each; None for all of the first four that were
+            recorded.
+        ax : Axes or sequence of Axes, optional
+            One a panel; a new figure if None.
+        window : int or None
+            Epochs that a line is averaged over, the raw one staying faint; None
+            chooses by their number, 1 draws raw lines alone.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If it was not recorded: which option records it.
+        """
+        chosen = [what] if isinstance(what, str) else list(what or self._recorded())
+        for name in chosen:
+            self._check(name)
+        self.figure_, axes = panels(ax, len(chosen))
+        self.ax_ = only(axes)
+        for each, name in zip(axes, chosen, strict=True):
+            self._draw(each, name, window)
+        return self
+
+    def _columns(self, name: str) -> dict[str, Array]:
+        columns = {
+            label: getattr(self.history, column)
+            for column, label in _PANELS[name][1].items()
+        }
+        return {k: v for k, v in columns.items() if np.isfinite(v).any()}
+
+    def _recorded(self) -> list[str]:
+        return [name for name in list(_PANELS)[:4] if self._columns(name)]
+
+    def _check(self, name: str) -> None:
+        if name not in _PANELS:
+            raise ValueError(
+                f"plot got what={name!r}; it must be one of {', '.join(_PANELS)}."
+            )
+        if not self._columns(name):
+            how = _RECORDED_BY.get(name, "train for at least one epoch")
+            raise ValueError(f"plot got what={name!r}, which was not recorded: {how}.")
+
+    def _draw(self, ax: Any, name: str, window: int | None) -> None:
+        columns, epochs = self._columns(name), self.history.epoch
+        steps = name in ("loss", "gradient_norm", "update_ratio")
+        few = len(epochs) < _POINTS or not steps
+        width = window or (1 if few else len(epochs) // 40)
+        for color, (label, values) in zip(COLORS, columns.items(), strict=False):
+            if width > 1:
+                ax.plot(epochs, values, color=color, alpha=0.25, linewidth=0.8)
+            ax.plot(epochs, smooth(values, width), color=color, label=label)
+        if name == "score" and self.best_epoch not in (None, len(epochs)):
+            best = self.best_epoch
+            ax.axvline(best, color="0.5", linestyle=":", label=f"best: epoch {best}")
+        ax.set_xlabel("epoch", fontsize=9)
+        ax.set_ylabel(_PANELS[name][0], fontsize=9)
+        if name != "score":
+            log_where_it_helps(ax, list(columns.values()))
+        if len(ax.get_legend_handles_labels()[1]) > 1:
+            legend_above(ax)
+        tidy(ax)
