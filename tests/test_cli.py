@@ -262,14 +262,3 @@ def test_compare_refuses(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ):
     assert words in refused(capsys, "compare", "flowers.csv", *arguments)
-
-
-def test_gallery_says_where_each_picture_is(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
-    from thalweg import gallery
-
-    monkeypatch.setattr(gallery, "FIGURES", {"1_bowl": gallery.FIGURES["1_bowl"]})
-    assert run("gallery", "pictures") == 0
-    assert "pictures/1_bowl.png" in capsys.readouterr().out
-    assert Path("pictures/1_bowl.png").is_file()

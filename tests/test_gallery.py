@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from thalweg import gallery
+from examples import gallery
 
 IMAGES = gallery.load_images()
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))

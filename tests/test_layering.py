@@ -52,7 +52,7 @@ RINGS = {
     ),
     "5": ("datasets", "inspection", "experiments", "tuning", "measure", "doctor"),
     "view": ("plots", "report"),
-    "top": ("gallery", "cli", "__init__"),
+    "top": ("cli", "__init__"),
 }
 
 # Ring -> what it may import from outside, besides all that lower rings may.

@@ -9,7 +9,6 @@ import json
 import math
 import os
 import sys
-import time as clock
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -295,36 +294,6 @@ def compare(
         output.write_text(json.dumps(found.to_json()))
     if plot:
         _draw(found, plot)
-
-
-@app.command(no_args_is_help=True)
-def gallery(
-    out: Annotated[Path, typer.Argument(help="Folder for the pictures.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Where MNIST's four files are. [default: scikit-learn's digits]",
-        ),
-    ] = None,
-) -> None:
-    """Draw a chapter on training networks, computed on this machine.
-
-    Twelve pictures: optimizers, first weights, batch norm, overfitting, boundaries,
-    ensembles, second-order methods. It takes some minutes.
-
-    For example:
-
-    - `thalweg gallery pictures`
-
-    - `thalweg gallery pictures --data mnist`
-    """
-    from thalweg.gallery import draw_gallery
-
-    _use_compile_cache()
-    started = clock.perf_counter()
-    for caption, path in draw_gallery(out, data):
-        print(f"{clock.perf_counter() - started:6.1f} s  {path}  {caption}", flush=True)
 
 
 def _numbers(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:

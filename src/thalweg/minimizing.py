@@ -7,47 +7,95 @@ progress line, a time budget, and the best point so far when interrupted.
 
 import importlib
 import inspect
-import re
 import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import optimize
 
-from thalweg.gradients import Misshapen, Written, examine
+from thalweg.gradients import LOG_OF_0, Ruler, examine
 from thalweg.lookup import check_names, find
 from thalweg.packing import Packing
 from thalweg.plan import ALIASES
 from thalweg.records import Array, GradientCheck, History
+from thalweg.written import ONE_HOT, Misshapen, Written
 
+
+@dataclass(frozen=True)
+class _Method:
+    """What one of SciPy's methods makes use of, and the names of its options."""
+
+    label: str
+    uses: str
+    options: str
+
+    @property
+    def takes(self) -> list[str]:
+        """What it makes use of, needed or not."""
+        return self.uses.replace("!", "").split()
+
+
+_DIFFERENCES = "eps finite_diff_rel_step workers"
+_TRUST = "initial_trust_radius max_trust_radius eta gtol maxiter disp return_all"
 _METHODS = {
-    "cg": "CG",
-    "bfgs": "BFGS",
-    "lbfgs": "L-BFGS-B",
-    "tnc": "TNC",
-    "newton-cg": "Newton-CG",
-    "trust-ncg": "trust-ncg",
-    "trust-krylov": "trust-krylov",
-    "trust-exact": "trust-exact",
-    "trust-constr": "trust-constr",
-    "dogleg": "dogleg",
-    "slsqp": "SLSQP",
-    "powell": "Powell",
-    "nelder-mead": "Nelder-Mead",
-    "cobyla": "COBYLA",
-    "cobyqa": "COBYQA",
-}
-_WITHOUT_GRADIENT = ("powell", "nelder-mead", "cobyla", "cobyqa")
-_BY_PRODUCTS = ("newton-cg", "trust-ncg", "trust-krylov", "trust-constr")
-_BY_HESSIAN = ("dogleg", "trust-exact", *_BY_PRODUCTS)
-_BOUNDED = (
-    "lbfgs", "tnc", "slsqp", "powell", "nelder-mead", "trust-constr", "cobyla",
-    "cobyqa",
-)  # fmt: skip
-_CONSTRAINED = ("slsqp", "trust-constr", "cobyla", "cobyqa")
+    "cg": _Method(
+        "CG", "gradient", f"maxiter gtol norm c1 c2 return_all disp {_DIFFERENCES}"
+    ),
+    "bfgs": _Method(
+        "BFGS", "gradient",
+        f"maxiter gtol norm xrtol c1 c2 hess_inv0 return_all disp {_DIFFERENCES}",
+    ),
+    "lbfgs": _Method(
+        "L-BFGS-B", "gradient bounds",
+        f"maxiter maxfun maxcor maxls ftol gtol {_DIFFERENCES}",
+    ),
+    "tnc": _Method(
+        "TNC", "gradient bounds",
+        "maxfun ftol gtol xtol scale offset maxCGit eta stepmx accuracy minfev rescale "
+        f"disp {_DIFFERENCES}",
+    ),
+    "newton-cg": _Method(
+        "Newton-CG", "gradient! hess hessp",
+        "maxiter xtol c1 c2 eps return_all disp workers",
+    ),
+    "trust-ncg": _Method("trust-ncg", "gradient! hess! hessp", _TRUST),
+    "trust-krylov": _Method(
+        "trust-krylov", "gradient! hess! hessp", f"{_TRUST} inexact"
+    ),
+    "trust-exact": _Method(
+        "trust-exact", "gradient! hess!", f"{_TRUST} subproblem_maxiter"
+    ),
+    "dogleg": _Method("dogleg", "gradient! hess!", _TRUST),
+    "trust-constr": _Method(
+        "trust-constr", "gradient hess hessp bounds constraints",
+        "maxiter gtol xtol barrier_tol sparse_jacobian initial_tr_radius "
+        "initial_constr_penalty initial_barrier_parameter initial_barrier_tolerance "
+        "factorization_method finite_diff_rel_step workers verbose disp",
+    ),
+    "slsqp": _Method(
+        "SLSQP", "gradient bounds constraints", f"maxiter ftol disp {_DIFFERENCES}"
+    ),
+    "powell": _Method(
+        "Powell", "bounds", "maxiter maxfev xtol ftol direc return_all disp"
+    ),
+    "nelder-mead": _Method(
+        "Nelder-Mead", "bounds",
+        "maxiter maxfev xatol fatol initial_simplex adaptive return_all disp",
+    ),
+    "cobyla": _Method(
+        "COBYLA", "bounds constraints", "maxiter rhobeg tol catol f_target disp"
+    ),
+    "cobyqa": _Method(
+        "COBYQA", "bounds constraints",
+        "maxiter maxfev f_target feasibility_tol initial_tr_radius final_tr_radius "
+        "scale disp",
+    ),
+}  # fmt: skip
+"""`uses` with ``!``: what the method cannot do without."""
 
 
 def minimize(
@@ -56,7 +104,7 @@ def minimize(
     args: Any = (),
     method: str | None = None,
     jac: Any = None,
-    hess: Callable[..., Any] | None = None,
+    hess: Any = None,
     hessp: Callable[..., Any] | None = None,
     bounds: Any = None,
     constraints: Any = (),
@@ -83,20 +131,22 @@ def minimize(
     method : str, optional
         SciPy's name in any spelling (``"CG"``, ``"l-bfgs-b"``, ``"fmin_tnc"``); by
         default ``"L-BFGS-B"``, or ``"SLSQP"`` with constraints.
-    jac : callable, True or None
+    jac : callable, True, str or None
         Gradient, shaped like x or flat. None derives it (JAX), or else takes finite
-        differences, with a warning.
+        differences, with a warning; SciPy's ``"2-point"`` and so on take them without.
     hess, hessp : callable, optional
         Hessian ``(x, *args) -> (n, n)``, or its product ``(x, p, *args) -> (n,)``, on
-        the flat vector.
+        the flat vector. SciPy's strings and quasi-Newton strategies are taken as hess.
     bounds : sequence of (low, high) or scipy.optimize.Bounds, optional
         One pair for each entry of the flat vector.
     constraints : as in SciPy
+        On the flat vector.
     tol : float, optional
         As in SciPy.
     callback : callable, optional
         ``callback(x)`` after each iteration, or with SciPy's keyword
-        ``intermediate_result``; raising StopIteration ends.
+        ``intermediate_result``, whatever the method; raising StopIteration or
+        returning True ends.
     options : dict, optional
         SciPy's options of the method.
     check : {"raise", "warn", "off"}
@@ -115,7 +165,7 @@ def minimize(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         Before the first iteration, for a bad start, cost, gradient, method, option,
         bounds, or a gradient that is not the cost's.
 
@@ -132,15 +182,16 @@ def minimize(
     >>> np.round(res.x["slope"], 4), np.round(res.x["offset"], 4)
     (array([2.]), np.float64(1.0))
     """
-    name = _resolve(method, constraints)
+    chosen = _resolve(method, constraints)
     args = args if isinstance(args, tuple) else (args,)
     packing = Packing(x0)
-    _check_call(name, packing, hess, hessp, bounds, constraints, options, check)
+    _check_call(chosen, fun, jac, hess, hessp, constraints, options, check)
+    _check_bounds(chosen, packing, bounds)
     start = packing.pack(x0)
-    problem = _Problem(fun, jac, hess, hessp, packing, args, name, start)
-    found = problem.check(start, check)
-    descent = _Descent(problem, callback, max_time, progress)
-    result = descent.run(start, name, bounds, constraints, tol, dict(options or {}))
+    problem = _Problem(chosen, Written(fun, jac, packing, args), hess, hessp)
+    found = problem.look(start, check)
+    descent = _Descent(problem, callback, max_time, progress, bool(constraints))
+    result = descent.run(start, bounds, constraints, tol, dict(options or {}))
     result.x = packing.unpack(result.x)
     result.history = descent.history()
     result.check = found
@@ -148,102 +199,127 @@ def minimize(
     return result
 
 
-def _resolve(method: str | None, constraints: Any) -> str:
+# ----------------------------------------------------------------- checks of the call
+
+
+def _resolve(method: Any, constraints: Any) -> _Method:
     if method is None:
-        return "slsqp" if constraints else "lbfgs"
+        return _METHODS["slsqp" if constraints else "lbfgs"]
     if not isinstance(method, str):
         raise TypeError(f"minimize got method={method!r}; it must be a name.")
-    name = ALIASES.get(method.lower(), method.lower())
-    find("method", name, _METHODS, owner="minimize")
-    return name
+    name = ALIASES.get(method.lower(), method.lower().removeprefix("fmin_"))
+    return find("method", name, _METHODS, owner="minimize")
 
 
 def _check_call(
-    name: str, packing: Packing, hess: Any, hessp: Any, bounds: Any, constraints: Any,
-    options: Mapping[str, Any] | None, check: str,
+    method: _Method, fun: Any, jac: Any, hess: Any, hessp: Any, constraints: Any,
+    options: Any, check: str,
 ) -> None:  # fmt: skip
-    method = _METHODS[name]
+    if not callable(fun):
+        raise TypeError(f"minimize got fun={fun!r}; it must be a function of x.")
     if check not in ("raise", "warn", "off"):
         raise ValueError(
             f"minimize got check={check!r}; it must be 'raise', 'warn' or 'off'."
         )
-    given = [n for n, v in (("hess", hess), ("hessp", hessp)) if v is not None]
-    takes = {"hess": _BY_HESSIAN, "hessp": _BY_PRODUCTS}
-    for second in given:
-        if name not in takes[second]:
-            able = ", ".join(_METHODS[n] for n in takes[second])
+    if not (jac is None or isinstance(jac, bool) or callable(jac) or _is_rule(jac)):
+        raise ValueError(
+            f"minimize got jac={jac!r}; it must be a function, True where fun returns "
+            "(cost, gradient), None, or one of '2-point', '3-point', 'cs'."
+        )
+    _check_use(method, "hess", hess is not None)
+    _check_use(method, "hessp", hessp is not None)
+    _check_use(method, "constraints", bool(constraints))
+    label = f"option of {method.label}"
+    check_names(label, options or {}, method.options.split(), owner="minimize")
+
+
+def _check_use(method: _Method, name: str, given: bool) -> None:
+    if given and name not in method.uses.replace("!", "").split():
+        able = [
+            m.label
+            for m in _METHODS.values()
+            if name in m.uses.replace("!", "").split()
+        ]
+        raise ValueError(
+            f"minimize got {name} with method {method.label!r}, which makes no use of "
+            f"it. Leave it out, or take one of {', '.join(able)}."
+        )
+
+
+def _check_bounds(method: _Method, packing: Packing, bounds: Any) -> None:
+    if bounds is None:
+        return
+    _check_use(method, "bounds", True)
+    if isinstance(bounds, optimize.Bounds):
+        low, high = np.atleast_1d(bounds.lb), np.atleast_1d(bounds.ub)
+    else:
+        low, high = _columns(bounds)
+    for ends in (low, high):
+        if len(ends) not in (
+            1 if isinstance(bounds, optimize.Bounds) else 0,
+            packing.size,
+        ):
             raise ValueError(
-                f"minimize got {second} with method {method!r}, which makes no use of "
-                f"it. Leave it out, or take one of {able}."
+                f"minimize got bounds of {len(ends)} pairs for {packing.size} weights. "
+                "Give one pair (low, high) for each, in the order of the flat vector."
             )
-    if bounds is not None:
-        _check_bounds(name, packing, bounds)
-    if constraints and name not in _CONSTRAINED:
-        able = ", ".join(_METHODS[n] for n in _CONSTRAINED)
+    crossed = np.flatnonzero(low > high)
+    if len(crossed):
         raise ValueError(
-            f"minimize got constraints with method {method!r}, which knows none. Take "
-            f"one of {able}."
-        )
-    check_names(
-        f"option of {method}", options or {}, _option_names(name), owner="minimize"
-    )
-
-
-def _check_bounds(name: str, packing: Packing, bounds: Any) -> None:
-    if name not in _BOUNDED:
-        able = ", ".join(_METHODS[n] for n in _BOUNDED)
-        raise ValueError(
-            f"minimize got bounds with method {_METHODS[name]!r}, which knows none. "
-            f"Take one of {able}."
-        )
-    if not isinstance(bounds, optimize.Bounds) and len(bounds) != packing.size:
-        raise ValueError(
-            f"minimize got bounds of {len(bounds)} pairs for {packing.size} weights. "
-            "Give one pair (low, high) for each, in the order of the flat vector."
+            f"minimize got bounds whose low end is above the high one at entry "
+            f"{crossed[0]}. Each must be a pair (low, high)."
         )
 
 
-def _option_names(name: str) -> list[str]:
-    """Read the names of a method's options off SciPy's own documentation."""
-    text = optimize.show_options("minimize", _METHODS[name], disp=False) or ""
-    names = re.findall(r"^ *(\w+(?:, \w+)*) ?: ", text, flags=re.MULTILINE)
-    options = [part for line in names for part in line.split(", ")]
-    own = {"fun", "x0", "args", "jac", "hess", "hessp", "bounds", "constraints"}
-    return sorted({*options, "disp", "maxiter", "return_all"} - own)
+def _columns(bounds: Any) -> tuple[Array, Array]:
+    try:
+        pairs = [(low, high) for low, high in bounds]
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"minimize got bounds={bounds!r}; it must be a sequence of pairs "
+            "(low, high), None for no end."
+        ) from None
+    low = [-np.inf if low is None else low for low, _ in pairs]
+    high = [np.inf if high is None else high for _, high in pairs]
+    return np.array(low, float), np.array(high, float)
+
+
+def _is_rule(jac: Any) -> bool:
+    return isinstance(jac, str) and jac in ("2-point", "3-point", "cs")
+
+
+# ------------------------------------------------------------------------ the problem
 
 
 class _Problem:
-    """The user's functions, on the flat vector."""
+    """The user's functions on the flat vector, and what was derived from them."""
 
     def __init__(
-        self, fun: Callable[..., Any], jac: Any, hess: Any, hessp: Any,
-        packing: Packing, args: tuple[Any, ...], name: str, start: Array,
-    ) -> None:  # fmt: skip
-        self.packing, self.args, self.name = packing, args, name
-        self.written = Written(fun, jac, packing, args)
+        self, method: _Method, written: Written, hess: Any, hessp: Any
+    ) -> None:
+        self.method, self.written = method, written
         self.hess, self.hessp = hess, hessp
+        self.given = written.jac is True or callable(written.jac)
         self.derived: Any = None
-        if jac is not None and jac is not True and not callable(jac):
-            raise ValueError(
-                f"minimize got jac={jac!r}; it must be a function, True where fun "
-                "returns (cost, gradient), or None."
-            )
-        self.given = jac is not None
-        if self.given or name in _WITHOUT_GRADIENT:
-            return
-        engine = importlib.import_module("thalweg.engines.xla.functions")
-        self.derived = engine.derive(fun, packing.unpack, packing.size, args)
-        if self.derived is None:
-            warnings.warn(
-                "minimize got no gradient, and the cost is not written in jax.numpy: "
-                f"finite differences take {packing.size} evaluations for each "
-                "gradient. Pass jac, or write the cost in jax.numpy.",
-                RuntimeWarning,
-                stacklevel=4,
-            )
 
-    def check(self, start: Array, mode: str) -> GradientCheck | None:
-        """Look at the first cost and, if one is given, at the gradient."""
+    def look(self, start: Array, mode: str) -> GradientCheck | None:
+        """Look at the first cost, and at the gradient or how to come by one."""
+        self._look_at_cost(start)
+        if "gradient" in self.method.takes and not self.given:
+            self._derive(start, mode)
+        if "hess!" in self.method.uses and not self.curvature():
+            raise ValueError(
+                f"minimize: method {self.method.label!r} needs second derivatives. "
+                "Pass hess or hessp, or write the cost in jax.numpy and leave jac out."
+            )
+        if mode == "off" or not (self.given and self.has_gradient):
+            return None
+        found = examine(self.written, start)
+        if not found.ok:
+            _object(found.message, mode)
+        return found
+
+    def _look_at_cost(self, start: Array) -> None:
         try:
             cost = self.written.cost(start)
         except Misshapen as error:
@@ -251,30 +327,41 @@ class _Problem:
         except Exception as error:
             raise ValueError(
                 f"minimize: the cost raised {type(error).__name__} at x0: {error}. If "
-                "shapes do not match, look for labels that should be one-hot rows, "
-                "and for bias columns that were not dropped."
+                "shapes do not match, look for bias columns that were not dropped. "
+                f"{ONE_HOT}"
             ) from error
         if not np.isfinite(cost):
-            raise ValueError(
-                f"minimize: the cost is {cost} at x0. A logarithm of 0 is the usual "
-                "reason: saturated units give probabilities of exactly 0 or 1. Scale "
-                "the inputs, begin with smaller weights, or compute the loss from the "
-                "pre-activations."
-            )
-        if not self.given or mode == "off":
-            return None
-        found = examine(self.written, start)
-        if not found.ok and mode == "raise":
-            raise ValueError(
-                f"minimize: {found.message} (check='warn' goes on all the same.)"
-            )
-        if not found.ok:
-            warnings.warn(f"minimize: {found.message}", RuntimeWarning, stacklevel=4)
-        return found
+            raise ValueError(f"minimize: the cost is {cost} at x0. {LOG_OF_0}")
 
-    def value(self, x: Array) -> float:
-        """Cost at the flat vector."""
-        return self.written.cost(x)
+    def _derive(self, start: Array, mode: str) -> None:
+        """Derive a gradient, or see whether finite differences will do."""
+        written, packing = self.written, self.written.packing
+        if not _is_rule(written.jac):
+            engine = importlib.import_module("thalweg.engines.xla.functions")
+            self.derived = engine.derive(
+                written.fun, packing.unpack, packing.size, written.args
+            )
+        if self.derived is not None:
+            return
+        if "gradient!" in self.method.uses:
+            raise ValueError(
+                f"minimize: method {self.method.label!r} needs a gradient. Pass jac, "
+                "or write the cost in jax.numpy."
+            )
+        if mode != "off" and Ruler(written, start).single:
+            _object(
+                "the cost is computed in float32, in which finite differences vanish. "
+                "Compute it in float64 (X.astype(float)), or pass jac.",
+                mode,
+            )
+        if not _is_rule(written.jac):
+            warnings.warn(
+                "minimize got no gradient, and the cost is not written in jax.numpy: "
+                f"finite differences take {packing.size} evaluations for each "
+                "gradient. Pass jac, or write the cost in jax.numpy.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
 
     def both(self, x: Array) -> tuple[float, Array]:
         """Cost and gradient at the flat vector."""
@@ -284,18 +371,25 @@ class _Problem:
 
     @property
     def has_gradient(self) -> bool:
-        """Whether a gradient is given or derived."""
-        return self.given or self.derived is not None
+        """Whether the method gets a gradient from us."""
+        return "gradient" in self.method.takes and (
+            self.given or self.derived is not None
+        )
 
     def curvature(self) -> dict[str, Any]:
         """Second derivatives, as SciPy's keywords."""
+        args = self.written.args
         if self.hessp is not None:
-            return {"hessp": lambda x, p: self.hessp(x, p, *self.args)}
+            product = self.hessp
+            return {"hessp": lambda x, p: np.ravel(product(x, p, *args))}
+        if callable(self.hess):
+            whole = self.hess
+            return {"hess": lambda x: whole(x, *args)}
         if self.hess is not None:
-            return {"hess": lambda x: self.hess(x, *self.args)}
-        if self.derived is None or self.name not in _BY_HESSIAN:
+            return {"hess": self.hess}
+        if self.derived is None or "hess" not in self.method.takes:
             return {}
-        if self.name in _BY_PRODUCTS:
+        if "hessp" in self.method.takes:
             return {"hessp": self.derived.product}
         return {"hess": self._whole}
 
@@ -303,12 +397,18 @@ class _Problem:
         return np.array([self.derived.product(x, row) for row in np.eye(len(x))])
 
 
-class _Ended(Exception):
-    """Ends SciPy's loop from inside."""
+def _object(message: str, mode: str) -> None:
+    if mode == "raise":
+        raise ValueError(f"minimize: {message} (check='warn' goes on all the same.)")
+    if mode == "warn":
+        warnings.warn(f"minimize: {message}", RuntimeWarning, stacklevel=5)
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+
+# ------------------------------------------------------------------------ the descent
+
+
+class _Ended(Exception):
+    """Ends SciPy's loop from inside: not all of its methods take another way."""
 
 
 class _Descent:
@@ -320,59 +420,77 @@ class _Descent:
         callback: Callable[..., Any] | None,
         max_time: float | None,
         progress: bool,
+        constrained: bool,
     ) -> None:
-        self.problem, self.callback = problem, callback
-        self.max_time, self.progress = max_time or np.inf, progress
+        self.problem, self.callback, self.progress = problem, callback, progress
+        self.max_time = np.inf if max_time is None else max_time
+        self.constrained = constrained
         self.started = time.perf_counter()
         self.n_values = self.n_gradients = 0
-        self.met: list[tuple[Array, float, Array | None]] = []
-        self.best: tuple[float, Array] = (np.inf, np.empty(0))
+        self.met: list[_Met] = []
+        self.best = _Met(np.empty(0))
         self.rows: list[dict[str, float]] = []
         self.previous = np.empty(0)
 
     def run(
-        self, start: Array, name: str, bounds: Any, constraints: Any,
-        tol: float | None, options: dict[str, Any],
+        self, start: Array, bounds: Any, constraints: Any, tol: float | None,
+        options: dict[str, Any],
     ) -> optimize.OptimizeResult:  # fmt: skip
         """Minimize; interrupted or ended, give the best point met."""
-        problem = self.problem
         self.previous = start
+        self.best = _Met(start, self.problem.written.cost(start))
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", optimize.OptimizeWarning)
-                result: Any = optimize.minimize(
-                    self.both if problem.has_gradient else self.value,
-                    start,
-                    method=_METHODS[name],
-                    jac=True if problem.has_gradient else None,
-                    bounds=bounds,
-                    constraints=constraints,
-                    tol=tol,
-                    callback=self._note,
-                    options=options,
-                    **problem.curvature(),
-                )
-            return result
+            result: Any = optimize.minimize(
+                self.value,
+                start,
+                method=self.problem.method.label,
+                bounds=bounds,
+                constraints=constraints,
+                tol=tol,
+                callback=self._note,
+                options=options,
+                **self._derivatives(),
+            )
         except _Ended as ended:
-            return self._best_so_far(ended.message)
+            return self._best_so_far(str(ended))
         except KeyboardInterrupt:
             return self._best_so_far("Interrupted from the keyboard.")
         finally:
             if self.progress and self.rows:
                 sys.stderr.write("\n")
+        if np.isfinite(result.fun):
+            return result
+        return self._best_so_far(f"The cost became {result.fun}. {LOG_OF_0}")
+
+    def _derivatives(self) -> dict[str, Any]:
+        rule = self.problem.written.jac
+        if self.problem.has_gradient:
+            return {"jac": self.gradient, **self.problem.curvature()}
+        return {"jac": rule if _is_rule(rule) else None, **self.problem.curvature()}
 
     def value(self, x: Array) -> float:
         """Cost, counted and remembered."""
-        cost = self.problem.value(x)
-        self._remember(x, cost, None)
-        return cost
+        met = self._meet(x)
+        if not met.known:
+            self.n_values += 1
+            met.known = True
+            if self.problem.derived is not None:
+                met.cost, met.gradient = self.problem.derived.both(met.x)
+            else:
+                met.cost = self.problem.written.cost(met.x)
+            if met.cost < self.best.cost:
+                self.best = met
+        return met.cost
 
-    def both(self, x: Array) -> tuple[float, Array]:
-        """Cost and gradient, counted and remembered."""
-        cost, gradient = self.problem.both(x)
-        self.n_gradients += 1
-        self._remember(x, cost, gradient)
-        return cost, gradient
+    def gradient(self, x: Array) -> Array:
+        """Gradient, counted and remembered."""
+        met = self._meet(x)
+        if not met.counted:
+            self.n_gradients += 1
+            met.counted = True
+        if met.gradient is None:
+            met.gradient = self.problem.both(met.x)[1]
+        return met.gradient
 
     def history(self) -> History:
         """Every iteration."""
@@ -381,28 +499,33 @@ class _Descent:
         columns = {name: [row[name] for row in self.rows] for name in names}
         return History.from_columns(columns)
 
-    def _remember(self, x: Array, cost: float, gradient: Array | None) -> None:
-        self.n_values += 1
-        self.met = [*self.met[-2:], (np.array(x), cost, gradient)]
-        if cost < self.best[0]:
-            self.best = (cost, np.array(x))
+    def _meet(self, x: Array) -> "_Met":
+        """Find a point among the last ones, or begin a new one."""
+        x = np.array(x, float)
+        for met in (*reversed(self.met), self.best):
+            if np.array_equal(met.x, x):
+                return met
+        self.met = [*self.met[-3:], _Met(x)]
+        return self.met[-1]
 
     def _note(self, intermediate_result: Any) -> None:
+        """Take note of an iteration; SciPy gives its record, or the bare vector."""
         x = np.array(getattr(intermediate_result, "x", intermediate_result), float)
-        cost, gradient = self._known(x)
-        moved = np.linalg.norm(x - self.previous)
-        size = float(np.linalg.norm(self.previous)) or 1.0
+        cost = self.value(x)
+        norm = np.nan
+        if self.problem.has_gradient:
+            norm = float(np.linalg.norm(self.gradient(x)))
+        moved, size = np.linalg.norm(x - self.previous), np.linalg.norm(self.previous)
         self.previous = x
-        norm = np.nan if gradient is None else float(np.linalg.norm(gradient))
         seconds = time.perf_counter() - self.started
         self.rows.append({
-            "loss": cost, "gradient_norm": norm, "update_ratio": float(moved) / size,
-            "seconds": seconds, "evaluations": self.n_values,
-            "gradient_evaluations": self.n_gradients,
+            "loss": cost, "gradient_norm": norm, "seconds": seconds,
+            "update_ratio": float(moved / (size or 1.0)),
+            "evaluations": self.n_values, "gradient_evaluations": self.n_gradients,
         })  # fmt: skip
         if self.progress:
             self._show(cost, norm)
-        self._call_back(intermediate_result, x)
+        self._call_back(intermediate_result, x, cost)
         if seconds > self.max_time:
             raise _Ended(f"The time budget of {self.max_time:g} s was used up.")
 
@@ -413,28 +536,40 @@ class _Descent:
         )
         sys.stderr.flush()
 
-    def _known(self, x: Array) -> tuple[float, Array | None]:
-        for met, cost, gradient in reversed(self.met):
-            if np.array_equal(met, x):
-                return cost, gradient
-        if self.problem.has_gradient:
-            return self.problem.both(x)
-        return self.problem.value(x), None
-
-    def _call_back(self, intermediate_result: Any, x: Array) -> None:
+    def _call_back(self, given: Any, x: Array, cost: float) -> None:
         if self.callback is None:
             return
+        parameters = inspect.signature(self.callback).parameters
+        record = dict(given) if isinstance(given, optimize.OptimizeResult) else {}
+        x = self.problem.written.packing.unpack(x)
+        result = optimize.OptimizeResult(record | {"x": x, "fun": cost})
         try:
-            if "intermediate_result" in inspect.signature(self.callback).parameters:
-                self.callback(intermediate_result=intermediate_result)
+            if "intermediate_result" in parameters:
+                answer = self.callback(intermediate_result=result)
+            elif self.problem.method.label == "trust-constr" and len(parameters) == 2:
+                answer = self.callback(x, result)
             else:
-                self.callback(self.problem.packing.unpack(x))
+                answer = self.callback(x)
         except StopIteration:
-            raise _Ended("The callback asked to stop.") from None
+            answer = True
+        if answer is True:
+            raise _Ended("The callback asked to stop.")
 
     def _best_so_far(self, message: str) -> optimize.OptimizeResult:
-        cost, x = self.best
+        # Of points that may break constraints, the cheapest is not the best.
+        best = self._meet(self.previous) if self.constrained else self.best
         return optimize.OptimizeResult(
-            x=x, fun=cost, success=False, status=99, message=message,
+            x=best.x, fun=best.cost, success=False, status=99, message=message,
             nit=len(self.rows), nfev=self.n_values, njev=self.n_gradients,
         )  # fmt: skip
+
+
+@dataclass
+class _Met:
+    """A point, and what is known about it."""
+
+    x: Array
+    cost: float = np.inf
+    gradient: Array | None = None
+    known: bool = False
+    counted: bool = False

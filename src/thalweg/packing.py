@@ -2,7 +2,7 @@
 
 `x0` may be a number, an array of any shape, or lists, tuples and dicts of such, nested
 as one likes. A `Packing` remembers the structure, and names each array by its place:
-``x``, ``x[0]``, ``x['W1']``.
+``x0``, ``x0[0]``, ``x0['W1']``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,6 +27,11 @@ class Part:
         """The end of its place."""
         return self.start + int(np.prod(self.shape))
 
+    @property
+    def rank(self) -> int:
+        """How many dimensions are more than 1 long: 2 for a matrix, 0 for a number."""
+        return sum(length > 1 for length in self.shape)
+
 
 class Packing:
     """The structure of `x0`.
@@ -45,8 +50,8 @@ class Packing:
         self.example = x0
         self.parts: list[Part] = []
         start = 0
-        for name, value in _leaves(x0, "x0"):
-            array = _as_numbers(value, name)
+        for name, value in _leaves(x0, x0, "x0"):
+            array = _as_finite(value, name)
             self.parts.append(Part(name, array.shape, start))
             start += array.size
         self.size = start
@@ -60,8 +65,19 @@ class Packing:
 
     def pack(self, value: Any) -> Array:
         """Flatten a structure like x0 to a float64 vector of shape (size,)."""
-        arrays = [np.asarray(leaf, float).ravel() for _, leaf in _leaves(value, "x")]
-        return np.concatenate(arrays)
+        return np.concatenate([leaf.ravel() for _, leaf in self.pairs(value)])
+
+    def pairs(self, value: Any) -> Iterator[tuple[Part, Array]]:
+        """Pair each array of x0 with that in the same place of `value`.
+
+        Raises
+        ------
+        ValueError
+            Naming what is not there, too much, or not made of real numbers.
+        """
+        leaves = _leaves(self.example, value, "x0")
+        for part, (name, leaf) in zip(self.parts, leaves, strict=True):
+            yield part, _as_real(leaf, name)
 
     def unpack(self, x: Any) -> Any:
         """Give a flat vector, NumPy's or JAX's, the structure of x0, as copies."""
@@ -73,35 +89,62 @@ class Packing:
         return next(part for part in self.parts if index < part.stop)
 
 
-def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _leaves(item, f"{name}[{key!r}]")
-    elif isinstance(value, list | tuple) and not _is_plain(value):
-        for index, item in enumerate(value):
-            yield from _leaves(item, f"{name}[{index}]")
+def _leaves(example: Any, value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Walk through `value` along the structure of `example`."""
+    if isinstance(example, Mapping):
+        _check_keys(example, value, name)
+        keys = list(example)
+    elif isinstance(example, list | tuple) and not _is_plain(example):
+        _check_length(example, value, name)
+        keys = range(len(example))
     else:
         yield name, value
+        return
+    for key in keys:
+        yield from _leaves(example[key], value[key], f"{name}[{key!r}]")
+
+
+def _check_keys(example: Mapping[Any, Any], value: Any, name: str) -> None:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} is a dict, but {type(value).__name__} was returned.")
+    missing, extra = [k for k in example if k not in value], set(value) - set(example)
+    if missing or extra:
+        lacks = f" lacks {missing}" if missing else ""
+        more = f" has {sorted(map(str, extra))} too much" if extra else ""
+        raise ValueError(f"{name} has the keys {list(example)}; this{lacks}{more}.")
+
+
+def _check_length(example: Any, value: Any, name: str) -> None:
+    if not isinstance(value, list | tuple) or len(value) != len(example):
+        found = f" of {len(value)}" if isinstance(value, list | tuple) else ""
+        raise ValueError(
+            f"{name} is a list of {len(example)} arrays, but "
+            f"{type(value).__name__}{found} was returned."
+        )
 
 
 def _is_plain(value: list[Any] | tuple[Any, ...]) -> bool:
     """Whether a list is just numbers, which is one array and not many."""
-    return all(np.isscalar(item) or isinstance(item, int | float) for item in value)
+    return all(np.isscalar(item) for item in value)
 
 
-def _as_numbers(value: Any, name: str) -> Array:
+def _as_real(value: Any, name: str) -> Array:
     try:
-        array = np.asarray(value, float)
-    except (TypeError, ValueError):
-        array = np.empty(0)
-        if np.size(value):
-            raise ValueError(
-                f"{name} is {value!r}; it must be an array of real numbers."
-            ) from None
+        array = np.asarray(value)
+    except ValueError:
+        array = np.empty(1, object)  # a ragged list
+    if array.size and array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} is {value!r}; it must be an array of real numbers.")
+    return np.array(array, float)
+
+
+def _as_finite(value: Any, name: str) -> Array:
+    array = _as_real(value, name)
     if not np.isfinite(array).all():
         at = np.argwhere(~np.isfinite(array))[0].tolist()
+        place = f" at {at}" if at else ""
         raise ValueError(
-            f"{name} is not finite at {at}. Begin at a point of finite numbers."
+            f"{name} is not finite{place}. Begin at a point of finite numbers."
         )
     return array
 

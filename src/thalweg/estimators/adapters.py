@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.callback import CallbackContext
 
-from thalweg.records import Array, EpochRecord
+from thalweg.records import Array, EpochRecord, Parameters
 from thalweg.watching import Watch
 
 
@@ -71,42 +71,61 @@ def _as_outputs(y: Array, present: _Present) -> Array:
 
 
 class TaskPerEpoch:
-    """scikit-learn's callbacks: each epoch is a task of the fit."""
+    """scikit-learn's callbacks: each epoch is a task of the fit.
 
-    def __init__(self, estimator: Any, root: CallbackContext, watch: Watch) -> None:
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    root : CallbackContext
+        The fit's own task, with room for one of each epoch.
+    watch : Watch
+    given : dict
+        ``X`` and ``y`` as they were given to `fit`, and the other data of the rows
+        under ``metadata``.
+    """
+
+    def __init__(
+        self, estimator: Any, root: CallbackContext, watch: Watch, given: dict[str, Any]
+    ) -> None:
         self.estimator, self.root, self.watch = estimator, root, watch
-        root.call_on_fit_task_begin(estimator=estimator)
-        self.task = self._begin()
+        self._facts = {"estimator": estimator, **given}
+        root.call_on_fit_task_begin(**self._facts)
+        self.task: CallbackContext | None = self._begin()
 
     def __call__(self, record: EpochRecord) -> bool:
         """End the epoch's task and begin the next."""
+        assert self.task is not None
         stop = self.task.call_on_fit_task_end(
-            estimator=self.estimator,
-            metadata={"record": record},
+            **self._facts,
             reconstruction_attributes=self._fitted,
         )
-        self.task = self._begin()
+        more = record.epoch < self.watch.plan.epochs
+        self.task = self._begin() if more else None
         return bool(stop)
 
     def close(self) -> None:
-        """End the task of the epoch that never ran, and the fit's."""
-        self.task.call_on_fit_task_end(estimator=self.estimator)
-        self.root.call_on_fit_task_end(estimator=self.estimator)
+        """End the task of an epoch that never ran, and the fit's."""
+        if self.task is not None:
+            self.task.call_on_fit_task_end(estimator=self.estimator)
+        self.root.call_on_fit_task_end(**self._facts, reconstruction_attributes={})
 
     def _begin(self) -> CallbackContext:
         task = self.root.subcontext(task_name="epoch")
-        task.call_on_fit_task_begin(estimator=self.estimator)
-        return task
+        return task.call_on_fit_task_begin(**self._facts)
 
     def _fitted(self) -> dict[str, Any]:
         """Attributes that make a copy of the estimator predict as of now."""
-        parameters = self.watch.subject.parameters()
-        plain = ("weights", "bias")
-        return {
-            "coefs_": [own["weights"] for own in parameters],
-            "intercepts_": [own["bias"] for own in parameters],
-            "_normalization": [
-                {name: v for name, v in own.items() if name not in plain}
-                for own in parameters
-            ],
-        }
+        return as_attributes(self.watch.subject.parameters())
+
+
+def as_attributes(parameters: Parameters) -> dict[str, Any]:
+    """Return a network's parameters as the attributes that hold them."""
+    plain = ("weights", "bias")
+    return {
+        "coefs_": [own["weights"] for own in parameters],
+        "intercepts_": [own["bias"] for own in parameters],
+        "_normalization": [
+            {name: value for name, value in own.items() if name not in plain}
+            for own in parameters
+        ],
+    }

@@ -6,9 +6,9 @@ the split for early stopping, then the order of the rows.
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,11 +23,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg import engines
-from thalweg.estimators.adapters import Scorer, TaskPerEpoch
+from thalweg.estimators.adapters import Scorer, TaskPerEpoch, as_attributes
 from thalweg.estimators.parameters import (
     check_parameters,
     hidden_sizes,
     is_full_batch,
+    is_sgd,
     make_network,
     make_plan,
 )
@@ -44,6 +45,10 @@ _NONFINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large "
     "values and need to be preprocessed."
 )
+
+
+Classes = Literal["learn", "same", "known"]
+"""What the classes of a target may be: any, all of the known ones, some of them."""
 
 
 @dataclass
@@ -67,6 +72,8 @@ def can_fit_partially(estimator: Any) -> bool:
 class BaseMLP(CallbackSupportMixin, BaseEstimator):
     """Base of `MLPClassifier` and `MLPRegressor`; not to be used by itself."""
 
+    _loss_names: Collection[str]
+
     # What the two take alike; their own signatures say more of the types.
     hidden_layer_sizes: Any
     activation: Any
@@ -74,7 +81,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     alpha: float
     batch_size: Any
     learning_rate: str
-    learning_rate_init: float
+    learning_rate_init: float | None
     power_t: float
     max_iter: int
     shuffle: bool
@@ -84,6 +91,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     warm_start: bool
     early_stopping: bool
     validation_fraction: float
+    coefs_: list[Array]
+    intercepts_: list[Array]
     loss: Any
     schedule: Any
     scale_inputs: bool
@@ -100,9 +109,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     # What the two estimators differ in.
 
     def _check_target(
-        self, X: Any, y: Any, reset: bool, relearn: bool
+        self, X: Any, y: Any, reset: bool, classes: Classes
     ) -> tuple[Any, Any]:
-        """Validate; `reset` learns the features anew, `relearn` the classes."""
+        """Validate; `reset` learns the features anew."""
         raise NotImplementedError
 
     def _encode(self, y: Any, dtype: np.dtype[Any]) -> Array:
@@ -138,7 +147,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), optional
         X_val, y_val : array-like, optional
-            Rows to validate on, and to stop early by, with any solver.
+            Rows to validate on, to stop early by and to keep the best weights by,
+            with any solver and whatever `early_stopping` says.
 
         Returns
         -------
@@ -149,7 +159,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             For bad input or parameters, and if training diverged before any epoch.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, incremental=False)
+        return self._fit(X, y, sample_weight, X_val, y_val)
 
     @available_if(can_fit_partially)
     def partial_fit(
@@ -167,10 +177,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         -------
         self : object
         """
-        return self._fit(X, y, sample_weight, None, None, incremental=True)
+        return self._fit(X, y, sample_weight, incremental=True)
 
     def initialize(self, X: ArrayLike, y: ArrayLike) -> Any:
         """Draw the first weights as `fit` would, and train nothing.
+
+        With ``warm_start=True``, or by `partial_fit`, training goes on from them.
 
         Parameters
         ----------
@@ -182,22 +194,26 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self : object
         """
         check_parameters(self)
-        checked, target = self._check_target(X, y, reset=True, relearn=True)
+        checked, target = self._check_target(X, y, reset=True, classes="learn")
         dtype = self._dtype_of(checked)
         self._random_state = check_random_state(self.random_state)
         self._begin(self._encode(target, dtype), checked.shape[1], dtype)
         return self
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any,
-        incremental: bool,
+        self, X: Any, y: Any, sample_weight: Any, X_val: Any = None, y_val: Any = None,
+        incremental: bool = False,
     ) -> Any:  # fmt: skip
         started = time.perf_counter()
         check_parameters(self)
-        hidden_sizes(self)
+        given = {"X": X, "y": y}
+        if sample_weight is not None:
+            given["metadata"] = {"sample_weight": sample_weight}
         fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        relearn = not hasattr(self, "classes_") or not (self.warm_start or incremental)
-        X, y = self._check_target(X, y, fresh, relearn)
+        classes: Classes = "learn"
+        if hasattr(self, "classes_") and (self.warm_start or incremental):
+            classes = "same" if self.warm_start else "known"
+        X, y = self._check_target(X, y, fresh, classes)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         weights = self._weights(sample_weight, X, y)
@@ -206,15 +222,16 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self._random_state = check_random_state(self.random_state)
         if fresh:
             self._begin(target, X.shape[1], dtype)
+        self._warn_of_sizes()
         data, held_out = self._split(X, target, weights, X_val, y_val, dtype)
         self._warn_of_batch(len(data.X))
-        self._train(data, held_out, incremental, started)
+        self._train(data, held_out, incremental, started, given)
         return self
 
     def _begin(self, target: Array, n_inputs: int, dtype: np.dtype[Any]) -> None:
         """Draw the first weights and reset all that fitting counts."""
         self.n_outputs_, self.out_activation_ = self._output_kind()
-        network = make_network(self, n_inputs, self.n_outputs_)
+        network = make_network(self, (n_inputs, *hidden_sizes(self), self.n_outputs_))
         self.n_layers_ = len(network.layers) + 1
         self._keep(network.draw(self._random_state, dtype))
         self.n_iter_ = self.t_ = self._no_improvement_count = 0
@@ -227,18 +244,23 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             self.scaler_ = StandardScaler()
 
     def _train(
-        self, data: Data, held_out: Data | None, incremental: bool, started: float
+        self,
+        data: Data,
+        held_out: Data | None,
+        incremental: bool,
+        started: float,
+        given: dict[str, Any],
     ) -> None:
-        plan = self._plan(incremental, len(data.X))
-        network, first = self._network(), self._parameters()
+        plan = self._plan(incremental, len(data.X), held_out is not None)
+        network = self._network()
         first = tuple(
-            {k: v.astype(data.X.dtype) for k, v in own.items()} for own in first
+            {k: v.astype(data.X.dtype) for k, v in own.items()}
+            for own in self._parameters()
         )
         patience = self._patience(plan, held_out)
-        listeners = self._listeners()
-        watch = Watch(plan, held_out, self._scoring(), listeners, started, patience)
-        tasks = self._tasks(watch)
-        watch.callbacks = [*listeners, *tasks]
+        watch = Watch(plan, held_out, self._scoring(), (), started, patience)
+        tasks = [] if incremental else self._tasks(watch, given)
+        watch.callbacks = [*self._listeners(), *tasks]
         if plan.full_batch:
             run = train_full_batch(network, plan, data, first, watch, self.engine)
         else:
@@ -248,61 +270,61 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 network, plan, data, first, rng, watch, self.engine, state
             )
             self._optimizer = _Optimizer(plan.rate * watch.factor, session.state())
+            self.t_ += len(data.X) * watch.epochs
+        self._take_over(run, watch)
         for task in tasks:
             task.close()
-        self._take_over(run, watch, held_out, first, len(data.X))
         if not incremental:
-            self._warn(run)
+            self._tell(run)
 
-    def _take_over(
-        self,
-        run: Run,
-        watch: Watch,
-        held_out: Data | None,
-        first: Parameters,
-        n_rows: int,
-    ) -> None:
+    def _take_over(self, run: Run, watch: Watch) -> None:
         """Set the attributes that a training leaves."""
         self.history_, self.stop_reason_ = run.history, run.why
         self.engine_ = run.engine
         self.n_iter_ = len(run.history)
-        self.t_ += n_rows * self.n_iter_
         losses = [float(loss) for loss in run.history.loss]
         self.loss_curve_.extend(losses)
-        self.loss_ = losses[-1] if losses else np.nan
+        # A method that was done before its first iteration leaves the loss as it was.
+        self.loss_ = losses[-1] if losses else getattr(self, "loss_", np.nan)
         self._no_improvement_count = watch.patience.waited
-        if held_out is not None:
+        if watch.held_out is not None:
             scores = [float(score) for score in run.history.validation_score]
             self.validation_scores_ = [*(self.validation_scores_ or []), *scores]
-            self.best_validation_score_ = max(-watch.patience.best, -np.inf)
-        elif not is_full_batch(self.solver):
+            self.best_validation_score_ = -watch.patience.best
+        elif not run.plan.full_batch:
             self.best_loss_ = watch.patience.best
-        if self._schedules_by_rows() and hasattr(self, "_optimizer"):
-            rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
+        if self._schedules_by_rows():
+            first_rate = make_plan(self, self._loss()).rate
+            rate = first_rate / (self.t_ + 1) ** self.power_t
             self._optimizer.learning_rate = rate
         diverged = run.stop_reason is StopReason.NONFINITE
-        if diverged and watch.best is None and held_out is None:
+        if diverged and watch.best is None:
             raise ValueError(f"{_NONFINITE} {run.why}")
-        self._keep(first if diverged and watch.best is None else run.parameters)
+        self._keep(run.parameters)
 
-    def _warn(self, run: Run) -> None:
-        if run.stop_reason is StopReason.INTERRUPTED:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
-        elif is_full_batch(self.solver):
-            if run.stop_reason in _UNCONVERGED:
-                warnings.warn(
-                    f"{self.solver} failed to converge after {self.n_iter_} "
-                    f"iteration(s): {run.why} Increase max_iter or max_fun to improve "
-                    "the convergence, or scale the data.",
-                    ConvergenceWarning,
-                    stacklevel=5,
-                )
-        elif run.stop_reason is StopReason.MAX_EPOCHS and self.max_iter == self.n_iter_:
+    def _tell(self, run: Run) -> None:
+        """Say why training stopped, as a warning where it was not done."""
+        reason = run.stop_reason
+        if self.verbose:
+            print(run.why)  # noqa: T201
+        if reason is StopReason.INTERRUPTED:
+            warnings.warn("Training interrupted by user.", stacklevel=6)
+        elif reason is StopReason.NONFINITE:
+            warnings.warn(run.why, ConvergenceWarning, stacklevel=6)
+        elif run.plan.full_batch and reason in _UNCONVERGED:
+            warnings.warn(
+                f"{self.solver} failed to converge after {self.n_iter_} "
+                f"iteration(s): {run.why} Increase max_iter or max_fun to improve "
+                "the convergence, or scale the data.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
+        elif reason is StopReason.MAX_EPOCHS:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
                 "reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     # Pieces of fitting.
@@ -320,12 +342,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self, X: Any, target: Array, weights: Array, X_val: Any, y_val: Any,
         dtype: np.dtype[Any],
     ) -> tuple[Data, Data | None]:  # fmt: skip
-        if X_val is not None:
-            X_val, y_val = self._check_target(X_val, y_val, False, relearn=False)
-            held = self._encode(y_val, dtype)
-            train_data = self._data(X, target, weights, dtype, learn=True)
-            return train_data, self._data(X_val, held, np.ones(len(held)), dtype)
-        if not self.early_stopping or is_full_batch(self.solver):
+        if X_val is not None or y_val is not None:
+            return self._given_split(X, target, weights, X_val, y_val, dtype)
+        # scikit-learn's own method takes no notice of early stopping.
+        if not self.early_stopping or self.solver == "lbfgs":
             return self._data(X, target, weights, dtype, learn=True), None
         parts: list[Any] = train_test_split(
             X, target, weights,
@@ -341,6 +361,22 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             )
         train_data = self._data(X, target, weights, dtype, learn=True)
         return train_data, self._data(X_held, held, w_held, dtype)
+
+    def _given_split(
+        self, X: Any, target: Array, weights: Array, X_val: Any, y_val: Any,
+        dtype: np.dtype[Any],
+    ) -> tuple[Data, Data]:  # fmt: skip
+        if X_val is None or y_val is None:
+            raise ValueError("fit got one of X_val and y_val; it needs both or none.")
+        X_val, y_val = self._check_target(X_val, y_val, reset=False, classes="known")
+        held = self._encode(y_val, dtype)
+        if held.shape[1:] != target.shape[1:]:
+            raise ValueError(
+                f"y_val has shape {np.shape(y_val)}; it must have as many columns as "
+                f"y, {target.shape[1]}."
+            )
+        train_data = self._data(X, target, weights, dtype, learn=True)
+        return train_data, self._data(X_val, held, np.ones(len(held)), dtype)
 
     def _strata(self, target: Array) -> Array | None:
         return None
@@ -364,6 +400,16 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             np.ascontiguousarray(weights, dtype),
         )
 
+    def _warn_of_sizes(self) -> None:
+        present = [weights.shape[1] for weights in self.coefs_[:-1]]
+        if present != hidden_sizes(self):
+            warnings.warn(
+                f"hidden_layer_sizes is {self.hidden_layer_sizes}, but training goes "
+                f"on with the weights that are there, whose layers have {present} "
+                "units. Fit with warm_start=False for a new network.",
+                stacklevel=5,
+            )
+
     def _warn_of_batch(self, n_rows: int) -> None:
         size = self.batch_size
         if not is_full_batch(self.solver) and size != "auto" and size > n_rows:
@@ -373,8 +419,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 stacklevel=4,
             )
 
-    def _plan(self, incremental: bool, n_rows: int) -> Plan:
-        plan = make_plan(self, self._loss(), incremental)
+    def _plan(self, incremental: bool, n_rows: int, validated: bool) -> Plan:
+        plan = make_plan(self, self._loss(), incremental, validated)
         if self._schedules_by_rows():
             if self._goes_on(incremental):
                 rate = self._optimizer.learning_rate
@@ -385,7 +431,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return plan
 
     def _schedules_by_rows(self) -> bool:
-        of_sgd = self.solver == "sgd" and self.schedule is None
+        of_sgd = is_sgd(self) and self.schedule is None
         return of_sgd and self.learning_rate == "invscaling"
 
     def _goes_on(self, incremental: bool) -> bool:
@@ -393,10 +439,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     def _patience(self, plan: Plan, held_out: Data | None) -> Patience:
         """Carry over the counts of earlier fits, as scikit-learn does."""
-        best = self.best_loss_
-        if held_out is not None:
-            best = -(self.best_validation_score_ or -np.inf)
-        best = np.inf if best is None else best
+        best: float | None = self.best_loss_
+        if held_out is not None and self.best_validation_score_ is not None:
+            best = -self.best_validation_score_
+        elif held_out is not None or best is None:
+            best = np.inf
         return Patience(plan.tol, best, 0, self._no_improvement_count)
 
     def _scoring(self) -> Scorer | None:
@@ -408,11 +455,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         listeners: list[Callable[..., bool | None]] = list(self.callbacks or ())
         return [*listeners, self._print] if self.verbose else listeners
 
-    def _tasks(self, watch: Watch) -> list[TaskPerEpoch]:
+    def _tasks(self, watch: Watch, given: dict[str, Any]) -> list[TaskPerEpoch]:
         if not hasattr(self, "_skl_callbacks"):
             return []
-        context = self._init_callback_context(max_subtasks=watch.plan.epochs + 1)
-        return [TaskPerEpoch(self, context, watch)]
+        context = self._init_callback_context(max_subtasks=watch.plan.epochs)
+        return [TaskPerEpoch(self, context, watch, given)]
 
     def _print(self, record: EpochRecord) -> None:
         print(f"Iteration {record.epoch}, loss = {record.loss:.8f}")  # noqa: T201
@@ -426,7 +473,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         weights = self._weights(sample_weight, X, y)
         target = np.asarray(y, float)
         data = self._data(X, target, weights, np.dtype(float))
-        plan = make_plan(self, self._loss(), incremental=False)
+        plan = make_plan(self, self._loss())
         network, start = self._network(), 0
         parameters: Parameters = tuple({} for _ in network.layers)
         for name in ("weights", "bias"):
@@ -442,13 +489,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     # Weights, as scikit-learn keeps them and as the engines take them.
 
     def _keep(self, parameters: Parameters) -> None:
-        self.coefs_ = [own["weights"] for own in parameters]
-        self.intercepts_ = [own["bias"] for own in parameters]
-        plain = ("weights", "bias")
-        self._normalization = [
-            {name: v for name, v in own.items() if name not in plain}
-            for own in parameters
-        ]
+        for name, value in as_attributes(parameters).items():
+            setattr(self, name, value)
 
     def _parameters(self) -> Parameters:
         normalization = getattr(self, "_normalization", [{}] * len(self.coefs_))
@@ -460,7 +502,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     def _network(self) -> DenseNetwork:
         """Describe the network of the present weights, which users may have set."""
-        return make_network(self, self.coefs_[0].shape[0], self.coefs_[-1].shape[1])
+        n_inputs = len(self.coefs_[0])
+        return make_network(self, (n_inputs, *(w.shape[1] for w in self.coefs_)))
 
     # Predicting.
 
@@ -489,7 +532,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             {k: v.astype(dtype) for k, v in own.items()} for own in self._parameters()
         )
         network = self._network()
-        module, _ = engines.pick(self.engine, network, Plan())
+        module, _ = engines.pick(self.engine, network, _ANY_PLAN)
         return link(self._loss())(module.outputs(network, parameters, data.X))
 
     def __sklearn_tags__(self) -> Any:
@@ -497,6 +540,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
+
+_ANY_PLAN = Plan()
+"""Prediction does not depend on it."""
 
 _UNCONVERGED = (
     StopReason.MAX_EPOCHS,

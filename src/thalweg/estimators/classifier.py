@@ -13,10 +13,21 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
+from thalweg.choices import CLASSIFYING
 from thalweg.estimators.adapters import with_complement
-from thalweg.estimators.base import BaseMLP, can_fit_partially
+from thalweg.estimators.base import BaseMLP, Classes, can_fit_partially
 from thalweg.lookup import Spec
 from thalweg.records import Array, EpochRecord
+
+
+def gives_probabilities(estimator: Any) -> bool:
+    """Whether the outputs after the loss's link are probabilities."""
+    loss = _name(estimator.loss)
+    return isinstance(loss, str) and loss != "hinge"
+
+
+def _name(loss: Any) -> Any:
+    return loss[0] if isinstance(loss, tuple) else loss
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -34,15 +45,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         one for each.
     solver : str, (str, dict) or optax.GradientTransformation
         ``"adam"``, ``"sgd"``, ``"lbfgs"`` as in scikit-learn, or any other of
-        `thalweg.plan.OPTIMIZERS` and `thalweg.plan.FULL_BATCH`.
+        `thalweg.choices.OPTIMIZERS` and `thalweg.choices.FULL_BATCH`.
     alpha : float
         L2 penalty.
     batch_size : int or "auto"
         ``"auto"`` is min(200, n_samples).
     learning_rate : {"constant", "invscaling", "adaptive"}
         Schedule of ``solver="sgd"``.
-    learning_rate_init : float
-        Learning rate of all first-order solvers.
+    learning_rate_init : float or None
+        Learning rate of all first-order solvers; None takes the solver's own
+        (`thalweg.choices.DEFAULT_RATES`). An optax transformation brings its own.
     power_t : float
         Exponent of ``"invscaling"``.
     max_iter : int
@@ -54,7 +66,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     tol : float
         Improvement that counts; gradient tolerance of ``"lbfgs"``.
     verbose : bool or int
-        Whether each epoch is printed.
+        Whether each epoch is printed, and why training stopped.
     warm_start : bool
         Whether `fit` goes on from the weights of the last.
     momentum : float
@@ -62,8 +74,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     nesterovs_momentum : bool
         Whether it is Nesterov's.
     early_stopping : bool
-        Whether a share of the rows is held out to stop by (not by ``"lbfgs"``, as in
-        scikit-learn: give it `X_val`).
+        Whether a share of the rows is held out to stop by. ``"lbfgs"`` takes no
+        notice, as in scikit-learn: give `X_val` to `fit`.
     validation_fraction : float
         That share.
     beta_1, beta_2, epsilon : float
@@ -73,8 +85,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     max_fun : int
         Most evaluations of ``"lbfgs"``.
     loss : str, (str, dict) or callable
-        ``"log_loss"``, or one of `thalweg.plan.LOSSES` that classifies, by class
-        numbers and one output a class.
+        ``"log_loss"``; or by class numbers and with one output a class,
+        ``"cross_entropy"``, ``"focal"``, ``"hinge"`` or a function of yours
+        (`thalweg.choices.LOSSES`); or for two classes or many labels,
+        ``"binary_cross_entropy"``. After hinge loss and functions there are no
+        probabilities.
     dropout : float or list of float
         Share of hidden outputs dropped.
     batch_norm, layer_norm : bool
@@ -91,7 +106,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     clip_norm : float or None
         Largest norm of the gradient.
     schedule : str, (str, dict), callable or None
-        Schedule of any first-order solver (`thalweg.plan.SCHEDULES`).
+        Schedule of any first-order solver (`thalweg.choices.SCHEDULES`).
     scale_inputs : bool
         Whether inputs are standardized inside (`scaler_`).
     scoring : str, callable or None
@@ -134,6 +149,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     class_weight: Any
+    _loss_names = ("log_loss", "binary_cross_entropy", *CLASSIFYING)
 
     def __init__(
         self,
@@ -144,7 +160,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
         learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
+        learning_rate_init: float | None = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
@@ -204,8 +220,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self : object
         """
         self._learn_classes(y, classes)
-        return self._fit(X, y, sample_weight, None, None, incremental=True)
+        return self._fit(X, y, sample_weight, incremental=True)
 
+    @available_if(gives_probabilities)
     def predict_proba(self, X: ArrayLike) -> Array:
         """Estimate the probability of each class.
 
@@ -219,6 +236,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return with_complement(self._outputs(X))
 
+    @available_if(gives_probabilities)
     def predict_log_proba(self, X: ArrayLike) -> Array:
         """Estimate the logarithm of the probability of each class.
 
@@ -246,11 +264,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 )
             return
         several = type_of_target(y).startswith("multilabel")
-        self._labels = LabelBinarizer().fit(y if several else classes)
-        self.classes_ = self._labels.classes_
+        self._learn_labels(y if several else classes)
+
+    def _learn_labels(self, y: Any) -> None:
+        self._label_binarizer = LabelBinarizer().fit(y)
+        self.classes_ = self._label_binarizer.classes_
+        kind = self._label_binarizer.y_type_
+        allowed = {"multiclass": CLASSIFYING, "binary": self._loss_names}
+        loss = _name(self.loss)
+        labels_only = ("binary_cross_entropy",)
+        if loss == "log_loss" or loss in allowed.get(kind, labels_only):
+            return
+        if not (callable(loss) and kind in allowed):
+            raise ValueError(
+                f"The 'loss' parameter of {type(self).__name__} is {self.loss!r}, "
+                f"which does not suit {kind} targets; 'log_loss' does."
+            )
 
     def _check_target(
-        self, X: Any, y: Any, reset: bool, relearn: bool
+        self, X: Any, y: Any, reset: bool, classes: Classes
     ) -> tuple[Any, Any]:
         X, y = validate_data(
             self, X, y,
@@ -261,16 +293,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         )  # fmt: skip
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if relearn:
-            self._labels = LabelBinarizer().fit(y)
-            self.classes_ = self._labels.classes_
+        if classes == "learn":
+            self._learn_labels(y)
         else:
-            self._check_classes(y)
+            self._check_classes(y, whole=classes == "same")
         return X, y
 
-    def _check_classes(self, y: Any) -> None:
+    def _check_classes(self, y: Any, whole: bool) -> None:
         classes = unique_labels(y)
-        if self.warm_start:
+        if whole:
             if set(classes) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same classes as in "
@@ -284,33 +315,42 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
 
     def _encode(self, y: Any, dtype: np.dtype[Any]) -> Array:
+        if self._has_labels():
+            return self._label_binarizer.transform(y).astype(dtype)
+        numbers = np.searchsorted(self.classes_, y)
         if self._by_number():
-            return np.searchsorted(self.classes_, y).astype(np.int32)
-        return self._labels.transform(y).astype(dtype)
+            return numbers.astype(np.int32)
+        return numbers.reshape(-1, 1).astype(dtype)
+
+    def _has_labels(self) -> bool:
+        return self._label_binarizer.y_type_.startswith("multilabel")
 
     def _by_number(self) -> bool:
         """Whether the loss takes class numbers."""
-        return self._labels.y_type_ == "multiclass" or self.loss != "log_loss"
+        if self.loss == "log_loss":
+            return self._label_binarizer.y_type_ == "multiclass"
+        return _name(self.loss) != "binary_cross_entropy"
 
     def _loss(self) -> Spec:
         if self.loss != "log_loss":
             return self.loss
-        softmax = self.out_activation_ == "softmax"
-        name = "cross_entropy" if softmax else "binary_cross_entropy"
+        name = "cross_entropy" if self._by_number() else "binary_cross_entropy"
         return (name, {"clipped": True})
 
     def _output_kind(self) -> tuple[int, str]:
         if self._by_number():
-            return len(self.classes_), "softmax"
-        several = self._labels.y_type_.startswith("multilabel")
-        return len(self.classes_) if several else 1, "logistic"
+            softmax = gives_probabilities(self)
+            return len(self.classes_), "softmax" if softmax else "identity"
+        return len(self.classes_) if self._has_labels() else 1, "logistic"
 
     def _decode(self, outputs: Array) -> Array:
-        if self.out_activation_ == "softmax":
+        if self._by_number():
             return self.classes_[outputs.argmax(axis=1)]
-        flat = outputs.ravel() if outputs.shape[1] == 1 else outputs
-        labels: Any = self._labels.inverse_transform(flat)
-        return labels
+        if self._has_labels():
+            labels: Any = self._label_binarizer.inverse_transform(outputs)
+            return labels
+        # A single class has no second one to be decided for.
+        return self.classes_.take(outputs[:, 0] > 0.5, mode="clip")
 
     def _weights(self, sample_weight: Any, X: Any, y: Any) -> Array:
         weights = super()._weights(sample_weight, X, y)

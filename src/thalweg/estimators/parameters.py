@@ -5,14 +5,15 @@ are drawn like weights, the penalty is divided by the batch, Adam's epsilon is a
 before its bias correction, momentum takes the rate into the velocity.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from thalweg.lookup import Interval, Spec
-from thalweg.networks import Dense, DenseNetwork
-from thalweg.plan import FULL_BATCH, Plan, canonical
+from thalweg.choices import FULL_BATCH, OPTIMIZERS, SCHEDULES
+from thalweg.lookup import Interval, Spec, nearest
+from thalweg.networks import ACTIVATIONS, INITIALIZERS, Dense, DenseNetwork
+from thalweg.plan import Plan, canonical
 
 _NUMBERS: dict[str, tuple[str, type]] = {
     "alpha": ("[0, inf)", float),
@@ -31,7 +32,7 @@ _NUMBERS: dict[str, tuple[str, type]] = {
     "clip_norm": ("(0, inf)", float),
     "max_time": ("(0, inf)", float),
 }
-_OPTIONAL = ("clip_norm", "max_time")
+_OPTIONAL = ("learning_rate_init", "clip_norm", "max_time")
 _FLAGS = (
     "shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "batch_norm",
     "layer_norm", "scale_inputs",
@@ -41,6 +42,13 @@ _WORDS: dict[str, tuple[str | None, ...]] = {
     "penalty_scale": ("batch", "sample"),
     "engine": ("auto", "jax", "native"),
     "dtype": (None, "float32", "float64"),
+}
+_ON_DEVICE = "lbfgs_on_device"
+_CHOICES: dict[str, Collection[str]] = {
+    "activation": ACTIVATIONS,
+    "solver": {**OPTIMIZERS, **FULL_BATCH},
+    "init": INITIALIZERS,
+    "schedule": SCHEDULES,
 }
 
 
@@ -55,7 +63,16 @@ def check_parameters(estimator: Any) -> None:
             _refuse(estimator, name, "an instance of 'bool'")
     for name, options in _WORDS.items():
         if getattr(estimator, name) not in options:
-            _refuse(estimator, name, f"a str among {set(options)}")
+            _refuse(estimator, name, _one_of(options), options)
+    for name, options in {**_CHOICES, "loss": estimator._loss_names}.items():
+        _check_choice(estimator, name, options)
+    for rate in per_layer(estimator, "dropout", len(hidden_sizes(estimator))):
+        if rate not in Interval("[0, 1)"):
+            _refuse(estimator, "dropout", "a float in the range [0, 1), or a list")
+    if estimator.batch_norm and estimator.layer_norm:
+        _refuse(estimator, "layer_norm", "False where batch_norm is True")
+    if not all(callable(each) for each in estimator.callbacks or ()):
+        _refuse(estimator, "callbacks", "a sequence of callables")
     if estimator.batch_size != "auto":
         _check_number(estimator, "batch_size", estimator.batch_size, "[1, inf)", int)
     if estimator.n_iter_no_change != np.inf:
@@ -67,24 +84,27 @@ def hidden_sizes(estimator: Any) -> list[int]:
     """Return the hidden widths as a list; a single number is one layer."""
     sizes = estimator.hidden_layer_sizes
     sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    if not all(isinstance(size, int | np.integer) for size in sizes):
+        _refuse(estimator, "hidden_layer_sizes", "an int or a sequence of ints")
     if any(size <= 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
     return [int(size) for size in sizes]
 
 
-def make_network(estimator: Any, n_inputs: int, n_outputs: int) -> DenseNetwork:
-    """Describe the network of an estimator's parameters."""
-    sizes = hidden_sizes(estimator)
+def make_network(estimator: Any, widths: Sequence[int]) -> DenseNetwork:
+    """Describe the network of an estimator's parameters and these widths."""
+    n_inputs, *sizes, n_outputs = widths
     activations = per_layer(estimator, "activation", len(sizes))
     rates = per_layer(estimator, "dropout", len(sizes))
-    init = _initializer(estimator)
+    init, bias_init = _initializers(estimator)
     kind = "layer" if estimator.layer_norm else "none"
     kind = "batch" if estimator.batch_norm else kind
     hidden = [
-        Dense(size, activation, init, init, dropout=rate, normalization=kind)
+        Dense(size, activation, init, bias_init, dropout=rate, normalization=kind)
         for size, activation, rate in zip(sizes, activations, rates, strict=True)
     ]
-    return DenseNetwork(n_inputs, (*hidden, Dense(n_outputs, "identity", init, init)))
+    output = Dense(n_outputs, "identity", init, bias_init)
+    return DenseNetwork(n_inputs, (*hidden, output))
 
 
 def per_layer(estimator: Any, name: str, n_layers: int) -> list[Any]:
@@ -101,8 +121,11 @@ def per_layer(estimator: Any, name: str, n_layers: int) -> list[Any]:
     return value
 
 
-def make_plan(estimator: Any, loss: Spec, incremental: bool) -> Plan:
+def make_plan(
+    estimator: Any, loss: Spec, incremental: bool = False, validated: bool = False
+) -> Plan:
     """Describe the training of an estimator's parameters."""
+    patience = estimator.n_iter_no_change
     settings: dict[str, Any] = {
         "loss": loss,
         "optimizer": _optimizer(estimator),
@@ -113,80 +136,110 @@ def make_plan(estimator: Any, loss: Spec, incremental: bool) -> Plan:
         "tol": float(estimator.tol),
         "monitor": "score",
         "max_time": estimator.max_time,
+        "patience": None if patience == np.inf else int(patience),
+        "weight_decay": float(estimator.weight_decay),
+        "clip_norm": estimator.clip_norm,
+        "schedule": _schedule(estimator),
     }
     if not is_full_batch(estimator.solver):
         settings |= _first_order(estimator)
+    elif not validated:
+        settings["patience"] = None  # the method knows itself when it is done
     return Plan(**settings)
 
 
 def is_full_batch(solver: Any) -> bool:
     """Whether a solver is a full-batch method."""
+    return solver_name(solver) in FULL_BATCH
+
+
+def solver_name(solver: Any) -> str:
+    """Return a solver's name as the tables spell it; "" for a transformation."""
     name = canonical(solver)
-    name = name[0] if isinstance(name, tuple | list) else name
-    return isinstance(name, str) and name in FULL_BATCH
+    name = name[0] if isinstance(name, tuple | list) and name else name
+    return name if isinstance(name, str) else ""
 
 
 def _first_order(estimator: Any) -> dict[str, Any]:
-    patience = estimator.n_iter_no_change
+    solver = estimator.solver
+    has_own_rate = hasattr(solver, "update") or solver_name(solver) == _ON_DEVICE
     return {
-        "learning_rate": float(estimator.learning_rate_init),
-        "schedule": _schedule(estimator),
+        "learning_rate": None if has_own_rate else estimator.learning_rate_init,
         "batch_size": estimator.batch_size,
         "shuffle": bool(estimator.shuffle),
-        "weight_decay": float(estimator.weight_decay),
-        "clip_norm": estimator.clip_norm,
-        "patience": None if patience == np.inf else int(patience),
     }
 
 
 def _schedule(estimator: Any) -> Spec:
     if estimator.schedule is not None:
         return estimator.schedule
-    if estimator.solver != "sgd" or estimator.learning_rate == "constant":
+    steered = is_sgd(estimator) and estimator.learning_rate != "constant"
+    endless = estimator.n_iter_no_change == np.inf
+    if not steered or (estimator.learning_rate == "adaptive" and endless):
         return "constant"
     if estimator.learning_rate == "adaptive":
-        return "adaptive"
+        # Without patience scikit-learn never cuts the rate.
+        return "constant" if estimator.n_iter_no_change == np.inf else "adaptive"
     return ("invscaling", {"power": float(estimator.power_t)})
 
 
 def _optimizer(estimator: Any) -> Any:
-    solver = estimator.solver
-    if not isinstance(solver, str):
-        return solver
-    make = _SOLVERS.get(canonical(solver))
-    return (canonical(solver), make(estimator)) if make else _momentum(estimator)
+    solver = canonical(estimator.solver)
+    if isinstance(solver, str) and solver in _SOLVERS:
+        return _SOLVERS[solver](estimator)
+    return solver
 
 
-def _momentum(estimator: Any) -> Any:
-    if estimator.solver != "sgd":
-        return estimator.solver
+def is_sgd(estimator: Any) -> bool:
+    """Whether the solver is scikit-learn's ``"sgd"``, momentum and all."""
+    return isinstance(estimator.solver, str) and canonical(estimator.solver) == "sgd"
+
+
+def _sgd(estimator: Any) -> Spec:
     name = "nesterov" if estimator.nesterovs_momentum else "momentum"
     momentum = float(estimator.momentum)
     return (name, {"momentum": momentum, "rate_in_velocity": True})
 
 
-def _adam(estimator: Any) -> Mapping[str, Any]:
+def _adam(estimator: Any) -> Spec:
     names = ("beta_1", "beta_2", "epsilon")
     constants = {name: float(getattr(estimator, name)) for name in names}
-    return {**constants, "uncorrected_epsilon": True}
+    return ("adam", {**constants, "uncorrected_epsilon": True})
 
 
-def _lbfgs(estimator: Any) -> Mapping[str, Any]:
+def _lbfgs(estimator: Any) -> Spec:
     most = int(estimator.max_fun)
-    return {"gtol": float(estimator.tol), "max_evaluations": most}
+    return ("lbfgs", {"gtol": float(estimator.tol), "max_evaluations": most})
 
 
-_SOLVERS: dict[str, Callable[[Any], Mapping[str, Any]]] = {
+_SOLVERS: dict[str, Callable[[Any], Spec]] = {
+    "sgd": _sgd,
     "adam": _adam,
     "lbfgs": _lbfgs,
 }
+"""scikit-learn's three, whose constants are parameters of the estimator."""
 
 
-def _initializer(estimator: Any) -> Spec:
+def _initializers(estimator: Any) -> tuple[Spec, Spec]:
+    """Return those of weights and of biases."""
     if estimator.init != "sklearn":
-        return estimator.init
-    logistic = estimator.activation == "logistic"
-    return ("sklearn", {"factor": 2.0 if logistic else 6.0})
+        return estimator.init, "zeros"
+    factor = 2.0 if estimator.activation == "logistic" else 6.0
+    return ("sklearn", {"factor": factor}), ("sklearn", {"factor": factor})
+
+
+def _check_choice(estimator: Any, name: str, options: Collection[str]) -> None:
+    value = getattr(estimator, name)
+    several = value if name == "activation" and isinstance(value, list) else [value]
+    for each in several:
+        # An optax transformation is a pair of functions.
+        label = each[0] if isinstance(each, tuple) and each else each
+        if isinstance(label, str):
+            label = canonical(label) if name == "solver" else label
+            if label not in options:
+                _refuse(estimator, name, _one_of(options), options)
+        elif not callable(label) and not (name == "schedule" and label is None):
+            _refuse(estimator, name, "a str, a tuple (str, dict) or a callable")
 
 
 def _check_number(
@@ -198,8 +251,16 @@ def _check_number(
         _refuse(estimator, name, f"{word} in the range {allowed}")
 
 
-def _refuse(estimator: Any, name: str, allowed: str) -> None:
+def _one_of(options: Collection[str | None]) -> str:
+    return f"a str among {{{', '.join(sorted(map(repr, options)))}}}"
+
+
+def _refuse(
+    estimator: Any, name: str, allowed: str, options: Collection[str | None] = ()
+) -> None:
+    value = getattr(estimator, name)
+    hint = nearest(value, [o for o in options if o]) if isinstance(value, str) else ""
     raise ValueError(
         f"The {name!r} parameter of {type(estimator).__name__} must be {allowed}. "
-        f"Got {getattr(estimator, name)!r} instead."
+        f"Got {value!r} instead. {hint}".rstrip()
     )

@@ -8,7 +8,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
-from thalweg.estimators.base import BaseMLP
+from thalweg.estimators.base import BaseMLP, Classes
 from thalweg.lookup import Spec
 from thalweg.records import Array, EpochRecord
 
@@ -24,7 +24,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Parameters
     ----------
     loss : str, (str, dict) or callable
-        ``"squared_error"``, ``"poisson"``, or one of `thalweg.plan.LOSSES` for
+        ``"squared_error"``, ``"poisson"``, or one of `thalweg.choices.LOSSES` for
         numbers: ``"absolute"``, ``"huber"``, ``("quantile", {"quantile": 0.9})``…
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, \
 learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, \
@@ -46,10 +46,22 @@ n_outputs_, out_activation_, t_, history_, stop_reason_, engine_
     >>> from sklearn.datasets import load_diabetes
     >>> from thalweg import MLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> reg = MLPRegressor(solver="lbfgs", alpha=10, max_iter=500, random_state=0)
-    >>> reg.set_params(scale_inputs=True).fit(X, y).score(X, y) > 0.5
+    >>> reg = MLPRegressor(
+    ...     hidden_layer_sizes=(5,),
+    ...     activation="tanh",
+    ...     solver="lbfgs",
+    ...     alpha=100,
+    ...     max_iter=1000,
+    ...     random_state=0,
+    ...     scale_inputs=True,
+    ... )
+    >>> reg.fit(X, y).score(X, y) > 0.5
     True
     """
+
+    _loss_names = (
+        *_LOSSES, "poisson", "squared", "absolute", "huber", "log_cosh", "quantile",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -61,7 +73,7 @@ n_outputs_, out_activation_, t_, history_, stop_reason_, engine_
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
         learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
+        learning_rate_init: float | None = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
@@ -97,7 +109,7 @@ n_outputs_, out_activation_, t_, history_, stop_reason_, engine_
         super().__init__(locals())
 
     def _check_target(
-        self, X: Any, y: Any, reset: bool, relearn: bool
+        self, X: Any, y: Any, reset: bool, classes: Classes
     ) -> tuple[Any, Any]:
         X, y = validate_data(
             self, X, y,
