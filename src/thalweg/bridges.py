@@ -1,0 +1,242 @@
+"""Ways to other programs: ONNX.
+
+`register_onnx` teaches skl2onnx our estimators, which it then converts alone or inside
+pipelines. Scaling is written as it is, batch normalization folded into the weights
+before it, and activations that ONNX runtimes lack in double precision are composed of
+operators that they have.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from thalweg.estimators import MLPClassifier, MLPRegressor
+from thalweg.lookup import resolved
+from thalweg.networks import Dense
+from thalweg.records import Array
+
+_OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "output_class_labels": [False, True],
+    "nocl": [True, False],
+}
+
+
+def register_onnx() -> None:
+    """Teach skl2onnx to convert `MLPClassifier` and `MLPRegressor`.
+
+    Needs the extra ``thalweg[onnx]``. A network with an activation of the user's own
+    cannot be converted; after hinge loss and losses of the user's own, a classifier's
+    second output holds the network's outputs, not probabilities.
+
+    Examples
+    --------
+    >>> from skl2onnx import to_onnx
+    >>> from sklearn.datasets import load_iris
+    >>> from thalweg import MLPClassifier
+    >>> from thalweg.bridges import register_onnx
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = MLPClassifier(solver="lbfgs", scale_inputs=True, random_state=0)
+    >>> clf = clf.fit(X, y)
+    >>> register_onnx()
+    >>> model = to_onnx(clf, X[:1], options={"zipmap": False})
+    >>> [output.name for output in model.graph.output]
+    ['label', 'probabilities']
+    """
+    from skl2onnx import update_registered_converter
+
+    update_registered_converter(
+        MLPClassifier,
+        "ThalwegMLPClassifier",
+        _classifier_shapes,
+        _convert_classifier,
+        options=_OPTIONS,
+    )
+    update_registered_converter(
+        MLPRegressor, "ThalwegMLPRegressor", _regressor_shapes, _convert_regressor
+    )
+
+
+def _classifier_shapes(operator: Any) -> None:
+    from skl2onnx.common import shape_calculator
+
+    shape_calculator.calculate_linear_classifier_output_shapes(operator)
+    estimator = operator.raw_operator
+    if _has_labels(estimator):
+        rows = operator.inputs[0].get_first_dimension()
+        operator.outputs[0].type.shape = [rows, estimator.n_outputs_]
+
+
+def _regressor_shapes(operator: Any) -> None:
+    from skl2onnx.common import shape_calculator
+
+    shape_calculator.calculate_linear_regressor_output_shapes(operator)
+    rows = operator.inputs[0].get_first_dimension()
+    operator.outputs[0].type.shape = [rows, operator.raw_operator.n_outputs_]
+
+
+def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
+    from skl2onnx.common.utils_classifier import get_label_classes
+
+    estimator = operator.raw_operator
+    label, probability = operator.outputs
+    graph = _Graph(operator, container)
+    outputs = graph.outputs(estimator)
+    if _has_labels(estimator):
+        above = graph.Greater(outputs, graph.number(0.5))
+        labels = graph.Cast(above, to=7, output_names=[label])  # 7 is int64
+    else:
+        if estimator.n_outputs_ == 1:
+            rest = graph.Sub(graph.number(1), outputs)
+            outputs = graph.Concat(rest, outputs, axis=1)
+        classes: Any = get_label_classes(scope, estimator)
+        numbers = classes.dtype.kind in "iufb"
+        classes = classes.astype(np.int64 if numbers else object)
+        best = graph.ArgMax(outputs, axis=1, keepdims=0)
+        labels = graph.Gather(classes, best, output_names=[label])
+    graph.Identity(outputs, output_names=[probability]).add_to(scope, container)
+    labels.add_to(scope, container)
+
+
+def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
+    graph = _Graph(operator, container)
+    outputs = graph.outputs(operator.raw_operator)
+    graph.Identity(outputs, output_names=operator.outputs).add_to(scope, container)
+
+
+def _has_labels(estimator: Any) -> bool:
+    return estimator._label_binarizer.y_type_.startswith("multilabel")
+
+
+class _Graph:
+    """A graph of ONNX operators, each a method of the operator's name.
+
+    Parameters
+    ----------
+    operator, container
+        As skl2onnx hands them to a converter.
+    """
+
+    def __init__(self, operator: Any, container: Any) -> None:
+        from skl2onnx.common.data_types import DoubleTensorType
+
+        self._input, self._opset = operator.inputs[0], container.target_opset
+        double = isinstance(self._input.type, DoubleTensorType)
+        self.dtype = np.dtype(np.float64 if double else np.float32)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        from skl2onnx.algebra import onnx_ops
+
+        make = getattr(onnx_ops, f"Onnx{name}")
+        return lambda *inputs, **more: make(*inputs, op_version=self._opset, **more)
+
+    def array(self, values: Any) -> Array:
+        """Make a constant of the input's precision."""
+        return np.asarray(values, self.dtype)
+
+    def number(self, value: float) -> Array:
+        """Make a constant that broadcasts over everything."""
+        return self.array([value])
+
+    def outputs(self, estimator: Any) -> Any:
+        """Write all of an estimator's network, the output activation included."""
+        # 1 is float32, 11 float64.
+        z = self.Cast(self._input, to=1 if self.dtype == np.float32 else 11)
+        if estimator.scale_inputs:
+            centered = self.Sub(z, self.array(estimator.scaler_.mean_))
+            z = self.Div(centered, self.array(estimator.scaler_.scale_))
+        network, parameters = estimator._network(), estimator._parameters()
+        for layer, own in zip(network.layers, parameters, strict=True):
+            z = _activate(self, layer, self._linear(layer, own, z))
+        return _OUTPUTS[estimator.out_activation_](self, z)
+
+    def _linear(self, layer: Dense, own: dict[str, Array], z: Any) -> Any:
+        weights, bias = own["weights"], own["bias"]
+        kind = resolved(layer.normalization)
+        constants: dict[str, Any] = dict(kind.constants)
+        if kind.name == "batch":
+            gain = own["scale"] / np.sqrt(own["variance"] + constants["epsilon"])
+            weights, bias = weights * gain, (bias - own["mean"]) * gain + own["shift"]
+        z = self.Add(self.MatMul(z, self.array(weights)), self.array(bias))
+        if kind.name != "layer":
+            return z
+        mean = self.array(np.full((layer.units, 1), 1 / layer.units))
+        z = self.Sub(z, self.MatMul(z, mean))
+        variance = self.MatMul(self.Mul(z, z), mean)
+        size = self.Sqrt(self.Add(variance, self.number(constants["epsilon"])))
+        scaled = self.Mul(self.Div(z, size), self.array(own["scale"]))
+        return self.Add(scaled, self.array(own["shift"]))
+
+
+def _activate(graph: _Graph, layer: Dense, z: Any) -> Any:
+    activation = resolved(layer.activation)
+    if not isinstance(activation.name, str):
+        raise ValueError(
+            f"the activation {activation.label!r} is a function of your own, which "
+            "ONNX has no name for. Take one of thalweg.networks.ACTIVATIONS."
+        )
+    return _ACTIVATIONS[activation.label](graph, z, **dict(activation.constants))
+
+
+def _within(g: _Graph, z: Any, low: float, high: float) -> Any:
+    return g.Min(g.Max(z, g.number(low)), g.number(high))
+
+
+def _elu(g: _Graph, z: Any, alpha: float, scale: float = 1.0) -> Any:
+    below = g.Sub(g.Exp(g.Min(z, g.number(0))), g.number(1))
+    above = g.Relu(z) if scale == 1 else g.Mul(g.Relu(z), g.number(scale))
+    return g.Add(above, g.Mul(below, g.number(scale * alpha)))
+
+
+def _selu(g: _Graph, z: Any) -> Any:
+    # Klambauer et al. (2017), eq. 14.
+    return _elu(g, z, alpha=1.6732632423543772, scale=1.0507009873554805)
+
+
+def _gelu(g: _Graph, z: Any) -> Any:
+    # ONNX Runtime has the error function in single precision only.
+    scaled = g.Cast(g.Mul(z, g.number(np.sqrt(0.5))), to=1)
+    error = g.CastLike(g.Erf(scaled), z)
+    return g.Mul(g.Mul(z, g.number(0.5)), g.Add(error, g.number(1)))
+
+
+def _softplus(g: _Graph, z: Any) -> Any:
+    rest = g.Log(g.Add(g.Exp(g.Neg(g.Abs(z))), g.number(1)))
+    return g.Add(g.Relu(z), rest)
+
+
+def _hard_logistic(g: _Graph, z: Any) -> Any:
+    return _within(g, g.Add(g.Mul(z, g.number(1 / 6)), g.number(0.5)), 0, 1)
+
+
+def _leaky_relu(g: _Graph, z: Any, slope: float) -> Any:
+    below = g.Mul(g.Min(z, g.number(0)), g.number(slope))
+    return g.Add(g.Relu(z), below)
+
+
+_ACTIVATIONS: dict[str, Callable[..., Any]] = {
+    "identity": lambda g, z: z,
+    "logistic": lambda g, z: g.Sigmoid(z),
+    "tanh": lambda g, z: g.Tanh(z),
+    "relu": lambda g, z: g.Relu(z),
+    "leaky_relu": _leaky_relu,
+    "elu": _elu,
+    "selu": _selu,
+    "gelu": _gelu,
+    "silu": lambda g, z: g.Mul(z, g.Sigmoid(z)),
+    "mish": lambda g, z: g.Mul(z, g.Tanh(_softplus(g, z))),
+    "softplus": _softplus,
+    "softsign": lambda g, z: g.Div(z, g.Add(g.Abs(z), g.number(1))),
+    "hard_logistic": _hard_logistic,
+    "hard_tanh": lambda g, z: _within(g, z, -1, 1),
+    "hard_silu": lambda g, z: g.Mul(z, _hard_logistic(g, z)),
+    "relu6": lambda g, z: _within(g, z, 0, 6),
+}
+
+_OUTPUTS: dict[str, Callable[[_Graph, Any], Any]] = {
+    "identity": lambda g, z: z,
+    "softmax": lambda g, z: g.Softmax(z, axis=1),
+    "logistic": lambda g, z: g.Sigmoid(z),
+    "exp": lambda g, z: g.Exp(z),
+}
