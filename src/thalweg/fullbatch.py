@@ -229,8 +229,10 @@ class _Descent:
         return cost, packed
 
     def value(self, x: Array) -> float:
-        """Objective at `x`."""
-        return self.both(x)[0]
+        """Objective at `x`, whose gradient nobody asked for."""
+        cost, _ = self.both(x)
+        self.n_gradients -= 1
+        return cost
 
     def product(self, x: Array, direction: Array) -> Array:
         """Hessian at `x` times `direction`, exactly."""
@@ -247,6 +249,12 @@ class _Descent:
         matrix, order = self._curved().gauss_newton(self.unpack(x))
         places = self.pack(order).astype(int)
         return matrix[np.ix_(places, places)].astype(float)
+
+    def definite(self, x: Array) -> Array:
+        """Compute a positive definite stand-in for the Hessian, which dogleg needs."""
+        matrix = self.gauss_newton(x)
+        ridge = 1e-6 * float(matrix.diagonal().max(initial=1e-12))
+        return matrix + ridge * np.eye(len(matrix))
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are now, with running statistics of all rows."""
@@ -322,6 +330,8 @@ class _Descent:
     def _curvature(self, method: str) -> dict[str, Callable[..., Array]]:
         if method in _BY_PRODUCTS:
             return {"hessp": self.product}
+        if method == "dogleg" and resolved(self.plan.loss).name in _CONVEX_LOSSES:
+            return {"hess": self.definite}
         return {"hess": self.hessian} if method in _BY_HESSIAN else {}
 
     def _options(self) -> dict[str, Any]:

@@ -1,0 +1,407 @@
+"""Every full-batch method trains through `fit`, watched like a first-order one.
+
+SciPy called directly, on the slow network of `references`, is what the counts of
+evaluations are compared with.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from scipy import optimize
+from sklearn import datasets
+
+import thalweg as tw
+from examples import cifar_cg, infrared_tnc
+from tests import references
+from thalweg import engines
+from thalweg.plan import FULL_BATCH, Data
+from thalweg.records import Array, Parameters
+
+BY_PRODUCTS = ("newton-cg", "trust-ncg", "trust-krylov")
+BLIND = ("powell", "nelder-mead")
+SMOOTH = [name for name in FULL_BATCH if name not in BLIND]
+
+
+class Task(NamedTuple):
+    """Rows, and the sizes of a network for them."""
+
+    X: Array
+    y: Array
+    sizes: tuple[int, ...]
+
+
+@cache
+def task(name: str) -> Task:
+    if name == "moons":
+        X, y = _rows(datasets.make_moons(100, noise=0.1, random_state=0))
+        return Task(X, y, (2, 4, 2))
+    if name == "iris":
+        X, y = _rows(datasets.load_iris(return_X_y=True))
+        return Task((X - X.mean(axis=0)) / X.std(axis=0), y, (4, 5, 3))
+    X, y = _rows(datasets.load_digits(return_X_y=True))
+    return Task(X[:300] / 16, y[:300], (64, 10, 10))
+
+
+def _rows(made: Any) -> tuple[Array, Array]:
+    return made[0], made[1]
+
+
+def train(name: str, method: Any, **settings: Any) -> tw.Run:
+    X, y, sizes = task(name)
+    network = tw.DenseNetwork.from_sizes(sizes, activation="tanh")
+    given = {"loss": "cross_entropy", "l2": 0.1, "random_state": 0, **settings}
+    return tw.fit(network, X, y, optimizer=method, **given)
+
+
+GOALS: dict[tuple[str, str], float] = {
+    **{("iris", method): 0.058 for method in SMOOTH},
+    ("iris", "powell"): 0.06,
+    ("moons", "lbfgs"): 0.06,
+    ("moons", "tnc"): 0.06,
+    ("moons", "levenberg-marquardt"): 0.06,
+    ("moons", "trust-krylov"): 0.06,
+    ("digits", "lbfgs"): 0.06,
+    ("digits", "cg"): 0.06,
+    ("digits", "newton-cg"): 0.045,
+    ("digits", "trust-ncg"): 0.045,
+}
+"""Loss, penalty included, to be reached in sixty iterations."""
+
+
+@pytest.mark.parametrize(("name", "method"), GOALS)
+def test_method_trains_to_its_loss(name: str, method: str):
+    run = train(name, method, epochs=60)
+    loss, goal = run.history.loss, GOALS[name, method]
+    assert loss[-1] < goal
+    assert (np.diff(loss) <= 1e-12).all()
+    X, y, _ = task(name)
+    assert np.mean(tw.predict(run, X).argmax(axis=1) == y) > 0.95
+
+
+def test_nelder_mead_trains_a_tiny_network():
+    X = np.linspace(-1, 1, 20)[:, None]
+    network = tw.DenseNetwork.from_sizes((1, 2, 1), activation="tanh")
+    run = tw.fit(
+        network, X, np.tanh(2 * X), optimizer="nelder-mead", epochs=800, random_state=0
+    )
+    assert run.history.loss[-1] < 1e-3
+    assert run.history.loss[-1] < run.history.loss[0] / 50
+
+
+def test_every_method_is_tried_here():
+    assert {method for _, method in GOALS} | {"nelder-mead"} == {*FULL_BATCH}
+
+
+# ----------------------------------------------------------- counts are SciPy's own
+
+
+SCIPY = {"lbfgs": "L-BFGS-B", "cg": "CG", "bfgs": "BFGS", "tnc": "TNC",
+         "newton-cg": "Newton-CG", "trust-ncg": "trust-ncg",
+         "trust-krylov": "trust-krylov", "trust-exact": "trust-exact"}  # fmt: skip
+
+
+class Slow:
+    """The objective of moons in NumPy, and how often its Hessian was asked for.
+
+    Products with that are JAX's: with differences, Krylov methods take other steps.
+    """
+
+    def __init__(self) -> None:
+        X, y, sizes = task("moons")
+        self.network = tw.DenseNetwork.from_sizes(sizes, activation="tanh")
+        self.plan = tw.Plan(loss="cross_entropy", l2=0.1)
+        self.data = Data(X, y.astype(np.int32), np.ones(len(X)))
+        self.first = self.network.draw(np.random.RandomState(0))
+        module, _ = engines.pick("jax", self.network, self.plan)
+        self.exact = module.Objective(self.network, self.plan, self.data)
+        self.products = 0
+
+    def both(self, x: Array) -> tuple[float, Array]:
+        cost, gradient = references.objective(
+            self.network, self.plan, self.unpack(x), self.data
+        )
+        return cost, self.pack(gradient)
+
+    def product(self, x: Array, v: Array) -> Array:
+        self.products += 1
+        exact = self.exact.hessian_product(self.unpack(x), self.unpack(v))
+        return self.pack(exact)
+
+    def hessian(self, x: Array) -> Array:
+        return np.array([self.product(x, row) for row in np.eye(len(x))])
+
+    def pack(self, parameters: Parameters) -> Array:
+        names = ("weights", "bias")
+        return np.concatenate([p[n].ravel() for n in names for p in parameters])
+
+    def unpack(self, x: Array) -> Parameters:
+        shaped: Parameters = tuple({} for _ in self.first)
+        for name in ("weights", "bias"):
+            for own, first in zip(shaped, self.first, strict=True):
+                size = first[name].size
+                own[name], x = x[:size].reshape(first[name].shape), x[size:]
+        return shaped
+
+
+@pytest.mark.parametrize("method", SCIPY)
+def test_counts_are_scipys_own(method: str):
+    slow, n = Slow(), 6
+    given: dict[str, Any] = {}
+    if method in BY_PRODUCTS:
+        given["hessp"] = slow.product
+    if method == "trust-exact":
+        given["hess"] = slow.hessian
+    losses: list[float] = []
+    limit = {"maxfun": 15000} if method == "tnc" else {"maxiter": n}
+
+    def note(x: Array) -> None:
+        losses.append(slow.both(x)[0])
+
+    theirs: Any = optimize.minimize(
+        slow.both,
+        slow.pack(slow.first),
+        jac=True,
+        method=SCIPY[method],
+        callback=note,
+        options=limit,
+        **given,
+    )
+    run = train("moons", method, epochs=n, parameters=slow.first)
+    history = run.history
+    assert history.loss == pytest.approx(losses[:n], rel=1e-6)
+    if method == "tnc":
+        assert len(history) == n
+        return
+    assert len(history) == theirs.nit
+    assert history.evaluations[-1] == theirs.nfev
+    assert history.gradient_evaluations[-1] == theirs.nfev
+    assert history.hessian_products[-1] == slow.products
+
+
+# ------------------------------------------------------- watched like the others
+
+
+def test_history_and_sentence():
+    run = train("moons", "lbfgs", epochs=20)
+    history = run.history
+    assert len(history) == run.best_epoch == 20
+    assert run.why == "All 20 epochs were done."
+    assert np.isnan(history.rate).all()
+    assert (np.diff(history.evaluations) >= 1).all()
+    assert (np.diff(history.seconds) > 0).all()
+    assert (history.gradient_norm > 0).all()
+    assert ((history.update_ratio > 0) & (history.update_ratio < 10)).all()
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "trust-krylov", "tnc"])
+def test_convergence_is_told_in_the_methods_words(method: str):
+    run = train("moons", method, epochs=1000)
+    assert run.stop_reason is tw.StopReason.METHOD_CONVERGED
+    assert " converged: " in run.why
+    assert len(run.history) < 1000
+
+
+def test_evaluations_can_be_limited():
+    run = train("moons", ("lbfgs", {"max_evaluations": 12}), epochs=500)
+    assert run.stop_reason is tw.StopReason.MAX_EVALUATIONS
+    assert 12 <= run.history.evaluations[-1] <= 15
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "tnc", "newton-cg", "levenberg-marquardt"])
+def test_callback_stops(method: str):
+    seen: list[int] = []
+
+    def stop(record: tw.EpochRecord) -> bool:
+        seen.append(record.epoch)
+        return record.epoch == 4
+
+    run = train("moons", method, epochs=50, callbacks=[stop])
+    assert seen == [1, 2, 3, 4]
+    assert run.stop_reason is tw.StopReason.CALLBACK
+    assert len(run.history) == 4
+
+
+def test_validation_early_stopping_and_best_weights():
+    X, y, _ = task("moons")
+    held_out = X[:30], 1 - y[:30]  # which it gets ever more wrong
+    run = train("moons", "lbfgs", epochs=200, validation=held_out, patience=5, l2=0.0)
+    losses = run.history.validation_loss
+    assert run.stop_reason is tw.StopReason.EARLY_STOPPING
+    assert run.best_epoch == int(np.argmin(losses)) + 1 < len(losses)
+    outputs = tw.predict(run, held_out[0])
+    at_best = -np.log(outputs[np.arange(30), held_out[1]]).mean()
+    assert at_best == pytest.approx(losses.min(), rel=1e-6)
+
+
+def test_patience_without_validation():
+    run = train("moons", "cg", epochs=500, patience=3, tol=1e-2)
+    assert run.stop_reason is tw.StopReason.CONVERGED
+    assert len(run.history) < 200
+
+
+def test_time_budget():
+    run = train("moons", "powell", epochs=10_000, max_time=1e-3)
+    assert run.stop_reason is tw.StopReason.TIME_BUDGET
+    assert len(run.history) == 1
+
+
+def test_interrupt_keeps_the_weights_so_far():
+    def interrupt(record: tw.EpochRecord) -> None:
+        if record.epoch == 5:
+            raise KeyboardInterrupt
+
+    run = train("moons", "lbfgs", epochs=20, callbacks=[interrupt])
+    same = train("moons", "lbfgs", epochs=5)
+    assert run.stop_reason is tw.StopReason.INTERRUPTED
+    for own, other in zip(run.parameters, same.parameters, strict=True):
+        assert np.array_equal(own["weights"], other["weights"])
+
+
+# --------------------------------------------------------------- kinds of network
+
+
+def test_float32_network_is_minimized_in_float64():
+    X, y, sizes = task("moons")
+    network = tw.DenseNetwork.from_sizes(sizes, activation="tanh")
+    run = tw.fit(
+        network, np.float32(X), y, loss="cross_entropy", l2=0.1, optimizer="lbfgs",
+        epochs=60, random_state=0,
+    )  # fmt: skip
+    assert run.parameters[0]["weights"].dtype == np.float32
+    assert run.history.loss[-1] < 0.1
+
+
+def test_batch_norm_is_trained_on_all_rows():
+    X, y, sizes = task("moons")
+    network = tw.DenseNetwork.from_sizes(
+        sizes, activation="tanh", normalization="batch"
+    )
+    run = tw.fit(
+        network, X, y, loss="cross_entropy", l2=0.1, optimizer="lbfgs", epochs=60,
+        random_state=0,
+    )  # fmt: skip
+    p = tw.predict(run, X)
+    fit_part = -np.log(p[np.arange(len(y)), y]).mean()
+    squares = sum((own["weights"] ** 2).sum() for own in run.parameters)
+    assert fit_part + 0.05 * squares / len(X) == pytest.approx(run.history.loss[-1])
+    assert np.mean(p.argmax(axis=1) == y) > 0.95
+
+
+def test_frozen_layer_stays():
+    X, y, _ = task("moons")
+    network = tw.DenseNetwork(
+        2, (tw.Dense(4, activation="tanh", frozen=True), tw.Dense(2))
+    )
+    first = network.draw(np.random.RandomState(0))
+    run = tw.fit(
+        network, X, y, loss="cross_entropy", optimizer="bfgs", epochs=5,
+        parameters=first,
+    )  # fmt: skip
+    assert np.array_equal(run.parameters[0]["weights"], first[0]["weights"])
+    assert not np.array_equal(run.parameters[1]["weights"], first[1]["weights"])
+
+
+def test_hessian_products_are_those_of_the_gradient():
+    slow, h = Slow(), 1e-5
+    rng = np.random.default_rng(0)
+    x = slow.pack(slow.first)
+    for _ in range(5):
+        v = rng.normal(size=len(x))
+        slopes = (slow.both(x + h * v)[1] - slow.both(x - h * v)[1]) / (2 * h)
+        assert slow.product(x, v) == pytest.approx(slopes, abs=1e-8)
+
+
+# --------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize("method", ["tnc", "lbfgs", "powell"])
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("learning_rate", 0.1, "it chooses its step by itself"),
+        ("schedule", "cosine", "it chooses its step by itself"),
+        ("warmup", 3, "it chooses its step by itself"),
+        ("layer_rates", (1.0, 0.5), "it chooses its step by itself"),
+        ("weight_decay", 0.1, "use l2"),
+        ("clip_norm", 1.0, "it needs the objective's own gradient"),
+        ("clip_value", 1.0, "it needs the objective's own gradient"),
+        ("accumulate", 2, "it sees all rows at once"),
+        ("average", "ema", "its last weights are its best"),
+    ],
+)
+def test_what_means_nothing_to_it_is_refused(
+    method: str, name: str, value: Any, why: str
+):
+    with pytest.raises(ValueError, match=why) as raised:
+        train("moons", method, **{name: value})
+    assert f"optimizer={method!r}" in str(raised.value)
+    assert f"Plan got {name}=" in str(raised.value)
+
+
+@pytest.mark.parametrize("given", [{"dropout": 0.5}, {"input_noise": 0.1}])
+def test_noise_is_refused(given: dict[str, Any]):
+    X, y, sizes = task("moons")
+    network = tw.DenseNetwork.from_sizes(sizes, **given)
+    with pytest.raises(ValueError, match="changes at every evaluation"):
+        tw.fit(network, X, y, loss="cross_entropy", optimizer="cg")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        ("lbgfs", "Did you mean 'lbfgs'"),
+        (("tnc", {"momentum": 0.9}), "'momentum', which is no constant of 'tnc'"),
+        (("lbfgs", {"max_corrections": 0}), r"must be a number in \[1, inf\)"),
+    ],
+)
+def test_unknown_names_are_refused(optimizer: Any, message: str):
+    with pytest.raises(ValueError, match=message):
+        train("moons", optimizer)
+
+
+def test_nonfinite_start_is_told():
+    X, y, sizes = task("moons")
+    network = tw.DenseNetwork.from_sizes(sizes)
+    first = network.draw(np.random.RandomState(0))
+    huge = tuple({name: v * 1e300 for name, v in own.items()} for own in first)
+    run = tw.fit(
+        network, X, y, loss="cross_entropy", optimizer="lbfgs", parameters=huge
+    )
+    assert run.stop_reason is tw.StopReason.NONFINITE
+    assert "the objective" in run.why
+
+
+@pytest.mark.parametrize("spelling", ["L-BFGS-B", "fmin_l_bfgs_b", "l-bfgs"])
+def test_scipys_spellings(spelling: str):
+    run = train("moons", spelling, epochs=2)
+    assert run.history.loss[-1] == train("moons", "lbfgs", epochs=2).history.loss[-1]
+
+
+# --------------------------------------------------------------------- the examples
+
+
+def test_infrared_readings_stall_raw_and_train_standardized():
+    X, y = infrared_tnc.read()
+    sizes: dict[str, Callable[[Array], Array]] = {
+        "raw": lambda X: X,
+        "standardized": infrared_tnc.standardized,
+    }
+    scores = {
+        name: [infrared_tnc.train(scale(X), y, seed)[1] for seed in infrared_tnc.SEEDS]
+        for name, scale in sizes.items()
+    }
+    assert all(0.5 <= score <= 0.75 for score in scores["raw"])
+    assert scores["standardized"] == [1.0] * 8
+
+
+def test_cifar_sized_network_falls_at_every_iteration(
+    capsys: pytest.CaptureFixture[str],
+):
+    run, accuracy = cifar_cg.train(cifar_cg.made_up(300, 100), 10)
+    assert (np.diff(run.history.loss) < 0).all()
+    assert run.network.n_parameters == 616_610
+    assert accuracy > 0.3
+    assert capsys.readouterr().out.startswith("iteration   1  cost ")
