@@ -97,6 +97,17 @@ def test_least_squares_have_their_own_method() -> None:
     assert reg.score(X, SIGNAL) > 0.99
 
 
+def test_solvers_hand_over_in_phases() -> None:
+    clf = classifier(solver=["adam", "lbfgs"], max_iter=20).fit(X, Y)
+    adam = classifier(solver="adam", max_iter=20).fit(X, Y)
+    np.testing.assert_allclose(clf.loss_curve_[:20], adam.loss_curve_, rtol=1e-12)
+    assert clf.loss_ < adam.loss_
+    assert clf.stop_reason_.startswith("adam: All 20 epochs were done. Then lbfgs: ")
+    assert not hasattr(clf, "partial_fit")
+    with pytest.raises(ValueError, match="'solver' parameter"):
+        classifier(solver=["adam", "lbfsg"]).fit(X, Y)
+
+
 def test_rate_of_none_is_the_solvers_own() -> None:
     assert make_plan(classifier(solver="lion"), "squared").rate == 0.05
     lion = classifier(solver="lion", learning_rate_init=None)

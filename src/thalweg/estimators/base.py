@@ -7,6 +7,7 @@ the split for early stopping, then the order of the rows.
 import time
 import warnings
 from collections.abc import Callable, Collection
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,13 +33,12 @@ from thalweg.estimators.parameters import (
     make_network,
     make_plan,
 )
-from thalweg.fullbatch import train_full_batch
 from thalweg.inputs import as_weights
 from thalweg.lookup import Spec, resolved
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Data, Plan, link, steps_per_epoch
 from thalweg.records import Array, EpochRecord, Parameters, Run, StopReason
-from thalweg.training import train
+from thalweg.training import train, train_phases
 from thalweg.watching import Patience, Watch
 
 _NONFINITE = (
@@ -61,7 +61,7 @@ class _Optimizer:
 
 def can_fit_partially(estimator: Any) -> bool:
     """Tell whether `partial_fit` is there; AttributeError where it is not."""
-    if is_full_batch(estimator.solver):
+    if isinstance(estimator.solver, list) or is_full_batch(estimator.solver):
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers. "
             f"{estimator.solver} is not stochastic."
@@ -251,8 +251,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         started: float,
         given: dict[str, Any],
     ) -> None:
-        plan = self._plan(incremental, len(data.X), held_out is not None)
-        network = self._network()
+        n_rows, validated = len(data.X), held_out is not None
+        plans = [each._plan(incremental, n_rows, validated) for each in self._phases()]
+        plan, network = plans[0], self._network()
         first = tuple(
             {k: v.astype(data.X.dtype) for k, v in own.items()}
             for own in self._parameters()
@@ -261,11 +262,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         watch = Watch(plan, held_out, self._scoring(), (), started, patience)
         tasks = [] if incremental else self._tasks(watch, given)
         watch.callbacks = [*self._listeners(), *tasks]
-        if plan.full_batch:
-            run = train_full_batch(network, plan, data, first, watch, self.engine)
+        rng = self._random_state
+        if plan.full_batch or len(plans) > 1:
+            run = train_phases(network, plans, data, first, rng, watch, self.engine)
         else:
             state = self._optimizer.state if self._goes_on(incremental) else None
-            rng = self._random_state
             run, session = train(
                 network, plan, data, first, rng, watch, self.engine, state
             )
@@ -418,6 +419,15 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 "to be clipped",
                 stacklevel=4,
             )
+
+    def _phases(self) -> list[Any]:
+        """List the estimator once for each solver, where there are several."""
+        if not isinstance(self.solver, list):
+            return [self]
+        phases = [copy(self) for _ in self.solver]
+        for phase, solver in zip(phases, self.solver, strict=True):
+            phase.solver = solver
+        return phases
 
     def _plan(self, incremental: bool, n_rows: int, validated: bool) -> Plan:
         plan = make_plan(self, self._loss(), incremental, validated)

@@ -45,7 +45,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         one for each.
     solver : str, (str, dict) or optax.GradientTransformation
         ``"adam"``, ``"sgd"``, ``"lbfgs"`` as in scikit-learn, or any other of
-        `thalweg.choices.OPTIMIZERS` and `thalweg.choices.FULL_BATCH`.
+        `thalweg.choices.OPTIMIZERS` and `thalweg.choices.FULL_BATCH`; a list of them
+        trains in phases, each of `max_iter` at most.
     alpha : float
         L2 penalty.
     batch_size : int or "auto"

@@ -230,7 +230,8 @@ def _initializers(estimator: Any) -> tuple[Spec, Spec]:
 
 def _check_choice(estimator: Any, name: str, options: Collection[str]) -> None:
     value = getattr(estimator, name)
-    several = value if name == "activation" and isinstance(value, list) else [value]
+    listed = name in ("activation", "solver") and isinstance(value, list) and value
+    several = value if listed else [value]
     for each in several:
         # An optax transformation is a pair of functions.
         label = each[0] if isinstance(each, tuple) and each else each
