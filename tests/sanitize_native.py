@@ -71,7 +71,7 @@ def exercise() -> None:
     """Take everything that the kernel has through it once."""
     from thalweg.engines import native
 
-    vars(native)["_available"] = lambda: 3
+    setattr(native, "_available", lambda: 3)  # noqa: B010
     count = 0
     for network, plan, n_rows, dtype, compressed in cases():
         run(native, network, plan, n_rows, dtype, compressed)
@@ -98,14 +98,14 @@ def cases() -> Iterator[tuple[Any, Any, int, Any, bool]]:
                 plan,
                 23,
                 dtype,
-                0,
+                False,
             )
         for name in LOSSES:
             network = DenseNetwork.from_sizes((3, 5, 4))
-            yield network, Plan(loss=name, batch_size=7), 20, dtype, 0
+            yield network, Plan(loss=name, batch_size=7), 20, dtype, False
         for name in _RULES:
             network = DenseNetwork.from_sizes((2, 2))
-            yield network, Plan.of(plan, optimizer=name, accumulate=2), 20, dtype, 0
+            yield network, Plan.of(plan, optimizer=name, accumulate=2), 20, dtype, False
         for norm in ("batch", "layer"):
             rich = DenseNetwork(
                 6,
@@ -119,10 +119,10 @@ def cases() -> Iterator[tuple[Any, Any, int, Any, bool]]:
                 input_noise=0.1,
             )
             averaged = Plan.of(plan, average="ema", clip_value=1.0, weight_decay=0.1)
-            yield rich, averaged, 37, dtype, 0
-        yield DenseNetwork.from_sizes((40, 5, 2)), plan, 23, dtype, 1
+            yield rich, averaged, 37, dtype, False
+        yield DenseNetwork.from_sizes((40, 5, 2)), plan, 23, dtype, True
         for sizes, n_rows in (((1, 1), 1), ((2, 3000, 2), 3), ((300, 2), 5000)):
-            yield DenseNetwork.from_sizes(sizes), plan, n_rows, dtype, 0
+            yield DenseNetwork.from_sizes(sizes), plan, n_rows, dtype, False
 
 
 def run(

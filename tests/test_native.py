@@ -114,7 +114,7 @@ def test_what_it_cannot_train_is_refused() -> None:
 
 
 def test_without_a_kernel_it_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_dense", None)
+    monkeypatch.setattr(native, "kernel", None)
     native._say_once.cache_clear()  # pyright: ignore[reportPrivateUsage]
     network = DenseNetwork.from_sizes((2, 1))
     with pytest.warns(RuntimeWarning, match="without a C compiler"):
@@ -131,11 +131,11 @@ LEVELS = ["baseline", "avx2", "avx512"]
 def level(request: pytest.FixtureRequest) -> Any:
     """Each instruction set that this processor has."""
     try:
-        native._dense.use_level(request.param)
+        native.kernel.use_level(request.param)
     except ValueError:
         pytest.skip("this processor does not have it")
     yield request.param
-    native._dense.use_level()
+    native.kernel.use_level()
 
 
 def arguments(which: str, dtype: Any) -> Array:
@@ -165,7 +165,7 @@ def test_elementary_functions_are_within_two_units(
 ) -> None:
     x = arguments(which, dtype)
     found = np.empty_like(x)
-    native._dense.elementary(which, x, found)
+    native.kernel.elementary(which, x, found)
     wide = np.float64 if dtype == np.float32 else np.longdouble
     with np.errstate(all="ignore"):
         exact = getattr(np, which)(x.astype(wide))
@@ -191,7 +191,7 @@ def test_elementary_functions_are_within_two_units(
 def test_published_vectors_of_the_generator(
     key: tuple[int, int], counter: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-    assert native._dense.threefry(*key, *counter) == expected
+    assert native.kernel.threefry(*key, *counter) == expected
 
 
 # ------------------------------------------------------------------ beside JAX

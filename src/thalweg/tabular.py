@@ -30,7 +30,7 @@ from thalweg.columns import (
 from thalweg.lookup import Spec, check_names
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Plan
-from thalweg.records import Array, Evaluation, History, Run, StopReason
+from thalweg.records import Array, Evaluation, History, StopReason
 from thalweg.targets import Classes, Values
 from thalweg.training import Callback
 
@@ -428,7 +428,7 @@ class Regressor(RegressorMixin, _Tabular):
         return self.target_.decode(training.predict(self.run_, inputs))
 
 
-def load(path: saving.PathLike) -> Classifier | Regressor | Run:
+def load(path: saving.PathLike) -> Any:
     """Read any model file: a `Classifier`, a `Regressor`, or the `Run` of a fit.
 
     Raises

@@ -22,11 +22,11 @@ from thalweg.networks import DenseNetwork, without_noise
 from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
 from thalweg.records import Array, EpochSums, Parameters
 
-_dense: Any
+kernel: Any
 try:
-    _dense = importlib.import_module("thalweg.engines.native._dense")
+    kernel = importlib.import_module("thalweg.engines.native._dense")
 except ImportError:  # built without a compiler
-    _dense = None
+    kernel = None
 
 _ACTIVATIONS = (
     "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu",
@@ -51,7 +51,7 @@ CHUNK = 256
 
 def covers(network: DenseNetwork, plan: Plan) -> str:
     """Return "" if the kernel can train this, otherwise why not."""
-    if _dense is None:
+    if kernel is None:
         _say_once()
         return "the kernel was not built"
     for index, layer in enumerate(network.layers):
@@ -99,7 +99,7 @@ class Session:
         self._description = _describe(network, plan, self._layout, data, seed)
         self._table = _table(network, data.X, data.y, data.weights)
         flat = self._layout.pack(parameters, self._dtype)
-        self._training = _dense.Training(self._description, self._table, flat)
+        self._training = kernel.Training(self._description, self._table, flat)
         if state is not None:
             self._training.recall(*state)
 
@@ -163,7 +163,7 @@ class Objective:
         self._description = _describe(
             without_noise(network), plan, self._layout, data, 0, all_rows=True
         )
-        self._cost = _dense.Cost(self._description, self._table)
+        self._cost = kernel.Cost(self._description, self._table)
 
     def cost_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
         """Compute the objective and its gradient."""
@@ -206,10 +206,10 @@ def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
     dtype = outputs.dtype
     network = DenseNetwork.from_sizes((1, outputs.shape[1]))
     layout = _Layout(network)
-    table = _dense.Table(_ready(outputs, dtype), _target(y, dtype), None)
+    table = kernel.Table(_ready(outputs, dtype), _target(y, dtype), None)
     found = np.empty(len(outputs), dtype)
     description = _describe(network, plan, layout, None, 0, dtype=dtype)
-    _dense.row_losses(description, table, _ready(outputs, dtype), found)
+    kernel.row_losses(description, table, _ready(outputs, dtype), found)
     return found
 
 
@@ -228,7 +228,7 @@ def _layer_outputs(
     table = _table(network, X)
 
     def compute(workers: int) -> None:
-        _dense.outputs(description, table, flat, found, CHUNK, workers)
+        kernel.outputs(description, table, flat, found, CHUNK, workers)
 
     _run(description, rows, compute)
     return found
@@ -333,7 +333,7 @@ def _describe(
         **_rule(plan),
     }
     is_double = (dtype if data is None else data.X.dtype) == np.float64
-    return _dense.Description(layers, numbers, is_double)
+    return kernel.Description(layers, numbers, is_double)
 
 
 def _layer(
@@ -348,7 +348,7 @@ def _layer(
         network.widths[index],
         layer.units,
         _ACTIVATIONS.index(name) if name in _ACTIVATIONS else 0,
-        next((float(v) for _, v in activation.constants), 0.0),
+        next(iter(activation.numbers.values()), 0.0),
         _NORMALIZATIONS.index(norm.label),
         norms.get("epsilon", 0.0),
         norms.get("momentum", 0.0),
@@ -388,7 +388,7 @@ def _rule_number(plan: Plan) -> int | None:
 
 
 def _rule(plan: Plan) -> dict[str, Any]:
-    constants = dict(resolved(plan.optimizer).constants)
+    constants: dict[str, Any] = dict(resolved(plan.optimizer).constants)
     constants.pop("weight_decay", None)
     number = _rule_number(plan)
     known = constants if number is not None else {}
@@ -418,9 +418,9 @@ def _table(network: DenseNetwork, X: Any, y: Any = None, weights: Any = None) ->
         if weights.shape != (rows,):
             raise ValueError(f"weights has shape {weights.shape} for {rows} rows.")
     if not hasattr(X, "indptr"):
-        return _dense.Table(_ready(X, dtype), y, weights)
+        return kernel.Table(_ready(X, dtype), y, weights)
     X = X.tocsr()
-    return _dense.Table(
+    return kernel.Table(
         _ready(X.data, dtype), y, weights, _ready(X.indices, np.int32),
         _ready(X.indptr, np.int64), network.n_inputs,
     )  # fmt: skip
@@ -545,12 +545,12 @@ def _say_once() -> None:
 
 
 def _take_blas() -> None:
-    from scipy.linalg import cython_blas
+    cython_blas = importlib.import_module("scipy.linalg.cython_blas")
 
     capsules: Any = vars(cython_blas)["__pyx_capi__"]
     with contextlib.suppress(ValueError):  # another signature: our loops instead
-        _dense.take_blas(capsules["sgemm"], capsules["dgemm"])
+        kernel.take_blas(capsules["sgemm"], capsules["dgemm"])
 
 
-if _dense is not None:
+if kernel is not None:
     _take_blas()
