@@ -365,7 +365,9 @@ ERRORS: list[tuple[Any, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("make", "words"), ERRORS, ids=[str(each[1])[:50] for each in ERRORS])
+@pytest.mark.parametrize(
+    ("make", "words"), ERRORS, ids=[str(each[1])[:50] for each in ERRORS]
+)
 def test_errors_name_parameter_value_and_what_is_allowed(
     make: Any, words: list[str]
 ) -> None:
