@@ -5,6 +5,7 @@ scikit-learn's digits, whose 450 test images make the bound wider.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def images() -> tuple[Array, Array, Array, Array, float]:
         (X, y), (X_test, y_test) = datasets.mnist(MNIST)
         return X[:51200], X_test, y[:51200], y_test, 0.97
     X, y = datasets.digits()
-    parts: list[Array] = train_test_split(X, y, random_state=0)
+    parts: Any = train_test_split(X, y, random_state=0)
     return parts[0], parts[1], parts[2], parts[3], 0.95
 
 
