@@ -14,6 +14,8 @@ PACKAGE := $(VENV)/.package
 # Folders are listed too: their time changes when a file goes away.
 SOURCES := $(shell find src -not -name __pycache__ -not -name '*.pyc')
 DEMO := build/demo
+# What the tests need beside the core; a user picks.
+EXTRAS := parquet,plots,report,search,keras,dask,ray
 
 # The build looks for meson and ninja on the path.
 export PATH := $(abspath $(BIN)):$(PATH)
@@ -57,5 +59,5 @@ $(TOOLS): pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 $(PACKAGE): $(TOOLS) meson.build README.md LICENSE $(SOURCES)
-	$(INSTALL) --no-build-isolation '.[parquet,plots]'
+	$(INSTALL) --no-build-isolation '.[$(EXTRAS)]'
 	touch $@
