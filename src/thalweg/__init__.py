@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from thalweg.estimators import MLPClassifier as MLPClassifier
     from thalweg.estimators import MLPRegressor as MLPRegressor
     from thalweg.experiments import compare as compare
+    from thalweg.findings import Diagnosis as Diagnosis
     from thalweg.gradients import check_gradient as check_gradient
     from thalweg.minimizing import minimize as minimize
     from thalweg.networks import Dense as Dense
@@ -42,6 +43,7 @@ _HOMES = {
     "Dense": "networks",
     "DenseNetwork": "networks",
     "Ensemble": "ensembles",
+    "Diagnosis": "findings",
     "EpochRecord": "records",
     "GradientCheck": "records",
     "History": "records",

@@ -5,8 +5,9 @@ Plain frozen records, to and from JSON. `thalweg.measure` fills in `Facts`,
 """
 
 import enum
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 Facts = Mapping[str, Any]
@@ -144,9 +145,212 @@ class Finding:
 
     @property
     def status(self) -> str:
-        """"confirmed by trial" or "suspected", with what the trial said."""
+        """What the trial said: confirmed by it, or only suspected."""
         if self.proof is None:
             return "suspected"
         if self.proof.verdict == "confirmed":
             return "confirmed by trial"
         return f"suspected; trial: {self.proof.verdict}"
+
+    def __str__(self) -> str:
+        """One line: severity, cause, place, number against limit, remedy, gain."""
+        place = f" ({self.place})" if self.place else ""
+        number = f"{self.measure} {self.value:.4g}, limit {self.limit:.4g}."
+        known = math.isfinite(self.value) and math.isfinite(self.limit)
+        remedy = self.prescription.text if self.prescription else "No remedy is known."
+        parts = [
+            f"{self.severity.name} {self.code}: {self.cause.rstrip('.')}{place}.",
+            number if known else "",
+            remedy,
+            _gain(self.proof) if self.proof else "",
+            f"{self.status[0].upper()}{self.status[1:]}.",
+        ]
+        return " ".join(filter(None, parts))
+
+
+Treatment = tuple[Any, Mapping[str, Any]]
+"""A new estimator, and the exact difference to the one that was examined."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the doctor found.
+
+    Printing it gives one line a finding, and one line in all where nothing is wrong.
+
+    Parameters
+    ----------
+    subject : str
+        What was examined, in words.
+    findings : tuple of Finding
+        Root causes first (at most three), their symptoms folded beneath them, then
+        what is only worth a note.
+    facts : mapping of str to object
+        All that was measured.
+    checked : tuple of str
+        Codes of what was checked and is fine.
+    unchecked : mapping of str to str
+        Codes of what was not checked, and why.
+    costs : mapping of str to float
+        ``"examination"`` and ``"trials"`` in seconds, ``"trainings"`` in number.
+    prescribe : callable or None
+        What `treat` calls with the changes to make; None once read from JSON.
+    """
+
+    subject: str
+    findings: tuple[Finding, ...]
+    facts: Facts
+    checked: tuple[str, ...] = ()
+    unchecked: Mapping[str, str] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+    prescribe: Callable[[tuple[Mapping[str, Any], ...]], Treatment] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+    @property
+    def alarms(self) -> tuple[Finding, ...]:
+        """The findings above NOTE."""
+        return tuple(f for f in self.findings if f.severity > Severity.NOTE)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether there is no finding above NOTE."""
+        return not self.alarms
+
+    def treat(self, k: int | None = None) -> Treatment:
+        """Apply a remedy, or all that trials confirmed; nothing given is changed.
+
+        Parameters
+        ----------
+        k : int, optional
+            Which finding, counted from 1 as printed; None for all confirmed ones.
+
+        Returns
+        -------
+        treated : object
+            A new estimator, not fitted; what else was examined comes back in kind.
+        difference : mapping of str to object
+            Each change, by the name of what it changes.
+
+        Raises
+        ------
+        ValueError
+            If there is no such finding, none has a remedy that can be applied, or the
+            diagnosis was read from JSON.
+        """
+        if k is None:
+            chosen = [f for f in self.findings if _is_confirmed(f)]
+        elif 1 <= k <= len(self.findings):
+            chosen = [self.findings[k - 1]]
+        else:
+            raise ValueError(
+                f"treat got k={k!r}; there are {len(self.findings)} findings. Give the "
+                "number of one, from 1, or nothing for all confirmed remedies."
+            )
+        changes = tuple(
+            f.prescription.changes for f in chosen if f.prescription is not None
+        )
+        if not any(changes):
+            raise ValueError(
+                "treat has no remedy that it could apply: "
+                + ("none is confirmed by a trial." if k is None else f"{chosen[0]}")
+            )
+        if self.prescribe is None:
+            raise ValueError(
+                "treat needs what was examined, which JSON does not hold. Run "
+                " thalweg.diagnose on it again."
+            )
+        return self.prescribe(changes)
+
+    def __str__(self) -> str:
+        tried = f"{len(self.checked)} checks fine, {len(self.unchecked)} not possible"
+        if self.healthy:
+            notes = ", ".join(f.code for f in self.findings)
+            worth = f" Worth a note: {notes}." if notes else ""
+            return f"{self.subject}: nothing is wrong ({tried}).{worth}"
+        lines = [f"{self.subject}: {_count(len(self.alarms))} ({tried})"]
+        for number, finding in enumerate(self.findings, start=1):
+            lines.append(f"{number}. {finding}")
+            lines += [f"   follows: {each.code}: {each.cause}"
+                      for each in finding.symptoms]  # fmt: skip
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for a file or a page; what is not finite becomes None."""
+        kept = [f.name for f in fields(self) if f.name != "prescribe"]
+        return {name: _plain(getattr(self, name)) for name in kept}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Diagnosis":
+        """Read what `to_json` wrote."""
+        return cls(
+            **{
+                **content,
+                "findings": tuple(map(_finding, content["findings"])),
+                "facts": {k: _frozen(v) for k, v in content["facts"].items()},
+                "checked": tuple(content["checked"]),
+            }
+        )
+
+
+def _is_confirmed(finding: Finding) -> bool:
+    return finding.proof is not None and finding.proof.verdict == "confirmed"
+
+
+def _gain(proof: Proof) -> str:
+    if not math.isfinite(proof.gain):
+        return f"Trial on {proof.metric}: {_mean(proof.before)} → {_mean(proof.after)}."
+    low, high = proof.interval
+    return (
+        f"{proof.metric} {_mean(proof.before)} → {_mean(proof.after)} "
+        f"({proof.gain:+.3f}, 95 %: {low:+.3f} to {high:+.3f}; "
+        f"{proof.over_control:+.3f} over a random change)."
+    )
+
+
+def _mean(scores: tuple[float, ...]) -> str:
+    known = [score for score in scores if math.isfinite(score)]
+    return f"{sum(known) / len(known):.3f}" if known else "diverged"
+
+
+def _count(number: int) -> str:
+    return "1 thing is wrong" if number == 1 else f"{number} things are wrong"
+
+
+def _plain(value: Any) -> Any:
+    """Turn a value into what JSON holds."""
+    if isinstance(value, enum.Enum):
+        return value.name
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    if hasattr(value, "__float__"):
+        return float(value) if math.isfinite(value) else None
+    return repr(value)
+
+
+def _frozen(value: Any) -> Any:
+    """Turn what JSON held into a fact: lists into tuples, None into NaN."""
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    return math.nan if value is None else value
+
+
+def _finding(content: Mapping[str, Any]) -> Finding:
+    values = {
+        name: _frozen(v) if name in ("value", "limit") else v
+        for name, v in content.items()
+    }
+    if values["prescription"]:
+        values["prescription"] = Prescription(**values["prescription"])
+    for name, kind in (("evidence", Evidence), ("proof", Proof)):
+        if values[name]:
+            values[name] = kind(**{k: _frozen(v) for k, v in values[name].items()})
+    symptoms = tuple(map(_finding, values["symptoms"]))
+    severity = Severity[values["severity"]]
+    return replace(Finding(**{**values, "severity": severity}), symptoms=symptoms)
