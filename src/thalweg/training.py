@@ -209,7 +209,7 @@ def train(
         network, plan, data, first, int(seed), state, watch.held_out
     )
     watch.subject = session
-    reason = _Loop(plan, session, len(data.X), network.n_parameters, rng, watch).run()
+    reason = Loop(plan, session, len(data.X), network.n_parameters, rng, watch).run()
     where = ""
     if reason is StopReason.NONFINITE:
         where = _blame(module, network, plan, session.parameters(), data)
@@ -305,8 +305,12 @@ _FINAL = (
 """Reasons that end all phases."""
 
 
-class _Loop:
-    """The state of one first-order training between epochs."""
+class Loop:
+    """The state of one first-order training between epochs.
+
+    `run` drives a session of its own; what trains many at once, or over several hosts,
+    calls `ask` and `tell` by itself.
+    """
 
     def __init__(
         self,
@@ -319,20 +323,23 @@ class _Loop:
     ) -> None:
         self.plan, self.session, self.n_rows, self.rng = plan, session, n_rows, rng
         self.watch, self.steps, self.n_parameters = watch, 0, n_parameters
-        self.order = np.arange(n_rows, dtype=np.int32)
+        self.per_epoch = steps_per_epoch(plan, n_rows)
+        self.order: Array = np.arange(n_rows, dtype=np.int32)
 
     def run(self) -> StopReason:
         """Train until something says stop."""
         try:
             while (left := self.plan.epochs - self.watch.epochs) > 0:
-                reason = self._advance(min(self._chunk(), left))
+                stop = self.watch.stop_rule if self.watch.counts_only else None
+                asked = self.ask(min(self.chunk(), left))
+                reason = self.tell(self.session.advance(*asked, stop))
                 if reason is not None:
                     return reason
         except KeyboardInterrupt:
             return StopReason.INTERRUPTED
         return StopReason.MAX_EPOCHS
 
-    def _chunk(self) -> int:
+    def chunk(self) -> int:
         """Epochs that can go by in one call, short enough for Ctrl-C to be heard."""
         counted = self.session.heeds_stop and self.watch.counts_only
         if self.watch.listens and not counted:
@@ -340,23 +347,25 @@ class _Loop:
         most = _WORK_AT_ONCE // (self.n_rows * self.n_parameters)
         return int(np.clip(min(most, _ROWS_AT_ONCE // self.n_rows), 1, _EPOCHS_AT_ONCE))
 
-    def _advance(self, n_epochs: int) -> StopReason | None:
-        per_epoch = steps_per_epoch(self.plan, self.n_rows)
-        count = n_epochs * per_epoch
+    def ask(self, n_epochs: int) -> tuple[Array | None, Array, Array]:
+        """Draw what a session is to train some epochs with: orders, rates, mixes."""
+        count = n_epochs * self.per_epoch
         factors = rate_factors(self.plan, self.steps, count, self.n_rows)
         rates = self.plan.rate * self.watch.factor * factors
         mixes = mixing_factors(self.plan, self.steps, count, self.n_rows)
-        drawn_before = self.rng.get_state(), self.order
-        orders = self._orders(n_epochs)
-        stop = self.watch.stop_rule if self.watch.counts_only else None
-        sums = self.session.advance(orders, rates, mixes, stop)
+        self._asked = n_epochs, rates, self.rng.get_state(), self.order
+        return self._orders(n_epochs), rates, mixes
+
+    def tell(self, sums: EpochSums) -> StopReason | None:
+        """Take note of what became of the epochs asked for; a reason says stop."""
+        n_epochs, rates, state, order = self._asked
         n_done = len(sums.loss)
         if n_done < n_epochs:
             # Draw what was used and no more, as if epochs had come one by one.
-            self.rng.set_state(drawn_before[0])
-            self.order = drawn_before[1]
+            self.rng.set_state(state)
+            self.order = order
             self._orders(n_done)
-        self.steps += n_done * per_epoch
+        self.steps += n_done * self.per_epoch
         return self.watch.see(sums, rates.reshape(n_epochs, -1)[:n_done, -1])
 
     def _orders(self, n_epochs: int) -> Array | None:

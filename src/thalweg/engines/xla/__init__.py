@@ -1,8 +1,6 @@
 """The JAX engine: any plan, as whole-epoch programs that XLA compiles.
 
-Everything outside this folder hands over and gets back NumPy arrays. float64 is turned
-on only around our own calls, by the scoped `jax.enable_x64`; the user's own setting
-stays as it is.
+See `arrays` for what goes in and out, `programs` for what is compiled.
 """
 
 from collections.abc import Callable
@@ -12,7 +10,8 @@ import jax
 import numpy as np
 
 from thalweg.engines.xla import programs, updates
-from thalweg.engines.xla.programs import Batch, padded_rows
+from thalweg.engines.xla.arrays import cast, epochs, pad, pad_rows, padded, scoped
+from thalweg.engines.xla.programs import padded_rows
 from thalweg.lookup import resolved
 from thalweg.networks import DenseNetwork, without_noise
 from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
@@ -54,7 +53,7 @@ class Session:
         self._dtype = data.X.dtype
         self._n_rows = len(data.X)
         self._per_epoch = steps_per_epoch(plan, self._n_rows)
-        self._numbers = _cast(
+        self._numbers = cast(
             programs.numbers_of(network, plan, float(data.weights.sum())), self._dtype
         )
         batch = batch_rows(plan, self._n_rows)
@@ -87,9 +86,9 @@ class Session:
         flat = np.zeros(0, np.int32) if orders is None else orders.ravel()
         room = padded_rows(len(flat)) + self._batch
         arguments = (
-            _pad(flat, room),
-            _pad(rates.astype(self._dtype), padded_rows(n_steps)),
-            _pad(mixes.astype(self._dtype), padded_rows(n_steps)),
+            pad(flat, room),
+            pad(rates.astype(self._dtype), padded_rows(n_steps)),
+            pad(mixes.astype(self._dtype), padded_rows(n_steps)),
         )
         self._carry, sums = self._call(
             programs.advance_program(shape),
@@ -97,7 +96,7 @@ class Session:
         )  # fmt: skip
         sums = jax.device_get(sums)
         self._steps += int(sums.steps.sum())
-        return _epochs(sums, bool(self._carry.finite))
+        return epochs(sums, bool(self._carry.finite))
 
     def validate(self) -> tuple[Array, Array]:
         """Compute raw outputs and losses on the validation data."""
@@ -118,7 +117,7 @@ class Session:
         rows = padded_rows(self._n_rows) + self._batch * (self._per_epoch > 1)
         trained, kept = programs.split(self.network, parameters)
         begin = programs.begin_program(self._shape(False))
-        self._everything = self._call(jax.device_put, _padded(self.data, rows))
+        self._everything = self._call(jax.device_put, padded(self.data, rows))
         self._carry = self._call(begin, trained, kept, self._numbers)
 
     def _shape(self, shuffled: bool) -> programs.Shape:
@@ -132,7 +131,7 @@ class Session:
         return programs.merge(trained, carry.kept)
 
     def _call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
-        return _scoped(self._dtype, function, *arguments)
+        return scoped(self._dtype, function, *arguments)
 
 
 def outputs(network: DenseNetwork, parameters: Parameters, X: Array) -> Array:
@@ -149,10 +148,10 @@ def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
     """Compute the loss of each row of raw `outputs` against `y`, without penalties."""
     loss = resolved(plan.loss)
     rows = padded_rows(len(outputs))
-    numbers = _cast(loss.numbers, outputs.dtype)
+    numbers = cast(loss.numbers, outputs.dtype)
     program = programs.losses_program(loss.structure)
-    losses = _scoped(
-        outputs.dtype, program, numbers, _pad_rows(outputs, rows), _pad_rows(y, rows)
+    losses = scoped(
+        outputs.dtype, program, numbers, pad_rows(outputs, rows), pad_rows(y, rows)
     )
     return np.asarray(losses)[: len(outputs)]
 
@@ -165,10 +164,10 @@ class Objective:
         rows = padded_rows(len(data.X))
         quiet = without_noise(network)
         self._shape = programs.shape_of(quiet, plan, rows, shuffled=False)
-        self._numbers = _cast(
+        self._numbers = cast(
             programs.numbers_of(quiet, plan, float(data.weights.sum())), self._dtype
         )
-        self._batch = _scoped(self._dtype, jax.device_put, _padded(data, rows))
+        self._batch = scoped(self._dtype, jax.device_put, padded(data, rows))
 
     def cost_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
         """Compute the objective and its gradient."""
@@ -218,7 +217,7 @@ class Objective:
     def _call(self, program: Callable[..., Any], parameters: Any, *more: Any) -> Any:
         trained, kept = programs.split(self.network, parameters)
         arguments = (trained, kept, self._batch, self._numbers, *more)
-        return _scoped(self._dtype, program, *arguments)
+        return scoped(self._dtype, program, *arguments)
 
 
 def cost_and_gradient(
@@ -233,56 +232,11 @@ def _layer_outputs(network: DenseNetwork, parameters: Any, X: Array) -> list[Arr
     chunks = []
     for start in range(0, max(len(X), 1), CHUNK):
         chunk = X[start : start + CHUNK]
-        padded = _pad_rows(chunk, padded_rows(len(chunk)))
-        layers = _scoped(X.dtype, program, parameters, padded)
+        filled = pad_rows(chunk, padded_rows(len(chunk)))
+        layers = scoped(X.dtype, program, parameters, filled)
         chunks.append([np.asarray(layer)[: len(chunk)] for layer in layers])
     return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
 
-def _scoped(dtype: Any, function: Callable[..., _Result], *arguments: Any) -> _Result:
-    with jax.enable_x64(bool(dtype == np.float64)):
-        return function(*arguments)
-
-
-def _pad(values: Array, length: int, fill: Any = 0) -> Array:
-    if len(values) == length:
-        return values
-    padded = np.full((length, *values.shape[1:]), fill, values.dtype)
-    padded[: len(values)] = values
-    return padded
-
-
-def _pad_rows(rows: Array, length: int) -> Array:
-    """Pad with a row that exists: a user's function may know no others."""
-    return _pad(rows, length, rows[:1] if len(rows) else 0)
-
-
 def _divisors(n: int) -> list[int]:
     return [d for d in range(1, n + 1) if n % d == 0]
-
-
-def _padded(data: Data, rows: int) -> Any:
-    mask = np.ones(len(data.X), data.X.dtype)
-    X, y = _pad_rows(data.X, rows), _pad_rows(data.y, rows)
-    return Batch._make((X, y, _pad(data.weights, rows), _pad(mask, rows)))
-
-
-def _cast(numbers: Any, dtype: Any) -> Any:
-    def cast(value: Any) -> Any:
-        unsigned = getattr(value, "dtype", None) == np.uint32
-        return value if unsigned else np.asarray(value, dtype)
-
-    return jax.tree.map(cast, numbers)
-
-
-def _epochs(sums: Any, finite: bool) -> EpochSums:
-    done = int((sums.steps > 0).sum())
-    steps = np.asarray(sums.steps[:done], float)
-    rows = np.asarray(sums.rows[:done], float)
-    loss = np.asarray(sums.loss[:done], float)
-    return EpochSums(
-        loss=loss / rows,
-        gradient_norm=np.asarray(sums.gradient_norm[:done], float) / steps,
-        update_ratio=np.asarray(sums.ratio[:done], float),
-        finite=finite,
-    )

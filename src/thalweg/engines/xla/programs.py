@@ -312,10 +312,10 @@ def advance_program(shape: Shape) -> Callable[..., Any]:
             i, carry, sums = state
             batch = _rows(shape, everything, orders, i, counts)
             step = counts["before"] + i
-            carry, seen = _step(
+            carry, seen = one_step(
                 shape, carry, batch, numbers, rates[i], mixes[i], step, counts["seed"]
             )
-            return i + 1, carry, _add(sums, i // counts["per_epoch"], seen)
+            return i + 1, carry, add_seen(sums, i // counts["per_epoch"], seen)
 
         _, carry, sums = lax.while_loop(more, body, (jnp.int32(0), carry, sums))
         return carry, sums
@@ -340,7 +340,7 @@ def _rows(shape: Shape, everything: Batch, orders: Any, i: Any, counts: Any) -> 
     return Batch(X, y, weights * mask, mask)
 
 
-def _step(
+def one_step(
     shape: Shape,
     carry: Carry,
     batch: Batch,
@@ -350,6 +350,7 @@ def _step(
     step: Any,
     seed: Any,
 ) -> tuple[Carry, tuple[Any, ...]]:
+    """Do the plan's list on one batch; after a step that was not finite, nothing."""
     stream = (seed, step.astype(jnp.uint32))
     training = Noise(
         stream,
@@ -375,6 +376,7 @@ def _step(
     else:
         moved = _gather_or_move(shape, carry, gradient, numbers, rate, mix, step)
     finite = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.isfinite(moved.ratio)
+    finite = finite & carry.finite
     moved = moved._replace(kept=statistics)
     new = jax.tree.map(lambda a, b: jnp.where(finite, a, b), moved, carry)
     new = new._replace(finite=finite)
@@ -460,7 +462,8 @@ def _constants(loss: Choice, numbers: Any) -> dict[str, Any]:
     return {**dict(loss.constants), **numbers}
 
 
-def _add(sums: Sums, epoch: Any, seen: tuple[Any, ...]) -> Sums:
+def add_seen(sums: Sums, epoch: Any, seen: tuple[Any, ...]) -> Sums:
+    """Add what a step saw to its epoch's sums."""
     value, rows, norm, ratio = seen
     return Sums(
         loss=sums.loss.at[epoch].add(value * rows),

@@ -1,0 +1,69 @@
+"""Arrays as the programs take them: padded, cast, with float64 turned on around calls.
+
+Everything outside this folder hands over and gets back NumPy arrays. float64 is turned
+on only around our own calls, by the scoped `jax.enable_x64`; the user's own setting
+stays as it is.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from thalweg.engines.xla.programs import Batch
+from thalweg.plan import Data
+from thalweg.records import Array, EpochSums
+
+_Result = TypeVar("_Result")
+
+
+def scoped(dtype: Any, function: Callable[..., _Result], *arguments: Any) -> _Result:
+    """Call with float64 turned on where `dtype` is that."""
+    with jax.enable_x64(bool(dtype == np.float64)):
+        return function(*arguments)
+
+
+def pad(values: Array, length: int, fill: Any = 0) -> Array:
+    """Lengthen the first axis with `fill`."""
+    if len(values) == length:
+        return values
+    padded = np.full((length, *values.shape[1:]), fill, values.dtype)
+    padded[: len(values)] = values
+    return padded
+
+
+def pad_rows(rows: Array, length: int) -> Array:
+    """Pad with a row that exists: a user's function may know no others."""
+    return pad(rows, length, rows[:1] if len(rows) else 0)
+
+
+def padded(data: Data, rows: int) -> Any:
+    """Make `rows` rows of the data, those that are not there of weight 0."""
+    mask = np.ones(len(data.X), data.X.dtype)
+    X, y = pad_rows(data.X, rows), pad_rows(data.y, rows)
+    return Batch._make((X, y, pad(data.weights, rows), pad(mask, rows)))
+
+
+def cast(numbers: Any, dtype: Any) -> Any:
+    """Cast every number but the noise's integers."""
+
+    def one(value: Any) -> Any:
+        unsigned = getattr(value, "dtype", None) == np.uint32
+        return value if unsigned else np.asarray(value, dtype)
+
+    return jax.tree.map(one, numbers)
+
+
+def epochs(sums: Any, finite: bool) -> EpochSums:
+    """Turn a program's sums into what the contract asks for."""
+    done = int((sums.steps > 0).sum())
+    steps = np.asarray(sums.steps[:done], float)
+    rows = np.asarray(sums.rows[:done], float)
+    loss = np.asarray(sums.loss[:done], float)
+    return EpochSums(
+        loss=loss / rows,
+        gradient_norm=np.asarray(sums.gradient_norm[:done], float) / steps,
+        update_ratio=np.asarray(sums.ratio[:done], float),
+        finite=finite,
+    )
