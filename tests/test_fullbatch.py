@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 from sklearn import datasets
+from threadpoolctl import threadpool_info
 
 import thalweg as tw
 from examples import cifar_cg, infrared_tnc
@@ -54,6 +55,21 @@ def train(name: str, method: Any, **settings: Any) -> tw.Run:
     network = tw.DenseNetwork.from_sizes(sizes, activation="tanh")
     given = {"loss": "cross_entropy", "l2": 0.1, "random_state": 0, **settings}
     return tw.fit(network, X, y, optimizer=method, **given)
+
+
+def test_blas_is_held_between_evaluations_and_given_back():
+    """OpenBLAS's threads spin after each product, on the kernel's processors."""
+    before, within = blas_threads(), set[int]()
+    train(
+        "iris", "lbfgs", epochs=3, callbacks=[lambda _: within.update(blas_threads())]
+    )
+    assert within == {1}
+    assert blas_threads() == before
+
+
+def blas_threads() -> set[int]:
+    pools = threadpool_info()
+    return {pool["num_threads"] for pool in pools if pool["user_api"] == "blas"}
 
 
 GOALS: dict[tuple[str, str], float] = {

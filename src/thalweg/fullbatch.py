@@ -172,7 +172,7 @@ class _Descent:
         """Minimize; return why it stopped and the method's own words."""
         method = resolved(self.plan.optimizer).label
         try:
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"), self.module.steady():
                 result = self._by_scipy(method) if method in _SCIPY else self._damped()
         except _Stopped as stopped:
             return stopped.reason, ""

@@ -17,6 +17,8 @@ An engine is a module with these names:
     The plan's objective on all rows at once (see `Objective`).
 ``cost_and_gradient(network, plan, parameters, data) -> (float, parameters)``
     The same for one call.
+``steady()``
+    Context manager around many calls of an objective.
 
 Engines never know each other, and nothing above them knows which one ran.
 """

@@ -470,6 +470,7 @@ class _Shared:
 
     @contextlib.contextmanager
     def hold_blas(self) -> Iterator[None]:
+        """Hold NumPy's and SciPy's BLAS to one thread."""
         libraries = _blas_libraries()
         with self.lock:
             self.holding += 1
@@ -513,12 +514,20 @@ def _set_threads(library: Any, count: int) -> None:
 
 @functools.cache
 def _blas_libraries() -> tuple[Any, ...]:
-    """Find SciPy's BLAS among the loaded libraries: a search of milliseconds."""
+    """Find the loaded BLAS libraries: a search of milliseconds."""
     from threadpoolctl import ThreadpoolController
 
-    found = ThreadpoolController().select(user_api="blas").lib_controllers
-    scipys = [lib for lib in found if "scipy" in (lib.filepath or "").split(os.sep)[-2]]
-    return tuple(scipys or found)
+    return tuple(ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
+def steady() -> contextlib.AbstractContextManager[None]:
+    """Hold BLAS to one thread between calls too.
+
+    OpenBLAS's threads spin for some milliseconds after each product, on the processors
+    that the kernel's own workers need: a full-batch method that multiplies between two
+    calls became eight times slower.
+    """
+    return _shared.hold_blas()
 
 
 def _run(description: Any, rows: int, work: Callable[[int], Any]) -> Any:

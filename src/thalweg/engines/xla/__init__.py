@@ -4,6 +4,7 @@ See `arrays` for what goes in and out, `programs` for what is compiled.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import jax
@@ -27,6 +28,9 @@ _JACOBIAN = 1 << 24
 """Most entries of a Jacobian that are held at once."""
 
 _Result = TypeVar("_Result")
+
+steady = nullcontext
+"""XLA has threads of its own, which sleep between calls."""
 
 
 def covers(network: DenseNetwork, plan: Plan) -> str:
