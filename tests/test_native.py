@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import thalweg as tw
-from thalweg import engines
+from thalweg import cores, engines
 from thalweg.engines import native, xla
 from thalweg.networks import ACTIVATIONS, Dense, DenseNetwork
 from thalweg.plan import Data, Plan, steps_per_epoch
@@ -250,7 +250,7 @@ def test_gradient_of_any_network_is_jaxs(
 
 
 def with_workers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(native, "_available", lambda: count)
+    monkeypatch.setattr(cores, "available", lambda: count)
 
 
 @built

@@ -16,11 +16,11 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state, get_tags, resample
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from thalweg import saving, tabular
 from thalweg.records import Array
+from thalweg.side_by_side import run_all
 
 
 def _classifies(ensemble: "Ensemble") -> bool:
@@ -109,11 +109,12 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         seeds = rng.randint(2**31, size=self.n_members).tolist()
         work = [self._rows(X, y, seed) for seed in seeds]
-        members: Any = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(seeded(self.estimator, seed).fit)(*rows, **fit_params)
-            for seed, rows in zip(seeds, work, strict=True)
-        )
-        self.members_ = list(members)
+
+        def member(seed: int, rows: tuple[Any, Any]) -> Any:
+            return seeded(self.estimator, seed).fit(*rows, **fit_params)
+
+        jobs = zip(seeds, work, strict=True)
+        self.members_ = run_all(member, jobs, self.n_jobs)
         self._take_over()
         return self
 

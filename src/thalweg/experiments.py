@@ -20,7 +20,6 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
-from sklearn.utils.parallel import Parallel, delayed
 
 from thalweg.ensembles import seeded
 from thalweg.lookup import check_names, find
@@ -35,6 +34,7 @@ from thalweg.records import (
     StopReason,
     Trial,
 )
+from thalweg.side_by_side import run_all
 from thalweg.training import fit
 
 LEVEL = 0.95
@@ -122,12 +122,12 @@ def compare(
     shape = (train[0].shape[1], task.n_outputs)
     makers = {name: _maker(name, each, base, shape, by) for name, each in named.items()}
     chosen = range(seeds) if isinstance(seeds, int) else seeds
-    jobs = [(name, seed) for name in named for seed in chosen]
-    trials: Any = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(makers[name])(name, int(seed), train, held, task, engine)
-        for name, seed in jobs
-    )
-    return judge(tuple(trials), by)
+
+    def trial(name: str, seed: int) -> Trial:
+        return makers[name](name, seed, train, held, task, engine)
+
+    jobs = [(name, int(seed)) for name in named for seed in chosen]
+    return judge(tuple(run_all(trial, jobs, n_jobs)), by)
 
 
 def judge(trials: Sequence[Trial], by: str = "score") -> Comparison:

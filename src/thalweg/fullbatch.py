@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from thalweg import engines
+from thalweg import cores, engines
 from thalweg.levenberg import minimize_damped
 from thalweg.lookup import resolved
 from thalweg.networks import DenseNetwork
@@ -177,6 +177,8 @@ class _Descent:
         except _Stopped as stopped:
             return stopped.reason, ""
         except KeyboardInterrupt:
+            if cores.shared():
+                raise
             return StopReason.INTERRUPTED, ""
         self.x = np.array(result.x, float)
         message = str(result.message).rstrip(".")

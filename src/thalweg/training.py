@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thalweg import engines
+from thalweg import cores, engines
 from thalweg.fullbatch import train_full_batch
 from thalweg.inputs import as_data, as_rows, first_weights, split
 from thalweg.lookup import resolved
@@ -336,6 +336,8 @@ class Loop:
                 if reason is not None:
                     return reason
         except KeyboardInterrupt:
+            if cores.shared():
+                raise
             return StopReason.INTERRUPTED
         return StopReason.MAX_EPOCHS
 

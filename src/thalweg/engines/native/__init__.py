@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from thalweg import cores
 from thalweg.lookup import resolved
 from thalweg.networks import DenseNetwork, without_noise
 from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
@@ -442,15 +443,6 @@ def _ready(values: Any, dtype: Any) -> Array:
 # ------------------------------------------------------------ threads and BLAS
 
 
-def _available() -> int:
-    """Count the processors that we may use: joblib's workers are told to take less."""
-    count = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(count, int(limit))) if limit.isdigit() else count
-
-
 class _Shared:
     """What concurrent fits in one process share: processors, and the hold on BLAS.
 
@@ -489,10 +481,13 @@ class _Shared:
 
     @contextlib.contextmanager
     def processors(self) -> Iterator[int]:
-        """Give this fit's share of the processors."""
+        """Give this fit's share of the processors: its own, if one was dealt to it."""
+        if cores.shared():
+            yield cores.available()
+            return
         with self.lock:
             self.fitting += 1
-            share = max(1, _available() // self.fitting)
+            share = max(1, cores.available() // self.fitting)
         try:
             yield share
         finally:

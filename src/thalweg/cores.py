@@ -1,0 +1,43 @@
+"""How many processors a piece of work may use: its share, where several run at once.
+
+Work that shares knows two things by it: not to take what the others need, and that
+Ctrl-C is meant for all of them, not for itself alone.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_share: ContextVar[int | None] = ContextVar("share", default=None)
+
+
+def available() -> int:
+    """Count the processors that the work that asks may use.
+
+    At most those of the process, and ``OMP_NUM_THREADS``, by which joblib's processes
+    are told to take less.
+    """
+    mine = _share.get()
+    if mine is not None:
+        return mine
+    count = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(count, int(limit))) if limit.isdigit() else count
+
+
+def shared() -> bool:
+    """Whether the work that asks is one of several that were begun together."""
+    return _share.get() is not None
+
+
+@contextmanager
+def share(count: int) -> Iterator[None]:
+    """Let the work inside use `count` processors, and know that it is not alone."""
+    token = _share.set(count)
+    try:
+        yield
+    finally:
+        _share.reset(token)
