@@ -316,6 +316,21 @@ def test_scaling_inside_is_scaling_before() -> None:
     np.testing.assert_allclose(inside.predict_proba(X * 100), expected)
 
 
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", ["adam", "cg"]], ids=str)
+def test_watched_rows_change_nothing(solver: Any, early: bool) -> None:
+    model = classifier(solver=solver, max_iter=60, n_iter_no_change=3)
+    model.set_params(early_stopping=early)
+    plain = model.fit(X, Y).stop_reason_, model.history_.loss.tolist(), flat(model)
+    model.fit(X, Y, X_val=X[:20], y_val=1 - Y[:20], watch_only=True)
+    watched = model.stop_reason_, model.history_.loss.tolist(), flat(model)
+    assert watched[:2] == plain[:2]
+    np.testing.assert_array_equal(watched[2], plain[2])
+    assert np.isfinite(model.history_.validation_score).all()
+    if not early or solver == "lbfgs":  # early stopping records its own rows
+        assert model.history_.validation_score[-1] == model.score(X[:20], 1 - Y[:20])
+
+
 @pytest.mark.parametrize("solver", ["adam", "lbfgs", "cg"])
 def test_given_rows_stop_every_solver(solver: str) -> None:
     noise = np.random.RandomState(1).randint(2, size=80)

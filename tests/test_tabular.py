@@ -382,6 +382,19 @@ def test_weights_and_validation_rows_are_used():
     assert (by_class.predict(X) == "big").mean() > (y == "big").mean()
 
 
+def test_watched_rows_change_nothing():
+    frame, y = mixed()
+    plain = Classifier(**QUICK).fit(frame, y)
+    watched = Classifier(**QUICK).fit(
+        frame, y, X_val=frame[:20], y_val=y[:20], watch_only=True
+    )
+    np.testing.assert_array_equal(
+        watched.predict_proba(frame), plain.predict_proba(frame)
+    )
+    score = watched.score(frame[:20], y[:20])
+    assert watched.history_.validation_score[-1] == pytest.approx(score)
+
+
 def test_callbacks_can_stop():
     def stop(epoch: EpochRecord) -> bool:
         return epoch.epoch == 2

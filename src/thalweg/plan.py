@@ -100,9 +100,10 @@ class Plan:
         (it stops at the one after, as scikit-learn does); None never stops.
     tol : float
         The improvement that counts.
-    monitor : {"auto", "loss", "score"}
+    monitor : {"auto", "loss", "score", "training"}
         What is watched on the validation data; "auto" is the score where a scorer was
-        given and the loss otherwise. Without validation data it is the training loss.
+        given and the loss otherwise. Without validation data, and with "training", it
+        is the training loss: validation data are then recorded, and change nothing.
     restore_best : bool
         Whether the weights of the best epoch on validation data are returned.
     max_time : float or None
@@ -324,7 +325,7 @@ _FIRST_ORDER_ONLY: dict[str, tuple[Any, str]] = {
 _BOUNDED = ("lbfgs", "tnc", "powell", "nelder-mead")
 _WORDS = {
     "penalty_scale": ("sample", "batch"),
-    "monitor": ("auto", "loss", "score"),
+    "monitor": ("auto", "loss", "score", "training"),
     "dtype": (None, "float32", "float64"),
 }
 

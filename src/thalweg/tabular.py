@@ -97,6 +97,7 @@ class _Tabular(BaseEstimator):
         sample_weight: ArrayLike | None = None,
         X_val: Any = None,
         y_val: Any = None,
+        watch_only: bool = False,
     ) -> Self:
         """Learn the columns, the target and the network.
 
@@ -109,6 +110,9 @@ class _Tabular(BaseEstimator):
         sample_weight : array-like of shape (n_rows,), optional
         X_val, y_val : optional
             Rows to validate on, instead of a part of `X`.
+        watch_only : bool
+            Whether these rows are recorded in `history_` and change nothing. Where a
+            part of `X` is held out, that is recorded in their place.
 
         Returns
         -------
@@ -125,8 +129,11 @@ class _Tabular(BaseEstimator):
         self.columns_ = study(frame)
         self.target_ = self._target.study(target)
         inputs = self._encode(frame)
+        if watch_only and self._has_enough(len(frame)):
+            X_val, watch_only = None, False
         validation = self._held_out(len(frame), X_val, y_val)
-        plan = self._plan(len(frame), validation is not None)
+        plan = self._plan(len(frame), validation is not None and not watch_only)
+        plan = Plan.of(plan, monitor="training") if watch_only else plan
         self.run_ = training.fit(
             self._network(inputs.shape[1], plan),
             inputs,
@@ -254,10 +261,13 @@ class _Tabular(BaseEstimator):
     def _held_out(self, n_rows: int, X_val: Any, y_val: Any) -> Any:
         """Return what to validate on: a share, rows, or None."""
         if X_val is None:
-            enough = n_rows >= FEW_ROWS and self.validation_fraction
-            return self.validation_fraction if enough else None
+            return self.validation_fraction if self._has_enough(n_rows) else None
         frame, target, _ = _labeled(X_val, y_val, None)
         return self._encode(frame), self.target_.encode(target)
+
+    def _has_enough(self, n_rows: int) -> bool:
+        """Whether a part of the rows is held out."""
+        return n_rows >= FEW_ROWS and self.validation_fraction > 0
 
     def _class_weight(self) -> Mapping[int, float] | str | None:
         return None

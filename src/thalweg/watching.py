@@ -81,7 +81,7 @@ class Watch:
     ----------
     plan : Plan
     held_out : Data or None
-        Rows to validate on.
+        Rows to validate on; with the plan's ``monitor="training"`` they only show.
     scoring : callable or None
         ``(predict, X_val, y_val) -> float``, greater is better.
     callbacks : sequence of callable
@@ -109,8 +109,9 @@ class Watch:
         self.best: Parameters | None = None
         self.factor = 1.0
         self.subject: Subject
+        self.judges = held_out is not None and plan.monitor != "training"
         by_score = plan.monitor == "score" or (plan.monitor == "auto" and scoring)
-        self.monitor = "score" if by_score and held_out is not None else "loss"
+        self.monitor = "score" if by_score and self.judges else "loss"
         self.rows: list[tuple[float, ...]] = []
         self._before = 0
         self._clock = self._seconds()
@@ -169,7 +170,7 @@ class Watch:
         if not sums.finite:
             return StopReason.NONFINITE
         value = self._monitored(held_out)
-        if self.held_out is None:
+        if not self.judges:
             for epoch, loss in enumerate(
                 sums.loss, len(self.rows) - len(sums.loss) + 1
             ):
@@ -215,7 +216,7 @@ class Watch:
 
     def _monitored(self, held_out: tuple[float, float]) -> float:
         """Return the watched value, smaller being better."""
-        if self.held_out is None:
+        if not self.judges:
             return self.rows[-1][0]
         return -held_out[1] if self.monitor == "score" else held_out[0]
 
@@ -235,8 +236,7 @@ class Watch:
         if limit is None or self.patience.waited <= limit:
             return None
         if schedule.name != "adaptive":
-            validated = self.held_out is not None
-            return StopReason.EARLY_STOPPING if validated else StopReason.CONVERGED
+            return StopReason.EARLY_STOPPING if self.judges else StopReason.CONVERGED
         constants: dict[str, Any] = dict(schedule.constants)
         if self.plan.rate * self.factor <= constants["floor"]:
             return StopReason.RATE_EXHAUSTED

@@ -138,6 +138,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         X_val: ArrayLike | None = None,
         y_val: ArrayLike | None = None,
+        watch_only: bool = False,
     ) -> Any:
         """Fit the network.
 
@@ -149,6 +150,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         X_val, y_val : array-like, optional
             Rows to validate on, to stop early by and to keep the best weights by,
             with any solver and whatever `early_stopping` says.
+        watch_only : bool
+            Whether these rows are recorded in `history_` and change nothing. Where
+            `early_stopping` holds rows out, those are recorded in their place.
 
         Returns
         -------
@@ -159,7 +163,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             For bad input or parameters, and if training diverged before any epoch.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val)
+        return self._fit(X, y, sample_weight, X_val, y_val, watch_only=watch_only)
 
     @available_if(can_fit_partially)
     def partial_fit(
@@ -202,10 +206,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any = None, y_val: Any = None,
-        incremental: bool = False,
+        incremental: bool = False, watch_only: bool = False,
     ) -> Any:  # fmt: skip
         started = time.perf_counter()
         check_parameters(self)
+        if watch_only and self._stops_early():
+            X_val = y_val = None
         given = {"X": X, "y": y}
         if sample_weight is not None:
             given["metadata"] = {"sample_weight": sample_weight}
@@ -225,7 +231,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self._warn_of_sizes()
         data, held_out = self._split(X, target, weights, X_val, y_val, dtype)
         self._warn_of_batch(len(data.X))
-        self._train(data, held_out, incremental, started, given)
+        watches = X_val is not None and watch_only
+        self._train(data, held_out, incremental, started, given, watches)
         return self
 
     def _begin(self, target: Array, n_inputs: int, dtype: np.dtype[Any]) -> None:
@@ -250,15 +257,18 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         incremental: bool,
         started: float,
         given: dict[str, Any],
+        watch_only: bool,
     ) -> None:
-        n_rows, validated = len(data.X), held_out is not None
+        n_rows, validated = len(data.X), held_out is not None and not watch_only
         plans = [each._plan(incremental, n_rows, validated) for each in self._phases()]
+        if watch_only:
+            plans = [Plan.of(each, monitor="training") for each in plans]
         plan, network = plans[0], self._network()
         first = tuple(
             {k: v.astype(data.X.dtype) for k, v in own.items()}
             for own in self._parameters()
         )
-        patience = self._patience(plan, held_out)
+        patience = self._patience(plan, validated)
         watch = Watch(plan, held_out, self._scoring(), (), started, patience)
         tasks = [] if incremental else self._tasks(watch, given)
         watch.callbacks = [*self._listeners(), *tasks]
@@ -288,7 +298,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         # A method that was done before its first iteration leaves the loss as it was.
         self.loss_ = losses[-1] if losses else getattr(self, "loss_", np.nan)
         self._no_improvement_count = watch.patience.waited
-        if watch.held_out is not None:
+        if watch.judges:
             scores = [float(score) for score in run.history.validation_score]
             self.validation_scores_ = [*(self.validation_scores_ or []), *scores]
             self.best_validation_score_ = -watch.patience.best
@@ -345,8 +355,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     ) -> tuple[Data, Data | None]:  # fmt: skip
         if X_val is not None or y_val is not None:
             return self._given_split(X, target, weights, X_val, y_val, dtype)
-        # scikit-learn's own method takes no notice of early stopping.
-        if not self.early_stopping or self.solver == "lbfgs":
+        if not self._stops_early():
             return self._data(X, target, weights, dtype, learn=True), None
         parts: list[Any] = train_test_split(
             X, target, weights,
@@ -378,6 +387,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             )
         train_data = self._data(X, target, weights, dtype, learn=True)
         return train_data, self._data(X_val, held, np.ones(len(held)), dtype)
+
+    def _stops_early(self) -> bool:
+        # scikit-learn's own method takes no notice of early stopping.
+        return self.early_stopping and self.solver != "lbfgs"
 
     def _strata(self, target: Array) -> Array | None:
         return None
@@ -447,12 +460,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     def _goes_on(self, incremental: bool) -> bool:
         return incremental and hasattr(self, "_optimizer")
 
-    def _patience(self, plan: Plan, held_out: Data | None) -> Patience:
+    def _patience(self, plan: Plan, validated: bool) -> Patience:
         """Carry over the counts of earlier fits, as scikit-learn does."""
         best: float | None = self.best_loss_
-        if held_out is not None and self.best_validation_score_ is not None:
+        if validated and self.best_validation_score_ is not None:
             best = -self.best_validation_score_
-        elif held_out is not None or best is None:
+        elif validated or best is None:
             best = np.inf
         return Patience(plan.tol, best, 0, self._no_improvement_count)
 
