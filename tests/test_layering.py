@@ -47,6 +47,7 @@ RINGS = {
         "columns",
         "tables",
         "targets",
+        "heldout",
         "tabular",
         "ensembles",
         "keras_estimators",

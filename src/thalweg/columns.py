@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from thalweg.records import Array
+from thalweg.records import Array, ColumnSketch
 
 # pandas' own types, too loose for a checker to follow; pandas itself is imported late.
 Frame: TypeAlias = Any
@@ -182,6 +182,11 @@ def encode(columns: Sequence[Column], frame: Frame) -> Array:
         Naming the columns that are not there, or the column and row of a value that is
         infinite or of another kind.
     """
+    return np.concatenate(list(encode_each(columns, frame).values()), axis=1)
+
+
+def encode_each(columns: Sequence[Column], frame: Frame) -> dict[str, Array]:
+    """Return what `encode` puts side by side, by the columns that are not left out."""
     used = [column for column in columns if column.kind != "left out"]
     absent = [repr(c.name) for c in used if c.name not in frame.columns]
     if absent:
@@ -189,8 +194,37 @@ def encode(columns: Sequence[Column], frame: Frame) -> Array:
             f"the table has no column {', '.join(absent)}, which the model learned "
             "from. Add it, empty where its values are not known."
         )
-    blocks = [_ENCODERS[column.kind](column, frame[column.name]) for column in used]
-    return np.concatenate(blocks, axis=1)
+    return {c.name: _ENCODERS[c.kind](c, frame[c.name]) for c in used}
+
+
+def sketch(column: Column, values: Series) -> ColumnSketch:
+    """Count how a column's values are spread, for a small picture.
+
+    Parameters
+    ----------
+    column : Column
+        What `study` said of it.
+    values : Series
+
+    Returns
+    -------
+    ColumnSketch
+        Twenty ranges of equal length for numbers and dates, the twelve most frequent
+        values for all else; nothing for a column left out.
+    """
+    plain = column.name, column.kind, column.detail, column.missing
+    if column.kind == "left out":
+        return ColumnSketch(*plain)
+    if column.kind in ("category", "boolean"):
+        counts = texts(values).value_counts()[:12]
+        return ColumnSketch(*plain, tuple(counts.index), tuple(counts.tolist()))
+    date = column.kind == "date"
+    read = (_days(column.name, column.layout, values) if date
+            else numbers(column.name, values))  # fmt: skip
+    bars, edges = np.histogram(read[~np.isnan(read)], bins=20)
+    shown = [_as_day(edge) if date else f"{edge:.4g}" for edge in edges]
+    ranges = tuple(f"{low} to {high}" for low, high in pairwise(shown))
+    return ColumnSketch(*plain, ranges, tuple(bars.tolist()))
 
 
 def kind_of(values: Series) -> str:

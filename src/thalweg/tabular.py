@@ -27,6 +27,7 @@ from thalweg.columns import (
     is_missing,
     study,
 )
+from thalweg.heldout import look_closely
 from thalweg.lookup import Spec, check_names
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Plan
@@ -465,6 +466,7 @@ def evaluate(
     X: Any,
     y: Any,
     announce: Callable[[str], None] = lambda text: None,
+    closely: bool = False,
 ) -> Evaluation:
     """Fit `model`, and measure it on rows that it was not fitted on.
 
@@ -481,6 +483,9 @@ def evaluate(
     announce : callable
         Is told which network is trained next. Interrupting from the keyboard ends
         the training of a single network, and the whole of a cross-validation.
+    closely : bool
+        Whether to add what a report shows: confusion or residuals, calibration,
+        importance of the columns, and the gain over each baseline.
 
     Returns
     -------
@@ -490,11 +495,12 @@ def evaluate(
     """
     frame, target, _ = _labeled(X, y, None)
     held_out, total = _hold_out(target), n_networks(len(frame))
-    parts = []
+    models, parts = [], []
     for number, rows in enumerate(held_out, start=1):
         announce(f"network {number} of {total}")
         each: Any = model if total == 1 else clone(model)
         parts.append(_guess(each, frame, target, rows))
+        models.append(each)
         if total > 1 and each.run_.stop_reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
     if total > 1:
@@ -506,7 +512,7 @@ def evaluate(
     truth, predicted = guesses.pop(_TRUTH), guesses.pop(_NETWORK)
     name, value = model.target_.constant(truth)
     guesses = {name: np.full(len(truth), value), **guesses}
-    return Evaluation(
+    found = Evaluation(
         metric=model.target_.metric,
         score=model.target_.score(truth, predicted),
         interval=model.target_.interval(truth, predicted),
@@ -514,6 +520,10 @@ def evaluate(
         method=_describe(len(held_out), len(frame)),
         baselines={name: model.target_.score(truth, g) for name, g in guesses.items()},
     )
+    if not closely:
+        return found
+    frames = [frame[rows] for rows in held_out]
+    return look_closely(found, models, frames, truth, predicted, guesses)
 
 
 def _labeled(

@@ -71,9 +71,13 @@ class Classes:
         """Score predictions; greater is better."""
         return float(np.mean(truth == predicted))
 
+    def row_scores(self, truth: Array, predicted: Array) -> Array:
+        """Score each row, (..., n_rows); the score is their mean."""
+        return (truth == predicted).astype(float)
+
     def interval(self, truth: Array, predicted: Array) -> tuple[float, float]:
         """Return the score's 95 % interval."""
-        return _wilson(self.score(truth, predicted), len(truth))
+        return wilson(self.score(truth, predicted), len(truth))
 
     def baselines(self) -> dict[str, Any]:
         """Return linear models to compare with, by name."""
@@ -130,6 +134,10 @@ class Values:
     def score(self, truth: Array, predicted: Array) -> float:
         """Score predictions; greater is better."""
         return _r2(truth, predicted)
+
+    def row_scores(self, truth: Array, predicted: Array) -> Array:
+        """Score each row, (..., n_rows); the score is their mean."""
+        return 1 - (truth - predicted) ** 2 / (truth.var() or 1.0)
 
     def interval(self, truth: Array, predicted: Array) -> tuple[float, float]:
         """Return the score's 95 % interval."""
@@ -188,7 +196,7 @@ def _labels(target: Series) -> Array:
     return values.astype(str) if values.dtype.kind == "O" else values
 
 
-def _wilson(share: float, n: int) -> tuple[float, float]:
+def wilson(share: float, n: int) -> tuple[float, float]:
     """95 % interval of a share of n (Wilson, 1927)."""
     z = 1.96
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
