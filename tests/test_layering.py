@@ -32,6 +32,7 @@ RINGS = {
         "inputs",
         "watching",
         "levenberg",
+        "line_searches",
         "fullbatch",
         "training",
         "packing",

@@ -186,9 +186,12 @@ FULL_BATCH: dict[str, dict[str, Constant]] = {
         "ftol": Constant(1e-4, _NONNEGATIVE),
         "xtol": Constant(1e-4, _NONNEGATIVE),
         "max_evaluations": _EVALUATIONS,
+        "adaptive": Constant(True),
     },
 }
 """Full-batch methods by name, with SciPy's own defaults. An epoch is an iteration.
+Nelder-Mead is ``adaptive`` (Gao & Han, 2012), unlike SciPy's: otherwise it stalls with
+a dozen weights, at 0.25 where 0.09 can be had (softmax regression of iris).
 ``levenberg-marquardt`` is ours, for small networks (see `thalweg.levenberg`)."""
 
 ALIASES = {

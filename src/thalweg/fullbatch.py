@@ -14,6 +14,7 @@ from scipy import optimize
 
 from thalweg import cores, engines
 from thalweg.levenberg import minimize_damped
+from thalweg.line_searches import LineSearches
 from thalweg.lookup import resolved
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Data, Plan
@@ -163,9 +164,17 @@ class _Descent:
         self.first, self.watch, self.dtype = first, watch, data.X.dtype
         self.objective = module.Objective(network, plan, data)
         self.n_values = self.n_gradients = self.n_products = 0
+        constants: dict[str, Any] = dict(resolved(plan.optimizer).constants)
+        self.searches = LineSearches(
+            _SCIPY.get(resolved(plan.optimizer).label, ""),
+            plan.bounds is not None,
+            constants.get("max_line_search", np.inf),
+        )
         self.places = _places(network, first)
         self.x = self.pack(first)
         self._met: list[tuple[Array, float, Array]] = []
+        self._best: tuple[Array, float, Array] = (self.x, np.inf, self.x)
+        self._slope = np.full(len(self.x), np.nan)
         self._exact: Any = None
 
     def run(self) -> tuple[StopReason, str]:
@@ -181,6 +190,8 @@ class _Descent:
                 raise
             return StopReason.INTERRUPTED, ""
         self.x = np.array(result.x, float)
+        self.searches.end(result, self.n_values)
+        self.watch.amend("line_search_failures", self.searches.failures)
         message = str(result.message).rstrip(".")
         return self._reason(result), _PLAIN.get(message, message) + "."
 
@@ -223,17 +234,23 @@ class _Descent:
         """Objective and gradient at `x`, in float64."""
         cost, gradient = self.objective.cost_and_gradient(self.unpack(x))
         packed = self.pack(gradient)
-        self.n_values += 1
         self.n_gradients += 1
-        self._met = [*self._met[1 - _REMEMBERED :], (np.array(x), cost, packed)]
-        if self.n_values == 1 and not np.isfinite(cost):
-            raise _Stopped(StopReason.NONFINITE)
-        return cost, packed
+        return self._remember(x, cost, packed), packed
 
     def value(self, x: Array) -> float:
-        """Objective at `x`, whose gradient nobody asked for."""
-        cost, _ = self.both(x)
-        self.n_gradients -= 1
+        """Objective alone at `x`."""
+        cost = self.objective.cost(self.unpack(x))
+        return self._remember(x, cost, np.full(len(x), np.nan))
+
+    def _remember(self, x: Array, cost: float, gradient: Array) -> float:
+        met = (np.array(x), cost, gradient)
+        self._met = [*self._met[1 - _REMEMBERED :], met]
+        self._best = met if cost < self._best[1] else self._best
+        self.n_values += 1
+        if self.n_values == 1:
+            self._slope = gradient
+            if not np.isfinite(cost):
+                raise _Stopped(StopReason.NONFINITE)
         return cost
 
     def product(self, x: Array, direction: Array) -> Array:
@@ -244,11 +261,15 @@ class _Descent:
 
     def hessian(self, x: Array) -> Array:
         """Compute the whole Hessian at `x`, one product a column."""
-        return np.array([self.product(x, column) for column in np.eye(len(x))])
+        self.n_products += len(x)
+        return self._in_order(*self._curved().hessian(self.unpack(x)))
 
     def gauss_newton(self, x: Array) -> Array:
         """Compute the Gauss-Newton matrix at `x`, in the order of packing."""
-        matrix, order = self._curved().gauss_newton(self.unpack(x))
+        self.n_products += 1
+        return self._in_order(*self._curved().gauss_newton(self.unpack(x)))
+
+    def _in_order(self, matrix: Array, order: Parameters) -> Array:
         places = self.pack(order).astype(int)
         return matrix[np.ix_(places, places)].astype(float)
 
@@ -299,26 +320,39 @@ class _Descent:
         at = getattr(intermediate_result, "x", intermediate_result)
         x = np.array(at, float)
         cost, gradient = self._known(x)
+        self.searches.see(x - self.x, self._slope, self.n_values)
+        self._slope = gradient
         size = float(np.linalg.norm(self.x))
         sums = EpochSums(
             loss=np.array([cost]),
             gradient_norm=np.array([np.linalg.norm(gradient)]),
             update_ratio=np.array([np.linalg.norm(x - self.x) / (size or 1.0)]),
             finite=bool(np.isfinite(cost)),
+            counts={name: np.array([n], float) for name, n in self._counts().items()},
         )
         if sums.finite:
             self.x = x
-        counts = (self.n_values, self.n_gradients, self.n_products)
-        reason = self.watch.see(sums, np.array([np.nan]), counts)
+        reason = self.watch.see(sums, np.array([np.nan]))
         if reason is None and self._uncounted():
             reason = StopReason.MAX_EPOCHS
         if reason is not None:
             raise _Stopped(reason)
 
+    def _counts(self) -> dict[str, float]:
+        return {
+            "evaluations": self.n_values,
+            "gradient_evaluations": self.n_gradients,
+            "hessian_products": self.n_products,
+            "line_search_failures": self.searches.failures,
+            "restarts": self.searches.restarts,
+        }
+
     def _known(self, x: Array) -> tuple[float, Array]:
-        for met, cost, gradient in reversed(self._met):
+        for met, cost, gradient in (*reversed(self._met), self._best):
             if np.array_equal(met, x):
                 return cost, gradient
+        if resolved(self.plan.optimizer).label in _WITHOUT_GRADIENT:
+            return self.objective.cost(self.unpack(x)), np.full(len(x), np.nan)
         cost, gradient = self.objective.cost_and_gradient(self.unpack(x))
         return cost, self.pack(gradient)
 

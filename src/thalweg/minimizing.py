@@ -18,6 +18,7 @@ import numpy as np
 from scipy import optimize
 
 from thalweg.gradients import LOG_OF_0, Ruler, examine
+from thalweg.line_searches import LineSearches
 from thalweg.lookup import check_names, find
 from thalweg.packing import Packing
 from thalweg.plan import ALIASES
@@ -430,7 +431,8 @@ class _Descent:
         self.met: list[_Met] = []
         self.best = _Met(np.empty(0))
         self.rows: list[dict[str, float]] = []
-        self.previous = np.empty(0)
+        self.previous, self.slope = np.empty(0), np.empty(0)
+        self.searches = LineSearches("")
 
     def run(
         self, start: Array, bounds: Any, constraints: Any, tol: float | None,
@@ -439,6 +441,10 @@ class _Descent:
         """Minimize; interrupted or ended, give the best point met."""
         self.previous = start
         self.best = _Met(start, self.problem.written.cost(start))
+        if self.problem.has_gradient:
+            name = self.problem.method.label
+            most = options.get("maxls", 20) if name == "L-BFGS-B" else np.inf
+            self.searches = LineSearches(name, bounds is not None, most)
         try:
             result: Any = optimize.minimize(
                 self.value,
@@ -458,6 +464,9 @@ class _Descent:
         finally:
             if self.progress and self.rows:
                 sys.stderr.write("\n")
+        self.searches.end(result, self.n_values)
+        if self.rows:
+            self.rows[-1]["line_search_failures"] = self.searches.failures
         if np.isfinite(result.fun):
             return result
         return self._best_so_far(f"The cost became {result.fun}. {LOG_OF_0}")
@@ -494,8 +503,7 @@ class _Descent:
 
     def history(self) -> History:
         """Every iteration."""
-        names = ("loss", "gradient_norm", "update_ratio", "seconds", "evaluations",
-                 "gradient_evaluations")  # fmt: skip
+        names = self.rows[0] if self.rows else ("loss",)
         columns = {name: [row[name] for row in self.rows] for name in names}
         return History.from_columns(columns)
 
@@ -514,7 +522,10 @@ class _Descent:
         cost = self.value(x)
         norm = np.nan
         if self.problem.has_gradient:
-            norm = float(np.linalg.norm(self.gradient(x)))
+            slope = self.gradient(x)
+            norm = float(np.linalg.norm(slope))
+            self.searches.see(x - self.previous, self.slope, self.n_values)
+            self.slope = slope
         moved, size = np.linalg.norm(x - self.previous), np.linalg.norm(self.previous)
         self.previous = x
         seconds = time.perf_counter() - self.started
@@ -522,6 +533,8 @@ class _Descent:
             "loss": cost, "gradient_norm": norm, "seconds": seconds,
             "update_ratio": float(moved / (size or 1.0)),
             "evaluations": self.n_values, "gradient_evaluations": self.n_gradients,
+            "line_search_failures": self.searches.failures,
+            "restarts": self.searches.restarts,
         })  # fmt: skip
         if self.progress:
             self._show(cost, norm)

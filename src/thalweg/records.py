@@ -39,8 +39,7 @@ class StopReason(enum.Enum):
     INTERRUPTED = "Interrupted from the keyboard; the weights so far were kept."
     NONFINITE = (
         "The loss or its gradient stopped being finite in epoch {epoch}, in {where}; "
-        "the last finite weights were kept. Lower the learning rate ({rate:g}), "
-        "scale the inputs, or clip the gradient."
+        "the last finite weights were kept. {remedy}"
     )
 
 
@@ -68,7 +67,12 @@ class EpochRecord:
         greater score is better.
     evaluations, gradient_evaluations, hessian_products : float
         How often a full-batch method had computed the objective, its gradient and a
-        product with its Hessian; NaN for first-order optimizers.
+        product with its Hessian (one for each weight where it takes the whole of it; a
+        Gauss-Newton matrix counts as one); NaN for first-order optimizers.
+    line_search_failures, restarts : float
+        How often its line search had given up, and how often it had dropped what it
+        knew of the curvature and gone straight down again; NaN where there is no
+        telling. `thalweg.line_searches` says how it is known.
     """
 
     epoch: int
@@ -82,6 +86,8 @@ class EpochRecord:
     evaluations: float = float("nan")
     gradient_evaluations: float = float("nan")
     hessian_products: float = float("nan")
+    line_search_failures: float = float("nan")
+    restarts: float = float("nan")
 
 
 _COLUMNS = tuple(f.name for f in fields(EpochRecord) if f.name != "epoch")
@@ -105,6 +111,8 @@ class History:
     evaluations: Array
     gradient_evaluations: Array
     hessian_products: Array
+    line_search_failures: Array
+    restarts: Array
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -170,12 +178,15 @@ class EpochSums:
     finite : bool
         False if the loss, the gradient or the update was not finite at some step:
         training stopped before that update, and its epoch is the last one here.
+    counts : mapping of str to ndarray
+        Columns of `History` that only a full-batch method has, so far in this training.
     """
 
     loss: Array
     gradient_norm: Array
     update_ratio: Array
     finite: bool
+    counts: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ iteration of a full-batch method.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,14 +31,10 @@ Predict = Callable[[ArrayLike], Array]
 Scoring = Callable[[Predict, Array, Array], float]
 Callback = Callable[[EpochRecord], bool | None]
 
-_COLUMNS = (
-    "loss", "gradient_norm", "update_ratio", "rate", "seconds",
-    "validation_loss", "validation_score",
-    "evaluations", "gradient_evaluations", "hessian_products",
-)  # fmt: skip
-
-
-_NO_COUNTS = (float("nan"),) * 3
+_COLUMNS = tuple(f.name for f in fields(History))
+_SLOWER = "Lower the learning rate ({rate:g}), scale the inputs, or clip the gradient."
+_SMALLER = "Scale the inputs, begin with smaller weights, or raise l2."
+_COUNTS = _COLUMNS[_COLUMNS.index("evaluations") :]
 
 
 class Subject(Protocol):
@@ -154,19 +150,18 @@ class Watch:
         steered = resolved(plan.schedule).name in ("plateau", "adaptive")
         return plan.patience is not None and not judged and not steered
 
-    def see(
-        self, sums: EpochSums, rates: Array, counts: Sequence[float] = _NO_COUNTS
-    ) -> StopReason | None:
-        """Take note of some epochs and judge the last one; a reason says stop.
-
-        `counts` are the three of a full-batch method.
-        """
+    def see(self, sums: EpochSums, rates: Array) -> StopReason | None:
+        """Take note of some epochs and judge the last one; a reason says stop."""
         held_out = self._validate() if sums.finite else (np.nan, np.nan)
         before, self._clock = self._clock, self._seconds()
         seconds = np.linspace(before, self._clock, len(sums.loss) + 1)[1:]
         columns = (sums.loss, sums.gradient_norm, sums.update_ratio, rates, seconds)
-        for row in zip(*columns, strict=False):
-            self.rows.append((*map(float, row), *held_out, *counts))
+        unknown = np.full(len(sums.loss), np.nan)
+        counts = [sums.counts.get(name, unknown) for name in _COUNTS]
+        for row, counted in zip(
+            zip(*columns, strict=False), zip(*counts, strict=True), strict=False
+        ):
+            self.rows.append((*map(float, row), *held_out, *map(float, counted)))
         if not sums.finite:
             return StopReason.NONFINITE
         value = self._monitored(held_out)
@@ -178,6 +173,13 @@ class Watch:
         elif self.patience.see(value, len(self.rows)):
             self.best = self.subject.parameters()
         return self._judge(value)
+
+    def amend(self, name: str, value: float) -> None:
+        """Set a count of the last epoch to what was known only after it."""
+        if self.rows:
+            row = list(self.rows[-1])
+            row[_COLUMNS.index(name)] = value
+            self.rows[-1] = tuple(row)
 
     def close(
         self, network: DenseNetwork, reason: StopReason, engine: str, **facts: Any
@@ -265,11 +267,14 @@ class Watch:
     def _facts(self, best_epoch: int) -> dict[str, Any]:
         """Gather what the sentences of `StopReason` speak of."""
         plan = self.plan
+        rate = self.rows[-1][_COLUMNS.index("rate")] if self.rows else plan.rate
+        methodical = plan.full_batch or plan.on_device
         return {
             "epochs": plan.epochs, "epoch": len(self.rows), "best_epoch": best_epoch,
             "tol": plan.tol, "patience": plan.patience, "monitor": self.monitor,
             "max_time": plan.max_time or 0.0,
-            "rate": self.rows[-1][3] if self.rows else plan.rate,
+            "rate": rate,
+            "remedy": (_SMALLER if methodical else _SLOWER).format(rate=rate),
         }  # fmt: skip
 
 

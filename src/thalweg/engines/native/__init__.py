@@ -170,12 +170,11 @@ class Objective:
         """Compute the objective and its gradient."""
         flat = self._layout.pack(parameters, self._dtype)
         gradient = np.empty(self._layout.n_trained, self._dtype)
+        return self._value(flat, gradient), self._layout.unpack_trained(gradient)
 
-        def compute(workers: int) -> float:
-            return self._cost(flat, gradient, workers)
-
-        value = _run(self._description, self._table.n_rows, compute)
-        return value, self._layout.unpack_trained(gradient)
+    def cost(self, parameters: Parameters) -> float:
+        """Compute the objective alone."""
+        return self._value(self._layout.pack(parameters, self._dtype), None)
 
     def settle(self, parameters: Parameters) -> Parameters:
         """Set the running statistics to those of all rows."""
@@ -183,6 +182,12 @@ class Objective:
         rows = self._table.n_rows
         _run(self._description, rows, lambda workers: self._cost.settle(flat))
         return self._layout.unpack(flat)
+
+    def _value(self, flat: Array, gradient: Array | None) -> float:
+        def compute(workers: int) -> float:
+            return self._cost(flat, gradient, workers)
+
+        return _run(self._description, self._table.n_rows, compute)
 
 
 def cost_and_gradient(

@@ -369,7 +369,7 @@ cdef class Cost:
             self.kernel.destroy(self.session)
 
     def __call__(self, parameters, gradient, int workers) -> float:
-        """Fill `gradient`, flat, and return the objective."""
+        """Fill `gradient`, flat, unless it is None, and return the objective."""
         cdef const void *at = _address(parameters)
         cdef void *to = _address(gradient)
         cdef double value

@@ -152,6 +152,7 @@ static bool FN(open_pass)(FN(Pass) *pass, const Spec *spec, const Rows *data,
     FN(list_forward)(pass);
     if (!backward) return true;
     FN(list)(pass, spec->n_layers - 1, false, FN(loss));
+    pass->n_forward = pass->n_steps;
     FN(list_backward)(pass);
     return true;
 }
@@ -317,7 +318,8 @@ static double FN(descend)(FN(Session) *s, const int32_t *order, int64_t start, i
         pass->first = first;
         FN(run_pass)(pass);
         s->first_block = first == 0;
-        team_run(pass->team, FN(gradient_tile), s, s->n_tiles);
+        if (pass->n_steps > pass->n_forward)
+            team_run(pass->team, FN(gradient_tile), s, s->n_tiles);
         for (int64_t c = 0; c < FN(n_chunks)(pass); c++) total += pass->losses[c];
     }
     return total / some;
@@ -654,19 +656,23 @@ static void *FN(create_cost)(const Spec *spec, const Rows *rows, BlasGemm gemm) 
     return s;
 }
 
+/* Of the value alone where `gradient` is NULL. */
 static double FN(cost)(void *argument, const void *parameters, void *gradient,
                        int workers) {
     FN(Session) *s = argument;
+    int n_steps = s->pass.n_steps;
     size_t bytes = (size_t)s->spec.n_trained * sizeof(T);
     memcpy(s->theta, parameters, (size_t)s->spec.n_parameters * sizeof(T));
     memset(s->gradient, 0, bytes);
     s->pass.team = team_start(workers);
+    if (gradient == NULL) s->pass.n_steps = s->pass.n_forward;
     FN(set_penalties)(s, s->total_weight);
     double value = FN(descend)(s, NULL, 0, s->rows.n_rows, s->total_weight);
     team_run(s->pass.team, FN(penalize), s, s->n_pieces);
     team_stop(s->pass.team);
     s->pass.team = NULL;
     s->pass.keep_input = s->same_rows;
+    s->pass.n_steps = n_steps;
     if (gradient != NULL) memcpy(gradient, s->gradient, bytes);
     return value + FN(total_norms)(s).penalty;
 }

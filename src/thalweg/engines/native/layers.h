@@ -48,6 +48,7 @@ typedef struct {
     FN(Buffers) *layers;
     FN(Operation) *steps;
     int n_steps, first_step;
+    int n_forward;  /* steps to the loss; those after it are for the gradient */
     int phase_end;
     void *memory;
 } FN(Pass);

@@ -53,7 +53,7 @@ class Session:
     ) -> None:
         self.network, self.plan, self.data = network, plan, data
         self.validation = validation
-        self._seed, self._steps = np.uint32(seed), 0
+        self._seed, self._steps, self._searched = np.uint32(seed), 0, np.zeros(2)
         self._dtype = data.X.dtype
         self._n_rows = len(data.X)
         self._per_epoch = steps_per_epoch(plan, self._n_rows)
@@ -100,7 +100,9 @@ class Session:
         )  # fmt: skip
         sums = jax.device_get(sums)
         self._steps += int(sums.steps.sum())
-        return epochs(sums, bool(self._carry.finite))
+        before = self._searched
+        self._searched = [*before, sums.evaluations.sum(), sums.failures.sum()]
+        return epochs(sums, bool(self._carry.finite), before)
 
     def validate(self) -> tuple[Array, Array]:
         """Compute raw outputs and losses on the validation data."""
@@ -179,12 +181,20 @@ class Objective:
         cost, gradient = self._call(program, parameters)
         return float(cost), jax.tree.map(np.array, gradient)
 
+    def cost(self, parameters: Parameters) -> float:
+        """Compute the objective alone."""
+        return float(self._call(programs.cost_program(self._shape), parameters))
+
     def hessian_product(
         self, parameters: Parameters, direction: Parameters
     ) -> Parameters:
         """Multiply a direction, shaped like the gradient, by the exact Hessian."""
         program = programs.hessian_product_program(self._shape)
         return jax.tree.map(np.array, self._call(program, parameters, direction))
+
+    def hessian(self, parameters: Parameters) -> tuple[Array, Parameters]:
+        """Compute the whole Hessian; gives what `gauss_newton` does."""
+        return self._matrix(programs.hessian_program(self._shape), parameters)
 
     def gauss_newton(self, parameters: Parameters) -> tuple[Array, Parameters]:
         """Compute the Gauss-Newton matrix, and what its rows stand for.
@@ -201,6 +211,12 @@ class Objective:
         fits = _JACOBIAN // (n_trained * self.network.n_outputs)
         rows = max(d for d in _divisors(n_rows) if d <= max(fits, 1))
         program = programs.gauss_newton_program(self._shape, rows)
+        return self._matrix(program, parameters)
+
+    def _matrix(
+        self, program: Callable[..., Any], parameters: Parameters
+    ) -> tuple[Array, Parameters]:
+        trained, _ = programs.split(self.network, parameters)
         matrix = np.array(self._call(program, parameters))
         leaves, structure = jax.tree.flatten(trained)
         ends = np.cumsum([leaf.size for leaf in leaves])

@@ -55,8 +55,11 @@ def cast(numbers: Any, dtype: Any) -> Any:
     return jax.tree.map(one, numbers)
 
 
-def epochs(sums: Any, finite: bool) -> EpochSums:
-    """Turn a program's sums into what the contract asks for."""
+def epochs(sums: Any, finite: bool, searched: Any = (0.0, 0.0)) -> EpochSums:
+    """Turn a program's sums into what the contract asks for.
+
+    `searched` are the evaluations and failures of line searches before these epochs.
+    """
     done = int((sums.steps > 0).sum())
     steps = np.asarray(sums.steps[:done], float)
     rows = np.asarray(sums.rows[:done], float)
@@ -66,4 +69,16 @@ def epochs(sums: Any, finite: bool) -> EpochSums:
         gradient_norm=np.asarray(sums.gradient_norm[:done], float) / steps,
         update_ratio=np.asarray(sums.ratio[:done], float),
         finite=finite,
+        counts=_counts(sums, done, searched) if np.any(sums.evaluations) else {},
     )
+
+
+def _counts(sums: Any, done: int, searched: Any) -> dict[str, Array]:
+    evaluations = searched[0] + np.cumsum(sums.evaluations[:done], dtype=float)
+    return {
+        "evaluations": evaluations,
+        "gradient_evaluations": evaluations,
+        "line_search_failures": searched[1]
+        + np.cumsum(sums.failures[:done], dtype=float),
+        "restarts": np.zeros(done),
+    }

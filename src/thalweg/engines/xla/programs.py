@@ -24,6 +24,8 @@ from thalweg.lookup import Choice, resolved
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Plan
 
+_COLUMNS_AT_ONCE = 32
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -71,6 +73,8 @@ class Sums(NamedTuple):
     gradient_norm: jax.Array
     ratio: jax.Array
     steps: jax.Array
+    evaluations: jax.Array  # these two of a rule that searches along lines
+    failures: jax.Array
 
 
 def shape_of(network: DenseNetwork, plan: Plan, batch: int, shuffled: bool) -> Shape:
@@ -176,6 +180,12 @@ def cost_and_gradient_program(shape: Shape) -> Callable[..., Any]:
 
 
 @functools.lru_cache(maxsize=256)
+def cost_program(shape: Shape) -> Callable[..., Any]:
+    """Program ``(trained, kept, batch, numbers) -> cost``."""
+    return jax.jit(lambda trained, *rest: _all_rows(shape, *rest)(trained)[0])
+
+
+@functools.lru_cache(maxsize=256)
 def hessian_product_program(shape: Shape) -> Callable[..., Any]:
     """Program ``(trained, kept, batch, numbers, direction) -> product``.
 
@@ -186,6 +196,27 @@ def hessian_product_program(shape: Shape) -> Callable[..., Any]:
         cost = _all_rows(shape, kept, batch, numbers)
         gradient = jax.grad(lambda point: cost(point)[0])
         return jax.jvp(gradient, (trained,), (along,))[1]
+
+    return jax.jit(run)
+
+
+@functools.lru_cache(maxsize=256)
+def hessian_program(shape: Shape) -> Callable[..., Any]:
+    """Program ``(trained, kept, batch, numbers) -> Hessian (p, p)``.
+
+    One product a column; parameters in the order of ``jax.tree.leaves``.
+    """
+
+    def run(trained: Tree, *rest: Any) -> jax.Array:
+        cost = _all_rows(shape, *rest)
+        flat, unravel = jax.flatten_util.ravel_pytree(trained)
+        gradient = jax.grad(lambda point: cost(unravel(point))[0])
+
+        def column(along: jax.Array) -> jax.Array:
+            return jax.jvp(gradient, (flat,), (along,))[1]
+
+        unit = jnp.eye(len(flat), dtype=flat.dtype)
+        return lax.map(column, unit, batch_size=_COLUMNS_AT_ONCE)
 
     return jax.jit(run)
 
@@ -380,7 +411,8 @@ def one_step(
     moved = moved._replace(kept=statistics)
     new = jax.tree.map(lambda a, b: jnp.where(finite, a, b), moved, carry)
     new = new._replace(finite=finite)
-    return new, (value, batch.mask.sum(), norm, new.ratio)
+    searched = updates.searched(shape.optimizer, moved.rule)
+    return new, (value, batch.mask.sum(), norm, new.ratio, searched)
 
 
 def _gather_or_move(
@@ -464,8 +496,14 @@ def _constants(loss: Choice, numbers: Any) -> dict[str, Any]:
 
 def add_seen(sums: Sums, epoch: Any, seen: tuple[Any, ...]) -> Sums:
     """Add what a step saw to its epoch's sums."""
-    value, rows, norm, ratio = seen
-    return Sums(
+    value, rows, norm, ratio, searched = seen
+    if searched is not None:
+        evaluations, failures = searched
+        sums = sums._replace(
+            evaluations=sums.evaluations.at[epoch].add(evaluations),
+            failures=sums.failures.at[epoch].add(failures),
+        )
+    return sums._replace(
         loss=sums.loss.at[epoch].add(value * rows),
         rows=sums.rows.at[epoch].add(rows),
         gradient_norm=sums.gradient_norm.at[epoch].add(norm),

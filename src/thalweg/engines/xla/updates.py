@@ -33,6 +33,19 @@ def evaluated(optimizer: Choice, state: Any, parameters: Any) -> Any:
     return parameters
 
 
+def searched(optimizer: Choice, state: Any) -> tuple[jax.Array, jax.Array] | None:
+    """Return the evaluations of the last step, and whether its line search failed.
+
+    A search has failed where no step that it tried met both of Wolfe's conditions.
+    None for rules that search nothing.
+    """
+    if optimizer.name != "lbfgs_on_device":
+        return None
+    info: Any = optax.tree.get(state, "info")
+    failed = jnp.maximum(info.decrease_error, info.curvature_error) > 0
+    return 1.0 + info.num_linesearch_steps, failed
+
+
 def _adam_like(make: Callable[..., Any]) -> Callable[..., Any]:
     def build(rate: Any, beta_1: Any, beta_2: Any, epsilon: Any, **rest: Any) -> Any:
         return make(rate, b1=beta_1, b2=beta_2, eps=epsilon, **rest)
