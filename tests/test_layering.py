@@ -53,7 +53,18 @@ RINGS = {
         "ensembles",
         "keras_estimators",
     ),
-    "5": ("datasets", "inspection", "experiments", "tuning", "measure", "doctor"),
+    "5": (
+        "datasets",
+        "inspection",
+        "experiments",
+        "spaces",
+        "samplers",
+        "trying",
+        "studies",
+        "tuning",
+        "measure",
+        "doctor",
+    ),
     "view": ("plots", "report"),
     "top": ("cli", "__init__"),
 }
@@ -66,7 +77,7 @@ OUTSIDE = {
     "3": set[str](),
     "4": {"sklearn", "pandas", "keras", "onnx", "skl2onnx", "joblib"},
     "5": {"optuna"},
-    "view": {"matplotlib", "plotly", "jinja2"},
+    "view": {"matplotlib", "plotly", "jinja2", "optuna"},
     "top": {"rich", "typer"},
 }
 # Entries with more: JAX and optax live in one place.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from thalweg.records import GradientCheck as GradientCheck
     from thalweg.records import History as History
     from thalweg.records import Run as Run
+    from thalweg.records import SearchResult as SearchResult
     from thalweg.records import StopReason as StopReason
     from thalweg.saving import save as save
     from thalweg.tabular import Classifier as Classifier
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from thalweg.training import find_rate as find_rate
     from thalweg.training import fit as fit
     from thalweg.training import predict as predict
+    from thalweg.tuning import search as search
 
     __version__: str
 
@@ -52,6 +54,7 @@ _HOMES = {
     "Plan": "plan",
     "Regressor": "tabular",
     "Run": "records",
+    "SearchResult": "records",
     "StopReason": "records",
     "check_gradient": "gradients",
     "compare": "experiments",
@@ -61,6 +64,7 @@ _HOMES = {
     "minimize": "minimizing",
     "predict": "training",
     "save": "saving",
+    "search": "tuning",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -1,17 +1,44 @@
-"""The course of a search: every trial, and the best so far."""
+"""A search: its course, its best training curves, and what its parameters did.
 
+The pictures of parameters are Optuna's own, of a study made from the record; those of
+Plotly can be asked for too.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import Any, Self
 
 import numpy as np
 
-from thalweg.plots.style import COLORS, legend_outside, only, panels, tidy
-from thalweg.records import Array
+from thalweg.plots.style import (
+    COLORS,
+    legend_outside,
+    new_figure,
+    only,
+    panels,
+    tidy,
+)
+from thalweg.records import Array, SearchResult, SearchTrial
+
+_THEIRS = {
+    "parallel": "plot_parallel_coordinate",
+    "contour": "plot_contour",
+    "slice": "plot_slice",
+    "importances": "plot_param_importances",
+}
+_WHAT = ("course", "curves", *_THEIRS)
+_BACKENDS = {
+    "matplotlib": "optuna.visualization.matplotlib",
+    "plotly": "optuna.visualization",
+}
 
 
 @dataclass
 class SearchDisplay:
-    """Value of each trial of a search, and the best so far.
+    """Value of each trial of a search, and the best so far; and more of a record.
 
     Parameters
     ----------
@@ -20,33 +47,84 @@ class SearchDisplay:
     metric : str
         What the values are.
     greater_is_better : bool
+    result : SearchResult, optional
+        For all pictures but the course.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
+    ax_ : matplotlib Axes, or ndarray of them; None with Plotly
+    figure_ : matplotlib or Plotly Figure
     """
 
     values: Array
     metric: str = "score"
     greater_is_better: bool = True
+    result: SearchResult | None = None
 
-    def plot(self, *, ax: Any = None) -> "SearchDisplay":
+    @classmethod
+    def from_search(cls, result: SearchResult, **options: Any) -> Self:
+        """Draw what `thalweg.search` returned; `options` are those of `plot`."""
+        values = np.array([trial.value for trial in result.trials])
+        return cls(values, result.metric, result=result).plot(**options)
+
+    def plot(
+        self,
+        what: str = "course",
+        *,
+        ax: Any = None,
+        params: list[str] | None = None,
+        count: int = 20,
+        backend: str = "matplotlib",
+    ) -> Self:
         """Draw.
 
         Parameters
         ----------
+        what : {"course", "curves", "parallel", "contour", "slice", "importances"}
+            "curves" are the training curves of the best trials; the last four are
+            Optuna's pictures of the parameters.
         ax : Axes, optional
+            For the course.
+        params : list of str, optional
+            The parameters to draw; all if None.
+        count : int
+            Trials whose curves are drawn.
+        backend : {"matplotlib", "plotly"}
+            Of Optuna's pictures.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If there is no such picture, or nothing to draw.
         """
+        if what not in _WHAT or backend not in _BACKENDS:
+            raise ValueError(
+                f"plot got what={what!r}, backend={backend!r}; they must be one of "
+                f"{', '.join(_WHAT)}, and one of {', '.join(_BACKENDS)}."
+            )
+        if what == "course":
+            self._draw_course(ax)
+        elif self.result is None:
+            raise ValueError(
+                f"plot got what={what!r}, which needs the search: use "
+                "SearchDisplay.from_search(result)."
+            )
+        elif what == "curves":
+            self._draw_curves(self.result, count)
+        else:
+            self._draw_theirs(self.result, what, params, backend)
+        return self
+
+    def _draw_course(self, ax: Any) -> None:
         values = np.asarray(self.values, float)
         number = np.arange(1, len(values) + 1)
         better = np.fmax if self.greater_is_better else np.fmin
         self.figure_, axes = panels(ax, 1)
-        self.ax_ = only(axes)
+        self.ax_: Any = only(axes)
         self.ax_.plot(number, values, "o", color=COLORS[0], markersize=4, label="trial")
         self.ax_.step(
             number,
@@ -61,4 +139,111 @@ class SearchDisplay:
         self.ax_.set_ylabel(self.metric, fontsize=9)
         legend_outside(self.ax_)
         tidy(self.ax_)
-        return self
+
+    def _draw_curves(self, result: SearchResult, count: int) -> None:
+        best = [(t, _curve(t)) for t in result.ranking()]
+        drawn = [pair for pair in best if len(pair[1])][:count]
+        if not drawn:
+            raise ValueError(
+                "there are no training curves to draw: only thalweg's networks record "
+                "them."
+            )
+        columns = min(5, len(drawn))
+        rows = -(-len(drawn) // columns)
+        self.figure_, axes = new_figure(rows, columns, 6.0, 1.15 * rows + 0.7)
+        lowest = min(float(np.nanmin(curve)) for _, curve in drawn)
+        highest = max(float(np.nanmax(curve)) for _, curve in drawn)
+        margin = 0.05 * (highest - lowest or 1.0)
+        for rank, (ax, (trial, curve)) in enumerate(
+            zip(axes.ravel(), drawn, strict=False), start=1
+        ):
+            ax.plot(np.arange(1, len(curve) + 1), curve, color=COLORS[0], linewidth=1.4)
+            ax.set_title(f"{rank}: {trial.value:.3f}", fontsize=8)
+            ax.set_ylim(lowest - margin, highest + margin)
+            tidy(ax)
+            ax.label_outer()
+        for spare in axes.ravel()[len(drawn) :]:
+            spare.remove()
+        self.figure_.supxlabel("epoch", fontsize=9)
+        self.figure_.supylabel(f"validation {result.metric}", fontsize=9)
+        self.ax_ = axes
+
+    def _draw_theirs(
+        self, result: SearchResult, what: str, params: list[str] | None, backend: str
+    ) -> None:
+        draw = getattr(_optuna(_BACKENDS[backend]), _THEIRS[what])
+        study = _study(result)
+        named = {"params": params, "target_name": result.metric}
+        if backend == "plotly":
+            self.figure_, self.ax_ = draw(study, **named), None
+            return
+        with _styled(len(params or result.space)):
+            self.ax_ = draw(study, **named)
+        self.figure_ = np.ravel(self.ax_)[0].figure
+
+
+def _curve(trial: SearchTrial) -> Array:
+    scores = trial.history.validation_score if trial.history else np.array([])
+    return scores if np.isfinite(scores).any() else np.array([])
+
+
+def _study(result: SearchResult) -> Any:
+    """Make a study of Optuna's from the record, with choices as texts."""
+    optuna = _optuna("optuna")
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        study = optuna.create_study(direction="maximize")
+        for trial in result.trials:
+            if np.isfinite(trial.value):
+                study.add_trial(_trial(optuna, result, trial))
+    finally:
+        optuna.logging.set_verbosity(before)
+    return study
+
+
+def _trial(optuna: Any, result: SearchResult, trial: SearchTrial) -> Any:
+    params = {
+        name: value if "low" in result.space[name] else str(value)
+        for name, value in trial.params.items()
+    }
+    return optuna.create_trial(
+        params=params,
+        distributions={n: _distribution(optuna, result.space[n]) for n in params},
+        value=trial.value,
+    )
+
+
+def _distribution(optuna: Any, space: Any) -> Any:
+    kinds = optuna.distributions
+    if "choices" in space:
+        return kinds.CategoricalDistribution([str(c) for c in space["choices"]])
+    whole = all(isinstance(space[end], int) for end in ("low", "high"))
+    kind = kinds.IntDistribution if whole else kinds.FloatDistribution
+    return kind(space["low"], space["high"], log=space["log"])
+
+
+def _optuna(part: str) -> Any:
+    try:
+        return import_module(part)
+    except ImportError as error:
+        raise ValueError(
+            f"pictures of a search need Optuna ({error}). Install it with pip install "
+            "'thalweg[search,plots]'."
+        ) from error
+
+
+@contextmanager
+def _styled(n_params: int) -> Iterator[None]:
+    """Make room for the names, and take back the style that Optuna sets for good."""
+    matplotlib = import_module("matplotlib")
+    side = 1.5 + 1.9 * max(n_params, 2)
+    style = {
+        "figure.constrained_layout.use": True,
+        "figure.figsize": (max(side, 6.0), max(min(side, 10.0), 4.0)),
+        "font.size": 8,
+    }
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        # Of pictures that are experimental, and of ranges that hold one value.
+        warnings.simplefilter("ignore")
+        yield

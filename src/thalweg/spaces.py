@@ -1,0 +1,374 @@
+"""What may be searched: ranges and choices, some of which exist only with others.
+
+A space maps names of an estimator's parameters to what each may be:
+
+- ``(low, high)`` or ``(low, high, "log")``: a range, of whole numbers if both are;
+- a list: choices, of anything;
+- a dict: choices, and for each the space that exists with that choice only;
+- a frozen distribution of scipy.stats, or one of Optuna's.
+
+Optuna's storages keep numbers, texts, booleans and None. Other choices, such as tuples
+of widths, are stored as their ``repr`` and turned back here.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, TypeAlias
+
+from sklearn.pipeline import Pipeline
+
+from thalweg.ensembles import Ensemble
+from thalweg.estimators.base import BaseMLP
+from thalweg.lookup import check_names
+from thalweg.tabular import Classifier, Regressor
+
+_TAIL = 1e-6  # of a distribution that reaches to infinity
+_PLAIN = (str, int, float, bool, type(None))
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What one parameter may be.
+
+    Parameters
+    ----------
+    distribution : optuna.distributions.BaseDistribution
+        Of what is stored.
+    values : dict
+        What each stored choice stands for; empty for a range.
+    branches : dict of choice to space
+    quantile : frozen scipy.stats distribution, optional
+        What is stored is then the share of it that is smaller.
+    """
+
+    distribution: Any
+    values: dict[Any, Any] = field(default_factory=dict)
+    branches: dict[Any, "Space"] = field(default_factory=dict)
+    quantile: Any = None
+
+    def value(self, stored: Any) -> Any:
+        """Turn what is stored into what the estimator is given."""
+        if self.quantile is not None:
+            drawn = float(self.quantile.ppf(stored))
+            return int(drawn) if _counts(self.quantile) else drawn
+        return self.values.get(stored, stored)
+
+    def bounds(self) -> dict[str, Any]:
+        """Describe it in plain values."""
+        if self.values:
+            return {"choices": list(self.values)}
+        ends = [
+            self.value(end) for end in (self.distribution.low, self.distribution.high)
+        ]
+        log = bool(getattr(self.distribution, "log", False))
+        return {"low": ends[0], "high": ends[1], "log": log}
+
+
+Space: TypeAlias = dict[str, Entry]
+
+
+def read_space(space: Any, estimator: Any, n_rows: int) -> Space:
+    """Understand a space as the user wrote it.
+
+    Parameters
+    ----------
+    space : "auto" or mapping
+    estimator : estimator
+        Whose parameters they are.
+    n_rows : int
+        To train on; "auto" tries no larger batches.
+
+    Returns
+    -------
+    Space
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown parameter (with the nearest), an empty range, a logarithm of
+        zero, or a form that is none of the above.
+    """
+    if isinstance(space, str) and space == "auto":
+        space = auto_space(estimator, n_rows)
+    if not isinstance(space, Mapping) or not space:
+        raise TypeError(
+            f"search got space={space!r}; it must be 'auto' or a dict of parameters "
+            "with their ranges, such as {'alpha': (1e-6, 1.0, 'log')}."
+        )
+    read = _read(space)
+    names = [name for name, _ in walk(read)]
+    kind = type(estimator).__name__
+    check_names(f"parameter of {kind}", names, estimator.get_params(), owner="search")
+    _check_repeated(read)
+    return read
+
+
+def auto_space(estimator: Any, n_rows: int) -> dict[str, Any]:
+    """Return the space that suits an estimator of thalweg's, as a user would write it.
+
+    Raises
+    ------
+    ValueError
+        For an estimator of another library.
+    """
+    if isinstance(estimator, Pipeline):
+        name, last = estimator.steps[-1]
+        return _prefixed(auto_space(last, n_rows), name)
+    if isinstance(estimator, Ensemble):
+        return _prefixed(auto_space(estimator.estimator, n_rows), "estimator")
+    if isinstance(estimator, BaseMLP):
+        return _mlp_space(n_rows)
+    if isinstance(estimator, Classifier | Regressor):
+        return _table_space(n_rows)
+    raise ValueError(
+        f"search got space='auto' for a {type(estimator).__name__}, of which thalweg "
+        "knows no space. Give one: {'parameter': (low, high), ...}."
+    )
+
+
+def walk(space: Space) -> Iterator[tuple[str, Entry]]:
+    """Give every parameter of all branches."""
+    for name, entry in space.items():
+        yield name, entry
+        for branch in entry.branches.values():
+            yield from walk(branch)
+
+
+def suggest(space: Space, trial: Any) -> None:
+    """Have an Optuna trial draw the parameters that exist for it."""
+    for name, entry in space.items():
+        stored = _suggest(trial, name, entry.distribution)
+        suggest(entry.branches.get(stored, {}), trial)
+
+
+def settings(space: Space, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn what a trial stored into parameters for the estimator."""
+    given = {}
+    for name, entry in space.items():
+        if name in stored:
+            given[name] = entry.value(stored[name])
+            given |= settings(entry.branches.get(stored[name], {}), stored)
+    return given
+
+
+def combinations(space: Space) -> list[dict[str, Any]]:
+    """List all that a space of choices and whole steps holds, as it is stored.
+
+    Raises
+    ------
+    ValueError
+        If a range has no steps.
+    """
+    parts = [
+        [
+            {name: choice, **rest}
+            for choice in _choices(name, entry)
+            for rest in combinations(entry.branches.get(choice, {}))
+        ]
+        for name, entry in space.items()
+    ]
+    return [
+        {name: value for part in parts for name, value in part.items()}
+        for parts in product(*parts)
+    ]
+
+
+def describe(space: Space) -> dict[str, dict[str, Any]]:
+    """Return the range or the choices of every parameter, in plain values."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, entry in walk(space):
+        own, known = entry.bounds(), found.get(name)
+        if known and "low" in known:
+            own |= {"low": min(own["low"], known["low"])}
+            own |= {"high": max(own["high"], known["high"])}
+        found[name] = own
+    return found
+
+
+def _read(space: Mapping[Any, Any]) -> Space:
+    return {str(name): _entry(str(name), spec) for name, spec in space.items()}
+
+
+def _entry(name: str, spec: Any) -> Entry:
+    from optuna import distributions
+
+    if isinstance(spec, distributions.CategoricalDistribution):
+        return _categorical(name, list(spec.choices), {})
+    if isinstance(spec, distributions.BaseDistribution):
+        return Entry(spec)
+    if isinstance(spec, Mapping):
+        return _categorical(name, list(spec), spec)
+    if isinstance(spec, list):
+        return _categorical(name, spec, {})
+    if isinstance(spec, tuple):
+        return Entry(_range(name, spec))
+    if hasattr(spec, "ppf"):
+        return _frozen(name, spec)
+    raise TypeError(
+        f"search got space[{name!r}]={spec!r}; it must be (low, high), (low, high, "
+        "'log'), a list of choices, a dict of choices with the space of each, or a "
+        "distribution of scipy.stats or Optuna. What is fixed, set on the estimator."
+    )
+
+
+def _categorical(name: str, choices: list[Any], branches: Mapping[Any, Any]) -> Entry:
+    from optuna.distributions import CategoricalDistribution
+
+    if not choices:
+        raise ValueError(
+            f"search got space[{name!r}] without a choice. List at least one."
+        )
+    values = {_label(choice): choice for choice in choices}
+    if len(values) < len(choices):
+        raise ValueError(f"search got a choice twice in space[{name!r}]={choices!r}.")
+    below = {_label(k): _read(v) for k, v in branches.items() if v}
+    return Entry(CategoricalDistribution(list(values)), values, below)
+
+
+def _label(choice: Any) -> Any:
+    choice = choice.item() if hasattr(choice, "item") else choice
+    return choice if isinstance(choice, _PLAIN) else repr(choice)
+
+
+def _range(name: str, spec: tuple[Any, ...]) -> Any:
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    ends: tuple[Any, ...] = (*spec, None, None)[: max(len(spec), 2)]
+    low, high, *rest = ends
+    numbers = all(_is_number(end) for end in (low, high))
+    if not numbers or rest not in ([], ["log"]):
+        raise TypeError(
+            f"search got space[{name!r}]={spec!r}; a tuple is a range, (low, high) or "
+            "(low, high, 'log'). Write choices as a list."
+        )
+    if not low < high or not all(math.isfinite(end) for end in (low, high)):
+        raise ValueError(
+            f"search got space[{name!r}]={spec!r}, an empty or endless range: low must "
+            "be below high, and both finite."
+        )
+    if rest and low <= 0:
+        raise ValueError(
+            f"search got space[{name!r}]={spec!r}; a logarithmic range begins above 0. "
+            "Take a small number such as 1e-8, or leave out 'log'."
+        )
+    whole = all(isinstance(end, int) for end in (low, high))
+    return (IntDistribution if whole else FloatDistribution)(low, high, log=bool(rest))
+
+
+def _is_number(value: object) -> bool:
+    return hasattr(value, "__float__") and not isinstance(value, bool)
+
+
+def _frozen(name: str, spec: Any) -> Entry:
+    """Understand scipy.stats: what is even over a range as that, others by quantile."""
+    from optuna.distributions import FloatDistribution
+
+    low, high = (float(end) for end in spec.support())
+    kind = spec.dist.name
+    if kind == "uniform":
+        return Entry(_range(name, (low, high)))
+    if kind in ("loguniform", "reciprocal"):
+        return Entry(_range(name, (low, high, "log")))
+    if kind == "randint":
+        return Entry(_range(name, (int(low), int(high))))
+    return Entry(FloatDistribution(_TAIL, 1 - _TAIL), quantile=spec)
+
+
+def _counts(frozen: Any) -> bool:
+    return hasattr(frozen.dist, "pmf")
+
+
+def _suggest(trial: Any, name: str, distribution: Any) -> Any:
+    kind = type(distribution).__name__
+    if kind == "CategoricalDistribution":
+        return trial.suggest_categorical(name, distribution.choices)
+    draw = trial.suggest_int if kind == "IntDistribution" else trial.suggest_float
+    low, high, step = distribution.low, distribution.high, distribution.step
+    step = {} if step is None else {"step": step}
+    return draw(name, low, high, log=distribution.log, **step)
+
+
+def _choices(name: str, entry: Entry) -> list[Any]:
+    if entry.values:
+        return list(entry.values)
+    drawn = entry.distribution
+    if drawn.step is None or drawn.log or entry.quantile is not None:
+        raise ValueError(
+            f"search got sampler='grid' and a range for {name!r}, which holds "
+            "endlessly many values. List those to try, or take sampler='random'."
+        )
+    count = round((drawn.high - drawn.low) / drawn.step) + 1
+    return [drawn.low + k * drawn.step for k in range(count)]
+
+
+def _check_repeated(space: Space) -> None:
+    """Optuna knows one kind of distribution for a name, wherever it stands."""
+    from optuna.distributions import check_distribution_compatibility
+
+    first: dict[str, Any] = {}
+    for name, entry in walk(space):
+        known = first.setdefault(name, entry.distribution)
+        try:
+            check_distribution_compatibility(known, entry.distribution)
+        except ValueError as error:
+            raise ValueError(
+                f"search got {name!r} in two branches of the space, of different kinds "
+                f"({known}, {entry.distribution}). Give both the same choices, or "
+                "ranges that are both logarithmic or both not."
+            ) from error
+
+
+def _prefixed(space: Mapping[str, Any], step: str) -> dict[str, Any]:
+    return {
+        f"{step}__{name}": {
+            choice: _prefixed(own, step) for choice, own in spec.items()
+        }
+        if isinstance(spec, dict)
+        else spec
+        for name, spec in space.items()
+    }
+
+
+_WIDTHS = [(32,), (64,), (128,), (256,), (64, 64), (128, 64), (128, 128), (256, 128)]
+_RATE = (1e-4, 1e-1, "log")
+_SCHEDULES = ["constant", "cosine", "one_cycle"]
+
+
+def _batches(n_rows: int) -> list[int]:
+    return [size for size in (16, 32, 64, 128, 256) if size <= max(n_rows // 4, 16)]
+
+
+def _mlp_space(n_rows: int) -> dict[str, Any]:
+    by_steps = {
+        "learning_rate_init": _RATE,
+        "schedule": _SCHEDULES,
+        "batch_size": _batches(n_rows),
+        "dropout": (0.0, 0.5),
+        "batch_norm": {False: {"layer_norm": [False, True]}, True: {}},
+    }
+    return {
+        "hidden_layer_sizes": _WIDTHS,
+        "activation": ["relu", "tanh", "gelu"],
+        "init": ["sklearn", "he_normal", "xavier"],
+        "alpha": (1e-6, 10.0, "log"),
+        "scale_inputs": [True, False],
+        "solver": {"adam": by_steps, "sgd": by_steps, "lbfgs": {}},
+    }
+
+
+def _table_space(n_rows: int) -> dict[str, Any]:
+    by_steps = {
+        "learning_rate": _RATE,
+        "schedule": _SCHEDULES,
+        "batch_size": _batches(n_rows),
+        "dropout": (0.0, 0.5),
+        "weight_decay": (1e-6, 1e-1, "log"),
+    }
+    return {
+        "hidden_layer_sizes": _WIDTHS,
+        "activation": ["relu", "tanh", "gelu"],
+        "l2": (1e-2, 1e2, "log"),
+        "optimizer": {"adam": by_steps, "nesterov": by_steps, "lbfgs": {}},
+    }

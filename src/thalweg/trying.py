@@ -1,0 +1,340 @@
+"""One trial of a search: fit with some settings, and score on rows held out.
+
+A trial is plain data and a function of it, so that it can be done by a thread, by
+another process, or on another machine. It trains exactly as the final fit will: the
+rows held out are watched epoch by epoch, and have no say in the training.
+"""
+
+import pickle
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from inspect import signature
+from threading import Event
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import (
+    KFold,
+    StratifiedKFold,
+    check_cv,
+    train_test_split,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.utils import (
+    _safe_indexing,  # pyright: ignore[reportPrivateUsage]
+    check_consistent_length,
+)
+
+from thalweg.ensembles import Ensemble, seeded
+from thalweg.lookup import Interval, check_number
+from thalweg.records import Array, EpochRecord, History
+
+_EPOCHS = ("max_iter", "max_epochs", "epochs")
+_REPORTS = 50  # of one fit to the pruner, at most about so many
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """How rows are divided: row numbers to train and to validate on, a pair a fold.
+
+    Parameters
+    ----------
+    parts : tuple of (ndarray, ndarray or None)
+        None to validate on `held`.
+    held : (X_val, y_val) or None
+        Rows given to validate on.
+    """
+
+    parts: tuple[tuple[Array, Array | None], ...]
+    held: tuple[Any, Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+
+def divide(estimator: Any, X: Any, y: Any, cv: Any, *, seed: int) -> Folds:
+    """Divide rows into folds; a number of folds is drawn with `seed`."""
+    classifies = is_classifier(estimator)
+    if isinstance(cv, int):
+        kind = StratifiedKFold if classifies and not _rare(y, cv) else KFold
+        cv = kind(cv, shuffle=True, random_state=seed)
+    splitter: Any = check_cv(cv, y, classifier=classifies)
+    return Folds(tuple(splitter.split(X, y)))
+
+
+def divide_by(
+    estimator: Any, X: Any, y: Any, validation: Any, cv: Any
+) -> Callable[[int], Folds]:
+    """Return what divides the rows, given a seed.
+
+    Raises
+    ------
+    ValueError
+        If X and y differ in length, or `validation` is no share and no rows.
+    """
+    check_consistent_length(X, y)
+    rows = np.arange(len(y))
+    if cv is not None:
+        return lambda seed: divide(estimator, X, y, cv, seed=seed)
+    if isinstance(validation, tuple):
+        return lambda seed: Folds(((rows, None),), validation)
+    check_number("validation", validation, Interval("(0, 1)"), owner="search")
+    strata = y if is_classifier(estimator) and not _rare(y, 2) else None
+
+    def divided(seed: int) -> Folds:
+        parts: list[Any] = train_test_split(
+            rows, test_size=validation, random_state=seed, stratify=strata
+        )
+        return Folds(((parts[0], parts[1]),))
+
+    return divided
+
+
+def _rare(y: Any, count: int) -> bool:
+    """Whether a class has fewer rows than every fold needs."""
+    return int(np.unique(np.asarray(y), return_counts=True)[1].min()) < count
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What all trials have in common.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X, y : as for the estimator
+    folds : Folds
+        A trial is scored by the mean over them.
+    scoring : str, callable or None
+    seed : int
+        Of every ``random_state`` inside the estimator.
+    epochs : int or None
+        Epochs of a fit at most, where the space does not say.
+    """
+
+    estimator: Any
+    X: Any
+    y: Any
+    folds: Folds
+    scoring: Any
+    seed: int
+    epochs: int | None = None
+
+    def rows(self, fold: int) -> tuple[Any, Any, Any, Any]:
+        """Return X, y to train on, and X, y to validate on."""
+        train, validation = self.folds.parts[fold]
+        parts = (_safe_indexing(self.X, train), _safe_indexing(self.y, train))
+        if validation is None:
+            assert self.folds.held is not None
+            return (*parts, *self.folds.held)
+        held = (_safe_indexing(self.X, validation), _safe_indexing(self.y, validation))
+        return (*parts, *held)
+
+
+@dataclass
+class Link:
+    """How a trial that runs speaks with the search.
+
+    Parameters
+    ----------
+    trial : optuna.Trial or callable
+        Or what finds it, on another machine; None where nothing is pruned.
+    deadline : float
+        ``time.time()`` after which it stops.
+    stop : Event, optional
+        Set to stop it at once, in this process.
+    """
+
+    trial: Any = None
+    deadline: float = np.inf
+    stop: Event | None = None
+
+    @property
+    def listens(self) -> bool:
+        """Whether it must be asked after each epoch."""
+        return self.trial is not None or self.stop is not None or self.deadline < np.inf
+
+    def out_of_time(self) -> bool:
+        """Whether the trial must end now."""
+        return time.time() > self.deadline or (
+            self.stop is not None and self.stop.is_set()
+        )
+
+    def prunes(self, value: float, step: int) -> bool:
+        """Report a value; True gives the trial up."""
+        if self.trial is None or not np.isfinite(value):
+            return False
+        if not hasattr(self.trial, "report"):
+            self.trial = self.trial()
+        self.trial.report(value, step)
+        return self.trial.should_prune()
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of a trial.
+
+    Parameters
+    ----------
+    value : float
+        Mean score over the folds done; NaN if it failed.
+    state : {"complete", "pruned", "cut", "failed"}
+        "cut" by the time budget or the keyboard.
+    seconds : float
+    why : str
+        The cause of a failure; why training stopped otherwise.
+    history : History or None
+        Of the first fold.
+    error : Exception or None
+    """
+
+    value: float
+    state: str
+    seconds: float
+    why: str = ""
+    history: History | None = None
+    error: Exception | None = None
+
+
+def try_settings(task: Task, settings: Mapping[str, Any], link: Link) -> Outcome:
+    """Do one trial; whatever it raises becomes its outcome."""
+    started = time.perf_counter()
+    try:
+        model = seeded(prepared(task.estimator, settings), task.seed)
+        limit(model, task.epochs, settings)
+        watcher = Watcher(link, epochs_of(task.estimator, task.epochs))
+        history, why = None, ""
+        for fold in range(len(task.folds)):
+            watcher.begin(fold)
+            rows = task.rows(fold)
+            fit_watched(model, rows, watcher if link.listens else None)
+            watcher.scores.append(_score(model, task.scoring, rows))
+            if fold == 0:
+                history, why = _told(model)
+            if watcher.ended:
+                break
+    except Exception as error:
+        seconds = time.perf_counter() - started
+        text = f"{type(error).__name__}: {error}"
+        return Outcome(np.nan, "failed", seconds, text, error=_portable(error))
+    seconds = time.perf_counter() - started
+    value = float(np.mean(watcher.scores))
+    return Outcome(value, watcher.ended or "complete", seconds, why, history)
+
+
+@dataclass
+class Watcher:
+    """The callback of a trial's fits: reports each epoch, and says stop.
+
+    Folds follow each other as if they were one training: what is reported is the mean
+    of the folds done and of the present epoch.
+    """
+
+    link: Link
+    epochs: int
+    fold: int = 0
+    ended: str = ""
+    scores: list[float] = field(default_factory=list)
+
+    def begin(self, fold: int) -> None:
+        """Take note of the fold that is fitted next."""
+        self.fold = fold
+
+    def __call__(self, record: EpochRecord) -> bool:
+        """Judge an epoch."""
+        every = -(-self.epochs // _REPORTS)
+        if self.ended:
+            return True
+        if self.link.out_of_time():
+            self.ended = "cut"
+        elif record.epoch % every == 0:
+            mean = float(np.mean([*self.scores, record.validation_score]))
+            step = self.fold * self.epochs + record.epoch
+            self.ended = "pruned" if self.link.prunes(mean, step) else ""
+        return bool(self.ended)
+
+
+def prepared(estimator: Any, settings: Mapping[str, Any]) -> Any:
+    """Return an unfitted copy with some parameters set."""
+    copy: Any = clone(estimator)
+    return copy.set_params(**settings)
+
+
+def epochs_of(estimator: Any, epochs: int | None) -> int:
+    """Return how many epochs a fit takes at most; 100 where nobody says."""
+    name = _epochs_name(estimator)
+    own = None if name is None else estimator.get_params()[name]
+    return int(epochs or own or 100)
+
+
+def limit(model: Any, epochs: int | None, settings: Mapping[str, Any]) -> None:
+    """Have a model train for so many epochs, unless the space says otherwise."""
+    name = _epochs_name(model)
+    if epochs is not None and name is not None and name not in settings:
+        model.set_params(**{name: epochs})
+
+
+def fit_watched(
+    model: Any, rows: tuple[Any, Any, Any, Any], watcher: Watcher | None
+) -> None:
+    """Fit, and let networks of thalweg's record how they do on the rows held out."""
+    X, y, X_val, y_val = rows
+    last = _last(model)
+    watched = watcher is not None and can_stop(model)
+    if watched:
+        last.set_params(callbacks=(*(last.callbacks or ()), watcher))
+    if "watch_only" not in signature(last.fit).parameters:
+        model.fit(X, y)
+    else:
+        if last is not model:
+            head = model[:-1]
+            X, X_val = head.fit_transform(X, y), head.transform(X_val)
+        last.fit(X, y, X_val=X_val, y_val=y_val, watch_only=True)
+    if watched:
+        last.set_params(callbacks=last.callbacks[:-1])
+
+
+def can_stop(model: Any) -> bool:
+    """Whether a fit can be stopped, or pruned, between epochs."""
+    last = _last(model)
+    return not isinstance(last, Ensemble) and "callbacks" in last.get_params()
+
+
+def _last(model: Any) -> Any:
+    return model.steps[-1][1] if isinstance(model, Pipeline) else model
+
+
+def _epochs_name(model: Any) -> str | None:
+    """Return the parameter that says for how many epochs the network trains."""
+    step = f"{model.steps[-1][0]}__" if isinstance(model, Pipeline) else ""
+    inner = f"{step}estimator__" if isinstance(_last(model), Ensemble) else step
+    known = model.get_params()
+    return next((inner + name for name in _EPOCHS if inner + name in known), None)
+
+
+def _score(model: Any, scoring: Any, rows: tuple[Any, Any, Any, Any]) -> float:
+    scorer: Any = check_scoring(model, scoring)
+    value = float(scorer(model, *rows[2:]))
+    if not np.isfinite(value):
+        raise ValueError(
+            f"the score on the rows held out is {value}. The training diverged, or the "
+            "scorer does not suit the target."
+        )
+    return value
+
+
+def _told(model: Any) -> tuple[History | None, str]:
+    last = _last(model)
+    return getattr(last, "history_", None), getattr(last, "stop_reason_", "")
+
+
+def _portable(error: Exception) -> Exception | None:
+    """Return an error that another process can read, if this one can."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return None
+    return error
