@@ -64,6 +64,7 @@ RINGS = {
         "tuning",
         "measure",
         "doctor",
+        "summary",
     ),
     "view": ("plots", "report"),
     "top": ("cli", "__init__"),

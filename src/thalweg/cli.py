@@ -55,7 +55,8 @@ _COMPARED = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "lbfgs
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit with its code: 0 done, 2 bad input, 1 failure."""
     try:
-        app(arguments, prog_name="thalweg")
+        # What was asked for goes along, for a report to quote.
+        app(arguments, prog_name="thalweg", obj=arguments or sys.argv[1:])
     except (ValueError, OSError) as error:
         print(f"thalweg: {error}", file=sys.stderr)
         sys.exit(2)
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @app.command(no_args_is_help=True)
 def fit(
+    context: typer.Context,
     table: TablePath,
     target: Annotated[
         str, typer.Option("--target", "-t", metavar="COLUMN", help="What to predict.")
@@ -79,6 +81,10 @@ def fit(
         typer.Option(
             "--output", "-o", metavar="FILE", help="The model. [default: TABLE.thalweg]"
         ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A page about all of it, as HTML."),
     ] = None,
     no_header: NoHeader = False,
     ignore: Annotated[
@@ -139,13 +145,20 @@ def fit(
     - `thalweg fit houses.csv.gz -t price --task regression --hidden 256,128`
 
     - `thalweg fit plants.csv -t yield --ignore name --optimizer sgd --time 60`
+
+    - `thalweg fit flowers.csv -t species --report flowers.html`
     """
+    from thalweg import report as page
     from thalweg.columns import as_frame, is_missing, study
+    from thalweg.summary import summarize
     from thalweg.tables import read_table
     from thalweg.tabular import evaluate, n_networks
 
     _use_compile_cache()
     _check_folder(output)
+    _check_folder(report)
+    if report:
+        page.check()
     console = Console(highlight=False, markup=False, emoji=False)
     output = output or Path(table.name.split(".")[0] + ".thalweg")
     frame = read_table(table, header=not no_header)
@@ -169,9 +182,12 @@ def fit(
         dtype=dtype,
     )
     with _watch(console, model) as announce:
-        evaluation = evaluate(model, X, y, announce)
+        evaluation = evaluate(model, X, y, announce, closely=report is not None)
     model.save(output)
-    _show_result(console, model, evaluation, model.score(X, y), output)
+    if report:
+        told = {"path": table, "task": why, "command": context.obj}
+        page.write(summarize(model, evaluation, X, y, **told), report)
+    _show_result(console, model, evaluation, model.score(X, y), output, report)
 
 
 @app.command(no_args_is_help=True)
@@ -437,6 +453,7 @@ def _show_result(
     evaluation: "Evaluation",
     fitted: float,
     output: Path,
+    report: Path | None,
 ) -> None:
     """Say what was trained, how good it is, why it stopped and where it went."""
     run, (low, high) = model.run_, evaluation.interval
@@ -451,6 +468,7 @@ def _show_result(
         f"{high:.3f}) on {evaluation.n_rows} rows, {evaluation.method}",
         "Baselines": f"{others} on the same rows",
         "Whole table": f"{evaluation.metric} {fitted:.3f}, rows trained on included",
+        **({"Report": str(report)} if report else {}),
         "Model": str(output),
     }
     console.print()

@@ -262,6 +262,11 @@ class Diagnosis:
             )
         return self.prescribe(changes)
 
+    def _repr_html_(self) -> str | None:
+        from thalweg import report
+
+        return report.fragment(self)
+
     def __str__(self) -> str:
         tried = f"{len(self.checked)} checks fine, {len(self.unchecked)} not possible"
         if self.healthy:

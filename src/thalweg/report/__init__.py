@@ -1,0 +1,122 @@
+"""One self-contained page about a fit: what was seen, how good it is, what is wrong.
+
+A page is made from records alone. Its curves are Plotly's, whose program is put into
+the page (compressed, once), so that it opens without a network; the evidence of the
+findings is plain SVG, so that a notebook can show it too. All text goes through Jinja2,
+which escapes it: nothing that a table holds can run.
+"""
+
+import base64
+import gzip
+import json
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from thalweg.findings import Diagnosis
+from thalweg.records import Report, Run
+from thalweg.report import drawing, figures
+
+__all__ = ["check", "fragment", "write"]
+
+
+def write(subject: Run | Diagnosis | Report, path: str | PathLike[str]) -> None:
+    """Write a page that opens in any browser, without a network.
+
+    Parameters
+    ----------
+    subject : Run, Diagnosis or Report
+        What `thalweg.fit`, `thalweg.diagnose` or `thalweg fit --report` made.
+    path : path-like
+        The HTML file.
+
+    Raises
+    ------
+    ValueError
+        If Plotly or Jinja2 is not installed.
+    TypeError
+        If the subject is none of these.
+    """
+    check()
+    report = _as_report(subject)
+    drawn = figures.of(report)
+    page = _template("page.html").render(
+        report=report,
+        figures=drawn,
+        specifications=_as_script([f.specification for f in drawn.values()]),
+        plotly=_plotly() if drawn else "",
+        **drawing.HELPERS,
+    )
+    Path(path).write_text(page, encoding="utf-8")
+
+
+def fragment(diagnosis: Diagnosis) -> str | None:
+    """Return a diagnosis as HTML for a notebook's cell, its evidence drawn as SVG.
+
+    None where Jinja2 is not installed: the notebook then shows the text.
+    """
+    try:
+        template = _template("diagnosis.html")
+    except ValueError:
+        return None
+    return template.render(diagnosis=diagnosis, **drawing.HELPERS)
+
+
+def check() -> None:
+    """Find out before the work is done whether a page can be written.
+
+    Raises
+    ------
+    ValueError
+        If Plotly or Jinja2 is not installed.
+    """
+    for name in ("jinja2", "plotly.offline"):
+        _extra(name)
+
+
+def _as_report(subject: Any) -> Report:
+    if isinstance(subject, Report):
+        return subject
+    if isinstance(subject, Run):
+        return Report("Training", run=subject)
+    if isinstance(subject, Diagnosis):
+        return Report("Diagnosis", diagnosis=subject)
+    raise TypeError(
+        f"report.write got a {type(subject).__name__}. Give the Run of thalweg.fit, "
+        "the Diagnosis of thalweg.diagnose, or a Report."
+    )
+
+
+def _extra(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ValueError(
+            f"a report needs Plotly and Jinja2 ({error}). Install them with pip "
+            "install 'thalweg[report]'."
+        ) from error
+
+
+def _template(name: str) -> Any:
+    jinja2 = _extra("jinja2")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def _as_script(content: Any) -> Any:
+    """Return JSON that no browser can take for the end of a script."""
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return _extra("markupsafe").Markup(text.replace("<", "\\u003c"))
+
+
+def _plotly() -> str:
+    """Return Plotly's program: 4.8 MB, 1.9 MB once it is packed."""
+    program = _extra("plotly.offline").get_plotlyjs()
+    return base64.b64encode(gzip.compress(program.encode(), mtime=0)).decode()
