@@ -12,8 +12,8 @@ from sklearn.metrics import r2_score
 
 from thalweg import Classifier, Regressor
 from thalweg.columns import sketch, study
+from thalweg.evaluations import Evaluation
 from thalweg.heldout import calibration, confusion, importances, residuals
-from thalweg.records import Evaluation
 from thalweg.tabular import evaluate
 from thalweg.targets import Classes, Values
 

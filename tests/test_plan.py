@@ -395,3 +395,10 @@ def test_what_is_no_optimizer_is_refused(optimizer: Any) -> None:
 def test_plans_are_equal_by_value_and_hashable() -> None:
     assert Plan(layer_rates=(1, 2)) == Plan(layer_rates=(1.0, 2.0))
     assert len({Plan(), Plan(), Plan(l2=1.0)}) == 2
+
+
+def test_a_plan_reads_as_its_settings():
+    told = str(Plan(loss=("huber", {"delta": 2.0}), optimizer="sgd", batch_size=32))
+    assert told.startswith("loss huber (delta 2.0), optimizer sgd, schedule constant")
+    assert "batch size 32" in told
+    assert "None" not in told

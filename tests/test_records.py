@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thalweg.evaluations import Evaluation
 from thalweg.records import (
     EpochRecord,
-    Evaluation,
     History,
     Run,
     StopReason,

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,16 @@ from hypothesis import strategies as st
 
 from thalweg import report
 from thalweg.cli import main
+from thalweg.evaluations import (
+    Calibration,
+    ColumnSketch,
+    Confusion,
+    Evaluation,
+    Importance,
+    Report,
+    Residuals,
+    TableSketch,
+)
 from thalweg.findings import (
     Diagnosis,
     Evidence,
@@ -27,19 +38,7 @@ from thalweg.findings import (
     Proof,
     Severity,
 )
-from thalweg.records import (
-    Calibration,
-    ColumnSketch,
-    Confusion,
-    Evaluation,
-    History,
-    Importance,
-    Report,
-    Residuals,
-    Run,
-    StopReason,
-    TableSketch,
-)
+from thalweg.records import History, Run, StopReason
 from thalweg.report import drawing, figures
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -240,6 +239,12 @@ def test_run_and_diagnosis_make_pages_of_their_own(tmp_path: Path):
     assert (tmp_path / "page.html").stat().st_size < 40_000
     page = read(Diagnosis("Classifier", (), {}), tmp_path)
     assert "nothing is wrong" in page.text
+
+
+def test_a_loss_that_never_was_finite_is_not_drawn(tmp_path: Path):
+    run = replace(a_run(1), history=History.from_columns({"loss": [NAN]}))
+    assert figures.of(Report("", run=run)) == {}
+    assert "1 epochs" in read(run, tmp_path).text
 
 
 @pytest.mark.parametrize("n", [0, 1, 3000])

@@ -25,8 +25,9 @@ from thalweg.lookup import check_names
 # All else is imported by the command that needs it: --help should not wait.
 if TYPE_CHECKING:
     from thalweg.columns import Column, Frame, Series
+    from thalweg.evaluations import Evaluation
     from thalweg.plan import Plan
-    from thalweg.records import Comparison, EpochRecord, Evaluation
+    from thalweg.records import Comparison, EpochRecord
     from thalweg.tabular import Classifier, Regressor
 
 app = typer.Typer(

@@ -24,7 +24,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from thalweg.records import Array, ColumnSketch
+from thalweg.evaluations import ColumnSketch
+from thalweg.records import Array
 
 # pandas' own types, too loose for a checker to follow; pandas itself is imported late.
 Frame: TypeAlias = Any

@@ -1,8 +1,8 @@
 """What predictions on held-out rows tell beyond a score.
 
 Each function takes what was true and what was predicted for rows that were not trained
-on, and gives a record of `thalweg.records`. Uncertainty is over these rows: they are a
-sample, and another one would score differently.
+on, and gives a record of `thalweg.evaluations`. Uncertainty is over these rows: they
+are a sample, and another one would score differently.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,14 +15,14 @@ from sklearn.metrics import confusion_matrix
 
 from thalweg import training
 from thalweg.columns import Frame, encode_each
-from thalweg.records import (
-    Array,
+from thalweg.evaluations import (
     Calibration,
     Confusion,
     Evaluation,
     Importance,
     Residuals,
 )
+from thalweg.records import Array
 from thalweg.targets import Values, wilson
 
 _MOST_LABELS = 40

@@ -53,6 +53,10 @@ class Choice:
     name: str | Callable[..., Any]
     constants: tuple[tuple[str, Number], ...] = ()
 
+    def __str__(self) -> str:
+        constants = ", ".join(f"{name} {value}" for name, value in self.constants)
+        return f"{self.label} ({constants})" if constants else self.label
+
     def __getitem__(self, constant: str) -> Number:
         return dict(self.constants)[constant]
 

@@ -169,6 +169,15 @@ class Plan:
                 "the rate. Give patience, the epochs to wait for an improvement."
             )
 
+    def __str__(self) -> str:
+        """Every setting that is in force, in words."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return ", ".join(
+            f"{name.replace('_', ' ')} {value}"
+            for name, value in given.items()
+            if value is not None
+        )
+
     def _check_numbers(self) -> None:
         for name, allowed in _RANGES.items():
             value: Any = getattr(self, name)

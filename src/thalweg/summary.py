@@ -7,7 +7,6 @@ settings and versions.
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,9 +14,8 @@ from shlex import join
 from typing import Any
 
 from thalweg.columns import Column, Frame, Series, as_frame, is_missing, sketch
-from thalweg.lookup import Choice
-from thalweg.plan import Plan
-from thalweg.records import Evaluation, Report, TableSketch
+from thalweg.evaluations import Evaluation, Report, TableSketch
+from thalweg.findings import Diagnosis
 from thalweg.targets import Values
 
 _LIBRARIES = ("thalweg", "numpy", "scipy", "scikit-learn", "pandas", "jax")
@@ -32,7 +30,7 @@ def summarize(
     path: Path,
     task: str,
     command: Sequence[str],
-    diagnosis: Any = None,
+    diagnosis: Diagnosis | None = None,
 ) -> Report:
     """Gather what the page about a fit shows.
 
@@ -87,29 +85,12 @@ def _origin(model: Any, path: Path, command: Sequence[str]) -> dict[str, str]:
         "Seed": str(model.random_state),
         "Estimator": repr(model),
         "Network": str(run.network),
-        "Plan": describe(run.plan),
+        "Plan": str(run.plan),
         "Engine": run.engine,
         "Versions": ", ".join(f"{k} {v}" for k, v in _versions().items()),
         "Machine": f"{platform.machine()}, {platform.system()}",
         "Written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-
-
-def describe(plan: Plan) -> str:
-    """Return every setting of a plan that is in force, in words."""
-    given = {f.name: getattr(plan, f.name) for f in fields(plan)}
-    return ", ".join(
-        f"{name.replace('_', ' ')} {_said(value)}"
-        for name, value in given.items()
-        if value is not None
-    )
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, Choice):
-        constants = ", ".join(f"{k} {v}" for k, v in value.constants)
-        return f"{value.label} ({constants})" if constants else value.label
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _versions() -> Mapping[str, str]:

@@ -27,11 +27,12 @@ from thalweg.columns import (
     is_missing,
     study,
 )
+from thalweg.evaluations import Evaluation
 from thalweg.heldout import look_closely
 from thalweg.lookup import Spec, check_names
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Plan
-from thalweg.records import Array, Evaluation, History, StopReason
+from thalweg.records import Array, History, StopReason
 from thalweg.targets import Classes, Values
 from thalweg.training import Callback
 

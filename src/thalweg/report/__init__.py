@@ -14,8 +14,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from thalweg.evaluations import Report
 from thalweg.findings import Diagnosis
-from thalweg.records import Report, Run
+from thalweg.records import Run
 from thalweg.report import drawing, figures
 
 __all__ = ["check", "fragment", "write"]
@@ -79,7 +80,10 @@ def _as_report(subject: Any) -> Report:
     if isinstance(subject, Report):
         return subject
     if isinstance(subject, Run):
-        return Report("Training", run=subject)
+        known = {"Network": subject.network, "Plan": subject.plan,
+                 "Engine": subject.engine}  # fmt: skip
+        told = {name: str(value) for name, value in known.items()}
+        return Report("Training", run=subject, origin=told)
     if isinstance(subject, Diagnosis):
         return Report("Diagnosis", diagnosis=subject)
     raise TypeError(

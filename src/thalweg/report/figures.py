@@ -12,17 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.records import (
-    Array,
+from thalweg.evaluations import (
     Calibration,
     Confusion,
     Evaluation,
-    History,
     Importance,
     Report,
     Residuals,
-    Run,
 )
+from thalweg.records import Array, History, Run
 from thalweg.report.drawing import shorten
 
 BLUE, VERMILION, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#808080"
@@ -99,18 +97,18 @@ def curves(run: Run) -> dict[str, Figure]:
     return {
         f"curve-{name}": _curve(name, title, history, best)
         for name, title in _PANELS.items()
-        if name == "loss" or _changes(getattr(history, name))
+        if _is_shown(name, getattr(history, name))
     }
 
 
-def _changes(values: Array) -> bool:
+def _is_shown(name: str, values: Array) -> bool:
     known = values[np.isfinite(values)]
-    return len(known) > 0 and known.min() < known.max()
+    return len(known) > 0 and bool(name == "loss" or known.min() < known.max())
 
 
 def _curve(name: str, title: str, history: History, best: int) -> Figure:
     lines = {"training" if name == "loss" else title: (getattr(history, name), BLUE)}
-    if name == "loss" and np.isfinite(history.validation_loss).any():
+    if name == "loss" and _is_shown(name, history.validation_loss):
         lines["validation"] = (history.validation_loss, VERMILION)
     kept = np.unique(
         np.linspace(1, len(history), min(len(history), _MOST_POINTS)).astype(int)
