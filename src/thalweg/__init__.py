@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from thalweg.minimizing import minimize as minimize
     from thalweg.networks import Dense as Dense
     from thalweg.networks import DenseNetwork as DenseNetwork
+    from thalweg.networks import Network as Network
     from thalweg.plan import Plan as Plan
     from thalweg.records import Comparison as Comparison
     from thalweg.records import EpochRecord as EpochRecord
@@ -51,6 +52,7 @@ _HOMES = {
     "History": "records",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
+    "Network": "networks",
     "Plan": "plan",
     "Regressor": "tabular",
     "Run": "records",

@@ -11,7 +11,7 @@ carries to other rows is for the number of held-out rows to say.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from typing import Any
 
@@ -22,8 +22,9 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 
 from thalweg.ensembles import seeded
+from thalweg.fullbatch import n_trained
 from thalweg.lookup import check_names, find
-from thalweg.networks import Dense, DenseNetwork
+from thalweg.networks import Dense, DenseNetwork, Network
 from thalweg.plan import CLASSIFYING, Plan, phases, steps_per_epoch
 from thalweg.records import (
     Array,
@@ -72,8 +73,9 @@ def compare(
     ----------
     variants : mapping of str to variant, or sequence of str
         A variant is an optimizer (a name, a pair with constants, a list of phases), a
-        dict of settings, a `Plan`, a `DenseNetwork`, or a scikit-learn estimator. A
-        sequence names optimizers.
+        dict of settings, a `Plan`, a `DenseNetwork` or `Network`, or a scikit-learn
+        estimator. A sequence names optimizers. A Keras model begins with its present
+        weights in each trial, and keeps them.
     X : array-like of shape (n_rows, n_inputs)
         Taken as it is: scale it first.
     y : array-like of shape (n_rows,) or (n_rows, n_outputs)
@@ -240,6 +242,8 @@ def _maker(
     owner = f"compare (variant {name!r})"
     check_names("setting of a variant", {**base, **own}, allowed, owner=owner)
     network = own.pop("network", None) or _network({**base, **own}, shape)
+    if isinstance(network, Network):
+        return _Network(replace(network, holder=None), _plan_settings(base, own), by)
     if (network.n_inputs, network.n_outputs) != shape:
         raise ValueError(
             f"{owner} got a network from {network.n_inputs} inputs to "
@@ -251,7 +255,7 @@ def _maker(
 def _own_settings(variant: Any) -> dict[str, Any]:
     if isinstance(variant, Mapping):
         return dict(variant)
-    if isinstance(variant, DenseNetwork):
+    if isinstance(variant, DenseNetwork | Network):
         return {"network": variant}
     if isinstance(variant, Plan):
         return {f.name: getattr(variant, f.name) for f in fields(Plan)}
@@ -281,9 +285,9 @@ def _plan_settings(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
 
 @dataclass(frozen=True)
 class _Network:
-    """Trains a network of ours."""
+    """Trains a network."""
 
-    network: DenseNetwork
+    network: DenseNetwork | Network
     settings: Mapping[str, Any]
     by: str
 
@@ -295,7 +299,7 @@ class _Network:
         run = fit(
             network, X, task.encode(y),
             validation=held and (held[0], task.encode(held[1])),
-            parameters=network.draw(seed),
+            parameters=None if isinstance(network, Network) else network.draw(seed),
             random_state=_Order(seed),
             engine=engine,
             **self.settings,
@@ -307,7 +311,7 @@ class _Network:
             value=np.nan if diverged else self._value(run),
             passes=float(run.history.passes[-1]) if len(run.history) else 0.0,
             updates=self._updates(run.history, len(X)),
-            n_parameters=network.n_parameters,
+            n_parameters=n_trained(network, run.parameters),
             seconds=float(run.history.seconds[-1]) if len(run.history) else 0.0,
             why=run.why,
             diverged=diverged,

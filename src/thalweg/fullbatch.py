@@ -16,7 +16,7 @@ from thalweg import cores, engines
 from thalweg.levenberg import minimize_damped
 from thalweg.line_searches import LineSearches
 from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork
+from thalweg.networks import DenseNetwork, Network
 from thalweg.plan import Data, Plan
 from thalweg.records import Array, EpochSums, Parameters, Run, StopReason
 from thalweg.watching import Watch
@@ -76,10 +76,10 @@ _REMEMBERED = 3
 
 
 def train_full_batch(
-    network: DenseNetwork,
+    network: DenseNetwork | Network,
     plan: Plan,
     data: Data,
-    first: Parameters,
+    first: Any,
     watch: Watch,
     engine: str = "auto",
 ) -> Run:
@@ -97,16 +97,16 @@ def train_full_batch(
     ValueError
         If the network draws dropout or noise, which leaves nothing fixed to minimize.
     """
-    if network.input_noise or any(layer.dropout for layer in network.layers):
+    module, why_engine = engines.pick(engine, network, plan)
+    descent = _Descent(module, network, plan, data, first, watch)
+    if not _is_steady(network, descent.objective, first):
         raise ValueError(
             f"optimizer={resolved(plan.optimizer).label!r} got a network with dropout "
             "or input noise, whose objective changes at every evaluation. Leave them "
             "out, or take a first-order optimizer such as 'adam'."
         )
     if resolved(plan.optimizer).label == "levenberg-marquardt":
-        _check_damped(network, plan)
-    module, why_engine = engines.pick(engine, network, plan)
-    descent = _Descent(module, network, plan, data, first, watch)
+        _check_damped(network, plan, descent.objective, first)
     watch.subject = descent
     reason, message = descent.run()
     return watch.close(
@@ -120,17 +120,33 @@ def train_full_batch(
     )
 
 
-def _check_damped(network: DenseNetwork, plan: Plan) -> None:
+def n_trained(network: DenseNetwork | Network, first: Any) -> int:
+    """How many numbers are trained."""
+    if isinstance(network, DenseNetwork):
+        return network.n_parameters
+    return sum(leaf.size for leaf in engines.on_jax().Leaves(network, first).of(first))
+
+
+def _is_steady(network: DenseNetwork | Network, objective: Any, first: Any) -> bool:
+    if isinstance(network, Network):
+        return objective.repeats(first)
+    return not (network.input_noise or any(layer.dropout for layer in network.layers))
+
+
+def _check_damped(network: Any, plan: Plan, objective: Any, first: Any) -> None:
     """Raise unless Levenberg-Marquardt can train this."""
     batched = any(layer.normalized == "batch" for layer in network.layers)
-    if network.n_parameters > _MOST_DAMPED:
-        problem = f"{network.n_parameters} parameters; it solves for all at once"
+    n_parameters = n_trained(network, first)
+    if n_parameters > _MOST_DAMPED:
+        problem = f"{n_parameters} parameters; it solves for all at once"
     elif resolved(plan.loss).name not in _CONVEX_LOSSES:
         problem = f"loss={resolved(plan.loss).label!r}; it needs one that is smooth"
     elif plan.l1:
         problem = f"l1={plan.l1!r}, which is not smooth"
     elif batched:
         problem = "batch normalization, through which rows depend on each other"
+    elif isinstance(network, Network) and not objective.rowwise(first):
+        problem = "a network whose rows depend on each other, or that adds a loss"
     else:
         return
     raise ValueError(
@@ -154,14 +170,14 @@ class _Descent:
     def __init__(
         self,
         module: ModuleType,
-        network: DenseNetwork,
+        network: DenseNetwork | Network,
         plan: Plan,
         data: Data,
-        first: Parameters,
+        first: Any,
         watch: Watch,
     ) -> None:
         self.module, self.network, self.plan, self.data = module, network, plan, data
-        self.first, self.watch, self.dtype = first, watch, data.X.dtype
+        self.first, self.watch, self.dtype = first, watch, data.dtype
         self.objective = module.Objective(network, plan, data)
         self.n_values = self.n_gradients = self.n_products = 0
         constants: dict[str, Any] = dict(resolved(plan.optimizer).constants)
@@ -170,7 +186,8 @@ class _Descent:
             plan.bounds is not None,
             constants.get("max_line_search", np.inf),
         )
-        self.places = _places(network, first)
+        own = isinstance(network, Network)
+        self.order = (engines.on_jax().Leaves if own else _Layers)(network, first)
         self.x = self.pack(first)
         self._met: list[tuple[Array, float, Array]] = []
         self._best: tuple[Array, float, Array] = (self.x, np.inf, self.x)
@@ -225,9 +242,9 @@ class _Descent:
             return None
         free = (None, None)
         return [
-            self.plan.bounds if name == "weights" else free
-            for _, name, shape in self.places
-            for _ in range(int(np.prod(shape)))
+            self.plan.bounds if leaf.ndim > 1 else free
+            for leaf in self.order.of(self.first)
+            for _ in range(leaf.size)
         ]
 
     def both(self, x: Array) -> tuple[float, Array]:
@@ -287,29 +304,25 @@ class _Descent:
         """Compute raw outputs and losses on the validation data."""
         held_out = self.watch.held_out
         assert held_out is not None
+        if isinstance(self.network, Network):
+            now = self.parameters()
+            return self.module.judge(self.network, self.plan, now, held_out)
         outputs = self.module.outputs(self.network, self.parameters(), held_out.X)
         return outputs, self.module.row_losses(self.plan, outputs, held_out.y)
 
-    def pack(self, parameters: Parameters) -> Array:
+    def pack(self, parameters: Any) -> Array:
         """Flatten what is trained into one float64 vector."""
-        parts = [np.ravel(parameters[i][name]) for i, name, _ in self.places]
+        parts = [np.ravel(leaf) for leaf in self.order.of(parameters)]
         return np.concatenate(parts).astype(float)
 
-    def unpack(self, x: Array) -> Parameters:
+    def unpack(self, x: Array) -> Any:
         """Undo `pack`; what is not trained stays as it was at first."""
-        shaped = self._shaped(x)
-        return tuple(
-            {**own, **new} for own, new in zip(self.first, shaped, strict=True)
-        )
+        return self.order.joined(self.first, self._shaped(x))
 
-    def _shaped(self, x: Array) -> Parameters:
-        shaped: Parameters = tuple({} for _ in self.first)
-        start = 0
-        for i, name, shape in self.places:
-            end = start + int(np.prod(shape))
-            shaped[i][name] = x[start:end].reshape(shape).astype(self.dtype)
-            start = end
-        return shaped
+    def _shaped(self, x: Array) -> Any:
+        ends = np.cumsum([np.prod(shape, dtype=int) for shape in self.order.shapes])
+        pieces = zip(np.split(x, ends[:-1]), self.order.shapes, strict=True)
+        return self.order.filled([p.reshape(s).astype(self.dtype) for p, s in pieces])
 
     def _note(self, intermediate_result: Any) -> None:
         """Take note of an iteration; SciPy calls this after each.
@@ -394,13 +407,31 @@ class _Descent:
         return StopReason.METHOD_STOPPED
 
 
-def _places(
-    network: DenseNetwork, parameters: Parameters
-) -> list[tuple[int, str, tuple[int, ...]]]:
-    """List layer, name and shape of all that is trained, in the order of packing."""
-    return [
-        (i, name, parameters[i][name].shape)
-        for name in ("weights", "bias", "scale", "shift")
-        for i, layer in enumerate(network.layers)
-        if name in parameters[i] and not layer.frozen
-    ]
+class _Layers:
+    """The trained arrays of a dense network in scikit-learn's order, and back."""
+
+    def __init__(self, network: Any, parameters: Parameters) -> None:
+        self.places = [
+            (i, name)
+            for name in ("weights", "bias", "scale", "shift")
+            for i, layer in enumerate(network.layers)
+            if name in parameters[i] and not layer.frozen
+        ]
+        self.shapes = [leaf.shape for leaf in self.of(parameters)]
+        self._n_layers = len(network.layers)
+
+    def of(self, parameters: Parameters) -> list[Array]:
+        """List the arrays of parameters, or of something shaped like those trained."""
+        return [parameters[i][name] for i, name in self.places]
+
+    def filled(self, leaves: list[Array]) -> Parameters:
+        """Put arrays where they belong."""
+        shaped: Parameters = tuple({} for _ in range(self._n_layers))
+        for (i, name), leaf in zip(self.places, leaves, strict=True):
+            shaped[i][name] = leaf
+        return shaped
+
+    def joined(self, parameters: Parameters, trained: Parameters) -> Parameters:
+        """Replace what is trained in `parameters`."""
+        pairs = zip(parameters, trained, strict=True)
+        return tuple({**own, **new} for own, new in pairs)

@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from thalweg import engines
 from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork
-from thalweg.plan import CLASSIFYING, Data, Plan
-from thalweg.records import Array, Parameters
+from thalweg.networks import DenseNetwork, Network
+from thalweg.plan import CLASSIFYING, Data, Plan, each_array
+from thalweg.records import Array
+
+_FLOATING = np.dtype("float32"), np.dtype("float64")
 
 
 def as_data(
-    network: DenseNetwork,
+    network: DenseNetwork | Network,
     plan: Plan,
     X: ArrayLike,
     y: ArrayLike,
@@ -32,10 +35,17 @@ def as_data(
     ValueError
         Naming the row and column that is not finite, or the shape that does not fit.
     """
-    dtype = np.dtype(plan.dtype) if plan.dtype else floating_type(X)
-    checked = as_rows(network, X, dtype)
-    target = _as_y(plan, y, len(checked), network.n_outputs, dtype)
-    weights = as_weights(sample_weight, len(checked), dtype)
+    if isinstance(network, Network):
+        dtype = _own_type(network, plan, X)
+        checked = _as_inputs(X, dtype)
+        n_rows = _count_rows(checked)
+        target = _as_targets(plan, y, n_rows, dtype)
+    else:
+        dtype = np.dtype(plan.dtype) if plan.dtype else floating_type(X)
+        checked = as_rows(network, X, dtype)
+        n_rows = len(checked)
+        target = _as_y(plan, y, n_rows, network.n_outputs, dtype)
+    weights = as_weights(sample_weight, n_rows, dtype)
     if class_weight is not None:
         weights = weights * _class_weights(class_weight, target, dtype)
     return Data(checked, target, weights)
@@ -48,17 +58,79 @@ def floating_type(X: ArrayLike) -> np.dtype[Any]:
         # Ragged lists have no type; what is wrong with them is said later.
         with contextlib.suppress(ValueError):
             dtype = np.asarray(X).dtype
-    kept = dtype in (np.dtype("float32"), np.dtype("float64"))
-    return np.dtype(dtype) if kept else np.dtype("float32")
+    return np.dtype(dtype) if dtype in _FLOATING else _FLOATING[0]
+
+
+def _own_type(network: Network, plan: Plan, X: Any) -> np.dtype[Any]:
+    """Return what a `Network` computes in."""
+    if network.dtype and plan.dtype not in (None, network.dtype):
+        raise ValueError(
+            f"Plan got dtype={plan.dtype!r}; this network computes in "
+            f"{network.dtype}. Leave dtype out, or make the network in that type."
+        )
+    given = network.dtype or plan.dtype
+    if given:
+        return np.dtype(given)
+    types: list[np.dtype[Any]] = []
+    each_array(lambda v: types.append(np.asarray(v).dtype), _nest(X))
+    return next((t for t in types if t in _FLOATING), _FLOATING[0])
+
+
+def _as_inputs(X: Any, dtype: np.dtype[Any]) -> Any:
+    """Check the inputs of a `Network`: arrays of any shape, floating ones in dtype."""
+    arrays = each_array(lambda v, name: _as_array(v, name, dtype), _nest(X), "X")
+    first = _count_rows(arrays)
+    if first == 0:
+        raise ValueError("X has no rows. Give at least one.")
+    each_array(lambda v, name: _check_length(name, v, first), arrays, "X")
+    return arrays
+
+
+def _nest(values: Any) -> Any:
+    """Tell several arrays from one: tuples, dicts, and lists of arrays are several."""
+    several = isinstance(values, list) and all(hasattr(v, "shape") for v in values)
+    nested = isinstance(values, tuple | Mapping) or (several and values)
+    return values if nested else np.asarray(values)
+
+
+def _as_array(values: Any, name: str, dtype: np.dtype[Any]) -> Array:
+    """Return an array that a `Network` can take; whole numbers stay such."""
+    given = getattr(values, "dtype", None)
+    kind = np.asarray(values).dtype.kind if given is None else np.dtype(given).kind
+    if kind not in "iub":
+        array = _numeric(name, values, dtype)
+        _check_finite(name, array)
+        return np.ascontiguousarray(array)
+    array = np.asarray(values)
+    wide = array.dtype.itemsize > 4
+    return np.ascontiguousarray(array, np.int32 if wide else array.dtype)
+
+
+def _count_rows(arrays: Any) -> int:
+    counts: list[int] = []
+    each_array(lambda v: counts.append(len(v) if v.ndim else 0), arrays)
+    return counts[0] if counts else 0
+
+
+def _as_targets(plan: Plan, y: Any, n_rows: int, dtype: np.dtype[Any]) -> Any:
+    """Check the targets of a `Network`; named losses want them as ever."""
+    name = resolved(plan.loss).name
+    if callable(name):
+        arrays = each_array(lambda v, n: _as_array(v, n, dtype), _nest(y), "y")
+        each_array(lambda v, n: _check_length(n, v, n_rows), arrays, "y")
+        return arrays
+    return _as_y(plan, y, n_rows, None, dtype)
 
 
 def first_weights(
-    network: DenseNetwork,
-    parameters: Parameters | None,
+    network: DenseNetwork | Network,
+    parameters: Any,
     rng: np.random.RandomState,
     dtype: np.dtype[Any],
-) -> Parameters:
+) -> Any:
     """Return the weights to begin with: those given, checked, or freshly drawn."""
+    if isinstance(network, Network):
+        return engines.on_jax().first_weights(network, parameters, rng, dtype)
     if parameters is None:
         return network.draw(rng, dtype)
     network.check(parameters)
@@ -68,7 +140,7 @@ def first_weights(
 
 
 def split(
-    network: DenseNetwork,
+    network: DenseNetwork | Network,
     plan: Plan,
     data: Data,
     validation: float | tuple[ArrayLike, ...] | None,
@@ -85,36 +157,32 @@ def split(
         return data, None
     if isinstance(validation, tuple) and len(validation) in (2, 3):
         weight = validation[2] if len(validation) == 3 else None
-        same = Plan.of(plan, dtype=str(data.X.dtype))
+        same = Plan.of(plan, dtype=str(data.dtype))
         return data, as_data(network, same, validation[0], validation[1], weight)
     share = validation if isinstance(validation, float) else -1.0
-    n_held = round(share * len(data.X))
-    if not 0 < share < 1 or not 0 < n_held < len(data.X):
+    n_held = round(share * data.n_rows)
+    if not 0 < share < 1 or not 0 < n_held < data.n_rows:
         raise ValueError(
-            f"fit got validation={validation!r} for {len(data.X)} rows; it must be a "
+            f"fit got validation={validation!r} for {data.n_rows} rows; it must be a "
             "share in (0, 1) that leaves rows on both sides, or a tuple "
             "(X_val, y_val) or (X_val, y_val, sample_weight)."
         )
-    held = _held_out_rows(data.y, n_held, rng)
-    return _take(data, ~held), _take(data, held)
+    held = _held_out_rows(data, n_held, rng)
+    return data.take(~held), data.take(held)
 
 
-def _held_out_rows(y: Array, n_held: int, rng: np.random.RandomState) -> Array:
+def _held_out_rows(data: Data, n_held: int, rng: np.random.RandomState) -> Array:
     """Mark `n_held` random rows, each class in proportion where y holds classes."""
-    rows = rng.permutation(len(y))
-    if y.ndim == 1:
+    rows, y = rng.permutation(data.n_rows), data.y
+    if isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype == np.int32:
         rows = rows[np.argsort(y[rows], kind="stable")]
-    every = np.floor((np.arange(n_held) + 0.5) * len(y) / n_held).astype(int)
-    held = np.zeros(len(y), bool)
+    every = np.floor((np.arange(n_held) + 0.5) * len(rows) / n_held).astype(int)
+    held = np.zeros(len(rows), bool)
     held[rows[every]] = True
     return held
 
 
-def _take(data: Data, rows: Array) -> Data:
-    return Data(data.X[rows], data.y[rows], data.weights[rows])
-
-
-def as_rows(network: DenseNetwork, X: ArrayLike, dtype: np.dtype[Any]) -> Array:
+def as_rows(network: Any, X: Any, dtype: np.dtype[Any]) -> Any:
     """Return X as a finite C-contiguous array that fits the network.
 
     Raises
@@ -122,6 +190,8 @@ def as_rows(network: DenseNetwork, X: ArrayLike, dtype: np.dtype[Any]) -> Array:
     ValueError
         Naming the shape, or the row and column that is not finite.
     """
+    if isinstance(network, Network):
+        return _as_inputs(X, dtype)
     checked = _numeric("X", X, dtype)
     if checked.ndim != 2 or checked.shape[1] != network.n_inputs:
         raise ValueError(
@@ -135,7 +205,7 @@ def as_rows(network: DenseNetwork, X: ArrayLike, dtype: np.dtype[Any]) -> Array:
 
 
 def _as_y(
-    plan: Plan, y: ArrayLike, n_rows: int, n_outputs: int, dtype: np.dtype[Any]
+    plan: Plan, y: Any, n_rows: int, n_outputs: int | None, dtype: np.dtype[Any]
 ) -> Array:
     target = np.asarray(y)
     name = resolved(plan.loss).name
@@ -144,7 +214,8 @@ def _as_y(
         return _class_numbers(target, n_outputs)
     target = _numeric("y", target, dtype)
     target = target[:, None] if target.ndim == 1 else target
-    if not callable(name) and target.shape != (n_rows, n_outputs):
+    known = n_outputs is not None and not callable(name)
+    if known and target.shape != (n_rows, n_outputs):
         raise ValueError(
             f"y has shape {np.shape(y)}; for this loss and network it must be "
             f"({n_rows}, {n_outputs})."
@@ -153,12 +224,13 @@ def _as_y(
     return np.ascontiguousarray(target)
 
 
-def _class_numbers(target: Array, n_outputs: int) -> Array:
+def _class_numbers(target: Array, n_outputs: int | None) -> Array:
     whole = target.ndim == 1 and target.dtype.kind in "iub"
-    if not whole or target.min() < 0 or target.max() >= n_outputs:
+    most = np.inf if n_outputs is None else n_outputs - 1
+    if not whole or target.min() < 0 or target.max() > most:
         raise ValueError(
             f"y holds {_some(target)}; for this loss it must hold class numbers, whole "
-            f"and from 0 to {n_outputs - 1}. np.unique(y, return_inverse=True) numbers "
+            f"and from 0 to {most}. np.unique(y, return_inverse=True) numbers "
             "other labels; the estimators do it themselves."
         )
     return np.ascontiguousarray(target, np.int32)
@@ -191,9 +263,9 @@ def as_weights(
 
 
 def _class_weights(
-    class_weight: Mapping[int, float] | str, y: Array, dtype: np.dtype[Any]
+    class_weight: Mapping[int, float] | str, y: Any, dtype: np.dtype[Any]
 ) -> Array:
-    if y.dtype != np.int32:
+    if getattr(y, "dtype", None) != np.int32 or y.ndim != 1:
         raise ValueError("class_weight needs y to hold class numbers.")
     counts = np.bincount(y)
     if class_weight == "balanced":
@@ -223,9 +295,11 @@ def _check_finite(name: str, values: Array) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()) or np.isfinite(values).all():
             return
-    row, column = np.argwhere(~np.isfinite(values))[0]
+    place = tuple(np.argwhere(~np.isfinite(values))[0].tolist())
+    row, *rest = place
+    column = f", column {str(rest)[1:-1]}" if rest else ""
     raise ValueError(
-        f"{name} holds {values[row, column]} in row {row}, column {column} (counted "
+        f"{name} holds {values[place]} in row {row}{column} (counted "
         "from 0). Fill missing values in, or take the row out, before training."
     )
 

@@ -120,6 +120,11 @@ def look_inside(
     """
     trained = isinstance(run, Run)
     network, plan = (run.network, run.plan) if trained else (run, Plan())
+    if not isinstance(network, DenseNetwork):
+        raise TypeError(
+            f"look_inside got {network}, whose layers only its own functions know. "
+            "Give a DenseNetwork or its run."
+        )
     parameters = run.parameters if trained else network.draw(random_state)
     module, _ = engines.pick(engine, network, plan)
     rows = as_rows(network, X, parameters[0]["bias"].dtype)

@@ -1,6 +1,7 @@
-"""Which network: dense layers as frozen data, and the weights they begin with.
+"""Which network: dense layers as frozen data, or two functions of the user's own.
 
-A `DenseNetwork` only describes. NumPy draws its first weights here; the engines
+A `Network` is a pair of pure functions of JAX arrays, for all that is not dense. A
+`DenseNetwork` only describes: NumPy draws its first weights here, and the engines
 compute with it. One layer does, in this order::
 
     z = x @ weights + bias          (weights its own, or shared with another layer)
@@ -16,9 +17,10 @@ min(momentum, t/(t+1)) of itself at step t (from 0), so that the first batch set
 frozen layer normalizes as after training, and its running values stay.
 """
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -407,6 +409,120 @@ class DenseNetwork:
         return drawn
 
 
+class Holder(Protocol):
+    """Whose weights a `Network` trains: what they are taken from and put back into."""
+
+    def begin(
+        self, settings: Mapping[str, Any], plan: Any, parameters: Any
+    ) -> "tuple[Network | DenseNetwork, dict[str, Any], Any]":
+        """Return what to train, the settings completed, and the first weights."""
+        ...
+
+    def scoring(self, settings: Mapping[str, Any], plan: Any) -> Any:
+        """Return the score to watch, or None."""
+        ...
+
+    def keep(self, run: Any) -> Any:
+        """Take the trained weights over; return the run."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network of your own: two pure functions of JAX arrays.
+
+    Parameters
+    ----------
+    init : callable
+        ``init(seed) -> params``, the first weights for an int: lists, tuples, dicts
+        and registered classes of floating arrays, nested as you like.
+    apply : callable
+        ``apply(params, X) -> outputs``, with rows along the first axis of every array
+        of `X` and `outputs`, each of which may be one array or several, nested. What
+        else it needs it names among its arguments, and gets by keyword:
+
+        ``state``
+            What one step hands on to the next without its being trained, such as
+            running statistics. Then ``init(seed) -> (params, state)``, and
+            ``apply(params, X, state=...) -> (outputs, state)``.
+        ``training``
+            Whether this is a step of training.
+        ``key``
+            A key of `jax.random`, another at each step; None when not training.
+    project : callable, optional
+        ``project(params) -> params``, done after each update of a first-order method.
+    settle : callable, optional
+        ``settle(params, state, X) -> state`` with the statistics of all rows, for a
+        full-batch method; a pass with ``training=True`` if None.
+    adds_loss : bool
+        Whether `apply` returns one thing more, at the end: a number that is added to
+        the objective while training.
+    dtype : {"float32", "float64"} or None
+        What it computes in, where it can do but one.
+    holder : Holder, optional
+        What the weights belong to, such as a Keras model.
+
+    Notes
+    -----
+    Penalties and decay act on arrays of two axes or more: kernels, not biases. Without
+    `training`, a row's outputs must not depend on the other rows.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> import numpy as np
+    >>> import thalweg as tw
+    >>> line = tw.Network(
+    ...     lambda seed: {"slope": jnp.zeros((2, 1)), "start": jnp.zeros(1)},
+    ...     lambda params, X: X @ params["slope"] + params["start"],
+    ... )
+    >>> X = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> run = tw.fit(line, X, [1.0, 3, 2, 4], optimizer="lbfgs")
+    >>> run.parameters["slope"].round(3).tolist()
+    [[1.0], [2.0]]
+    """
+
+    init: Callable[[int], Any]
+    apply: Callable[..., Any]
+    project: Callable[[Any], Any] | None = None
+    settle: Callable[[Any, Any, Any], Any] | None = None
+    adds_loss: bool = False
+    dtype: str | None = None
+    holder: Holder | None = None
+    programs: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    # Its layers and noise, if any, are `apply`'s own affair.
+    layers: ClassVar[tuple[Dense, ...]] = ()
+    input_noise: ClassVar[float] = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("init", "apply"):
+            if not callable(getattr(self, name)):
+                raise TypeError(
+                    f"Network got {name}={getattr(self, name)!r}; it must be a "
+                    "function: init(seed) -> params, apply(params, X) -> outputs."
+                )
+        object.__setattr__(self, "dtype", self.dtype and str(np.dtype(self.dtype)))
+
+    def takes(self, name: str) -> bool:
+        """Whether `apply` names an argument."""
+        return name in inspect.signature(self.apply).parameters
+
+    @property
+    def stateful(self) -> bool:
+        """Whether the parameters are a pair, of what is trained and what is not."""
+        return self.takes("state")
+
+    def draw(
+        self, random_state: int | np.random.RandomState | None = None, dtype: Any = None
+    ) -> Any:
+        """Return first weights, in whatever dtype `init` makes them."""
+        return self.init(int(as_random_state(random_state).randint(2**31)))
+
+    def __str__(self) -> str:
+        return f"Network({getattr(self.apply, '__name__', 'apply')})"
+
+
 def as_random_state(
     random_state: int | np.random.RandomState | None,
 ) -> np.random.RandomState:
@@ -529,8 +645,10 @@ _DRAWS: dict[str, _Draw] = {
 }
 
 
-def without_noise(network: DenseNetwork) -> DenseNetwork:
+def without_noise(network: Any) -> Any:
     """Return the same network with no dropout and no input noise."""
+    if isinstance(network, Network):
+        return network
     layers = tuple(replace(layer, dropout=0.0) for layer in network.layers)
     return replace(network, layers=layers, input_noise=0.0)
 

@@ -286,16 +286,52 @@ class Data:
     Parameters
     ----------
     X : ndarray of shape (n_rows, n_inputs), float32 or float64, C-contiguous
+        For a `Network`, an array of any shape and type, or several, nested.
     y : ndarray, C-contiguous
         Class numbers, int32 of shape (n_rows,), or values of X's dtype and of shape
-        (n_rows, n_outputs).
+        (n_rows, n_outputs). For a `Network` as X is.
     weights : ndarray of shape (n_rows,), X's dtype
         Weight of each row in the loss.
     """
 
-    X: Array
-    y: Array
+    X: Any
+    y: Any
     weights: Array
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return len(self.weights)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What is computed in."""
+        return self.weights.dtype
+
+    def take(self, rows: Any) -> "Data":
+        """Return some of the rows."""
+        X, y = (each_array(lambda v: v[rows], tree) for tree in (self.X, self.y))
+        return Data(X, y, self.weights[rows])
+
+
+def each_array(function: Callable[..., Any], tree: Any, name: str = "") -> Any:
+    """Put each array of a nest of tuples, lists and dicts through a function.
+
+    With a `name`, the function is given each array's own as well: ``X['left'][0]``.
+    """
+    if isinstance(tree, Mapping):
+        pairs = tree.items()
+    elif isinstance(tree, tuple | list):
+        pairs = enumerate(tree)
+    else:
+        return function(tree, name) if name else function(tree)
+    done = {
+        key: each_array(function, value, name and f"{name}[{key!r}]")
+        for key, value in pairs
+    }
+    if isinstance(tree, Mapping):
+        return done
+    return list(done.values()) if isinstance(tree, list) else tuple(done.values())
 
 
 _RANGES = {

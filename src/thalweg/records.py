@@ -195,13 +195,14 @@ class Run:
 
     Parameters
     ----------
-    network : DenseNetwork
+    network : DenseNetwork or Network
         What was trained.
     plan : Plan
         How it was trained.
     parameters : tuple of dict of str to ndarray
         One dict a layer: ``weights`` (fan_in, fan_out), ``bias`` (fan_out,), and with
-        normalization ``scale``, ``shift``, ``mean``, ``variance`` (fan_out,).
+        normalization ``scale``, ``shift``, ``mean``, ``variance`` (fan_out,). Of a
+        `Network`, what its ``init`` returns.
     history : History
         One record an epoch.
     stop_reason : StopReason
@@ -214,7 +215,7 @@ class Run:
 
     network: Any
     plan: Any
-    parameters: Parameters
+    parameters: Any
     history: History
     stop_reason: StopReason
     why: str

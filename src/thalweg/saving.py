@@ -18,7 +18,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from thalweg.networks import DenseNetwork
+from thalweg.networks import DenseNetwork, Network
 from thalweg.plan import Plan
 from thalweg.records import Array, History, Run, StopReason
 
@@ -76,6 +76,11 @@ def load(path: PathLike) -> Run:
 
 def pack(run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
     """Take a run apart into plain values and named arrays; `unpack` undoes it."""
+    if isinstance(run.network, Network):
+        raise ValueError(
+            "save got the run of a Network, whose functions no file can keep. Save a "
+            "Keras model by model.save; of others keep run.parameters yourself."
+        )
     content = {
         "network": run.network.to_json(),
         "plan": run.plan.to_json(),

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from thalweg import cores, engines
-from thalweg.fullbatch import train_full_batch
+from thalweg.fullbatch import n_trained, train_full_batch
 from thalweg.inputs import as_data, as_rows, first_weights, split
 from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork, as_random_state
+from thalweg.networks import DenseNetwork, Network, as_random_state
 from thalweg.plan import (
     Data,
     Plan,
@@ -45,16 +45,16 @@ _WORK_AT_ONCE = 10**10
 
 
 def fit(
-    network: DenseNetwork,
-    X: ArrayLike,
-    y: ArrayLike,
+    network: DenseNetwork | Network,
+    X: Any,
+    y: Any,
     *,
     plan: Plan | None = None,
     sample_weight: ArrayLike | None = None,
     class_weight: Mapping[int, float] | str | None = None,
-    validation: float | tuple[ArrayLike, ...] | None = None,
+    validation: float | tuple[Any, ...] | None = None,
     scoring: Scoring | None = None,
-    parameters: Parameters | None = None,
+    parameters: Any = None,
     random_state: int | np.random.RandomState | None = None,
     callbacks: Sequence[Callback] = (),
     engine: str = "auto",
@@ -64,13 +64,15 @@ def fit(
 
     Parameters
     ----------
-    network : DenseNetwork
+    network : DenseNetwork or Network
     X : array-like of shape (n_rows, n_inputs)
         Finite numbers. float32 and float64 are computed in their own type, everything
-        else in float32, unless the plan's ``dtype`` says otherwise.
+        else in float32, unless the plan's ``dtype`` says otherwise. For a `Network` an
+        array of any shape, or several in a tuple or dict; whole numbers stay such.
     y : array-like of shape (n_rows,) or (n_rows, n_outputs)
         Class numbers from 0 for cross-entropy, focal and hinge loss (or, for the first
         two, a row of probabilities for each row of X); numbers for the other losses.
+        For a `Network` with a loss of your own, whatever that takes.
     plan : Plan, optional
         How to train. `settings` are put into it.
     sample_weight : array-like of shape (n_rows,), optional
@@ -84,7 +86,7 @@ def fit(
     scoring : callable, optional
         ``(predict, X_val, y_val) -> float``, greater is better, called after each
         epoch. Without one, the score is accuracy for class numbers, R² otherwise.
-    parameters : tuple of dict, optional
+    parameters : tuple of dict, or what `Network.init` returns, optional
         First weights, as ``network.draw()`` gives them; drawn if None.
     random_state : int, RandomState or None
         Source of the first weights, the split, the order of rows and the noise.
@@ -127,20 +129,28 @@ def fit(
     array([0, 1, 1, 0])
     """
     started = time.perf_counter()
+    holder = getattr(network, "holder", None)
+    if holder is not None:
+        scoring = scoring or holder.scoring(settings, plan)
+        network, settings, parameters = holder.begin(settings, plan, parameters)
     plans = [_check_plan(network, phase) for phase in phases(plan, settings)]
     rng = as_random_state(random_state)
     data = as_data(network, plans[0], X, y, sample_weight, class_weight)
-    first = first_weights(network, parameters, rng, data.X.dtype)
+    first = first_weights(network, parameters, rng, data.dtype)
     data, held_out = split(network, plans[0], data, validation, rng)
+    if isinstance(network, Network):
+        for phase in plans:
+            engines.on_jax().examine(network, phase, data, first)
     watch = Watch(plans[0], held_out, scoring, callbacks, started)
-    return train_phases(network, plans, data, first, rng, watch, engine)
+    run = train_phases(network, plans, data, first, rng, watch, engine)
+    return run if holder is None else holder.keep(run)
 
 
 def train_phases(
-    network: DenseNetwork,
+    network: DenseNetwork | Network,
     plans: Sequence[Plan],
     data: Data,
-    first: Parameters,
+    first: Any,
     rng: np.random.RandomState,
     watch: Watch,
     engine: str = "auto",
@@ -175,10 +185,10 @@ def train_phases(
 
 
 def train(
-    network: DenseNetwork,
+    network: DenseNetwork | Network,
     plan: Plan,
     data: Data,
-    first: Parameters,
+    first: Any,
     rng: np.random.RandomState,
     watch: Watch,
     engine: str = "auto",
@@ -209,14 +219,15 @@ def train(
         network, plan, data, first, int(seed), state, watch.held_out
     )
     watch.subject = session
-    reason = Loop(plan, session, len(data.X), network.n_parameters, rng, watch).run()
+    why_engine += getattr(session, "note", "")
+    reason = Loop(plan, session, data, n_trained(network, first), rng, watch).run()
     where = ""
     if reason is StopReason.NONFINITE:
         where = _blame(module, network, plan, session.parameters(), data)
     return watch.close(network, reason, why_engine, where=where), session
 
 
-def predict(run: Run, X: ArrayLike) -> Array:
+def predict(run: Run, X: Any) -> Any:
     """Predict with a trained network.
 
     Parameters
@@ -229,9 +240,12 @@ def predict(run: Run, X: ArrayLike) -> Array:
     ndarray of shape (n_rows, n_outputs)
         Probabilities of the classes after cross-entropy and focal loss, of each label
         after binary cross-entropy, means after Poisson loss, and the outputs
-        themselves after the others; in the dtype of the run's weights.
+        themselves after the others; in the dtype of the run's weights. Of a `Network`,
+        whatever shape it gives.
     """
-    dtype = run.parameters[0]["bias"].dtype
+    own = isinstance(run.network, Network)
+    floating_type = engines.on_jax().floating_type if own else _type_of_biases
+    dtype = floating_type(run.parameters)
     module, _ = engines.pick("auto", run.network, run.plan)
     outputs = module.outputs(
         run.network, run.parameters, as_rows(run.network, X, dtype)
@@ -239,10 +253,14 @@ def predict(run: Run, X: ArrayLike) -> Array:
     return link(run.plan.loss)(outputs)
 
 
+def _type_of_biases(parameters: Parameters) -> np.dtype[Any]:
+    return parameters[0]["bias"].dtype
+
+
 def find_rate(
-    network: DenseNetwork,
-    X: ArrayLike,
-    y: ArrayLike,
+    network: DenseNetwork | Network,
+    X: Any,
+    y: Any,
     *,
     lowest: float = 1e-6,
     highest: float = 10.0,
@@ -284,14 +302,14 @@ def find_rate(
     plan = _check_plan(network, Plan.of(plan, **settings))
     rng = as_random_state(random_state)
     data = as_data(network, plan, X, y, sample_weight, None)
-    first = first_weights(network, None, rng, data.X.dtype)
+    first = first_weights(network, None, rng, data.dtype)
     module, _ = engines.pick(engine, network, plan)
     session = module.Session(
         network, plan, data, first, int(rng.randint(2**31)), None, None
     )
     rates = np.geomspace(lowest, highest, n_steps)
     sums = session.advance(
-        _batches(plan, len(data.X), n_steps, rng), rates, np.ones(n_steps)
+        _batches(plan, data.n_rows, n_steps, rng), rates, np.ones(n_steps)
     )
     return _read_rates(rates, sums)
 
@@ -316,12 +334,13 @@ class Loop:
         self,
         plan: Plan,
         session: engines.Session,
-        n_rows: int,
+        data: Data,
         n_parameters: int,
         rng: np.random.RandomState,
         watch: Watch,
     ) -> None:
-        self.plan, self.session, self.n_rows, self.rng = plan, session, n_rows, rng
+        self.plan, self.session, self.rng = plan, session, rng
+        self.n_rows = n_rows = data.n_rows
         self.watch, self.steps, self.n_parameters = watch, 0, n_parameters
         self.per_epoch = steps_per_epoch(plan, n_rows)
         self.order: Array = np.arange(n_rows, dtype=np.int32)
@@ -384,13 +403,19 @@ class Loop:
         return orders
 
 
-def _check_plan(network: DenseNetwork, plan: Plan) -> Plan:
-    if not isinstance(network, DenseNetwork):
+def _check_plan(network: DenseNetwork | Network, plan: Plan) -> Plan:
+    if not isinstance(network, DenseNetwork | Network):
         raise TypeError(
-            f"fit got network={network!r}; it must be a DenseNetwork. "
-            "DenseNetwork.from_sizes((n_inputs, 100, n_outputs)) makes one."
+            f"fit got network={network!r}; it must be a DenseNetwork or a Network. "
+            "DenseNetwork.from_sizes((n_inputs, 100, n_outputs)) makes one; "
+            "from_keras makes one of a Keras model."
         )
     rates = plan.layer_rates
+    if rates and isinstance(network, Network):
+        raise ValueError(
+            "Plan got layer_rates, but a Network's layers are its own affair. Give an "
+            "optax.GradientTransformation that knows them, such as optax.partition."
+        )
     if rates is not None and len(rates) != len(network.layers):
         raise ValueError(
             f"Plan got layer_rates with {len(rates)} factors; the network has "
@@ -399,19 +424,23 @@ def _check_plan(network: DenseNetwork, plan: Plan) -> Plan:
     return plan
 
 
-def _is_noisy(network: DenseNetwork) -> bool:
+def _is_noisy(network: DenseNetwork | Network) -> bool:
+    if isinstance(network, Network):
+        return network.takes("key")
     return network.input_noise > 0 or any(layer.dropout for layer in network.layers)
 
 
 def _blame(
     module: ModuleType,
-    network: DenseNetwork,
+    network: DenseNetwork | Network,
     plan: Plan,
-    weights: Parameters,
+    weights: Any,
     data: Data,
 ) -> str:
     """Name the layer in which something first is not finite."""
-    sample = Data(data.X[:4096], data.y[:4096], data.weights[:4096])
+    if isinstance(network, Network):
+        return module.blame(network, plan, weights, data.take(slice(256)))
+    sample = data.take(slice(4096))
     with np.errstate(all="ignore"):
         for index, output in enumerate(module.activations(network, weights, sample.X)):
             if not np.isfinite(output).all():

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork
 from thalweg.plan import CLASSIFYING, Data, Plan, link
 from thalweg.records import (
     Array,
@@ -181,9 +180,7 @@ class Watch:
             row[_COLUMNS.index(name)] = value
             self.rows[-1] = tuple(row)
 
-    def close(
-        self, network: DenseNetwork, reason: StopReason, engine: str, **facts: Any
-    ) -> Run:
+    def close(self, network: Any, reason: StopReason, engine: str, **facts: Any) -> Run:
         """Put together the record of the whole training."""
         restored = self.best is not None and self.plan.restore_best
         best_epoch = self.patience.best_epoch if restored else len(self.rows)
@@ -278,8 +275,11 @@ class Watch:
         }  # fmt: skip
 
 
-def default_score(plan: Plan, prediction: Array, y: Array, weights: Array) -> float:
-    """Score predictions: accuracy for classes and labels, R² otherwise."""
+def default_score(plan: Plan, prediction: Any, y: Any, weights: Array) -> float:
+    """Score predictions: accuracy for classes and labels, R² otherwise.
+
+    NaN where they are not shaped as the targets are, as a `Network`'s need not be.
+    """
     name = resolved(plan.loss).name
     if name in CLASSIFYING:
         classes = y if y.ndim == 1 else y.argmax(axis=1)
@@ -287,8 +287,10 @@ def default_score(plan: Plan, prediction: Array, y: Array, weights: Array) -> fl
     if name == "binary_cross_entropy":
         right = ((prediction > 0.5) == (y > 0.5)).all(axis=1)
         return float(np.average(right, weights=weights))
-    if not np.isfinite(prediction).all():
+    comparable = np.shape(prediction) == np.shape(y) and isinstance(y, np.ndarray)
+    if not (comparable and np.isfinite(prediction).all()):
         return float("nan")
+    y, prediction = (v.reshape(len(y), -1) for v in (y, prediction))
     mean = np.average(y, axis=0, weights=weights)
     left = (weights[:, None] * (y - prediction) ** 2).sum(axis=0)
     total = (weights[:, None] * (y - mean) ** 2).sum(axis=0)

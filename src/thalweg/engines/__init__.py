@@ -28,7 +28,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from thalweg.lookup import find
-from thalweg.networks import DenseNetwork
+from thalweg.networks import DenseNetwork, Network
 from thalweg.plan import Plan
 from thalweg.records import Array, EpochSums, Parameters
 
@@ -107,13 +107,20 @@ class Objective(Protocol):
         ...
 
 
-def pick(engine: str, network: DenseNetwork, plan: Plan) -> tuple[ModuleType, str]:
+def on_jax() -> ModuleType:
+    """Return the engine that knows every network, and knows `Network` alone."""
+    return importlib.import_module(ENGINES["jax"])
+
+
+def pick(
+    engine: str, network: DenseNetwork | Network, plan: Plan
+) -> tuple[ModuleType, str]:
     """Return the engine's module, and which one it is and why.
 
     Parameters
     ----------
     engine : {"auto", "native", "jax"}
-    network : DenseNetwork
+    network : DenseNetwork or Network
     plan : Plan
 
     Raises

@@ -19,7 +19,7 @@ import numpy as np
 
 from thalweg import cores
 from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork, without_noise
+from thalweg.networks import DenseNetwork, Network, without_noise
 from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
 from thalweg.records import Array, EpochSums, Parameters
 
@@ -50,8 +50,10 @@ CHUNK = 256
 """Rows whose outputs are computed at once, so that memory stays flat in the rows."""
 
 
-def covers(network: DenseNetwork, plan: Plan) -> str:
+def covers(network: DenseNetwork | Network, plan: Plan) -> str:
     """Return "" if the kernel can train this, otherwise why not."""
+    if isinstance(network, Network):
+        return "it trains dense networks alone"
     if kernel is None:
         _say_once()
         return "the kernel was not built"

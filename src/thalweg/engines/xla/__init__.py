@@ -5,16 +5,24 @@ See `arrays` for what goes in and out, `programs` for what is compiled.
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
-from thalweg.engines.xla import programs, updates
+from thalweg.engines.xla import own, programs, updates
 from thalweg.engines.xla.arrays import cast, epochs, pad, pad_rows, padded, scoped
+from thalweg.engines.xla.own import Leaves as Leaves
+from thalweg.engines.xla.own import blame as blame
+from thalweg.engines.xla.own import examine as examine
+from thalweg.engines.xla.own import first_weights as first_weights
+from thalweg.engines.xla.own import floating_type as floating_type
+from thalweg.engines.xla.own import judge as judge
+from thalweg.engines.xla.passes import merge, split
 from thalweg.engines.xla.programs import padded_rows
 from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork, without_noise
+from thalweg.networks import DenseNetwork, Network, without_noise
 from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
 from thalweg.records import Array, EpochSums, Parameters
 
@@ -28,12 +36,13 @@ _JACOBIAN = 1 << 24
 """Most entries of a Jacobian that are held at once."""
 
 _Result = TypeVar("_Result")
+_Any = DenseNetwork | Network
 
 steady = nullcontext
 """XLA has threads of its own, which sleep between calls."""
 
 
-def covers(network: DenseNetwork, plan: Plan) -> str:
+def covers(network: _Any, plan: Plan) -> str:
     """Empty: this engine runs every network and plan that can be described."""
     return ""
 
@@ -43,10 +52,10 @@ class Session:
 
     def __init__(
         self,
-        network: DenseNetwork,
+        network: _Any,
         plan: Plan,
         data: Data,
-        parameters: Parameters,
+        parameters: Any,
         seed: int = 0,
         state: Any = None,
         validation: Data | None = None,
@@ -54,14 +63,19 @@ class Session:
         self.network, self.plan, self.data = network, plan, data
         self.validation = validation
         self._seed, self._steps, self._searched = np.uint32(seed), 0, np.zeros(2)
-        self._dtype = data.X.dtype
-        self._n_rows = len(data.X)
+        self._dtype, self._n_rows = data.dtype, data.n_rows
         self._per_epoch = steps_per_epoch(plan, self._n_rows)
         self._numbers = cast(
             programs.numbers_of(network, plan, float(data.weights.sum())), self._dtype
         )
         batch = batch_rows(plan, self._n_rows)
-        self._batch = padded_rows(batch) if self._per_epoch == 1 else batch
+        # The rows of a `Network` may depend on each other: it is given no others.
+        padded = self._per_epoch == 1 and not isinstance(network, Network)
+        self._batch = padded_rows(batch) if padded else batch
+        self._looped, self.note = True, ""
+        if isinstance(network, Network):
+            self._looped = not own.convolves(network, data.take([0]), parameters)
+            self.note = own.remark(self._looped, self._n_rows % self._batch)
         self._begin(parameters)
         if state is not None:
             self._steps, rule, accumulated = state
@@ -73,9 +87,48 @@ class Session:
         self, orders: Array | None, rates: Array, mixes: Array, stop: Any = None
     ) -> EpochSums:
         """Train some epochs; as the contract says, but not heeding `stop`."""
-        n_steps = len(rates)
+        if isinstance(self.network, Network):
+            return self._advance_exactly(orders, rates, mixes)
         n_met = self._n_rows if orders is None else orders.shape[1]
-        per_epoch = steps_per_epoch(self.plan, n_met)
+        per_epoch, before = steps_per_epoch(self.plan, n_met), self._steps
+        sums = self._run(orders, n_met, per_epoch, rates, mixes)
+        sums = jax.device_get(sums)
+        self._steps = before + int(sums.steps.sum())
+        return self._told(sums, bool(self._carry.finite))
+
+    def _told(self, sums: Any, finite: bool) -> EpochSums:
+        before = self._searched
+        found = (sums.evaluations.sum(), sums.failures.sum())
+        self._searched = np.add(before, found)
+        return epochs(sums, finite, before)
+
+    def _advance_exactly(
+        self, orders: Array | None, rates: Array, mixes: Array
+    ) -> EpochSums:
+        """Train some epochs on batches without padding, in as few calls as can be."""
+        whole = orders is None and self._per_epoch == 1
+        if orders is None:
+            shape = (len(rates) // self._per_epoch, self._n_rows)
+            orders = np.broadcast_to(np.arange(self._n_rows, dtype=np.int32), shape)
+        seen: list[tuple[int, Any, Any]] = []
+        size = self._batch
+        try:
+            for epoch, rows, steps in own.parts(orders, size, self._looped):
+                self._batch = min(size, rows.shape[1])
+                per_epoch = rows.shape[1] // self._batch
+                order, n_met = None if whole else rows, rows.shape[1]
+                sums = self._run(order, n_met, per_epoch, rates[steps], mixes[steps])
+                seen.append((epoch, sums, self._carry.finite))
+        finally:
+            self._batch = size
+        return self._told(*own.put_together(jax.device_get(seen), len(orders)))
+
+    def _run(
+        self, orders: Array | None, n_met: int, per_epoch: int, rates: Array,
+        mixes: Array,
+    ) -> Any:  # fmt: skip
+        """Run one program, of whole epochs of `n_met` rows; return its sums."""
+        n_steps = len(rates)
         n_epochs = n_steps // per_epoch
         shape = self._shape(orders is not None)
         slots = 1 if n_epochs == 1 else SLOTS * -(-n_epochs // SLOTS)
@@ -88,9 +141,8 @@ class Session:
             "slots": np.zeros(slots, self._dtype),
         }
         flat = np.zeros(0, np.int32) if orders is None else orders.ravel()
-        room = padded_rows(len(flat)) + self._batch
         arguments = (
-            pad(flat, room),
+            pad(flat, padded_rows(len(flat)) + self._batch),
             pad(rates.astype(self._dtype), padded_rows(n_steps)),
             pad(mixes.astype(self._dtype), padded_rows(n_steps)),
         )
@@ -98,54 +150,56 @@ class Session:
             programs.advance_program(shape),
             self._carry, self._everything, self._numbers, *arguments, counts,
         )  # fmt: skip
-        sums = jax.device_get(sums)
-        self._steps += int(sums.steps.sum())
-        before = self._searched
-        self._searched = [*before, sums.evaluations.sum(), sums.failures.sum()]
-        return epochs(sums, bool(self._carry.finite), before)
+        self._steps += n_steps
+        return sums
 
     def validate(self) -> tuple[Array, Array]:
         """Compute raw outputs and losses on the validation data."""
         assert self.validation is not None
+        if isinstance(self.network, Network):
+            parameters = self._current()
+            return own.judge(self.network, self.plan, parameters, self.validation)
         outputs = _layer_outputs(self.network, self._current(), self.validation.X)[-1]
         return outputs, row_losses(self.plan, outputs, self.validation.y)
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are now."""
-        return jax.tree.map(np.array, self._current())
+        return own.host(self._current())
 
     def state(self) -> Any:
         """Copy what the update rule remembers, and the steps done."""
         remembered = (self._carry.rule, self._carry.accumulated)
-        return (self._steps, *jax.tree.map(np.array, remembered))
+        return (self._steps, *own.host(remembered))
 
-    def _begin(self, parameters: Parameters) -> None:
+    def _begin(self, parameters: Any) -> None:
         rows = padded_rows(self._n_rows) + self._batch * (self._per_epoch > 1)
-        trained, kept = programs.split(self.network, parameters)
+        trained, kept = split(self.network, parameters)
         begin = programs.begin_program(self._shape(False))
         self._everything = self._call(jax.device_put, padded(self.data, rows))
         self._carry = self._call(begin, trained, kept, self._numbers)
 
     def _shape(self, shuffled: bool) -> programs.Shape:
-        return programs.shape_of(self.network, self.plan, self._batch, shuffled)
+        shape = programs.shape_of(self.network, self.plan, self._batch, shuffled)
+        return shape if self._looped else replace(shape, looped=False)
 
     def _current(self) -> Any:
         carry = self._carry
-        trained = carry.average or carry.trained
+        averaged = resolved(self.plan.average).name != "none"
+        trained = carry.average if averaged else carry.trained
         optimizer = resolved(self.plan.optimizer)
         trained = self._call(updates.evaluated, optimizer, carry.rule, trained)
-        return programs.merge(trained, carry.kept)
+        return merge(self.network, trained, carry.kept)
 
     def _call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         return scoped(self._dtype, function, *arguments)
 
 
-def outputs(network: DenseNetwork, parameters: Parameters, X: Array) -> Array:
+def outputs(network: _Any, parameters: Any, X: Any) -> Any:
     """Return the raw outputs, shape (n_rows, n_outputs)."""
     return _layer_outputs(network, parameters, X)[-1]
 
 
-def activations(network: DenseNetwork, parameters: Parameters, X: Array) -> list[Array]:
+def activations(network: _Any, parameters: Any, X: Any) -> list[Any]:
     """Return the outputs of every layer, each of shape (n_rows, units)."""
     return _layer_outputs(network, parameters, X)
 
@@ -165,9 +219,10 @@ def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
 class Objective:
     """The plan's objective on all rows; see `thalweg.engines.Objective`."""
 
-    def __init__(self, network: DenseNetwork, plan: Plan, data: Data) -> None:
-        self.network, self._dtype = network, data.X.dtype
-        rows = padded_rows(len(data.X))
+    def __init__(self, network: _Any, plan: Plan, data: Data) -> None:
+        self.network, self._dtype = network, data.dtype
+        exact = isinstance(network, Network)
+        rows = data.n_rows if exact else padded_rows(data.n_rows)
         quiet = without_noise(network)
         self._shape = programs.shape_of(quiet, plan, rows, shuffled=False)
         self._numbers = cast(
@@ -196,6 +251,17 @@ class Objective:
         """Compute the whole Hessian; gives what `gauss_newton` does."""
         return self._matrix(programs.hessian_program(self._shape), parameters)
 
+    def repeats(self, parameters: Any) -> bool:
+        """Whether the objective is the same when computed again, one step later."""
+        program = programs.redrawn_program(self._shape)
+        first, second = self._call(program, parameters)
+        return bool(first == second)
+
+    def rowwise(self, parameters: Any) -> bool:
+        """Whether rows train apart: neither outputs nor losses depend on others."""
+        program = programs.rowwise_program(self._shape)
+        return bool(self._call(program, parameters)[0])
+
     def gauss_newton(self, parameters: Parameters) -> tuple[Array, Parameters]:
         """Compute the Gauss-Newton matrix, and what its rows stand for.
 
@@ -205,19 +271,22 @@ class Objective:
         order : tuple of dict of str to ndarray of int
             The trained parameters' places in the matrix, shaped like the gradient.
         """
-        trained, _ = programs.split(self.network, parameters)
+        trained, _ = split(self.network, parameters)
         n_trained = sum(leaf.size for leaf in jax.tree.leaves(trained))
-        n_rows = len(self._batch.X)
-        fits = _JACOBIAN // (n_trained * self.network.n_outputs)
+        n_rows = padded_rows(len(self._batch.weights))
+        batch = self._batch
+        if n_rows > len(batch.weights):
+            batch = jax.tree.map(lambda v: pad(np.asarray(v), n_rows), batch)
+        fits = _JACOBIAN // (n_trained * self._n_outputs(parameters))
         rows = max(d for d in _divisors(n_rows) if d <= max(fits, 1))
         program = programs.gauss_newton_program(self._shape, rows)
-        return self._matrix(program, parameters)
+        return self._matrix(program, parameters, batch)
 
     def _matrix(
-        self, program: Callable[..., Any], parameters: Parameters
+        self, program: Callable[..., Any], parameters: Parameters, batch: Any = None
     ) -> tuple[Array, Parameters]:
-        trained, _ = programs.split(self.network, parameters)
-        matrix = np.array(self._call(program, parameters))
+        trained, _ = split(self.network, parameters)
+        matrix = np.array(self._call(program, parameters, batch=batch))
         leaves, structure = jax.tree.flatten(trained)
         ends = np.cumsum([leaf.size for leaf in leaves])
         places = [
@@ -229,14 +298,25 @@ class Objective:
     def settle(self, parameters: Parameters) -> Parameters:
         """Set the running statistics to those of all rows."""
         program = programs.statistics_program(self._shape)
-        statistics = jax.tree.map(np.array, self._call(program, parameters))
-        return tuple(
-            {**own, **seen} for own, seen in zip(parameters, statistics, strict=True)
-        )
+        kept = own.host(self._call(program, parameters))
+        return merge(self.network, split(self.network, parameters)[0], kept)
 
-    def _call(self, program: Callable[..., Any], parameters: Any, *more: Any) -> Any:
-        trained, kept = programs.split(self.network, parameters)
-        arguments = (trained, kept, self._batch, self._numbers, *more)
+    def _n_outputs(self, parameters: Any) -> int:
+        if isinstance(self.network, DenseNetwork):
+            return self.network.n_outputs
+        program = programs.rowwise_program(self._shape)
+        return int(self._call(program, parameters)[1])
+
+    def _call(
+        self,
+        program: Callable[..., Any],
+        parameters: Any,
+        *more: Any,
+        batch: Any = None,
+    ) -> Any:
+        trained, kept = split(self.network, parameters)
+        batch = self._batch if batch is None else batch
+        arguments = (trained, kept, batch, self._numbers, *more)
         return scoped(self._dtype, program, *arguments)
 
 
@@ -247,15 +327,20 @@ def cost_and_gradient(
     return Objective(network, plan, data).cost_and_gradient(parameters)
 
 
-def _layer_outputs(network: DenseNetwork, parameters: Any, X: Array) -> list[Array]:
+def _layer_outputs(network: _Any, parameters: Any, X: Any) -> list[Any]:
     program = programs.outputs_program(programs.skeleton(network))
-    chunks = []
-    for start in range(0, max(len(X), 1), CHUNK):
-        chunk = X[start : start + CHUNK]
-        filled = pad_rows(chunk, padded_rows(len(chunk)))
-        layers = scoped(X.dtype, program, parameters, filled)
-        chunks.append([np.asarray(layer)[: len(chunk)] for layer in layers])
-    return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+    single, at_once = isinstance(network, DenseNetwork), CHUNK
+    if not single:
+        at_once = own.ROWS_AT_ONCE
+    dtype = X.dtype if single else own.floating_type(parameters)
+    n_rows, chunks = len(jax.tree.leaves(X)[0]), []
+    for start in range(0, max(n_rows, 1), at_once):
+        size = min(at_once, n_rows - start)
+        chunk = jax.tree.map(lambda v: v[start : start + at_once], X)  # noqa: B023
+        filled = pad_rows(chunk, padded_rows(size))
+        layers = scoped(dtype, program, *split(network, parameters), filled)
+        chunks.append(jax.tree.map(lambda v: np.asarray(v)[:size], layers))  # noqa: B023
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)
 
 
 def _divisors(n: int) -> list[int]:

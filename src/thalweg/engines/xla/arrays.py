@@ -33,14 +33,18 @@ def pad(values: Array, length: int, fill: Any = 0) -> Array:
     return padded
 
 
-def pad_rows(rows: Array, length: int) -> Array:
-    """Pad with a row that exists: a user's function may know no others."""
-    return pad(rows, length, rows[:1] if len(rows) else 0)
+def pad_rows(tree: Any, length: int) -> Any:
+    """Pad arrays with a row that exists: a user's function may know no others."""
+
+    def longer(rows: Array) -> Array:
+        return pad(rows, length, rows[:1] if len(rows) else 0)
+
+    return jax.tree.map(longer, tree)
 
 
 def padded(data: Data, rows: int) -> Any:
     """Make `rows` rows of the data, those that are not there of weight 0."""
-    mask = np.ones(len(data.X), data.X.dtype)
+    mask = np.ones(data.n_rows, data.dtype)
     X, y = pad_rows(data.X, rows), pad_rows(data.y, rows)
     return Batch._make((X, y, pad(data.weights, rows), pad(mask, rows)))
 

@@ -5,6 +5,7 @@ Targets are class numbers (batch,) or rows (batch, k). The formulas are in
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +17,15 @@ _A = jax.Array
 
 
 def row_losses(
-    loss: Choice, constants: Mapping[str, Number], outputs: jax.Array, y: jax.Array
+    loss: Choice, constants: Mapping[str, Number], outputs: Any, y: Any
 ) -> jax.Array:
     """Loss of each row, shape (batch,)."""
     if callable(loss.name):
         return loss.name(outputs, y)
+    if outputs.ndim != 2:
+        outputs = outputs.reshape(len(outputs), -1)
+    if y.ndim > 2:
+        y = y.reshape(len(y), -1)
     if y.ndim == 1:
         y = jax.nn.one_hot(y, outputs.shape[1], dtype=outputs.dtype)
     return LOSSES[loss.name](outputs, y, **constants)

@@ -18,11 +18,15 @@ import numpy as np
 from jax import lax
 
 from thalweg.engines.xla import noise, updates
-from thalweg.engines.xla.layers import Noise, Tree, forward, project
+from thalweg.engines.xla.layers import Noise
 from thalweg.engines.xla.losses import row_losses
+from thalweg.engines.xla.passes import constrained, propagate, settled
 from thalweg.lookup import Choice, resolved
-from thalweg.networks import DenseNetwork
+from thalweg.networks import DenseNetwork, Network
 from thalweg.plan import Plan
+
+Tree = Any
+"""Arrays, nested: one dict a layer, or what a `Network` has."""
 
 _COLUMNS_AT_ONCE = 32
 
@@ -31,7 +35,7 @@ _COLUMNS_AT_ONCE = 32
 class Shape:
     """All that a training program is compiled for, apart from its arrays' shapes."""
 
-    network: DenseNetwork
+    network: DenseNetwork | Network
     loss: Choice
     optimizer: Choice
     batch: int
@@ -42,15 +46,16 @@ class Shape:
     clip_value: bool
     accumulate: int
     averaged: bool
+    looped: bool = True  # many steps in one program
 
 
 class Batch(NamedTuple):
     """Rows of one step, padded: ``mask`` is 1 for those that exist."""
 
-    X: jax.Array
-    y: jax.Array
-    weights: jax.Array
-    mask: jax.Array
+    X: Any
+    y: Any
+    weights: Any
+    mask: Any
 
 
 class Carry(NamedTuple):
@@ -68,16 +73,33 @@ class Carry(NamedTuple):
 class Sums(NamedTuple):
     """Sums over the batches of each epoch, arrays of shape (n_slots,)."""
 
-    loss: jax.Array
-    rows: jax.Array
-    gradient_norm: jax.Array
-    ratio: jax.Array
-    steps: jax.Array
-    evaluations: jax.Array  # these two of a rule that searches along lines
-    failures: jax.Array
+    loss: Any
+    rows: Any
+    gradient_norm: Any
+    ratio: Any
+    steps: Any
+    evaluations: Any  # these two of a rule that searches along lines
+    failures: Any
 
 
-def shape_of(network: DenseNetwork, plan: Plan, batch: int, shuffled: bool) -> Shape:
+def compiled_once(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Remember the programs that `make` makes; those of a `Network` with itself."""
+    shared = functools.lru_cache(maxsize=256)(make)
+
+    @functools.wraps(make)
+    def find(what: Any, *rest: Any) -> Any:
+        network = getattr(what, "network", what)
+        if not isinstance(network, Network):
+            return shared(what, *rest)
+        key = (make, what, *rest)
+        if key not in network.programs:
+            network.programs[key] = make(what, *rest)
+        return network.programs[key]
+
+    return find
+
+
+def shape_of(network: Any, plan: Plan, batch: int, shuffled: bool) -> Shape:
     """Strike out of `network` and `plan` what is only a number."""
     return Shape(
         network=skeleton(network),
@@ -94,8 +116,10 @@ def shape_of(network: DenseNetwork, plan: Plan, batch: int, shuffled: bool) -> S
     )
 
 
-def skeleton(network: DenseNetwork) -> DenseNetwork:
+def skeleton(network: Any) -> Any:
     """Return `network` with its rates of noise replaced by whether they are there."""
+    if isinstance(network, Network):
+        return network
     layers = tuple(
         replace(
             layer, init="zeros", bias_init="zeros", dropout=0.5 * (layer.dropout > 0)
@@ -105,9 +129,7 @@ def skeleton(network: DenseNetwork) -> DenseNetwork:
     return replace(network, layers=layers, input_noise=float(network.input_noise > 0))
 
 
-def numbers_of(
-    network: DenseNetwork, plan: Plan, total_weight: float
-) -> dict[str, Any]:
+def numbers_of(network: Any, plan: Plan, total_weight: float) -> dict[str, Any]:
     """Every number that a program takes as an argument."""
     dropout = [float(layer.dropout) for layer in network.layers]
     return {
@@ -133,41 +155,24 @@ def padded_rows(n_rows: int) -> int:
     return -(-n_rows // grain) * grain
 
 
-def split(network: DenseNetwork, parameters: Any) -> tuple[Tree, Tree]:
-    """Part the parameters that are trained from those that are not."""
-    trained, kept = [], []
-    for layer, own in zip(network.layers, parameters, strict=True):
-        names = set() if layer.frozen else {"weights", "bias", "scale", "shift"}
-        trained.append({name: v for name, v in own.items() if name in names})
-        kept.append({name: v for name, v in own.items() if name not in names})
-    return tuple(trained), tuple(kept)
-
-
-def merge(trained: Tree, kept: Tree) -> Tree:
-    """Undo `split`."""
-    return tuple({**k, **t} for t, k in zip(trained, kept, strict=True))
-
-
 def objective(
     shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any, training: Any
 ) -> tuple[jax.Array, Tree]:
-    """Loss of a batch with its penalties, and the layers' new running statistics."""
-    outputs, statistics = forward(
-        shape.network, merge(trained, kept), batch.X, training
-    )
+    """Loss of a batch with its penalties, and what is kept, with new statistics."""
+    outputs, kept, added = propagate(shape.network, trained, kept, batch.X, training)
     losses = row_losses(
         shape.loss, _constants(shape.loss, numbers["loss"]), outputs[-1], batch.y
     )
     total = batch.weights.sum()
     some = jnp.where(total > 0, total, 1)
-    value = (batch.weights * losses).sum() / some
+    value = (batch.weights * losses).sum() / some + added
     if shape.penalized:
         divisor = some if shape.by_batch else numbers["total_weight"]
         value = value + _penalty(trained, numbers) / divisor
-    return value, statistics
+    return value, kept
 
 
-@functools.lru_cache(maxsize=256)
+@compiled_once
 def cost_and_gradient_program(shape: Shape) -> Callable[..., Any]:
     """Program ``(trained, kept, batch, numbers) -> (cost, gradient)``."""
 
@@ -179,13 +184,13 @@ def cost_and_gradient_program(shape: Shape) -> Callable[..., Any]:
     return jax.jit(run)
 
 
-@functools.lru_cache(maxsize=256)
+@compiled_once
 def cost_program(shape: Shape) -> Callable[..., Any]:
     """Program ``(trained, kept, batch, numbers) -> cost``."""
     return jax.jit(lambda trained, *rest: _all_rows(shape, *rest)(trained)[0])
 
 
-@functools.lru_cache(maxsize=256)
+@compiled_once
 def hessian_product_program(shape: Shape) -> Callable[..., Any]:
     """Program ``(trained, kept, batch, numbers, direction) -> product``.
 
@@ -200,7 +205,7 @@ def hessian_product_program(shape: Shape) -> Callable[..., Any]:
     return jax.jit(run)
 
 
-@functools.lru_cache(maxsize=256)
+@compiled_once
 def hessian_program(shape: Shape) -> Callable[..., Any]:
     """Program ``(trained, kept, batch, numbers) -> Hessian (p, p)``.
 
@@ -221,7 +226,7 @@ def hessian_program(shape: Shape) -> Callable[..., Any]:
     return jax.jit(run)
 
 
-@functools.lru_cache(maxsize=256)
+@compiled_once
 def gauss_newton_program(shape: Shape, rows: int) -> Callable[..., Any]:
     """Program ``(trained, kept, batch, numbers) -> Gauss-Newton matrix (p, p)``.
 
@@ -233,10 +238,14 @@ def gauss_newton_program(shape: Shape, rows: int) -> Callable[..., Any]:
     def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> jax.Array:
         flat, unravel = jax.flatten_util.ravel_pytree(trained)
         constants = _constants(shape.loss, numbers["loss"])
+        # Our layers' own statistics are running ones here; they are none for those
+        # that may be trained so.
+        quiet = _quiet(numbers, batch) if isinstance(shape.network, Network) else None
 
         def output(point: jax.Array, x: jax.Array) -> jax.Array:
-            parameters = merge(unravel(point), kept)
-            return forward(shape.network, parameters, x[None])[0][-1][0]
+            row = jax.tree.map(lambda v: v[None], x)
+            outputs = propagate(shape.network, unravel(point), kept, row, quiet)[0]
+            return outputs[-1].ravel()
 
         def loss(z: jax.Array, y: jax.Array) -> jax.Array:
             return row_losses(shape.loss, constants, z[None], y[None])[0]
@@ -255,34 +264,89 @@ def gauss_newton_program(shape: Shape, rows: int) -> Callable[..., Any]:
         total, _ = lax.scan(add, total, chunks)
         weight = batch.weights.sum()
         divisor = weight if shape.by_batch else numbers["total_weight"]
-        decayed = tuple(
-            {name: jnp.full_like(v, name == "weights") for name, v in own.items()}
-            for own in trained
-        )
+        decayed = jax.tree.map(lambda v: jnp.full_like(v, is_weight(v)), trained)
         ridge = numbers["l2"] / divisor * jax.flatten_util.ravel_pytree(decayed)[0]
         return total / weight + jnp.diag(ridge)
 
     return jax.jit(run)
 
 
-@functools.lru_cache(maxsize=256)
+@compiled_once
 def statistics_program(shape: Shape) -> Callable[..., Any]:
-    """Program ``(trained, kept, batch, numbers) -> running statistics``."""
-    return jax.jit(lambda trained, *rest: _all_rows(shape, *rest)(trained)[1])
+    """Program ``(trained, kept, batch, numbers) -> kept``, settled on all rows."""
+
+    def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Tree:
+        quiet = _quiet(numbers, batch)
+        return settled(shape.network, trained, kept, batch.X, quiet)
+
+    return jax.jit(run)
 
 
 def _all_rows(shape: Shape, kept: Tree, batch: Batch, numbers: Any) -> Any:
     """Make the objective of the trained parameters, with the batch's statistics."""
-    none = (jnp.uint32(0), jnp.uint32(0))
-    quiet = numbers["dropout"], numbers["threshold"], numbers["input_noise"]
-    training = Noise(none, *quiet, batch.mask)
-    return lambda trained: objective(shape, trained, kept, batch, numbers, training)
+    quiet = _quiet(numbers, batch)
+    return lambda trained: objective(shape, trained, kept, batch, numbers, quiet)
 
 
-@functools.lru_cache(maxsize=256)
-def outputs_program(network: DenseNetwork) -> Callable[..., Any]:
-    """Program ``(parameters, X) -> outputs of every layer``; `network` a skeleton."""
-    return jax.jit(lambda parameters, X: forward(network, parameters, X)[0])
+def _quiet(numbers: Any, batch: Batch, step: int = 0) -> Noise:
+    """Describe a pass as training does it; what noise there is is that of one step."""
+    stream = (jnp.uint32(0), jnp.uint32(step))
+    rates = numbers["dropout"], numbers["threshold"], numbers["input_noise"]
+    return Noise(stream, *rates, batch.mask)
+
+
+@compiled_once
+def redrawn_program(shape: Shape) -> Callable[..., Any]:
+    """Program ``(trained, kept, batch, numbers) -> costs at one step and the next``."""
+
+    def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Any:
+        first, after = _all_rows(shape, kept, batch, numbers)(trained)
+        later = _quiet(numbers, batch, step=1)
+        return first, objective(shape, trained, after, batch, numbers, later)[0]
+
+    return jax.jit(run)
+
+
+@compiled_once
+def rowwise_program(shape: Shape) -> Callable[..., Any]:
+    """Program ``(trained, kept, batch, numbers) -> (whether, n_outputs)``.
+
+    Whether the outputs of some rows are those of each alone, and nothing is added to
+    the loss, as Levenberg-Marquardt needs it.
+    """
+
+    def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Any:
+        quiet = _quiet(numbers, batch)
+
+        def output(X: Any) -> Any:
+            layers, _, added = propagate(shape.network, trained, kept, X, quiet)
+            return layers[-1], added
+
+        some = jax.tree.map(lambda v: v[:8], batch.X)
+        together, added = output(some)
+        alone = lax.map(lambda x: output(jax.tree.map(lambda v: v[None], x))[0], some)
+        same = jnp.allclose(together, alone[:, 0], rtol=1e-3, atol=1e-4)
+        return same & (jnp.asarray(added) == 0), together[0].size
+
+    return jax.jit(run)
+
+
+@compiled_once
+def outputs_program(network: Any) -> Callable[..., Any]:
+    """Program ``(trained, kept, X) -> outputs of every layer``; a skeleton's."""
+    return jax.jit(lambda *arguments: propagate(network, *arguments)[0])
+
+
+@compiled_once
+def validation_program(shape: Shape) -> Callable[..., Any]:
+    """Program ``(trained, kept, X, y, numbers) -> (outputs, losses)``."""
+
+    def run(trained: Tree, kept: Tree, X: Any, y: Any, numbers: Any) -> Any:
+        outputs = propagate(shape.network, trained, kept, X)[0][-1]
+        constants = _constants(shape.loss, numbers)
+        return outputs, row_losses(shape.loss, constants, outputs, y)
+
+    return jax.jit(run)
 
 
 @functools.lru_cache(maxsize=256)
@@ -295,7 +359,7 @@ def losses_program(loss: Choice) -> Callable[..., Any]:
     return jax.jit(run)
 
 
-@functools.lru_cache(maxsize=256)
+@compiled_once
 def begin_program(shape: Shape) -> Callable[..., Any]:
     """Program ``(trained, kept, numbers) -> Carry`` before the first step."""
 
@@ -314,9 +378,9 @@ def begin_program(shape: Shape) -> Callable[..., Any]:
     return jax.jit(run)
 
 
-@functools.lru_cache(maxsize=256)
+@compiled_once
 def advance_program(shape: Shape) -> Callable[..., Any]:
-    """Program that trains some epochs.
+    """Program that trains some epochs, or makes one step where it is not looped.
 
     ``(carry, batch, numbers, orders, rates, mixes, counts) -> (carry, sums)`` with
     `batch` all rows, `orders` the epochs' row numbers one after the other, and counts
@@ -348,7 +412,10 @@ def advance_program(shape: Shape) -> Callable[..., Any]:
             )
             return i + 1, carry, add_seen(sums, i // counts["per_epoch"], seen)
 
-        _, carry, sums = lax.while_loop(more, body, (jnp.int32(0), carry, sums))
+        start = (jnp.int32(0), carry, sums)
+        _, carry, sums = (
+            lax.while_loop(more, body, start) if shape.looped else body(start)
+        )
         return carry, sums
 
     return jax.jit(run)
@@ -361,14 +428,14 @@ def _rows(shape: Shape, everything: Batch, orders: Any, i: Any, counts: Any) -> 
     if shape.shuffled:
         start = epoch * counts["rows"] + first
         rows = lax.dynamic_slice_in_dim(orders, start, shape.batch)
-        X, y, weights = (everything[k][rows] for k in range(3))
+        found = jax.tree.map(lambda v: v[rows], everything)
     else:
-        X, y, weights = (
-            lax.dynamic_slice_in_dim(everything[k], first, shape.batch)
-            for k in range(3)
+        size = shape.batch
+        found = jax.tree.map(
+            lambda v: lax.dynamic_slice_in_dim(v, first, size), everything
         )
-    mask = (jnp.arange(shape.batch) < left).astype(X.dtype)
-    return Batch(X, y, weights * mask, mask)
+    mask = (jnp.arange(shape.batch) < left).astype(found.weights.dtype)
+    return found._replace(weights=found.weights * mask, mask=mask)
 
 
 def one_step(
@@ -394,11 +461,8 @@ def one_step(
     def cost(trained: Tree) -> Any:
         return objective(shape, trained, carry.kept, batch, numbers, training)
 
-    (value, statistics), gradient = jax.value_and_grad(cost, has_aux=True)(
-        carry.trained
-    )
+    (value, kept), gradient = jax.value_and_grad(cost, has_aux=True)(carry.trained)
     norm = _norm(gradient)
-    statistics = merge(statistics, carry.kept)
     if shape.optimizer.name == "lbfgs_on_device":
         more = {"value": value, "value_fn": lambda trained: cost(trained)[0]}
         moved = _move(shape, carry, gradient, numbers, rate, mix, more)
@@ -408,7 +472,7 @@ def one_step(
         moved = _gather_or_move(shape, carry, gradient, numbers, rate, mix, step)
     finite = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.isfinite(moved.ratio)
     finite = finite & carry.finite
-    moved = moved._replace(kept=statistics)
+    moved = moved._replace(kept=kept)
     new = jax.tree.map(lambda a, b: jnp.where(finite, a, b), moved, carry)
     new = new._replace(finite=finite)
     searched = updates.searched(shape.optimizer, moved.rule)
@@ -452,14 +516,15 @@ def _move(
     rule = _rule(shape, numbers, rate)
     more = {} if for_search is None else {**for_search, "grad": gradient}
     update, state = rule.update(gradient, carry.rule, carry.trained, **more)
-    factors = numbers["layer_rates"]
-    update = tuple(
-        {name: factor * (u - rate * numbers["decay"] * own[name] * (name == "weights"))
-         for name, u in layer.items()}
-        for factor, layer, own in zip(factors, update, carry.trained, strict=True)
-    )  # fmt: skip
+    decay = rate * numbers["decay"]
+    update = jax.tree.map(
+        lambda u, own: u - decay * own if is_weight(own) else u, update, carry.trained
+    )
+    if not isinstance(shape.network, Network):
+        factors = zip(numbers["layer_rates"], update, strict=True)
+        update = tuple({k: f * u for k, u in layer.items()} for f, layer in factors)
     trained = jax.tree.map(jnp.add, carry.trained, update)
-    trained = project(shape.network, trained)
+    trained = constrained(shape.network, trained)
     average = carry.average
     if shape.averaged:
         average = jax.tree.map(lambda a, t: a + mix * (t - a), average, trained)
@@ -484,10 +549,15 @@ def _rule(shape: Shape, numbers: Any, rate: Any) -> Any:
 
 
 def _penalty(trained: Tree, numbers: Any) -> jax.Array:
-    weights = [own["weights"] for own in trained if "weights" in own]
+    weights = [leaf for leaf in jax.tree.leaves(trained) if is_weight(leaf)]
     squares = sum((w**2).sum() for w in weights)
     sizes = sum(jnp.abs(w).sum() for w in weights)
     return jnp.asarray(numbers["l2"] / 2 * squares + numbers["l1"] * sizes)
+
+
+def is_weight(leaf: jax.Array) -> bool:
+    """Whether penalties, decay and bounds act on an array: not on biases and scales."""
+    return leaf.ndim > 1
 
 
 def _constants(loss: Choice, numbers: Any) -> dict[str, Any]:
