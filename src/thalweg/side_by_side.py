@@ -13,11 +13,22 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from joblib import effective_n_jobs
+from joblib.parallel import EXTERNAL_BACKENDS
 from sklearn.utils.parallel import Parallel, delayed
 
 from thalweg import cores
 
 Result = TypeVar("Result")
+
+
+def _register_ray() -> None:
+    """Tell joblib of Ray, which it knows as it does Dask only after this."""
+    from ray.util.joblib import register_ray
+
+    register_ray()
+
+
+EXTERNAL_BACKENDS.setdefault("ray", _register_ray)
 
 
 def run_all(

@@ -23,6 +23,11 @@ from typing import Any, Self
 from uuid import uuid4
 
 import joblib
+import numpy as np
+
+from thalweg.records import History, SearchTrial
+from thalweg.spaces import Space, settings
+from thalweg.trying import Outcome
 
 BEAT = 5.0
 """Seconds between two signs of life."""
@@ -299,6 +304,53 @@ def was_lost(trial: Any) -> bool:
     return failed and attempt < ATTEMPTS
 
 
+def record(trial: Any, space: Space) -> SearchTrial:
+    """Return what is recorded of a trial of Optuna's that was told."""
+    told = trial.user_attrs.get("told", {})
+    value = np.nan if trial.value is None else float(trial.value)
+    history = told.get("history")
+    return SearchTrial(
+        number=trial.number,
+        params={k: _shown(v) for k, v in settings(space, trial.params).items()},
+        value=value,
+        state=told.get("state", "failed"),
+        seconds=told.get("seconds", 0.0),
+        why=told.get("why", f"its worker died {ATTEMPTS} times"),
+        history=None if history is None else _history(history),
+    )
+
+
+def _shown(value: Any) -> Any:
+    """Return a parameter's value as a record holds it."""
+    if isinstance(value, tuple | list):
+        return tuple(map(_shown, value))
+    return value if isinstance(value, str | int | float | None) else repr(value)
+
+
+def kept(outcome: Outcome) -> dict[str, Any]:
+    """Return what a study keeps of a trial; of the curves, those that are drawn."""
+    history, kept = outcome.history, None
+    if history is not None:
+        columns = ("loss", "validation_loss", "validation_score", "seconds")
+        content = history.to_json()
+        kept = {name: [_short(v) for v in content[name]] for name in columns}
+    return {
+        "state": outcome.state, "seconds": round(outcome.seconds, 4),
+        "why": outcome.why, "history": kept,
+    }  # fmt: skip
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
+
+
+def _history(columns: Mapping[str, Any]) -> History:
+    filled = {
+        k: [np.nan if v is None else v for v in own] for k, own in columns.items()
+    }
+    return History.from_columns(filled)
+
+
 def _is_lost(study: Any, trial: Any, driver: str) -> bool:
     owner = trial.user_attrs.get("driver")
     if owner == driver:
@@ -355,6 +407,8 @@ def understood(storage: Any) -> Iterator[None]:
             f"search got storage={str(storage)!r}, whose driver is missing ({error}). "
             "Install it, such as psycopg2-binary for PostgreSQL."
         ) from error
+    except json.JSONDecodeError as error:  # in a journal
+        raise ValueError(_trouble(storage, error)) from error
     except (ValueError, OSError):
         raise
     except (OptunaError, RuntimeError, KeyError) as error:

@@ -1,0 +1,318 @@
+"""Searches that are kept, broken off, resumed and spread over processes."""
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import optuna  # noqa: TID253 (tests may wait for it)
+import pytest
+from optuna.trial import TrialState  # noqa: TID253
+
+import thalweg as tw
+from thalweg import EpochRecord, MLPClassifier, studies
+from thalweg.datasets import moons
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, Y = moons(120)
+SPACE = {"alpha": (1e-6, 1.0, "log"), "learning_rate_init": (1e-3, 1e-1, "log")}
+FILES = ["study.db", "study.journal"]
+
+
+def model(**parameters: Any) -> Any:
+    common = {"hidden_layer_sizes": (6,), "max_iter": 12, "n_iter_no_change": np.inf}
+    return MLPClassifier(**{**common, "batch_size": 32, **parameters})
+
+
+def search(storage: Any, **options: Any) -> Any:
+    common = {"n_trials": 12, "random_state": 0, "repeats": 0, "refit": False}
+    given = {"estimator": model(), "space": SPACE, "sampler": "random", **common}
+    return tw.search(X=X, y=Y, storage=storage, **{**given, **options})
+
+
+def told(found: Any) -> list[tuple[Any, float]]:
+    """What the trials were and how they did, in no order."""
+    return sorted((trial.params["alpha"], trial.value) for trial in found.trials)
+
+
+def study_of(path: Path) -> Any:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        store = studies.open_storage(path)
+        return optuna.load_study(study_name="search", storage=store)
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def nap(record: EpochRecord) -> None:
+    time.sleep(0.02)
+
+
+# -------------------------------------------------------------------- resuming
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_was_finished_counts(file: str, tmp_path: Path) -> None:
+    whole = search(None)
+    first = search(tmp_path / file, n_trials=5)
+    assert len(first.trials) == 5
+    rest = search(tmp_path / file)
+    assert told(rest) == told(whole)
+    assert rest.best_score == whole.best_score
+    again = search(tmp_path / file)
+    assert told(again) == told(rest)
+    lengths = [len(trial.history) for trial in again.trials]
+    assert lengths == [12] * 12
+
+
+def test_the_seed_is_kept_with_the_study(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    search(path, n_trials=2, random_state=None)
+    more = search(path, n_trials=4, random_state=None)
+    other = tmp_path / "b.db"
+    whole = search(other, n_trials=4, random_state=study_of(path).user_attrs["seed"])
+    assert told(more) == told(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", FILES)
+def test_a_search_survives_being_killed(file: str, tmp_path: Path) -> None:
+    """Killed in mid-trial: what was done counts, what was running is done again."""
+    path = tmp_path / file
+    command = [sys.executable, __file__, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        for _ in range(3):
+            assert child.stdout.readline() == "done\n"
+        child.send_signal(signal.SIGKILL)
+    study = study_of(path)
+    states = [trial.state for trial in study.trials]
+    assert TrialState.RUNNING in states
+    done = {t.user_attrs["index"] for t in study.trials if t.state.is_finished()}
+    found = search(path)
+    assert told(found) == told(search(None))
+    trials = study_of(path).trials
+    lost = [t for t in trials if t.state is TrialState.FAIL]
+    assert len(lost) == states.count(TrialState.RUNNING)
+    assert done.isdisjoint(t.user_attrs.get("index") for t in lost)
+    again = {t.user_attrs["index"] for t in trials if "attempt" in t.user_attrs}
+    assert len(again) == len(lost)
+
+
+def begin_elsewhere(path: Path, seconds_ago: float) -> None:
+    """Leave a trial running, as a driver on another machine does."""
+    search(path, n_trials=2)
+    study = study_of(path)
+    line = {"at": time.time() - seconds_ago, "host": "elsewhere", "pid": 1}
+    study.set_user_attr("driver abc", line)
+    study.ask().set_user_attr("driver", "abc")
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "lost"), [(1.0, False), (2 * studies.LEASE, True)]
+)
+def test_a_lease_that_ran_out_frees_its_trials(
+    seconds_ago: float, lost: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.db"
+    begin_elsewhere(path, seconds_ago)
+    found = search(path, n_trials=4)
+    states = [trial.state for trial in study_of(path).trials]
+    assert states.count(TrialState.RUNNING) == (not lost)
+    assert states.count(TrialState.FAIL) == lost
+    # One that runs elsewhere counts: it will be told there.
+    assert len(found.trials) == 4 - (not lost)
+    if lost:
+        assert told(found) == told(search(None, n_trials=4))
+
+
+def test_a_driver_of_this_machine_is_asked_whether_it_lives(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    begin_elsewhere(path, 0.0)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    line = {"at": time.time(), "host": socket.gethostname(), "pid": gone.pid}
+    study_of(path).set_user_attr("driver abc", line)
+    assert len(search(path, n_trials=4).trials) == 4
+
+
+def test_leases_are_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studies, "BEAT", 0.05)
+    study = optuna.create_study()
+    with studies.Lease(study) as lease:
+        name = f"driver {lease.driver}"
+        first = study.user_attrs[name]["at"]
+        for _ in range(100):
+            time.sleep(0.05)
+            if study.user_attrs[name]["at"] > first:
+                break
+        assert first < study.user_attrs[name]["at"] <= time.time()
+    assert study.user_attrs[name]["at"] == 0
+
+
+# -------------------------------------------------------- storages that are wrong
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"space": {"alpha": (1e-6, 1.0, "log")}}, "space"),
+        ({"estimator": model(max_iter=13)}, "estimator"),
+        ({"scoring": "f1"}, "metric"),
+        ({"cv": 3}, "division"),
+        ({"X": X + 1}, "data"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_another_search_in_the_same_place(
+    change: dict[str, Any], part: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.db"
+    search(path, n_trials=1)
+    given = {"estimator": model(), "space": SPACE, "X": X, "y": Y, **change}
+    with pytest.raises(ValueError, match=f"another {part} .*another study_name"):
+        tw.search(**given, storage=path, n_trials=1, repeats=0)
+    options = {"study_name": "second", "n_trials": 1, "repeats": 0, "refit": False}
+    assert len(tw.search(**given, storage=path, **options).trials) == 1
+
+
+def test_a_study_that_is_not_ours(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    study = optuna.create_study(study_name="search", storage=url, direction="maximize")
+    study.add_trial(optuna.create_trial(value=1.0))
+    with pytest.raises(ValueError, match="thalweg did not make"):
+        search(tmp_path / "a.db")
+
+
+def test_a_locked_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.db"
+    search(path, n_trials=1)
+    monkeypatch.setattr(studies, "_BUSY", 0.1)
+    with sqlite3.connect(path) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ValueError, match=r"a\.db is locked by another program"):
+            search(path)
+        other.rollback()
+    other.close()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_that_is_something_else(file: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text("a table, with commas\n" * 100)
+    with pytest.raises(ValueError, match=f"{file} cannot be used to keep a study"):
+        search(tmp_path / file)
+
+
+@pytest.mark.parametrize("url", ["oracle://host/name", "nonsense://host/name"])
+def test_a_database_without_its_driver(url: str) -> None:
+    with pytest.raises(ValueError, match="storage"):
+        search(url)
+
+
+# ------------------------------------------------------------- other processes
+
+
+def test_pruning_from_processes_needs_a_shared_storage() -> None:
+    with (
+        joblib.parallel_config(backend="loky", n_jobs=2),
+        pytest.raises(ValueError, match="cannot report to a study in memory"),
+    ):
+        search(None, pruner="median")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", FILES)
+def test_processes_prune_through_the_file(file: str, tmp_path: Path) -> None:
+    space = {"learning_rate_init": [1e-9, 0.05]}
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        found = search(
+            tmp_path / file, space=space, pruner="median", n_trials=20,
+            estimator=model(max_iter=30),
+        )  # fmt: skip
+    assert any(trial.state == "pruned" for trial in found.trials)
+
+
+def deadly(fitted: Any, X: Any, y: Any) -> float:
+    """Score; but a worker that meets the middle setting dies of it."""
+    if fitted.alpha == 0.5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return fitted.alpha
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_loses_only_its_trial() -> None:
+    """The others are done; the one that kills is given up after three attempts."""
+    space = {"alpha": [0.1, 0.2, 0.5, 0.3, 0.4]}
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        found = search(None, space=space, sampler="grid", scoring=deadly)
+    done = sorted(t.params["alpha"] for t in found.trials if t.state == "complete")
+    assert done == [0.1, 0.2, 0.3, 0.4]
+    (failed,) = [trial for trial in found.trials if trial.state == "failed"]
+    assert failed.why == "its worker died 3 times"
+
+
+@pytest.mark.slow
+def test_dask_does_the_same_trials_though_a_worker_is_killed() -> None:
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    killed: list[int] = []
+    with (
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster) as c,
+    ):
+
+        def kill(trial: Any) -> None:
+            if not killed:
+                killed.append(min(c.run(os.getpid).values()))
+                os.kill(killed[0], signal.SIGKILL)
+
+        with joblib.parallel_config(backend="dask"):
+            slow = model(callbacks=(nap,))
+            found = search(None, estimator=slow, callbacks=[kill])
+    whole = search(None, n_jobs=1)
+    assert killed
+    assert told(found) == told(whole)
+    assert found.best_params == whole.best_params
+
+
+_RAY = """
+import joblib, ray, thalweg as tw
+from sklearn.datasets import load_iris
+X, y = load_iris(return_X_y=True)
+model = tw.MLPClassifier((6,), max_iter=5, solver="lbfgs")
+options = {"n_trials": 4, "random_state": 0, "repeats": 0, "sampler": "random"}
+def alphas(**more):
+    found = tw.search(model, {"alpha": (1e-5, 1.0)}, X, y, **options, **more)
+    return [(trial.params["alpha"], trial.value) for trial in found.trials]
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+with joblib.parallel_config(backend="ray"):
+    spread = alphas()
+print(spread == alphas(n_jobs=1))
+"""
+
+
+@pytest.mark.slow
+def test_ray_does_the_same_trials() -> None:
+    """In a process of its own: Ray warns of much, and leaves threads behind."""
+    pytest.importorskip("ray")
+    command = [sys.executable, "-W", "ignore", "-c", _RAY]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip().endswith("True"), done.stderr[-2000:]
+
+
+if __name__ == "__main__":  # the search that is killed
+
+    def say(trial: Any) -> None:
+        sys.stdout.write("done\n")
+        sys.stdout.flush()
+
+    search(Path(sys.argv[1]), estimator=model(callbacks=(nap,)), callbacks=[say])
