@@ -88,7 +88,18 @@ def test_solvers_learn_and_leave_a_history(solver: Any) -> None:
     assert np.isfinite(history.validation_score).all()
     assert clf.stop_reason_.endswith(".")
     counted = np.isfinite(history.evaluations).all()
-    assert counted == make_plan(clf, "cross_entropy").full_batch
+    plan = make_plan(clf, "cross_entropy")
+    assert counted == (plan.full_batch or plan.on_device)
+
+
+def test_weights_can_be_bounded_and_biases_are_not() -> None:
+    clf = classifier(solver="lbfgs", alpha=0.0, bounds=(0.0, 0.25)).fit(X, Y)
+    weights = np.concatenate([own.ravel() for own in clf.coefs_])
+    assert ((weights >= 0) & (weights <= 0.25)).all()
+    assert (weights == 0).any()
+    assert (weights == 0.25).any()
+    assert min(own.min() for own in clf.intercepts_) < 0
+    assert max(own.max() for own in clf.intercepts_) > 0.25
 
 
 def test_least_squares_have_their_own_method() -> None:

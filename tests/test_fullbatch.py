@@ -15,6 +15,7 @@ from sklearn import datasets
 from threadpoolctl import threadpool_info
 
 import thalweg as tw
+from benchmarks import curvature
 from examples import cifar_cg, infrared_tnc
 from tests import references
 from thalweg import engines
@@ -303,6 +304,32 @@ def test_interrupt_keeps_the_weights_so_far():
         assert np.array_equal(own["weights"], other["weights"])
 
 
+@pytest.mark.parametrize("method", ["lbfgs", "tnc", "powell", "nelder-mead"])
+@pytest.mark.parametrize("bounds", [(0.0, 0.25), (None, 0.1), (-0.1, None)])
+def test_weights_stay_within_their_bounds(method: str, bounds: Any):
+    run = train("tiny iris", method, epochs=20, bounds=bounds)
+    (own,) = run.parameters
+    low, high = (-np.inf if bounds[0] is None else bounds[0], bounds[1] or np.inf)
+    assert own["weights"].min() >= low
+    assert own["weights"].max() <= high
+    assert run.history.loss[-1] < run.history.loss[0]
+    if method != "nelder-mead":
+        gaps = np.abs(own["weights"][..., None] - [low, high])
+        assert gaps.min() < 1e-3  # Powell's line searches come only near
+
+
+def test_levenberg_marquardt_needs_fewer_evaluations():
+    """Benchmarks hold the whole table; two of its rows, where it is far ahead."""
+    found = curvature.problems()
+    for name in ("wave, 10 units", "hills, 8 units"):
+        for seed in range(2):
+            efforts = curvature.compare(found[name], seed, epochs=250)
+            newton, quasi = efforts["Levenberg-Marquardt"], efforts["L-BFGS"]
+            assert newton.evaluations + newton.matrices < quasi.evaluations
+            assert newton.matrices > 1
+            assert quasi.matrices == 0
+
+
 # --------------------------------------------------------------- kinds of network
 
 
@@ -405,6 +432,19 @@ def test_unknown_names_are_refused(optimizer: Any, message: str):
         train("moons", optimizer)
 
 
+@pytest.mark.parametrize(
+    ("method", "bounds", "message"),
+    [
+        ("cg", (-1, 1), "knows none. Take one of lbfgs, tnc"),
+        *(("tnc", bad, r"must be \(low, high\)")
+          for bad in [(1, -1), 3, (1,), (0, 1, 2), ("a", 1), (np.nan, 1), [(0, 1)] * 3]),
+    ],
+)  # fmt: skip
+def test_bad_bounds_are_refused(method: str, bounds: Any, message: str):
+    with pytest.raises(ValueError, match=message):
+        train("tiny iris", method, bounds=bounds)
+
+
 def test_nonfinite_start_is_told():
     X, y, sizes = task("moons")
     network = tw.DenseNetwork.from_sizes(sizes)
@@ -415,6 +455,7 @@ def test_nonfinite_start_is_told():
     )
     assert run.stop_reason is tw.StopReason.NONFINITE
     assert "the objective" in run.why
+    assert "learning rate" not in run.why
 
 
 @pytest.mark.parametrize("spelling", ["L-BFGS-B", "fmin_l_bfgs_b", "l-bfgs"])

@@ -213,13 +213,13 @@ class _Descent:
         return self._reason(result), _PLAIN.get(message, message) + "."
 
     def _by_scipy(self, method: str) -> Any:
-        blind = method in _WITHOUT_GRADIENT
+        blind, bounds = method in _WITHOUT_GRADIENT, self._bounds()
         return optimize.minimize(
             self.value if blind else self.both,
             self.x,
             jac=None if blind else True,
             method=_SCIPY[method],
-            bounds=self._bounds(),
+            bounds=bounds,
             callback=self._note,
             options=self._options(),
             **self._curvature(method),
@@ -236,16 +236,19 @@ class _Descent:
             **constants,
         )
 
-    def _bounds(self) -> list[tuple[float | None, float | None]] | None:
-        """Bound the weights, and nothing else."""
+    def _bounds(self) -> optimize.Bounds | None:
+        """Bound the weights, and nothing else; begin inside."""
         if self.plan.bounds is None:
             return None
-        free = (None, None)
-        return [
-            self.plan.bounds if leaf.ndim > 1 else free
-            for leaf in self.order.of(self.first)
-            for _ in range(leaf.size)
-        ]
+        leaves = self.order.of(self.first)
+        bounded = np.concatenate([np.full(x.size, x.ndim > 1) for x in leaves])
+        low, high = self.plan.bounds
+        bounds = optimize.Bounds(
+            np.where(bounded, -np.inf if low is None else low, -np.inf),
+            np.where(bounded, np.inf if high is None else high, np.inf),
+        )
+        self.x = np.clip(self.x, bounds.lb, bounds.ub)
+        return bounds
 
     def both(self, x: Array) -> tuple[float, Array]:
         """Objective and gradient at `x`, in float64."""

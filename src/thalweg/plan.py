@@ -33,6 +33,7 @@ made of it (``plateau``, ``adaptive``).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -219,8 +220,11 @@ class Plan:
                 f"one of {', '.join(_BOUNDED)}, or constrain the layers "
                 "(Dense(constraint=...))."
             )
-        low, high = self.bounds or (None, None)
-        if low is not None and high is not None and not low < high:
+        pair = self.bounds if isinstance(self.bounds, tuple | list) else ()
+        free = zip(pair, (-np.inf, np.inf), strict=False)
+        ends = [end if each is None else each for each, end in free]
+        numbers = all(isinstance(end, Real) for end in ends)
+        if len(pair) != 2 or not numbers or not ends[0] < ends[1]:
             raise ValueError(
                 f"Plan got bounds={self.bounds!r}; they must be (low, high), low < "
                 "high, None for no bound."

@@ -106,6 +106,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         same for every solver and batch size.
     clip_norm : float or None
         Largest norm of the gradient.
+    bounds : (low, high) or None
+        Bounds of the weights, for ``"lbfgs"``, ``"tnc"``, ``"powell"`` and
+        ``"nelder-mead"``; None in their place for no bound.
     schedule : str, (str, dict), callable or None
         Schedule of any first-order solver (`thalweg.choices.SCHEDULES`).
     scale_inputs : bool
@@ -188,6 +191,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         weight_decay: float = 0.0,
         penalty_scale: str = "batch",
         clip_norm: float | None = None,
+        bounds: tuple[float | None, float | None] | None = None,
         schedule: Spec | None = None,
         scale_inputs: bool = False,
         scoring: str | Callable[..., float] | None = None,

@@ -139,6 +139,7 @@ def make_plan(
         "patience": None if patience == np.inf else int(patience),
         "weight_decay": float(estimator.weight_decay),
         "clip_norm": estimator.clip_norm,
+        "bounds": estimator.bounds,
         "schedule": _schedule(estimator),
     }
     if not is_full_batch(estimator.solver):

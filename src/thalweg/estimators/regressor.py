@@ -30,8 +30,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, \
 warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, \
 beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout, batch_norm, \
-layer_norm, init, l1, weight_decay, penalty_scale, clip_norm, schedule, \
-scale_inputs, scoring, dtype, engine, callbacks, max_time
+layer_norm, init, l1, weight_decay, penalty_scale, clip_norm, bounds, \
+schedule, scale_inputs, scoring, dtype, engine, callbacks, max_time
         As in `MLPClassifier`; the score to stop by is R² if `scoring` is None.
 
     Attributes
@@ -98,6 +98,7 @@ n_outputs_, out_activation_, t_, history_, stop_reason_, engine_
         weight_decay: float = 0.0,
         penalty_scale: str = "batch",
         clip_norm: float | None = None,
+        bounds: tuple[float | None, float | None] | None = None,
         schedule: Spec | None = None,
         scale_inputs: bool = False,
         scoring: str | Callable[..., float] | None = None,
