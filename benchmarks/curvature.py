@@ -1,8 +1,8 @@
 """``python -m benchmarks.curvature``: Levenberg-Marquardt against L-BFGS.
 
 Small regressions, from the same weights, down to within a percent of the loss of the
-one that ended higher: how often did each compute the objective and its gradient, how often a
-Gauss-Newton matrix, and what did all that cost? An evaluation alone flatters
+one that ended higher: how often did each compute the objective and its gradient, how
+often a Gauss-Newton matrix, and what did all that cost? An evaluation alone flatters
 Levenberg-Marquardt, whose iterations are dear; so the multiply-adds are told too (the
 matrix's n k p² and the solution's p³/3 among them, for n rows, k outputs and p
 weights), and the seconds. Medians over the seeds.

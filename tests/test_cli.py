@@ -99,6 +99,39 @@ def test_fit_and_predict(capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("optimizer", "told"),
+    [
+        ("tnc", ["tnc on all rows", "Stopped TNC converged"]),
+        ("adam,lbfgs", ["adam, then lbfgs", "Stopped adam: All", "Then lbfgs: L-BFGS"]),
+    ],
+)
+def test_fit_takes_full_batch_methods_and_phases(
+    optimizer: str, told: list[str], capsys: pytest.CaptureFixture[str]
+):
+    options = ["-t", "species", "--hidden", "3", "--optimizer", optimizer]
+    assert run("fit", "flowers.csv", *options) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert all(part in words for part in told), words
+    assert run("predict", "flowers.thalweg", "flowers.csv") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--optimizer", "tcn"], "Did you mean 'tnc'"),
+        (["--optimizer", "adam,lbfsg"], "Did you mean 'lbfgs'"),
+        (["--optimizer", "tnc", "--learning-rate", "0.1"], "chooses its step by"),
+        (["--optimizer", "tnc", "--dropout", "0.1"], "changes at every evaluation"),
+    ],
+)
+def test_fit_refuses_what_a_method_cannot(
+    options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+):
+    assert sentence in refused(capsys, "fit", "flowers.csv", "-t", "species", *options)
+
+
+@pytest.mark.slow
 def test_parquet_output_seed_and_options():
     options = [*QUICK, "--seed", "3", "--optimizer", "sgd", "--dtype", "float64"]
     for name in ("one", "two"):

@@ -108,7 +108,9 @@ def fit(
     dropout: Annotated[
         float | None, typer.Option(help="Share of units dropped. [default: 0.1]")
     ] = None,
-    optimizer: Annotated[str, typer.Option(help="Such as adam, sgd, lbfgs.")] = "adam",
+    optimizer: Annotated[
+        str, typer.Option(help="Such as adam, sgd, lbfgs; or adam,lbfgs in turn.")
+    ] = "adam",
     learning_rate: Annotated[
         float | None, typer.Option(help="[default: the optimizer's usual one]")
     ] = None,
@@ -171,7 +173,7 @@ def fit(
         hidden_layer_sizes=_widths(hidden or ["128,64"]),
         activation=activation,
         dropout=dropout,
-        optimizer=optimizer,
+        optimizer=optimizer.split(",") if "," in optimizer else optimizer,
         learning_rate=learning_rate,
         schedule=schedule,
         max_epochs=epochs,
@@ -462,7 +464,7 @@ def _show_result(
     others = ", ".join(f"{k} {v:.3f}" for k, v in evaluation.baselines.items())
     lines = {
         "Network": str(run.network),
-        "Training": f"{_method(plan)}, {plan.loss.label}; {len(history)} epochs in "
+        "Training": f"{_method(model)}, {plan.loss.label}; {len(history)} epochs in "
         f"{history.seconds[-1]:.1f} s on {run.engine}",
         "Stopped": run.why,
         "Score": f"{evaluation.metric} {evaluation.score:.3f} (95 %: {low:.3f} to "
@@ -486,7 +488,10 @@ def _show_result(
         )
 
 
-def _method(plan: "Plan") -> str:
+def _method(model: "Classifier | Regressor") -> str:
+    plan: Plan = model.run_.plan
+    if isinstance(model.optimizer, list):
+        return ", then ".join(model.optimizer)
     if plan.full_batch or plan.on_device:
         return f"{plan.optimizer.label} on all rows"
     return f"{plan.optimizer.label}, rate {plan.rate:g}, batches of {plan.batch_size}"

@@ -31,7 +31,7 @@ from thalweg.evaluations import Evaluation
 from thalweg.heldout import look_closely
 from thalweg.lookup import Spec, check_names
 from thalweg.networks import DenseNetwork
-from thalweg.plan import Plan
+from thalweg.plan import phases
 from thalweg.records import Array, History, StopReason
 from thalweg.targets import Classes, Values
 from thalweg.training import Callback
@@ -134,19 +134,19 @@ class _Tabular(BaseEstimator):
         if watch_only and self._has_enough(len(frame)):
             X_val, watch_only = None, False
         validation = self._held_out(len(frame), X_val, y_val)
-        plan = self._plan(len(frame), validation is not None and not watch_only)
-        plan = Plan.of(plan, monitor="training") if watch_only else plan
+        settings = self._settings(len(frame), validation is not None and not watch_only)
         self.run_ = training.fit(
-            self._network(inputs.shape[1], plan),
+            self._network(inputs.shape[1], settings),
             inputs,
             self.target_.encode(target),
-            plan=plan,
             sample_weight=weights,
             class_weight=self._class_weight(),
             validation=validation,
             random_state=self.random_state,
             callbacks=self.callbacks,
             engine=self.engine,
+            **settings,
+            monitor="training" if watch_only else "auto",
         )
         return self
 
@@ -233,32 +233,35 @@ class _Tabular(BaseEstimator):
         if known and all(isinstance(name, str) for name in known):
             self.feature_names_in_ = np.array(known, dtype=object)
 
-    def _network(self, n_inputs: int, plan: Plan) -> DenseNetwork:
+    def _network(self, n_inputs: int, settings: Mapping[str, Any]) -> DenseNetwork:
         sizes = (n_inputs, *self.hidden_layer_sizes, self.target_.n_outputs)
         # A full-batch method needs an objective that stays the same.
-        usual = 0.0 if plan.full_batch or plan.on_device else 0.1
+        plans = phases(None, settings)
+        fixed = any(plan.full_batch or plan.on_device for plan in plans)
+        usual = 0.0 if fixed else 0.1
         dropout = usual if self.dropout is None else self.dropout
         return DenseNetwork.from_sizes(
             sizes, activation=self.activation, dropout=dropout
         )
 
-    def _plan(self, n_rows: int, watched: bool) -> Plan:
+    def _settings(self, n_rows: int, watched: bool) -> dict[str, Any]:
+        """Return the fields of the plan."""
         batch = _batch_rows(n_rows) if self.batch_size is None else self.batch_size
         steps = -(-n_rows // max(batch, 1))
         usual = 100 if watched else int(np.clip(_UPDATES // steps, 20, 512))
-        return Plan(
-            loss=self.loss,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            epochs=usual if self.max_epochs is None else self.max_epochs,
-            batch_size=batch,
-            l2=self.l2,
-            weight_decay=self.weight_decay,
-            patience=self.patience if watched else None,
-            max_time=self.max_time,
-            dtype=self.dtype,
-        )
+        return {
+            "loss": self.loss,
+            "optimizer": self.optimizer,
+            "learning_rate": self.learning_rate,
+            "schedule": self.schedule,
+            "epochs": usual if self.max_epochs is None else self.max_epochs,
+            "batch_size": batch,
+            "l2": self.l2,
+            "weight_decay": self.weight_decay,
+            "patience": self.patience if watched else None,
+            "max_time": self.max_time,
+            "dtype": self.dtype,
+        }
 
     def _held_out(self, n_rows: int, X_val: Any, y_val: Any) -> Any:
         """Return what to validate on: a share, rows, or None."""
@@ -295,8 +298,9 @@ class Classifier(ClassifierMixin, _Tabular):
     dropout : float or None
         Share of the hidden layers' outputs dropped at each training step. None takes
         0.1, and 0 for a full-batch method.
-    optimizer : str, (str, dict) or optax.GradientTransformation
-        One of `thalweg.choices.OPTIMIZERS` or `thalweg.choices.FULL_BATCH`.
+    optimizer : str, (str, dict), optax.GradientTransformation or list of these
+        One of `thalweg.choices.OPTIMIZERS` or `thalweg.choices.FULL_BATCH`; of a list
+        each goes on where the one before ended, such as ``["adam", "lbfgs"]``.
     learning_rate : float or None
         None takes the optimizer's usual one.
     schedule : str, (str, dict) or callable
