@@ -49,12 +49,13 @@ def problems() -> dict[str, Problem]:
     rng = np.random.default_rng(0)
     line, plane = np.linspace(-1, 1, 64)[:, None], rng.uniform(-2, 2, (200, 2))
     hills = np.sin(plane[:, 0]) * np.exp(-(plane[:, 1] ** 2))
+    sick: Any = datasets.load_diabetes(return_X_y=True)
     made: dict[str, tuple[Any, Any, int]] = {
         "wave, 10 units": (line, np.sin(6 * line[:, 0]), 10),
         "hills, 8 units": (plane, hills, 8),
         "noisy hills, 8 units": (plane, hills + 0.1 * rng.standard_normal(200), 8),
         "Friedman's first, 6 units": (*datasets.make_friedman1(200, random_state=0), 6),
-        "diabetes, 4 units": (*datasets.load_diabetes(return_X_y=True), 4),
+        "diabetes, 4 units": (sick[0], sick[1], 4),
     }
     return {
         name: Problem(_standard(X), _standard(y), hidden)

@@ -236,19 +236,17 @@ class _Descent:
             **constants,
         )
 
-    def _bounds(self) -> optimize.Bounds | None:
+    def _bounds(self) -> list[tuple[float, float]] | None:
         """Bound the weights, and nothing else; begin inside."""
         if self.plan.bounds is None:
             return None
         leaves = self.order.of(self.first)
         bounded = np.concatenate([np.full(x.size, x.ndim > 1) for x in leaves])
         low, high = self.plan.bounds
-        bounds = optimize.Bounds(
-            np.where(bounded, -np.inf if low is None else low, -np.inf),
-            np.where(bounded, np.inf if high is None else high, np.inf),
-        )
-        self.x = np.clip(self.x, bounds.lb, bounds.ub)
-        return bounds
+        lows = np.where(bounded, -np.inf if low is None else low, -np.inf)
+        highs = np.where(bounded, np.inf if high is None else high, np.inf)
+        self.x = np.clip(self.x, lows, highs)
+        return list(zip(lows, highs, strict=True))
 
     def both(self, x: Array) -> tuple[float, Array]:
         """Objective and gradient at `x`, in float64."""
