@@ -31,7 +31,7 @@ demo: $(PACKAGE)
 	mkdir -p $(DEMO)
 	$(BIN)/thalweg fit examples/infrared.csv --target class
 	$(BIN)/python examples/digits.py $(DEMO)/digits.csv
-	$(BIN)/thalweg fit $(DEMO)/digits.csv --target target
+	$(BIN)/thalweg fit $(DEMO)/digits.csv --target target --report $(DEMO)/digits.html
 	$(BIN)/thalweg predict digits.thalweg $(DEMO)/digits.csv | head -n 6
 
 lint: $(PACKAGE)

@@ -159,6 +159,19 @@ def test_column_options_and_numbers_as_target():
 
 
 @pytest.mark.slow
+def test_rows_without_a_target_are_told_and_left_out(
+    capsys: pytest.CaptureFixture[str],
+):
+    frame = table().assign(y=np.linspace(0, 1, 30))
+    frame.loc[:4, "y"] = np.nan
+    frame.to_csv("gaps.csv", index=False)
+    assert run("fit", "gaps.csv", "--target", "y", *QUICK) == 0
+    printed = capsys.readouterr().out
+    assert "gaps.csv: 25 rows (5 more have no target)" in printed
+    assert re.search(r"Whole table  R2 -?\d+\.\d{3}", printed)
+
+
+@pytest.mark.slow
 def test_processes_end_with_the_right_codes():
     done = start("fit", "nowhere.csv", "--target", "x")
     assert (done.returncode, done.stdout) == (2, "")

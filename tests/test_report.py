@@ -242,15 +242,17 @@ def test_run_and_diagnosis_make_pages_of_their_own(tmp_path: Path):
 
 
 def test_a_loss_that_never_was_finite_is_not_drawn(tmp_path: Path):
-    run = replace(a_run(1), history=History.from_columns({"loss": [NAN]}))
+    run = replace(
+        a_run(1), history=History.from_columns({"loss": [NAN], "seconds": [0.1]})
+    )
     assert figures.of(Report("", run=run)) == {}
-    assert "1 epochs" in read(run, tmp_path).text
+    assert "1 epoch in 0.1 s." in read(run, tmp_path).text
 
 
 @pytest.mark.parametrize("n", [0, 1, 3000])
 def test_runs_of_any_length_are_drawn(n: int, tmp_path: Path):
     page = read(a_run(n), tmp_path)
-    assert f"{n} epochs" in page.text
+    assert f"{n} epoch" in page.text
     for figure in figures.of(Report("", run=a_run(n))).values():
         assert len(figure.data[0]["x"]) <= 1000
         assert figure.data[0]["x"][-1] == n

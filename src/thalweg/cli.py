@@ -166,7 +166,8 @@ def fit(
     output = output or Path(table.name.split(".")[0] + ".thalweg")
     frame = read_table(table, header=not no_header)
     X, y = _divide(frame, target, ignore or [], category or [])
-    n_rows = int((~is_missing(y)).sum())
+    known = ~is_missing(y)
+    n_rows = int(known.sum())
     model, why = _choose(task, y)
     _show_table(console, table, n_rows, study(as_frame(X)), y, why)
     model.set_params(
@@ -190,7 +191,9 @@ def fit(
     if report:
         told = {"path": table, "task": why, "command": context.obj}
         page.write(summarize(model, evaluation, X, y, **told), report)
-    _show_result(console, model, evaluation, model.score(X, y), output, report)
+    _show_result(
+        console, model, evaluation, model.score(X[known], y[known]), output, report
+    )
 
 
 @app.command(no_args_is_help=True)

@@ -155,7 +155,8 @@ def importances(
     """
     import pandas as pd
 
-    columns = [c.name for c in models[0].columns_]
+    used = (c for m in models for c in m.columns_ if c.kind != "left out")
+    columns = list(dict.fromkeys(c.name for c in used))
     most = _PREDICTIONS // (_SHUFFLES * len(columns))
     kept = _spread_out(len(truth), int(np.clip(most, 100, _MOST_ROWS)))
     part = np.repeat(np.arange(len(parts)), [len(rows) for rows in parts])[kept]

@@ -200,9 +200,14 @@ def shorten(text: str, length: int) -> str:
     return f"{text[: length - 1 - length // 3]}…{text[-(length // 3) :]}"
 
 
+def number(value: float, sign: str = "") -> str:
+    """Return a score; one that is off the chart does not fill the page with digits."""
+    return f"{value:{sign}.3f}" if abs(value) < 1000 else f"{value:{sign}.3g}"
+
+
 def signed(value: float) -> str:
     """Return a difference with its sign."""
-    return f"{value:+.3f}"
+    return number(value, "+")
 
 
 def heights(counts: Sequence[int]) -> list[float]:
@@ -215,6 +220,7 @@ HELPERS = {
     "draw": draw,
     "draw_trial": draw_trial,
     "heights": heights,
+    "number": number,
     "signed": signed,
     "WIDTH": WIDTH,
 }

@@ -21,7 +21,7 @@ from thalweg.evaluations import (
     Residuals,
 )
 from thalweg.records import Array, History, Run
-from thalweg.report.drawing import shorten
+from thalweg.report.drawing import number, shorten
 
 BLUE, VERMILION, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#808080"
 _LINES = "rgba(128,128,128,0.3)"
@@ -160,7 +160,7 @@ def scores(evaluation: Evaluation) -> Figure:
     rows = {"this network": (evaluation.score, evaluation.interval)}
     for name, score in evaluation.baselines.items():
         rows[name] = (score, evaluation.intervals.get(name, (score, score)))
-    said = [f"{name} {score:.3f} ({low:.3f} to {high:.3f})"
+    said = [f"{name} {number(score)} ({number(low)} to {number(high)})"
             for name, (score, (low, high)) in rows.items()]  # fmt: skip
     layout = {
         "height": 90 + 36 * len(rows),
@@ -180,8 +180,11 @@ def scores(evaluation: Evaluation) -> Figure:
 def importance(found: Sequence[Importance], metric: str) -> Figure:
     """Draw what the score loses without each column; the twenty that matter most."""
     shown = found[:_MOST_COLUMNS]
-    said = [f"{each.column}: {each.drop:.3f} ({each.interval[0]:.3f} to "
-            f"{each.interval[1]:.3f})" for each in shown]  # fmt: skip
+    said = [
+        f"{each.column}: {number(each.drop)} ({number(low)} to {number(high)})"
+        for each in shown
+        for low, high in [each.interval]
+    ]
     layout = {
         "height": 90 + 24 * len(shown),
         "xaxis": {"title": {"text": f"drop of {metric}"}},
@@ -227,7 +230,7 @@ def confusion(found: Confusion) -> Figure:
     counts = np.array(found.counts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names = [escape(label, quote=False) for label in found.labels]
-    short = [escape(shorten(label, 12), quote=False) for label in found.labels]
+    short = [escape(shorten(label, 10), quote=False) for label in found.labels]
     n = len(names)
     cells = {
         "type": "heatmap", "z": shares.round(4).tolist(), "zmin": 0, "zmax": 1,
