@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples import gallery
+from thalweg import gallery
+from thalweg.cli import main
 
 IMAGES = gallery.load_images()
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
@@ -145,6 +146,18 @@ def test_the_gallery_writes_each_picture(
         data = path.read_bytes()
         assert data[:4] == b"\x89PNG"
         assert int.from_bytes(data[16:20], "big") == 600
+
+
+def test_the_command_names_each_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(gallery, "FIGURES", {"1_bowl": gallery.FIGURES["1_bowl"]})
+    with pytest.raises(SystemExit) as ended:
+        main(["gallery", str(tmp_path / "new" / "out")])
+    assert not ended.value.code
+    path = tmp_path / "new" / "out" / "1_bowl.png"
+    assert capsys.readouterr().out == f"{path}  Four optimizers in one bowl\n"
+    assert path.stat().st_size > 5000
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -68,7 +68,7 @@ RINGS = {
         "summary",
     ),
     "view": ("plots", "report"),
-    "top": ("cli", "__init__"),
+    "top": ("gallery", "cli", "__init__"),
 }
 
 # Ring -> what it may import from outside, besides all that lower rings may.

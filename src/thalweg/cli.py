@@ -318,6 +318,32 @@ def compare(
         _draw(found, plot)
 
 
+@app.command(no_args_is_help=True)
+def gallery(
+    out: Annotated[Path, typer.Argument(help="Folder for the pictures.")],
+    mnist: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Of MNIST's files.  [default: digits]"),
+    ] = None,
+) -> None:
+    """Draw a chapter on training: optimizers, first weights, remedies, ensembles.
+
+    Each picture is named as it is finished. Without MNIST's four files they are drawn
+    from scikit-learn's small digits.
+
+    For example:
+
+    - `thalweg gallery pictures`
+
+    - `thalweg gallery pictures --mnist data/mnist`
+    """
+    from thalweg.gallery import draw_gallery
+
+    _use_compile_cache()
+    for caption, path in draw_gallery(out, mnist):
+        print(f"{path}  {caption}", flush=True)
+
+
 def _numbers(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
     """Return a table as a network takes it: standardized inputs, and the answers."""
     from thalweg.columns import as_frame, encode, is_missing, numbers, study

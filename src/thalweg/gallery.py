@@ -2,12 +2,10 @@
 
 A picture is two functions: one that computes records, at any scale, and one that draws
 them. The tests compute the same records at a small scale and check what the picture is
-there to show. `draw_gallery` draws them all, in files of 600 pixels' width::
-
-    python -m examples.gallery pictures [folder of MNIST's four files]
+there to show. `draw_gallery` draws them all, in files of 600 pixels' width, which is
+what ``thalweg gallery`` does.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -479,8 +477,3 @@ FIGURES: dict[str, _Figure] = {
     "9_ravine": ("Four ways down one ravine", ravine, draw_ravine),
 }  # fmt: skip
 """File name → caption, what computes it, what draws it."""
-
-
-if __name__ == "__main__":
-    for caption, path in draw_gallery(*sys.argv[1:3]):
-        sys.stdout.write(f"{path}  {caption}\n")
