@@ -1,5 +1,6 @@
 """The command: what it prints, writes and refuses, and the code it ends with."""
 
+import io
 import json
 import os
 import re
@@ -11,11 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd  # noqa: TID253 (tests may wait for it)
 import pytest
+from rich.console import Console
+from rich.live import Live
 from sklearn.datasets import load_iris
 from typer.testing import CliRunner
 
 from thalweg import tabular
 from thalweg.cli import app, main
+from thalweg.records import SearchTrial
+from thalweg.searching import Standing, seconds
 
 QUICK = ["--epochs", "2", "--hidden", "4"]
 
@@ -308,3 +313,59 @@ def test_compare_refuses(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ):
     assert words in refused(capsys, "compare", "flowers.csv", *arguments)
+
+
+def test_search_finds_a_network_and_goes_on(capsys: pytest.CaptureFixture[str]):
+    options = ["--trials", "3", "--storage", "study.db", "--sampler", "random"]
+    files = ["--json", "all.json", "--plot", "course.png", "-o", "best.thalweg"]
+    common = ["search", "flowers.csv", "-t", "species", *options, "--pruner", "none"]
+    assert run(*common, *files) == 0
+    shown = capsys.readouterr().out
+    for part in ("3 trials, random; scored on 5 folds", "Best of the trials: accuracy",
+                 "fresh seeds", "Score        accuracy", "best.thalweg"):  # fmt: skip
+        assert part in shown
+    assert isinstance(tabular.load("best.thalweg"), tabular.Classifier)
+    assert Path("course.png").stat().st_size > 1000
+    trials = json.loads(Path("all.json").read_text())["trials"]
+    assert run(*common, "--trials", "4") == 0
+    assert "4 trials" in capsys.readouterr().out
+    assert len(trials) == 3
+
+
+def test_search_shows_the_best_so_far():
+    lines = io.StringIO()
+    console = Console(file=lines, width=100)
+    standing = Standing(Live(console=console, auto_refresh=False), goal=9)
+    for number, value in enumerate([0.5, 0.9, 0.7]):
+        setting = {"l2": 0.125 * (number + 1), "widths": (4, 4)}
+        standing(SearchTrial(number, setting, value, "complete", 0.1))
+    standing(SearchTrial(3, {"l2": 9.0}, 0.99, "pruned", 0.1))
+    console.print(standing.table())
+    title, _, first, second, third = lines.getvalue().strip().splitlines()
+    assert "4 of 9 trials, 1 given up early" in title
+    assert "0.9000" in first
+    assert "l2=0.25 widths=(4,4)" in first
+    assert "0.7000" in second
+    assert "0.5000" in third
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--time", "soon"], "--time got 'soon'"),
+        (["--pruner", "medium"], "--pruner got 'medium'"),
+        (["--sampler", "grid"], "Options: tpe, random, cmaes"),
+        (["--storage", "study.txt"], "study.txt"),
+        (["--trials", "0"], "n_trials=0"),
+        (["-t", "specie"], "Did you mean 'species'?"),
+    ],
+)
+def test_search_refuses(
+    options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run("search", "flowers.csv", "-t", "species", *options) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_times_are_understood():
+    assert [seconds(t) for t in ("90", "90s", "10m", "1.5h")] == [90, 90, 600, 5400]

@@ -7,20 +7,28 @@ thalweg itself shows its traceback and ends in 1.
 
 import json
 import math
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from thalweg.lookup import check_names
+from thalweg.asking import (
+    NoHeader,
+    TablePath,
+    as_numbers,
+    check_folder,
+    choose,
+    divide,
+    use_compile_cache,
+    widths,
+)
 
 # All else is imported by the command that needs it: --help should not wait.
 if TYPE_CHECKING:
@@ -38,16 +46,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-TablePath = Annotated[
-    Path, typer.Argument(help="A CSV file (also gzipped) or a Parquet file.")
-]
-NoHeader = Annotated[
-    bool,
-    typer.Option(
-        "--no-header", help="The first line is a row: columns are named 1, 2, ..."
-    ),
-]
 
 _MOST_SHOWN = 20  # columns of a table
 _COMPARED = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "lbfgs")
@@ -157,21 +155,21 @@ def fit(
     from thalweg.tables import read_table
     from thalweg.tabular import evaluate, n_networks
 
-    _use_compile_cache()
-    _check_folder(output)
-    _check_folder(report)
+    use_compile_cache()
+    check_folder(output)
+    check_folder(report)
     if report:
         page.check()
     console = Console(highlight=False, markup=False, emoji=False)
     output = output or Path(table.name.split(".")[0] + ".thalweg")
     frame = read_table(table, header=not no_header)
-    X, y = _divide(frame, target, ignore or [], category or [])
+    X, y = divide(frame, target, ignore or [], category or [])
     known = ~is_missing(y)
     n_rows = int(known.sum())
-    model, why = _choose(task, y)
+    model, why = choose(task, y)
     _show_table(console, table, n_rows, study(as_frame(X)), y, why)
     model.set_params(
-        hidden_layer_sizes=_widths(hidden or ["128,64"]),
+        hidden_layer_sizes=widths(hidden or ["128,64"]),
         activation=activation,
         dropout=dropout,
         optimizer=optimizer.split(",") if "," in optimizer else optimizer,
@@ -221,8 +219,8 @@ def predict(
     from thalweg.tables import read_table, write_table
     from thalweg.tabular import load
 
-    _use_compile_cache()
-    _check_folder(output)
+    use_compile_cache()
+    check_folder(output)
     fitted = load(model)
     if isinstance(fitted, Run):
         raise ValueError(
@@ -295,18 +293,18 @@ def compare(
 
     if not target:
         raise ValueError("--target is missing. Name the column to predict.")
-    _use_compile_cache()
-    _check_folder(output)
-    _check_folder(plot)
+    use_compile_cache()
+    check_folder(output)
+    check_folder(plot)
     console = Console(highlight=False, markup=False, emoji=False)
     frame = read_table(table, header=not no_header)
-    inputs, answers = _numbers(*_divide(frame, target, ignore or [], []), task)
+    inputs, answers = as_numbers(*divide(frame, target, ignore or [], []), task)
     names = [*(optimizers or ([] if more else _COMPARED)), *(more or [])]
     found = train_and_compare(
         [name for part in names for name in part.split(",") if name],
         inputs,
         answers,
-        hidden=_widths(hidden or ["100"]),
+        hidden=widths(hidden or ["100"]),
         epochs=epochs,
         seeds=seeds,
         by=by,
@@ -339,24 +337,100 @@ def gallery(
     """
     from thalweg.gallery import draw_gallery
 
-    _use_compile_cache()
+    use_compile_cache()
     for caption, path in draw_gallery(out, mnist):
         print(f"{path}  {caption}", flush=True)
 
 
-def _numbers(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
-    """Return a table as a network takes it: standardized inputs, and the answers."""
-    from thalweg.columns import as_frame, encode, is_missing, numbers, study
-    from thalweg.tabular import Classifier
+@app.command(no_args_is_help=True)
+def search(
+    table: TablePath,
+    target: Annotated[
+        str, typer.Option("--target", "-t", metavar="COLUMN", help="What to predict.")
+    ],
+    task: Annotated[str, typer.Option(help="classification or regression.")] = "auto",
+    trials: Annotated[int, typer.Option(help="Settings to try, at most.")] = 100,
+    time: Annotated[
+        str | None, typer.Option(help="To search for, such as 90s, 10m or 2h.")
+    ] = None,
+    storage: Annotated[
+        Path | None,
+        typer.Option(help="A .db or .journal file to go on from, if broken off."),
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="tpe, random or cmaes.")] = "tpe",
+    pruner: Annotated[
+        str, typer.Option(help="median, halving, hyperband or none.")
+    ] = "median",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The model. [default: TABLE.thalweg]"
+        ),
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="All trials.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The course, as PNG or SVG.")
+    ] = None,
+    no_header: NoHeader = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="COLUMN", help="Leave it out. Repeatable."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+) -> None:
+    """Search for the best network for a table, and train it.
 
-    model, _ = _choose(task, y)
+    Widths, activation, optimizer, rate, schedule, batches, dropout and penalties are
+    tried; hopeless networks are given up early. One row of five is held out from the
+    search, to measure the result. Ctrl-C ends it with the best so far.
+
+    For example:
+
+    - `thalweg search flowers.csv --target species --trials 50`
+
+    - `thalweg search houses.csv -t price --time 10m --storage study.db`
+    """
+    from thalweg import searching
+    from thalweg.columns import as_frame, is_missing, study
+    from thalweg.samplers import PRUNERS
+    from thalweg.tables import read_table
+    from thalweg.tabular import evaluate
+
+    use_compile_cache()
+    for path in (output, trace, plot):
+        check_folder(path)
+    console = Console(highlight=False, markup=False, emoji=False)
+    X, y = divide(read_table(table, header=not no_header), target, ignore or [], [])
     known = ~is_missing(y)
-    frame, answers = as_frame(X[known]), y[known]
-    inputs = encode(study(frame), frame).astype("float32")
-    if isinstance(model, Classifier):
-        return inputs, answers.to_numpy().astype(str)
-    values = numbers(str(answers.name), answers)
-    return inputs, ((values - values.mean()) / (values.std() or 1)).astype("float32")
+    model, why = choose(task, y)
+    _show_table(console, table, int(known.sum()), study(as_frame(X)), y, why)
+    found = searching.search_table(
+        console,
+        model.set_params(random_state=seed),
+        X[known],
+        y[known],
+        trials=trials,
+        timeout=searching.seconds(time),
+        storage=storage,
+        sampler=searching.choice("--sampler", sampler, ("tpe", "random", "cmaes")),
+        pruner=searching.choice("--pruner", pruner, (*PRUNERS, "none")),
+        random_state=seed,
+    )
+    console.print()
+    console.print(str(found), soft_wrap=True)
+    if trace:
+        trace.write_text(json.dumps(found.to_json()))
+    if plot:
+        searching.draw(found, plot)
+    with _watch(console, best := found.best_estimator) as announce:
+        evaluation = evaluate(best, X, y, announce)
+    output = output or Path(table.name.split(".")[0] + ".thalweg")
+    best.save(output)
+    _show_result(
+        console, best, evaluation, best.score(X[known], y[known]), output, None
+    )
 
 
 def _draw(found: "Comparison", path: Path) -> None:
@@ -365,57 +439,6 @@ def _draw(found: "Comparison", path: Path) -> None:
     figure, axes = plots.new_figure()
     plots.ComparisonDisplay.from_comparison(found, ax=axes[0, 0])
     figure.savefig(path)
-
-
-def _check_folder(output: Path | None) -> None:
-    """Find out before the work is done, not after."""
-    if output is not None and not output.parent.is_dir():
-        raise FileNotFoundError(
-            f"there is no folder {output.parent} to write {output.name} in. Create it "
-            "first, or choose another."
-        )
-
-
-def _divide(
-    frame: "Frame", target: str, ignore: list[str], category: list[str]
-) -> tuple["Frame", "Series"]:
-    """Return the columns to learn from, and the one to learn."""
-    import pandas as pd
-
-    from thalweg.columns import is_missing, kind_of, numbers
-
-    named = {"--target": [target], "--ignore": ignore, "--category": category}
-    for option, names in named.items():
-        check_names("column of the table", names, frame.columns, owner=option)
-    X, y = frame.drop(columns=[target, *ignore]), frame[target]
-    if kind_of(y[~is_missing(y)]) == "number":
-        y = pd.Series(numbers(target, y), name=target)
-        y = y.astype("Int64") if (y.dropna() % 1 == 0).all() else y
-    return X.astype({name: "category" for name in category if name in X}), y
-
-
-def _choose(task: str, y: "Series") -> tuple["Classifier | Regressor", str]:
-    """Return the model for a target, and why that one."""
-    from thalweg.tabular import Classifier, Regressor
-    from thalweg.targets import task_of
-
-    other = {"classification": "regression", "regression": "classification"}
-    why = "as asked"
-    if task == "auto":
-        task, reason = task_of(y)
-        why = f"because {reason} (otherwise: --task {other[task]})"
-    model = Classifier() if task == "classification" else Regressor()
-    return model, f"{task}, {why}"
-
-
-def _widths(given: list[str]) -> tuple[int, ...]:
-    words = [word.strip() for part in given for word in part.split(",") if word.strip()]
-    if not all(word.isdecimal() and int(word) > 0 for word in words):
-        raise ValueError(
-            f"--hidden got {' '.join(given)!r}; it must be widths such as 100 or "
-            "256,128, or '' for no hidden layer. Write whole numbers above 0."
-        )
-    return tuple(map(int, words))
 
 
 @contextmanager
@@ -541,27 +564,6 @@ def _predictions(model: "Classifier | Regressor", frame: "Frame") -> "Frame":
         named = zip(model.classes_, shares, strict=True)
         columns |= {f"probability_{label}": share for label, share in named}
     return pd.DataFrame(columns)
-
-
-def _use_compile_cache() -> None:
-    """Have JAX keep what it compiled for the next run, unless told otherwise."""
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
-    folder = _cache_folder() / "thalweg" / "compiled"
-    with suppress(OSError):  # a home that cannot be written to
-        folder.mkdir(parents=True, exist_ok=True)
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
-
-
-def _cache_folder() -> Path:
-    home = Path.home()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))
 
 
 if __name__ == "__main__":

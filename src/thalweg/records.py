@@ -650,10 +650,11 @@ class SearchResult:
         if self.estimates:
             n = len(self.estimates)
             spread = np.std(self.estimates, ddof=min(n - 1, 1))
+            gap = self.best_score - self.estimate
+            luck = f", {gap:.4f} less: the best of many was lucky" if gap > 0 else ""
             lines.append(
                 f"The same with {n} fresh seeds and divisions: {self.estimate:.4f} "
-                f"± {spread:.4f}; the rest, {self.best_score - self.estimate:+.4f}, "
-                "was the luck of the best of many"
+                f"± {spread:.4f}{luck}"
             )
         if self.nested:
             mean, spread = np.mean(self.nested), np.std(self.nested, ddof=1)

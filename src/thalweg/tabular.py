@@ -499,7 +499,7 @@ def evaluate(
         constant and a linear model reach on the same rows and the same inputs.
     """
     frame, target, _ = _labeled(X, y, None)
-    held_out, total = _hold_out(target), n_networks(len(frame))
+    held_out, total = hold_out(target), n_networks(len(frame))
     models, parts = [], []
     for number, rows in enumerate(held_out, start=1):
         announce(f"network {number} of {total}")
@@ -596,7 +596,7 @@ def _n_folds(n_rows: int) -> int:
     return n_rows if n_rows < _VERY_FEW_ROWS else 10
 
 
-def _hold_out(target: Series) -> list[Array]:
+def hold_out(target: Series) -> list[Array]:
     """Mark the rows of each fold, or of the only one; each has its share of all y."""
     n_rows = len(target)
     few = n_rows < FEW_ROWS
