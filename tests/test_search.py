@@ -5,6 +5,7 @@ import math
 import re
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +15,17 @@ import numpy as np
 import optuna  # noqa: TID253
 import pytest
 from optuna.distributions import FloatDistribution  # noqa: TID253
+from optuna.exceptions import ExperimentalWarning  # noqa: TID253
+from optuna_integration import OptunaSearchCV
 from scipy import stats
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import ShuffleSplit
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    ShuffleSplit,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -509,3 +518,33 @@ def test_trials_run_side_by_side() -> None:
         pytest.skip("one processor")
     search(estimator=model(callbacks=(wait,)), n_trials=2, n_jobs=2)
     assert len(names) == 2
+
+
+# --------------------------------------------------- the searches of other people
+
+
+@pytest.mark.parametrize(
+    "kind", [GridSearchCV, RandomizedSearchCV, HalvingGridSearchCV, OptunaSearchCV]
+)
+@pytest.mark.parametrize(
+    "estimator", [model(random_state=0), tw.Classifier(max_epochs=3, random_state=0)],
+    ids=["MLPClassifier", "Classifier"],
+)  # fmt: skip
+def test_searches_of_others_run_on_our_estimators(kind: Any, estimator: Any) -> None:
+    """Unchanged, and each finds that a network that may not learn is worse."""
+    rate = "alpha" if hasattr(estimator, "alpha") else "l2"
+    options: dict[str, Any] = {"cv": 3, "random_state": 0}
+    options |= {"n_iter": 2} if kind is RandomizedSearchCV else {}
+    options |= {"n_trials": 2} if kind is OptunaSearchCV else {}
+    space: Any = {rate: [1e-3, 1e6]}
+    if kind is OptunaSearchCV:
+        space = {rate: FloatDistribution(1e-3, 1e-2)}
+    if kind is GridSearchCV:
+        del options["random_state"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.simplefilter("ignore", FutureWarning)  # Optuna's, of itself
+        found = kind(estimator, space, **options).fit(X, Y)
+    assert found.best_params_[rate] <= 1e-2
+    assert found.best_score_ > 0.5
+    assert np.shape(found.predict(X)) == Y.shape

@@ -1,12 +1,15 @@
 """Searches that are kept, broken off, resumed and spread over processes."""
 
 import os
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +219,69 @@ def test_a_file_that_is_something_else(file: str, tmp_path: Path) -> None:
 def test_a_database_without_its_driver(url: str) -> None:
     with pytest.raises(ValueError, match="storage"):
         search(url)
+
+
+# ------------------------------------------------------------------- PostgreSQL
+
+
+def find_server() -> Path | None:
+    """Return the folder of PostgreSQL's programs; Debian keeps them off the path."""
+    own = shutil.which("initdb")
+    found = (
+        [Path(own)] if own else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    )
+    return found[-1].parent if found else None
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[str]:
+    """Start a server of our own, on a socket in a folder that is thrown away."""
+    pytest.importorskip("psycopg2")
+    programs = find_server()
+    if programs is None:
+        pytest.skip("PostgreSQL's server is not installed")
+    pwd = pytest.importorskip("pwd")
+    root = os.geteuid() == 0  # which it refuses to run as
+    if root and "postgres" not in {user.pw_name for user in pwd.getpwall()}:
+        pytest.skip("PostgreSQL's server needs a user other than root")
+    given: Any = {"user": "postgres", "cwd": "/"} if root else {}
+    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        if root:
+            shutil.chown(folder, "postgres")
+        data = ["-D", f"{folder}/data"]
+        init = [programs / "initdb", *data, "-U", "tester", "-A", "trust"]
+        subprocess.run(init, check=True, **given, **quiet)
+        options = ["-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
+        server = subprocess.Popen(
+            [programs / "postgres", *data, *options], **given, **quiet
+        )
+        try:
+            for _ in range(300):
+                ready = subprocess.run(
+                    [programs / "pg_isready", "-h", folder], **quiet
+                ).returncode
+                if ready == 0:
+                    break
+                time.sleep(0.1)
+            yield f"postgresql+psycopg2://tester@/postgres?host={folder}"
+        finally:
+            server.send_signal(signal.SIGINT)  # ends the connections, then itself
+            server.wait()
+
+
+@pytest.mark.slow
+def test_postgres_keeps_a_search(postgres: str) -> None:
+    first = search(postgres, n_trials=5)
+    assert len(first.trials) == 5
+    found = search(postgres)
+    assert told(found) == told(search(None))
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        pruned = search(
+            postgres, space={"learning_rate_init": [1e-9, 0.05]}, pruner="median",
+            estimator=model(max_iter=30), n_trials=20, study_name="pruned",
+        )  # fmt: skip
+    assert any(trial.state == "pruned" for trial in pruned.trials)
 
 
 # ------------------------------------------------------------- other processes
