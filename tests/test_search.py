@@ -544,7 +544,7 @@ def test_searches_of_others_run_on_our_estimators(kind: Any, estimator: Any) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         warnings.simplefilter("ignore", FutureWarning)  # Optuna's, of itself
-        found = kind(estimator, space, **options).fit(X, Y)
+        found: Any = kind(estimator, space, **options).fit(X, Y)
     assert found.best_params_[rate] <= 1e-2
     assert found.best_score_ > 0.5
     assert np.shape(found.predict(X)) == Y.shape

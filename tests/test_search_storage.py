@@ -227,9 +227,8 @@ def test_a_database_without_its_driver(url: str) -> None:
 def find_server() -> Path | None:
     """Return the folder of PostgreSQL's programs; Debian keeps them off the path."""
     own = shutil.which("initdb")
-    found = (
-        [Path(own)] if own else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    )
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = [Path(own).resolve()] if own else debian
     return found[-1].parent if found else None
 
 
@@ -253,9 +252,8 @@ def postgres(tmp_path: Path) -> Iterator[str]:
         init = [programs / "initdb", *data, "-U", "tester", "-A", "trust"]
         subprocess.run(init, check=True, **given, **quiet)
         options = ["-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
-        server = subprocess.Popen(
-            [programs / "postgres", *data, *options], **given, **quiet
-        )
+        command = [programs / "postgres", *data, *options]
+        server = subprocess.Popen(command, **given, **quiet)
         try:
             for _ in range(300):
                 ready = subprocess.run(
