@@ -34,6 +34,7 @@ RINGS = {
         "levenberg",
         "line_searches",
         "fullbatch",
+        "streams",
         "training",
         "packing",
         "written",
@@ -43,6 +44,7 @@ RINGS = {
     ),
     "4": (
         "side_by_side",
+        "populations",
         "estimators",
         "bridges",
         "columns",
@@ -83,7 +85,11 @@ OUTSIDE = {
     "top": {"rich", "typer"},
 }
 # Entries with more: JAX and optax live in one place.
-MORE_OUTSIDE = {"engines.xla": {"jax", "optax"}, "records": {"pandas"}}
+MORE_OUTSIDE = {
+    "engines.xla": {"jax", "optax"},
+    "records": {"pandas"},
+    "streams": {"pyarrow"},
+}
 
 # Imported inside the function that needs them, so that nobody else waits.
 HEAVY = {

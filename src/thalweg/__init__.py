@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from thalweg.networks import DenseNetwork as DenseNetwork
     from thalweg.networks import Network as Network
     from thalweg.plan import Plan as Plan
+    from thalweg.populations import fit_population as fit_population
     from thalweg.records import Comparison as Comparison
     from thalweg.records import EpochRecord as EpochRecord
     from thalweg.records import GradientCheck as GradientCheck
@@ -62,6 +63,7 @@ _HOMES = {
     "compare": "experiments",
     "find_rate": "training",
     "fit": "training",
+    "fit_population": "populations",
     "load": "tabular",
     "minimize": "minimizing",
     "predict": "training",

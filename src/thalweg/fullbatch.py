@@ -97,7 +97,7 @@ def train_full_batch(
     ValueError
         If the network draws dropout or noise, which leaves nothing fixed to minimize.
     """
-    module, why_engine = engines.pick(engine, network, plan)
+    module, why_engine = engines.pick(engine, network, plan, data.n_rows)
     descent = _Descent(module, network, plan, data, first, watch)
     if not _is_steady(network, descent.objective, first):
         raise ValueError(

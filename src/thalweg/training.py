@@ -37,6 +37,7 @@ from thalweg.records import (
     Run,
     StopReason,
 )
+from thalweg.streams import apart, is_stream, open_source, train_stream
 from thalweg.watching import Callback, Scoring, Watch
 
 _ROWS_AT_ONCE = 1 << 20
@@ -47,10 +48,10 @@ _WORK_AT_ONCE = 10**10
 def fit(
     network: DenseNetwork | Network,
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
     plan: Plan | None = None,
-    sample_weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | str | None = None,
     class_weight: Mapping[int, float] | str | None = None,
     validation: float | tuple[Any, ...] | None = None,
     scoring: Scoring | None = None,
@@ -69,6 +70,10 @@ def fit(
         Finite numbers. float32 and float64 are computed in their own type, everything
         else in float32, unless the plan's ``dtype`` says otherwise. For a `Network` an
         array of any shape, or several in a tuple or dict; whole numbers stay such.
+        Data larger than memory: the path of Parquet (or a pyarrow dataset), where `y`
+        and `sample_weight` name columns; or, without `y`, an iterable of batches
+        ``(X, y)`` or ``(X, y, sample_weight)``, each an update, or a callable that
+        returns one for each epoch.
     y : array-like of shape (n_rows,) or (n_rows, n_outputs)
         Class numbers from 0 for cross-entropy, focal and hinge loss (or, for the first
         two, a row of probabilities for each row of X); numbers for the other losses.
@@ -133,8 +138,13 @@ def fit(
     if holder is not None:
         scoring = scoring or holder.scoring(settings, plan)
         network, settings, parameters = holder.begin(settings, plan, parameters)
-    plans = [_check_plan(network, phase) for phase in phases(plan, settings)]
+    plans = [check_plan(network, phase) for phase in phases(plan, settings)]
     rng = as_random_state(random_state)
+    if is_stream(X, y):
+        given = X, y, sample_weight, class_weight, validation
+        watched = scoring, callbacks, started
+        run = _fit_stream(network, plans, given, parameters, rng, watched, engine)
+        return run if holder is None else holder.keep(run)
     data = as_data(network, plans[0], X, y, sample_weight, class_weight)
     first = first_weights(network, parameters, rng, data.dtype)
     data, held_out = split(network, plans[0], data, validation, rng)
@@ -144,6 +154,22 @@ def fit(
     watch = Watch(plans[0], held_out, scoring, callbacks, started)
     run = train_phases(network, plans, data, first, rng, watch, engine)
     return run if holder is None else holder.keep(run)
+
+
+def _fit_stream(
+    network: DenseNetwork | Network, plans: Sequence[Plan], given: tuple[Any, ...],
+    parameters: Any, rng: np.random.RandomState, watched: tuple[Any, ...], engine: str,
+) -> Run:  # fmt: skip
+    """Train on data that are read as they are needed."""
+    *rows, validation = given
+    scoring, callbacks, started = watched
+    source = open_source(network, plans, *rows)
+    first = first_weights(network, parameters, rng, source.dtype)
+    held_out = apart(network, plans[0], validation, source.dtype)
+    watch = Watch(plans[0], held_out, scoring, callbacks, started)
+    seed = noise_seed(network, rng)
+    found = train_stream(network, plans[0], source, first, rng, seed, watch, engine)
+    return finish(network, watch, *found)
 
 
 def train_phases(
@@ -213,18 +239,15 @@ def train(
     session : Session
         As it was left.
     """
-    seed = rng.randint(2**32, dtype=np.uint32) if _is_noisy(network) else 0
-    module, why_engine = engines.pick(engine, network, plan)
-    session = module.Session(
-        network, plan, data, first, int(seed), state, watch.held_out
-    )
+    rows = batch_rows(plan, data.n_rows)
+    module, why_engine = engines.pick(engine, network, plan, rows)
+    seed = noise_seed(network, rng)
+    session = module.Session(network, plan, data, first, seed, state, watch.held_out)
     watch.subject = session
     why_engine += getattr(session, "note", "")
-    reason = Loop(plan, session, data, n_trained(network, first), rng, watch).run()
-    where = ""
-    if reason is StopReason.NONFINITE:
-        where = _blame(module, network, plan, session.parameters(), data)
-    return watch.close(network, reason, why_engine, where=where), session
+    size = n_trained(network, first)
+    reason = Loop(plan, session, data.n_rows, size, rng, watch).run()
+    return finish(network, watch, module, why_engine, reason, data), session
 
 
 def predict(run: Run, X: Any) -> Any:
@@ -299,7 +322,7 @@ def find_rate(
             f"find_rate got lowest={lowest!r}, highest={highest!r}, "
             f"n_steps={n_steps!r}; it needs 0 < lowest < highest and at least 10 steps."
         )
-    plan = _check_plan(network, Plan.of(plan, **settings))
+    plan = check_plan(network, Plan.of(plan, **settings))
     rng = as_random_state(random_state)
     data = as_data(network, plan, X, y, sample_weight, None)
     first = first_weights(network, None, rng, data.dtype)
@@ -333,14 +356,14 @@ class Loop:
     def __init__(
         self,
         plan: Plan,
-        session: engines.Session,
-        data: Data,
+        session: Any,
+        n_rows: int,
         n_parameters: int,
         rng: np.random.RandomState,
         watch: Watch,
     ) -> None:
         self.plan, self.session, self.rng = plan, session, rng
-        self.n_rows = n_rows = data.n_rows
+        self.n_rows = n_rows
         self.watch, self.steps, self.n_parameters = watch, 0, n_parameters
         self.per_epoch = steps_per_epoch(plan, n_rows)
         self.order: Array = np.arange(n_rows, dtype=np.int32)
@@ -348,9 +371,9 @@ class Loop:
     def run(self) -> StopReason:
         """Train until something says stop."""
         try:
-            while (left := self.plan.epochs - self.watch.epochs) > 0:
+            while self.left > 0:
                 stop = self.watch.stop_rule if self.watch.counts_only else None
-                asked = self.ask(min(self.chunk(), left))
+                asked = self.ask(min(self.chunk(), self.left))
                 reason = self.tell(self.session.advance(*asked, stop))
                 if reason is not None:
                     return reason
@@ -359,6 +382,11 @@ class Loop:
                 raise
             return StopReason.INTERRUPTED
         return StopReason.MAX_EPOCHS
+
+    @property
+    def left(self) -> int:
+        """Epochs of the plan that are still to do."""
+        return self.plan.epochs - self.watch.epochs
 
     def chunk(self) -> int:
         """Epochs that can go by in one call, short enough for Ctrl-C to be heard."""
@@ -403,7 +431,8 @@ class Loop:
         return orders
 
 
-def _check_plan(network: DenseNetwork | Network, plan: Plan) -> Plan:
+def check_plan(network: DenseNetwork | Network, plan: Plan) -> Plan:
+    """Return the plan, which must fit the network."""
     if not isinstance(network, DenseNetwork | Network):
         raise TypeError(
             f"fit got network={network!r}; it must be a DenseNetwork or a Network. "
@@ -424,10 +453,25 @@ def _check_plan(network: DenseNetwork | Network, plan: Plan) -> Plan:
     return plan
 
 
-def _is_noisy(network: DenseNetwork | Network) -> bool:
+def noise_seed(network: DenseNetwork | Network, rng: np.random.RandomState) -> int:
+    """Draw the seed of dropout and noise; where there are none, nothing is drawn."""
     if isinstance(network, Network):
-        return network.takes("key")
-    return network.input_noise > 0 or any(layer.dropout for layer in network.layers)
+        noisy = network.takes("key")
+    else:
+        dropped = any(layer.dropout for layer in network.layers)
+        noisy = network.input_noise > 0 or dropped
+    return int(rng.randint(2**32, dtype=np.uint32)) if noisy else 0
+
+
+def finish(
+    network: DenseNetwork | Network, watch: Watch, module: ModuleType, why: str,
+    reason: StopReason, data: Data,
+) -> Run:  # fmt: skip
+    """Close the watch, naming the place of what is not finite."""
+    where = ""
+    if reason is StopReason.NONFINITE:
+        where = _blame(module, network, watch.plan, watch.subject.parameters(), data)
+    return watch.close(network, reason, why, where=where)
 
 
 def _blame(

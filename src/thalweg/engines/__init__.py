@@ -24,6 +24,7 @@ Engines never know each other, and nothing above them knows which one ran.
 """
 
 import importlib
+import importlib.util
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -34,6 +35,14 @@ from thalweg.records import Array, EpochSums, Parameters
 
 ENGINES = {"native": "thalweg.engines.native", "jax": "thalweg.engines.xla"}
 """Engines by name, in the order in which ``auto`` tries them."""
+
+GPU_WORK = 3e8
+"""Operations of a step from which ``auto`` takes a GPU where one is.
+
+An estimate, not measured on one: XLA launches some fifty small kernels a step, of 5 to
+10 µs each, and in that half a millisecond two cores of a CPU do 1e8 operations; three
+times that leaves room for what is wrong in it.
+"""
 
 
 class Session(Protocol):
@@ -113,7 +122,7 @@ def on_jax() -> ModuleType:
 
 
 def pick(
-    engine: str, network: DenseNetwork | Network, plan: Plan
+    engine: str, network: DenseNetwork | Network, plan: Plan, rows: int = 0
 ) -> tuple[ModuleType, str]:
     """Return the engine's module, and which one it is and why.
 
@@ -122,6 +131,8 @@ def pick(
     engine : {"auto", "native", "jax"}
     network : DenseNetwork or Network
     plan : Plan
+    rows : int
+        Rows of one step of training; from enough of them ``auto`` takes a GPU.
 
     Raises
     ------
@@ -130,15 +141,59 @@ def pick(
     """
     names = {"auto": "", **ENGINES}
     find("engine", engine, names, owner="fit")
+    gain = _gpu_gain(network, rows) if engine == "auto" else ""
     refusals = []
-    for name in ENGINES if engine == "auto" else (engine,):
+    for name in ("jax",) if gain else ENGINES if engine == "auto" else (engine,):
         module = importlib.import_module(ENGINES[name])
         refusal = module.covers(network, plan)
         if not refusal:
-            why = "; ".join(refusals) or ("asked for" if engine == name else "default")
-            return module, f"{name} ({why})"
+            chosen = gain or ("asked for" if engine == name else "default")
+            return module, f"{name} ({'; '.join(refusals) or chosen})"
         refusals.append(f"{name} cannot: {refusal}")
     raise ValueError(
         f"no engine can run this: {'; '.join(refusals)}. Change what is named, or "
         "leave engine='auto'."
     )
+
+
+def pick_for_many(
+    engine: str, network: DenseNetwork | Network, plan: Plan, rows: int
+) -> tuple[ModuleType | None, str]:
+    """Return what trains many networks of one kind as one program, where that pays.
+
+    Parameters
+    ----------
+    engine, network, plan
+        As for `pick`.
+    rows : int
+        Rows of one step of all networks together.
+
+    Returns
+    -------
+    module : module or None
+        With ``kind_of`` and ``Population``; None where each is better trained alone,
+        as on the CPU.
+    why : str
+    """
+    _, why = pick(engine, network, plan, rows)
+    if isinstance(network, Network):
+        return None, why
+    if engine != "jax" and not (engine == "auto" and _gpu_gain(network, rows)):
+        return None, why
+    return importlib.import_module(f"{ENGINES['jax']}.populations"), why
+
+
+def _gpu_gain(network: DenseNetwork | Network, rows: int) -> str:
+    """Say why a GPU gains; empty where there is none, or a step is too small for it.
+
+    A multiplication and an addition for each parameter and row, forward and twice
+    backward.
+    """
+    if isinstance(network, Network):
+        return ""  # which JAX trains in any case
+    work = 6.0 * network.n_parameters * rows
+    if work < GPU_WORK or importlib.util.find_spec("jax_plugins") is None:
+        return ""  # without a plugin JAX knows no GPU, and need not be loaded
+    if not importlib.import_module(ENGINES["jax"]).on_gpu():
+        return ""
+    return f"on the GPU: a step of {work:.1g} operations gains by it"

@@ -47,6 +47,11 @@ def covers(network: _Any, plan: Plan) -> str:
     return ""
 
 
+def on_gpu() -> bool:
+    """Whether JAX computes on a GPU here, unless it is told otherwise."""
+    return jax.devices()[0].platform == "gpu"
+
+
 class Session:
     """One network in training; see `thalweg.engines.Session`."""
 

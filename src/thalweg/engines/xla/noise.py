@@ -32,6 +32,8 @@ def words(
     """Return the two words of counters 0 to `n_pairs` - 1, uint32 (n_pairs,) each."""
     counter = jnp.arange(n_pairs, dtype=jnp.uint32)
     layers = jnp.full(n_pairs, layer, jnp.uint32)
+    # Under vmap the primitive wants the members' axis in both words of the key.
+    step = step ^ seed ^ seed
     key = [jnp.full(n_pairs, part, jnp.uint32) for part in (seed, step)]
     first, second = threefry2x32_p.bind(*key, counter, layers)
     return first, second

@@ -405,7 +405,7 @@ def advance_program(shape: Shape) -> Callable[..., Any]:
 
         def body(state: Any) -> Any:
             i, carry, sums = state
-            batch = _rows(shape, everything, orders, i, counts)
+            batch = batch_of(shape, everything, orders, i, counts)
             step = counts["before"] + i
             carry, seen = one_step(
                 shape, carry, batch, numbers, rates[i], mixes[i], step, counts["seed"]
@@ -421,7 +421,10 @@ def advance_program(shape: Shape) -> Callable[..., Any]:
     return jax.jit(run)
 
 
-def _rows(shape: Shape, everything: Batch, orders: Any, i: Any, counts: Any) -> Batch:
+def batch_of(
+    shape: Shape, everything: Batch, orders: Any, i: Any, counts: Any
+) -> Batch:
+    """Pick the rows of the i-th step."""
     epoch, step = i // counts["per_epoch"], i % counts["per_epoch"]
     first = step * shape.batch
     left = counts["rows"] - first

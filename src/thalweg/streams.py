@@ -1,0 +1,474 @@
+"""Training on data larger than memory: windows of rows, read ahead by a thread.
+
+A source (Parquet, or batches from any iterable) is cut into *windows*, some tens of
+thousands of rows each. A session trains on one window and the next session goes on from
+there, on either engine, while a thread reads the window after it. Nothing else is
+kept, so that memory does not grow with the data.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, islice
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from thalweg import cores, engines
+from thalweg.inputs import as_data, floating_type
+from thalweg.lookup import resolved
+from thalweg.networks import DenseNetwork, Network
+from thalweg.plan import Data, Plan, batch_rows, rate_factors, steps_per_epoch
+from thalweg.records import Array, EpochSums, Parameters, StopReason
+from thalweg.watching import Watch
+
+_ROWS = 1 << 16
+"""Most rows of a window, unless a single batch has more."""
+
+_BY_EPOCHS = (
+    "invscaling", "linear", "step", "exponential", "cosine", "cosine_restarts",
+    "one_cycle",
+)  # fmt: skip
+"""Schedules that ask how many steps an epoch has."""
+
+
+def is_stream(X: Any, y: Any) -> bool:
+    """Whether `X` is a path, a pyarrow dataset, or batches that bring their own y."""
+    return isinstance(X, str | os.PathLike) or hasattr(X, "to_batches") or y is None
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Rows to train on at once, `step` of them an update."""
+
+    data: Data
+    step: int
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where the rows come from.
+
+    Parameters
+    ----------
+    read : callable
+        Returns an iterator over the windows, from the first one on.
+    count : callable
+        Returns the number of rows and the sum of their weights.
+    dtype : dtype
+        What is computed in.
+    shuffled : bool
+        Whether the order of the rows within a window is drawn anew.
+    """
+
+    read: Callable[[], Iterator[Window]]
+    count: Callable[[], tuple[int, float]]
+    dtype: np.dtype[Any]
+    shuffled: bool
+
+
+def open_source(
+    network: DenseNetwork | Network, plans: Sequence[Plan], X: Any, y: Any,
+    sample_weight: Any, class_weight: Any,
+) -> Source:  # fmt: skip
+    """Make a source of what `fit` was given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the plan cannot be followed without all rows at hand, or `X` cannot be read
+        as often as there are epochs.
+    """
+    plan = plans[0]
+    _check_plan(plans)
+    rows = _Rows(network, plan, class_weight)
+    if isinstance(X, str | os.PathLike) or hasattr(X, "to_batches"):
+        return _parquet(rows, X, y, sample_weight)
+    if sample_weight is not None:
+        raise ValueError(
+            "fit got sample_weight beside batches. Give each batch its own, as the "
+            "third in (X, y, sample_weight)."
+        )
+    return _batches(rows, X)
+
+
+def train_stream(
+    network: DenseNetwork | Network,
+    plan: Plan,
+    source: Source,
+    first: Parameters,
+    rng: np.random.RandomState,
+    seed: int,
+    watch: Watch,
+    engine: str = "auto",
+) -> tuple[ModuleType, str, StopReason, Data]:
+    """Train epoch by epoch, window by window.
+
+    Returns
+    -------
+    module, why
+        As `thalweg.engines.pick` gives them.
+    reason : StopReason
+    data : Data
+        The window trained on last.
+    """
+    known = _penalized(plan) or resolved(plan.schedule).name in _BY_EPOCHS
+    n_rows, weight = source.count() if known else (0, 1.0)
+    step = batch_rows(plan, n_rows or _ROWS)
+    module, why = engines.pick(engine, network, plan, step)
+    stream = _Stream(network, plan, source, rng, seed, watch, module, n_rows, weight)
+    stream.parameters = first
+    reason = stream.run()
+    return module, f"{why}; streamed", reason, stream.window.data
+
+
+class _Stream:
+    """The state of a streamed training between windows."""
+
+    session: Any
+    window: Window
+    parameters: Parameters
+
+    def __init__(
+        self, network: DenseNetwork | Network, plan: Plan, source: Source,
+        rng: np.random.RandomState, seed: int, watch: Watch, module: ModuleType,
+        n_rows: int, weight: float,
+    ) -> None:  # fmt: skip
+        self.network, self.plan, self.source = network, plan, source
+        self.rng, self.seed, self.watch, self.module = rng, seed, watch, module
+        self.n_rows, self.weight = n_rows, weight
+        self.memory: Any = None
+        self.steps, self.rate = 0, plan.rate
+
+    @cached_property
+    def clock(self) -> Plan:
+        """The plan with the first window's step: what schedules count by."""
+        return self._plan_of(self.window)
+
+    def run(self) -> StopReason:
+        """Train until something says stop."""
+        try:
+            while self.watch.epochs < self.plan.epochs:
+                sums = self._epoch()
+                reason = self.watch.see(sums, np.array([self.rate]))
+                if reason is not None:
+                    return reason
+        except KeyboardInterrupt:
+            if cores.shared() or not hasattr(self, "session"):
+                raise
+            return StopReason.INTERRUPTED
+        return StopReason.MAX_EPOCHS
+
+    def _epoch(self) -> EpochSums:
+        seen: list[EpochSums] = []
+        sizes: list[tuple[int, int]] = []
+        for window in _ahead(self.source.read()):
+            sums = self._window(window)
+            sizes.append((window.data.n_rows, -(-window.data.n_rows // window.step)))
+            seen.append(sums)
+            if not sums.finite:
+                break
+        return _together(seen, sizes)
+
+    def _window(self, window: Window) -> EpochSums:
+        self.window, rows = window, window.data.n_rows
+        plan = self._plan_of(window)
+        count = steps_per_epoch(plan, rows)
+        factors = rate_factors(self.clock, self.steps, count, self.n_rows or rows)
+        rates = self.plan.rate * self.watch.factor * factors
+        orders = None
+        if self.source.shuffled:
+            orders = self.rng.permutation(rows)[None].astype(np.int32)
+        self.session = self.module.Session(
+            self.network, plan, window.data, self.parameters, self.seed, self.memory,
+            self.watch.held_out,
+        )  # fmt: skip
+        self.watch.subject = self.session
+        sums = self.session.advance(orders, rates, np.ones(count))
+        self.parameters, self.memory = self.session.parameters(), self.session.state()
+        self.steps, self.rate = self.steps + count, float(rates[-1])
+        return sums
+
+    def _plan_of(self, window: Window) -> Plan:
+        """Return the plan for a window: penalties have the share of its rows."""
+        plan = replace(self.plan, batch_size=window.step)
+        if not _penalized(plan):
+            return plan
+        share = float(window.data.weights.sum()) / self.weight
+        return replace(plan, l1=plan.l1 * share, l2=plan.l2 * share)
+
+
+def _together(seen: list[EpochSums], sizes: list[tuple[int, int]]) -> EpochSums:
+    """Put the windows of an epoch together, by their rows and their steps."""
+    rows, steps = np.array(sizes, float).T
+    losses, norms, ratios = (
+        np.concatenate(column)
+        for column in zip(
+            *((s.loss, s.gradient_norm, s.update_ratio) for s in seen), strict=True
+        )
+    )
+    return EpochSums(
+        loss=np.array([np.average(losses, weights=rows)]),
+        gradient_norm=np.array([np.average(norms, weights=steps)]),
+        update_ratio=ratios[-1:],
+        finite=seen[-1].finite,
+    )
+
+
+def _ahead(windows: Iterator[Window]) -> Iterator[Window]:
+    """Read the next window in a thread while the present one is trained on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="thalweg-read") as reader:
+        coming = reader.submit(next, windows, None)
+        while (window := coming.result()) is not None:
+            coming = reader.submit(next, windows, None)
+            yield window
+
+
+def _penalized(plan: Plan) -> bool:
+    return plan.penalty_scale == "sample" and bool(plan.l1 or plan.l2)
+
+
+def apart(
+    network: DenseNetwork | Network, plan: Plan, validation: Any, dtype: np.dtype[Any]
+) -> Data | None:
+    """Return the rows to validate on, which must be at hand."""
+    if validation is None:
+        return None
+    if not isinstance(validation, tuple) or len(validation) not in (2, 3):
+        raise ValueError(
+            f"fit got validation={validation!r} with streamed data, of which no share "
+            "can be held out. Give (X_val, y_val) or (X_val, y_val, sample_weight)."
+        )
+    return as_data(network, replace(plan, dtype=str(dtype)), *validation)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """How rows are to be checked and cast."""
+
+    network: DenseNetwork | Network
+    plan: Plan
+    class_weight: Any
+
+    def of(self, X: Any, y: Any, weight: Any = None) -> Data:
+        return as_data(self.network, self.plan, X, y, weight, self.class_weight)
+
+
+def _check_plan(plans: Sequence[Plan]) -> None:
+    plan = plans[0]
+    rule, average = resolved(plan.optimizer), resolved(plan.average)
+    whole = plan.full_batch or plan.on_device or len(plans) > 1
+    if whole or str(rule.name).startswith("schedule_free"):
+        raise ValueError(
+            f"fit got optimizer={rule.label!r} with streamed data, which it cannot "
+            "train on batch by batch. Take one first-order method such as 'adam'."
+        )
+    if average.name != "none":
+        raise ValueError(
+            f"fit got average={average.label!r} with streamed data, where averages are "
+            "not kept. Leave it out."
+        )
+
+
+# ------------------------------------------------------------------ any iterable
+
+
+def _batches(rows: _Rows, X: Any) -> Source:
+    if not callable(X) and not isinstance(X, Iterable):
+        raise TypeError(
+            f"fit got X={X!r} and y=None; without y, X must be the path of a Parquet "
+            "file, or an iterable of batches (X, y), or a callable that returns one."
+        )
+    once, epochs = isinstance(X, Iterator), rows.plan.epochs
+    if once and epochs > 1:
+        raise ValueError(
+            f"fit got {_kind(X)} and epochs={epochs}, but it can be read only once. "
+            "Give a callable that returns a new iterator for each epoch, a list of "
+            "batches, or epochs=1."
+        )
+    open_: Callable[[], Any] = X if callable(X) else lambda: X
+    begun = iter(open_())
+    head = list(islice(begun, 1))
+    opened = [chain(head, begun)]  # the first epoch's
+    dtype = _floating_type(rows.plan, head[0][0] if head and len(head[0]) else None)
+
+    def count() -> tuple[int, float]:
+        if once:
+            raise ValueError(
+                f"fit got {_kind(X)}, which can be read only once, and a penalty or "
+                "schedule that must know the number of rows beforehand. Give a "
+                "callable that returns a new iterator each time."
+            )
+        found = [(w.data.n_rows, float(w.data.weights.sum())) for w in read()]
+        return sum(n for n, _ in found), sum(weight for _, weight in found)
+
+    def read() -> Iterator[Window]:
+        batches = opened.pop() if opened else open_()
+        return _gathered(_checked(rows, batches))
+
+    return Source(read, count, dtype, shuffled=False)
+
+
+def _checked(rows: _Rows, batches: Iterable[Any]) -> Iterator[Data]:
+    """Check each batch, and that all are alike."""
+    known = None
+    for number, batch in enumerate(batches):
+        if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+            raise TypeError(
+                f"batch {number} is {_kind(batch)}; each must be a tuple (X, y) or "
+                "(X, y, sample_weight)."
+            )
+        X = np.asarray(batch[0])
+        known = known or (X.shape, X.dtype)
+        if (X.shape[1:], X.dtype) != (known[0][1:], known[1]):
+            raise ValueError(
+                f"batch {number} has X of shape {X.shape} and type {X.dtype}, batch 0 "
+                f"had {known[0]} and {known[1]}. All batches must have the same "
+                "columns in the same type."
+            )
+        try:
+            data = rows.of(*batch)
+        except ValueError as error:
+            raise ValueError(f"batch {number}: {error}") from None
+        yield data
+    if known is None:
+        raise ValueError(
+            "fit got no batch to train on. If X is a callable, let it return a new "
+            "iterator at each call: one that was read before gives nothing more."
+        )
+
+
+def _gathered(batches: Iterator[Data]) -> Iterator[Window]:
+    """Join batches of one size, of which the last may be smaller."""
+    held: list[Data] = []
+    for data in batches:
+        rows, step = data.n_rows, held[0].n_rows if held else 0
+        full = (len(held) + 1) * step > _ROWS
+        if held and (rows > step or held[-1].n_rows < step or full):
+            yield Window(_joined(held), step)
+            held = []
+        held.append(data)
+    yield Window(_joined(held), held[0].n_rows)
+
+
+def _joined(parts: list[Data]) -> Data:
+    columns = [(part.X, part.y, part.weights) for part in parts]
+    return Data(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+
+
+def _floating_type(plan: Plan, X: Any) -> np.dtype[Any]:
+    return np.dtype(plan.dtype) if plan.dtype else floating_type(X)
+
+
+def _kind(value: Any) -> str:
+    return f"a {type(value).__name__}"
+
+
+# ----------------------------------------------------------------------- Parquet
+
+
+def _parquet(rows: _Rows, X: Any, y: Any, weight: str | None) -> Source:
+    dataset, plan = _dataset(X), rows.plan
+    inputs = _columns(dataset, y, weight)
+    n_rows = dataset.count_rows()
+    if n_rows == 0:
+        raise ValueError(f"{X} has no rows. Give at least one.")
+    step = batch_rows(plan, n_rows)
+    size = max(_ROWS // step, 1) * step
+    targets = [y] if isinstance(y, str) else list(y)
+
+    def read() -> Iterator[Window]:
+        chosen = [*inputs, *targets, *([weight] if weight else [])]
+        for number, table in enumerate(_cut(dataset, chosen, size)):
+            target = _matrix(table, targets)
+            parts = (
+                _matrix(table, inputs),
+                target[:, 0] if isinstance(y, str) else target,
+                None if weight is None else _matrix(table, [weight])[:, 0],
+            )
+            try:
+                data = rows.of(*parts)
+            except ValueError as error:
+                start = number * size
+                raise ValueError(f"{X}, rows from {start} on: {error}") from None
+            yield Window(data, step)
+
+    def count() -> tuple[int, float]:
+        if weight is None:
+            return n_rows, float(n_rows)
+        return n_rows, sum(float(window.data.weights.sum()) for window in read())
+
+    some = _matrix(dataset.schema.empty_table(), inputs)
+    return Source(read, count, _floating_type(plan, some), shuffled=plan.shuffle)
+
+
+def _dataset(X: Any) -> Any:
+    if hasattr(X, "to_batches"):
+        return X
+    if not os.path.exists(X):
+        raise FileNotFoundError(f"there is no file {X}. Check the name and folder.")
+    try:
+        from pyarrow import ArrowInvalid, dataset
+    except ImportError:
+        raise ImportError(
+            "Parquet needs pyarrow. Install it with pip install thalweg[parquet]."
+        ) from None
+    try:
+        return dataset.dataset(X, format="parquet")
+    except ArrowInvalid as error:
+        raise ValueError(f"{X} is not a Parquet file ({error}).") from None
+
+
+def _columns(dataset: Any, y: Any, weight: str | None) -> list[str]:
+    """Return the names of the inputs: all columns but the target and the weight."""
+    from pyarrow import types
+
+    apart = [*([y] if isinstance(y, str) else y or []), *([weight] if weight else [])]
+    schema = dataset.schema
+    if missing := [name for name in apart if name not in schema.names]:
+        raise ValueError(
+            f"fit got the column {missing[0]!r}, which the data do not have. With "
+            f"Parquet, y and sample_weight name columns: {', '.join(schema.names)}."
+        )
+    if not y:
+        raise ValueError(
+            f"fit got y={y!r} with Parquet, where y names the target's column: one of "
+            f"{', '.join(schema.names)}."
+        )
+    numeric = (types.is_floating, types.is_integer, types.is_boolean)
+    for field in schema:
+        if not any(test(field.type) for test in numeric):
+            raise ValueError(
+                f"the column {field.name!r} holds {field.type}, not numbers. Encode it "
+                "first, or leave it out of the dataset; tw.Classifier and Regressor "
+                "encode tables that fit in memory."
+            )
+    return [name for name in schema.names if name not in apart]
+
+
+def _cut(dataset: Any, columns: list[str], size: int) -> Iterator[Any]:
+    """Cut the table into pieces of `size` rows, the last perhaps smaller."""
+    import pyarrow as pa
+
+    held = dataset.schema.empty_table().select(columns)
+    for part in chain(_row_groups(dataset, columns), [None]):
+        held = held if part is None else pa.concat_tables([held, part])
+        rows = held.num_rows if part is None else held.num_rows // size * size
+        for start in range(0, rows, size):
+            yield held.slice(start, min(size, rows - start))
+        held = held.slice(rows)
+
+
+def _row_groups(dataset: Any, columns: list[str]) -> Iterator[Any]:
+    """Read one row group after the other; a whole scan would read far ahead."""
+    for fragment in dataset.get_fragments():
+        groups = getattr(fragment, "split_by_row_group", lambda whole=fragment: [whole])
+        for group in groups():
+            yield group.to_table(schema=dataset.schema, columns=columns)
+
+
+def _matrix(table: Any, names: list[str]) -> Array:
+    return np.column_stack([table[name].to_numpy() for name in names])
