@@ -36,6 +36,7 @@ RINGS = {
         "fullbatch",
         "streams",
         "training",
+        "hosts",
         "packing",
         "written",
         "suspects",

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 import thalweg as tw
 from thalweg import engines
+from thalweg.engines.xla import on_gpu
+from thalweg.engines.xla.arrays import scoped
 from thalweg.networks import DenseNetwork
 from thalweg.records import Array, EpochRecord, StopReason
 
@@ -185,6 +187,26 @@ def test_auto_takes_a_gpu_for_steps_that_are_large_enough(
     assert "native" in engines.pick("auto", one, plan, enough // 2)[1]
     assert "native" in engines.pick("native", one, plan, enough)[1]
     assert "on the GPU" in engines.pick("auto", one, plan, enough)[1]
+
+
+def test_no_product_is_rounded_to_tf32():
+    """A GPU would round a user's own products too, unless told not to."""
+    square = np.ones((2, 2), np.float32)
+    lowered = scoped(square.dtype, jax.jit(lambda a: a @ a).lower, square)
+    assert "HIGHEST" in lowered.as_text()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not on_gpu(), reason="no GPU here")
+def test_a_gpu_trains_what_the_cpu_trains():
+    X, y = rows()
+    members = [{"random_state": seed, "learning_rate": 0.01} for seed in range(8)]
+    settings: dict[str, Any] = {**CLASSES, "dtype": "float32"}
+    runs = tw.fit_population(network(), X, y, members, engine="jax", **settings)
+    for member, run in zip(members, runs, strict=True):
+        lone = tw.fit(network(), X, y, engine="native", **settings, **member)
+        # float32 rounds at 6e-8; tens of terms, ten-odd steps.
+        np.testing.assert_allclose(run.history.loss, lone.history.loss, rtol=1e-4)
 
 
 def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from thalweg.experiments import compare as compare
     from thalweg.findings import Diagnosis as Diagnosis
     from thalweg.gradients import check_gradient as check_gradient
+    from thalweg.hosts import fit_over_hosts as fit_over_hosts
     from thalweg.minimizing import minimize as minimize
     from thalweg.networks import Dense as Dense
     from thalweg.networks import DenseNetwork as DenseNetwork
@@ -63,6 +64,7 @@ _HOMES = {
     "compare": "experiments",
     "find_rate": "training",
     "fit": "training",
+    "fit_over_hosts": "hosts",
     "fit_population": "populations",
     "load": "tabular",
     "minimize": "minimizing",

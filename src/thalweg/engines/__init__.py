@@ -197,3 +197,8 @@ def _gpu_gain(network: DenseNetwork | Network, rows: int) -> str:
     if not importlib.import_module(ENGINES["jax"]).on_gpu():
         return ""
     return f"on the GPU: a step of {work:.1g} operations gains by it"
+
+
+def over_hosts() -> ModuleType:
+    """Return the engine that several processes run together."""
+    return importlib.import_module(f"{ENGINES['jax']}.hosts")

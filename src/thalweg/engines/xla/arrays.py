@@ -19,8 +19,9 @@ _Result = TypeVar("_Result")
 
 
 def scoped(dtype: Any, function: Callable[..., _Result], *arguments: Any) -> _Result:
-    """Call with float64 turned on where `dtype` is that."""
-    with jax.enable_x64(bool(dtype == np.float64)):
+    """Call with float64 turned on where `dtype` is that, and without TF32."""
+    single = bool(dtype != np.float64)
+    with jax.enable_x64(not single), jax.default_matmul_precision("highest"):
         return function(*arguments)
 
 

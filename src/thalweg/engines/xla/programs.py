@@ -31,6 +31,10 @@ Tree = Any
 _COLUMNS_AT_ONCE = 32
 
 
+HOSTS = "hosts"
+"""Name of the axis over processes, of a program that several run together."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """All that a training program is compiled for, apart from its arrays' shapes."""
@@ -47,6 +51,7 @@ class Shape:
     accumulate: int
     averaged: bool
     looped: bool = True  # many steps in one program
+    hosts: bool = False  # each process its own rows
 
 
 class Batch(NamedTuple):
@@ -163,11 +168,13 @@ def objective(
     losses = row_losses(
         shape.loss, _constants(shape.loss, numbers["loss"]), outputs[-1], batch.y
     )
-    total = batch.weights.sum()
+    total, n_hosts = batch.weights.sum(), 1
+    if shape.hosts:  # such that the mean over the processes is that over all rows
+        total, n_hosts = lax.pmean(total, HOSTS), lax.psum(1, HOSTS)
     some = jnp.where(total > 0, total, 1)
     value = (batch.weights * losses).sum() / some + added
     if shape.penalized:
-        divisor = some if shape.by_batch else numbers["total_weight"]
+        divisor = n_hosts * some if shape.by_batch else numbers["total_weight"]
         value = value + _penalty(trained, numbers) / divisor
     return value, kept
 
@@ -438,6 +445,7 @@ def batch_of(
             lambda v: lax.dynamic_slice_in_dim(v, first, size), everything
         )
     mask = (jnp.arange(shape.batch) < left).astype(found.weights.dtype)
+    mask = mask * found.mask if shape.hosts else mask
     return found._replace(weights=found.weights * mask, mask=mask)
 
 
@@ -465,6 +473,10 @@ def one_step(
         return objective(shape, trained, carry.kept, batch, numbers, training)
 
     (value, kept), gradient = jax.value_and_grad(cost, has_aux=True)(carry.trained)
+    rows = batch.mask.sum()
+    if shape.hosts:
+        value, gradient = lax.pmean((value, gradient), HOSTS)
+        rows = lax.psum(rows, HOSTS)
     norm = _norm(gradient)
     if shape.optimizer.name == "lbfgs_on_device":
         more = {"value": value, "value_fn": lambda trained: cost(trained)[0]}
@@ -479,7 +491,7 @@ def one_step(
     new = jax.tree.map(lambda a, b: jnp.where(finite, a, b), moved, carry)
     new = new._replace(finite=finite)
     searched = updates.searched(shape.optimizer, moved.rule)
-    return new, (value, batch.mask.sum(), norm, new.ratio, searched)
+    return new, (value, rows, norm, new.ratio, searched)
 
 
 def _gather_or_move(

@@ -1,0 +1,262 @@
+"""One network trained by several processes, on one machine or many.
+
+Each process brings its own rows and calls `fit_over_hosts` with the same settings;
+they meet through `jax.distributed`, which whoever starts them sets up. After each
+epoch all agree whether to go on, and process 0 keeps a checkpoint to resume from.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from thalweg import engines, saving
+from thalweg.inputs import as_data, first_weights
+from thalweg.lookup import resolved
+from thalweg.networks import DenseNetwork, as_random_state
+from thalweg.plan import Data, Plan, batch_rows
+from thalweg.records import Array, Parameters, Run, StopReason
+from thalweg.streams import apart
+from thalweg.training import Loop, check_plan, finish, noise_seed
+from thalweg.watching import Callback, Scoring, Watch
+
+_REASONS = list(StopReason)
+
+
+def fit_over_hosts(
+    network: DenseNetwork,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    plan: Plan | None = None,
+    sample_weight: ArrayLike | None = None,
+    validation: tuple[ArrayLike, ...] | None = None,
+    scoring: Scoring | None = None,
+    parameters: Parameters | None = None,
+    random_state: int | None = None,
+    callbacks: Sequence[Callback] = (),
+    checkpoint: saving.PathLike | None = None,
+    **settings: Any,
+) -> Run:
+    """Train a network on the rows of all processes together.
+
+    Call it in each process, after `jax.distributed.initialize`, with the same
+    arguments but for the rows. Each step takes ``batch_size`` rows, the same share
+    from each process, and follows the gradient of their weighted mean loss: the
+    weights are the same everywhere, and those of a single process that has all rows,
+    to rounding. Dropout draws other masks on each process.
+
+    Parameters
+    ----------
+    network, plan, scoring, parameters, random_state, callbacks, **settings
+        As for `fit`; first weights and random numbers are those of process 0. A
+        callback that says stop on one process stops all.
+    X, y, sample_weight
+        This process's rows; their number may differ.
+    validation : (X_val, y_val) or (X_val, y_val, sample_weight), optional
+        The same rows on every process.
+    checkpoint : path-like, optional
+        File that process 0 writes after each epoch, or each few where nothing asks to
+        be judged sooner. If it is there at the start, training goes on from it; all
+        processes must be able to read it.
+
+    Returns
+    -------
+    Run
+        The same on each process, but for the clock.
+
+    Raises
+    ------
+    ConnectionError
+        If another process was lost; it says what resumes.
+    ValueError, TypeError
+        As `fit`; and for what needs all rows in one place: full-batch methods, and
+        normalization by batch.
+    """
+    started = time.perf_counter()
+    plan = check_plan(network, Plan.of(plan, **settings))
+    _check(network, plan)
+    hosts = engines.over_hosts()
+    number, n_hosts = hosts.count()
+    rng = as_random_state(random_state)
+    _set_state(rng, hosts.agree(_state(rng)))
+    data = as_data(network, plan, X, y, sample_weight)
+    first = hosts.agree(first_weights(network, parameters, rng, data.dtype))
+    held_out = apart(network, plan, validation, data.dtype)
+    watch = Watch(plan, held_out, scoring, callbacks, started)
+    n_rows = int(hosts.gather(len(data.X)).max())
+    share = -(-batch_rows(plan, n_rows * n_hosts) // n_hosts)
+    session = hosts.Session(
+        network, replace(plan, batch_size=share), _lengthened(data, n_rows), first,
+        noise_seed(network, rng), len(data.X), held_out,
+    )  # fmt: skip
+    watch.subject = session
+    loop = Loop(session.plan, session, n_rows, network.n_parameters, rng, watch)
+    kept = _Checkpoint(checkpoint, hosts, loop, number == 0)
+    reason = _run(hosts, loop, kept)
+    module, _ = engines.pick("jax", network, plan)
+    why = f"jax (process {number} of {n_hosts})"
+    return finish(network, watch, module, why, reason, data)
+
+
+def _check(network: DenseNetwork, plan: Plan) -> None:
+    if plan.full_batch or plan.on_device:
+        raise ValueError(
+            f"fit_over_hosts got optimizer={resolved(plan.optimizer).label!r}, a "
+            "full-batch method. Take a first-order one such as 'adam'."
+        )
+    for index, layer in enumerate(network.layers):
+        if layer.normalized == "batch":
+            raise ValueError(
+                f"fit_over_hosts got normalization='batch' in layer {index}, whose "
+                "statistics would be of one process's rows. Take 'layer'."
+            )
+
+
+def _lengthened(data: Data, n_rows: int) -> Data:
+    """Repeat the first row with weight 0, so that every process has as many."""
+    missing = [0] * (n_rows - len(data.X))
+    weights = np.concatenate([data.weights, np.zeros(len(missing), data.dtype)])
+    return Data(
+        np.concatenate([data.X, data.X[missing]]),
+        np.concatenate([data.y, data.y[missing]]),
+        weights,
+    )
+
+
+def _run(hosts: Any, loop: Loop, kept: "_Checkpoint") -> StopReason:
+    """Train until one of the processes has a reason to stop."""
+    kept.resume()
+    chunk = int(hosts.gather(loop.chunk()).min())  # one may have more to judge by
+    while loop.left > 0:
+        try:
+            sums = loop.session.advance(*loop.ask(min(chunk, loop.left)))
+            reason = loop.tell(sums)
+            said = hosts.gather(0 if reason is None else _REASONS.index(reason) + 1)
+        except (RuntimeError, ValueError) as error:
+            if not _is_loss(error):
+                raise
+            raise ConnectionError(
+                "fit_over_hosts lost another process "
+                f"({str(error).splitlines()[0]}). {kept.advice()}"
+            ) from error
+        if said.any():
+            return reason or _REASONS[int(said[said > 0][0]) - 1]
+        kept.write()
+    return StopReason.MAX_EPOCHS
+
+
+def _is_loss(error: Exception) -> bool:
+    """Whether JAX says that a collective operation failed."""
+    words = ("Gloo", "NCCL", "all-reduce", "coordination", "peer")
+    return any(word in str(error) for word in words)
+
+
+class _Checkpoint:
+    """All that training goes on from, in a model file of its own kind."""
+
+    def __init__(
+        self, path: saving.PathLike | None, hosts: Any, loop: Loop, writes: bool
+    ) -> None:
+        self.path, self.hosts, self.loop, self.writes = path, hosts, loop, writes
+        self.epochs = 0
+
+    def advice(self) -> str:
+        """Say what there is to go on from."""
+        if self.path is None:
+            return "Start all again; checkpoint=path would let them go on from there."
+        return (
+            f"Start all again: they go on from epoch {self.epochs}, which {self.path} "
+            "holds."
+        )
+
+    def write(self) -> None:
+        """Write it, on one process."""
+        self.epochs = self.loop.watch.epochs
+        if self.path is None or not self.writes:
+            return
+        watch = self.loop.watch
+        steps, leaves = self.loop.session.state()
+        best = {
+            f"best.{k}.{name}": value
+            for k, own in enumerate(watch.best or ())
+            for name, value in own.items()
+        }
+        arrays = {
+            **{f"carry.{k}": leaf for k, leaf in enumerate(leaves)},
+            **best,
+            "rows": np.array(watch.rows), "order": self.loop.order,
+            "random": _state(self.loop.rng),
+            "patience": _counts(watch.patience), "plateau": _counts(watch.plateau),
+            "factor": np.array([watch.factor]), "steps": np.array([steps]),
+        }  # fmt: skip
+        saving.write(self.path, "checkpoint", {"best": len(watch.best or ())}, arrays)
+
+    def resume(self) -> None:
+        """Go on from it where it is there, on all processes."""
+        found = self.path is not None and os.path.exists(self.path)
+        if len(set(self.hosts.gather(int(found)).tolist())) > 1:
+            raise ValueError(
+                f"checkpoint={self.path!r} can be read by some processes only. Give a "
+                "path that all of them see."
+            )
+        if not found or self.path is None:
+            return
+        kind, content, arrays = saving.read(self.path)
+        if kind != "checkpoint":
+            raise ValueError(f"{self.path} holds a {kind}, not a checkpoint.")
+        try:
+            self._take(content["best"], arrays)
+        except (KeyError, ValueError) as error:
+            raise ValueError(
+                f"checkpoint {self.path} cannot be gone on from: {error}. Give another "
+                "path, or take that file away."
+            ) from error
+
+    def _take(self, n_best: int, arrays: dict[str, Array]) -> None:
+        loop, watch = self.loop, self.loop.watch
+        count = sum(name.startswith("carry.") for name in arrays)
+        steps = int(arrays["steps"][0])
+        loop.session.recall(steps, [arrays[f"carry.{k}"] for k in range(count)])
+        if arrays["order"].shape != loop.order.shape:
+            raise ValueError("the number of rows is another one")
+        loop.steps, loop.order = steps, arrays["order"]
+        _set_state(loop.rng, arrays["random"])
+        watch.rows = [tuple(row) for row in arrays["rows"].tolist()]
+        watch.started -= watch.rows[-1][4]
+        watch.factor = float(arrays["factor"][0])
+        for counts, name in ((watch.patience, "patience"), (watch.plateau, "plateau")):
+            best, epoch, waited = arrays[name].tolist()
+            counts.best, counts.best_epoch, counts.waited = (
+                best,
+                int(epoch),
+                int(waited),
+            )
+        layers = [loop.session.parameters()[k] for k in range(n_best)]
+        watch.best = (
+            tuple(
+                {name: arrays[f"best.{k}.{name}"] for name in own}
+                for k, own in enumerate(layers)
+            )
+            or None
+        )
+        self.epochs = watch.epochs
+
+
+def _counts(patience: Any) -> Array:
+    return np.array([patience.best, patience.best_epoch, patience.waited], float)
+
+
+def _state(rng: np.random.RandomState) -> Array:
+    """Return a generator's state as one array."""
+    state: Any = rng.get_state()
+    return np.concatenate([state[1].astype(float), state[2:]])
+
+
+def _set_state(rng: np.random.RandomState, state: Array) -> None:
+    words, (position, has_gauss, gauss) = state[:-3].astype(np.uint32), state[-3:]
+    rng.set_state(("MT19937", words, int(position), int(has_gauss), float(gauss)))
