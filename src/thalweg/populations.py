@@ -93,6 +93,12 @@ def fit_population(
     [0.001, 0.01, 0.1]
     """
     find("engine", engine, {"auto": "", **engines.ENGINES}, owner="fit_population")
+    for number, own in enumerate(members):
+        if not isinstance(own, Mapping):
+            raise TypeError(
+                f"fit_population got {own!r} as member {number}; each must be a dict "
+                'of settings, such as {"learning_rate": 0.01, "random_state": 3}.'
+            )
     asked = [{"network": network, **settings, **own} for own in members]
     plans = [_plans(number, own) for number, own in enumerate(asked)]
     rows = {

@@ -25,8 +25,8 @@ from thalweg.plan import Data, Plan, batch_rows, rate_factors, steps_per_epoch
 from thalweg.records import Array, EpochSums, Parameters, StopReason
 from thalweg.watching import Watch
 
-_ROWS = 1 << 16
-"""Most rows of a window, unless a single batch has more."""
+_ROWS, _ENTRIES = 1 << 16, 1 << 23
+"""Most rows of a window, and most entries of its X, unless a single batch has more."""
 
 _BY_EPOCHS = (
     "invscaling", "linear", "step", "exponential", "cosine", "cosine_restarts",
@@ -307,7 +307,7 @@ def _batches(rows: _Rows, X: Any) -> Source:
 
     def read() -> Iterator[Window]:
         batches = opened.pop() if opened else open_()
-        return _gathered(_checked(rows, batches))
+        return _gathered(_checked(rows, batches), _most_rows(rows.network))
 
     return Source(read, count, dtype, shuffled=False)
 
@@ -319,7 +319,7 @@ def _checked(rows: _Rows, batches: Iterable[Any]) -> Iterator[Data]:
         if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
             raise TypeError(
                 f"batch {number} is {_kind(batch)}; each must be a tuple (X, y) or "
-                "(X, y, sample_weight)."
+                "(X, y, sample_weight). Rows in an array need y beside them."
             )
         X = np.asarray(batch[0])
         known = known or (X.shape, X.dtype)
@@ -341,12 +341,12 @@ def _checked(rows: _Rows, batches: Iterable[Any]) -> Iterator[Data]:
         )
 
 
-def _gathered(batches: Iterator[Data]) -> Iterator[Window]:
+def _gathered(batches: Iterator[Data], most: int) -> Iterator[Window]:
     """Join batches of one size, of which the last may be smaller."""
     held: list[Data] = []
     for data in batches:
         rows, step = data.n_rows, held[0].n_rows if held else 0
-        full = (len(held) + 1) * step > _ROWS
+        full = (len(held) + 1) * step > most
         if held and (rows > step or held[-1].n_rows < step or full):
             yield Window(_joined(held), step)
             held = []
@@ -354,7 +354,16 @@ def _gathered(batches: Iterator[Data]) -> Iterator[Window]:
     yield Window(_joined(held), held[0].n_rows)
 
 
+def _most_rows(network: DenseNetwork | Network) -> int:
+    """Return the rows of a window; batches of a `Network` are not joined at all."""
+    if isinstance(network, Network):
+        return 0
+    return min(_ROWS, _ENTRIES // network.n_inputs)
+
+
 def _joined(parts: list[Data]) -> Data:
+    if len(parts) == 1:
+        return parts[0]
     columns = [(part.X, part.y, part.weights) for part in parts]
     return Data(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
@@ -377,7 +386,7 @@ def _parquet(rows: _Rows, X: Any, y: Any, weight: str | None) -> Source:
     if n_rows == 0:
         raise ValueError(f"{X} has no rows. Give at least one.")
     step = batch_rows(plan, n_rows)
-    size = max(_ROWS // step, 1) * step
+    size = max(_most_rows(rows.network) // step, 1) * step
     targets = [y] if isinstance(y, str) else list(y)
 
     def read() -> Iterator[Window]:
