@@ -72,7 +72,13 @@ def test_members_disagree_where_the_answer_is_in_doubt():
 
 
 @pytest.mark.parametrize(
-    ("member", "target"), [(tw.Classifier(**FAST), y), (tw.Regressor(**FAST), X[:, 0])]
+    ("member", "target"),
+    [
+        (tw.Classifier(**FAST), y),
+        (tw.Regressor(**FAST), X[:, 0]),
+        (tw.MLPClassifier((5,), solver="lbfgs", tol=1.0), y),
+        (tw.MLPRegressor(hidden_layer_sizes=(5,), solver="lbfgs", tol=1e6), X),
+    ],
 )
 def test_an_ensemble_goes_into_one_file(member: Any, target: Any, tmp_path: Path):
     ensemble = tw.Ensemble(member, 2, random_state=0).fit(X, target)

@@ -256,11 +256,11 @@ def _entropy(probabilities: Array) -> Array:
 
 
 def _taken_apart(member: Any) -> saving.Contents:
-    if not isinstance(member, tabular.Classifier | tabular.Regressor):
+    if not hasattr(member, "save"):
         raise ValueError(
             f"Ensemble cannot save members of type {type(member).__name__}: only "
-            "thalweg.Classifier and thalweg.Regressor have a file format. Use one of "
-            "them, or keep the ensemble in memory."
+            "thalweg's own estimators have a file format. Use one of them, or keep the "
+            "ensemble in memory."
         )
     with TemporaryDirectory() as folder:
         member.save(Path(folder) / "member")

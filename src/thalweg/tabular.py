@@ -27,6 +27,7 @@ from thalweg.columns import (
     is_missing,
     study,
 )
+from thalweg.estimators import MLPClassifier, MLPRegressor
 from thalweg.evaluations import Evaluation
 from thalweg.heldout import look_closely
 from thalweg.lookup import Spec, check_names
@@ -445,7 +446,7 @@ class Regressor(RegressorMixin, _Tabular):
 
 
 def load(path: saving.PathLike) -> Any:
-    """Read any model file: a `Classifier`, a `Regressor`, or the `Run` of a fit.
+    """Read any model file: an estimator's, or the `Run` of a fit.
 
     Raises
     ------
@@ -455,7 +456,7 @@ def load(path: saving.PathLike) -> Any:
         If it is not a whole model file.
     """
     kind, _, _ = saving.read(path)
-    for each in (Classifier, Regressor):
+    for each in (Classifier, Regressor, MLPClassifier, MLPRegressor):
         if each.__name__ == kind:
             return each.load(path)
     return saving.load(path)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Collection
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +24,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg import engines, side_by_side  # noqa: F401 (Ray is made known)
+from thalweg.estimators import files
 from thalweg.estimators.adapters import Scorer, TaskPerEpoch, as_attributes
 from thalweg.estimators.parameters import (
     check_parameters,
@@ -38,6 +39,7 @@ from thalweg.lookup import Spec, resolved
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Data, Plan, link, steps_per_epoch
 from thalweg.records import Array, EpochRecord, Parameters, Run, StopReason
+from thalweg.saving import PathLike
 from thalweg.training import train, train_phases
 from thalweg.watching import Patience, Watch
 
@@ -529,6 +531,31 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return make_network(self, (n_inputs, *(w.shape[1] for w in self.coefs_)))
 
     # Predicting.
+
+    def save(self, path: PathLike) -> None:
+        """Write the fitted estimator to a model file; nothing in it is code.
+
+        The optimizer's state is not in it: what is loaded predicts the same.
+
+        Raises
+        ------
+        ValueError
+            Where a parameter is a function of the user's.
+        """
+        files.write(self, path)
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Read an estimator that `save` wrote.
+
+        Raises
+        ------
+        OSError
+            If the file does not exist or cannot be opened.
+        ValueError
+            If it is not a whole model file, or holds a model of another kind.
+        """
+        return files.read(cls, path)
 
     def predict(self, X: ArrayLike) -> Array:
         """Predict.
