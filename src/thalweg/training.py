@@ -422,12 +422,15 @@ class Loop:
         if not plan.shuffle or plan.batch_size is None or plan.on_device:
             return None
         orders = np.empty((n_epochs, self.n_rows), np.int32)
-        for epoch in range(n_epochs):
+        rows = np.arange(self.n_rows)
+        drawn = rows.copy()
+        for order in orders:
             # sklearn.utils.shuffle of the previous order, draw for draw.
-            drawn = np.arange(self.n_rows)
+            drawn[:] = rows
             self.rng.shuffle(drawn)
-            self.order = self.order[drawn]
-            orders[epoch] = self.order
+            # All numbers are valid; "clip" spares a copy that guards against others.
+            self.order = self.order.take(drawn, out=order, mode="clip")
+        self.order = self.order.copy()
         return orders
 
 

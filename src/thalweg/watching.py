@@ -154,21 +154,21 @@ class Watch:
         held_out = self._validate() if sums.finite else (np.nan, np.nan)
         before, self._clock = self._clock, self._seconds()
         seconds = np.linspace(before, self._clock, len(sums.loss) + 1)[1:]
-        columns = (sums.loss, sums.gradient_norm, sums.update_ratio, rates, seconds)
         unknown = np.full(len(sums.loss), np.nan)
-        counts = [sums.counts.get(name, unknown) for name in _COUNTS]
-        for row, counted in zip(
-            zip(*columns, strict=False), zip(*counts, strict=True), strict=False
-        ):
-            self.rows.append((*map(float, row), *held_out, *map(float, counted)))
+        columns = [
+            *(sums.loss, sums.gradient_norm, sums.update_ratio, rates, seconds),
+            *(np.full(len(sums.loss), value) for value in held_out),
+            *(sums.counts.get(name, unknown) for name in _COUNTS),
+        ]
+        numbers = [np.asarray(column, float).tolist() for column in columns]
+        self.rows.extend(zip(*numbers, strict=False))
         if not sums.finite:
             return StopReason.NONFINITE
         value = self._monitored(held_out)
         if not self.judges:
-            for epoch, loss in enumerate(
-                sums.loss, len(self.rows) - len(sums.loss) + 1
-            ):
-                self.patience.see(float(loss), epoch)
+            first = len(self.rows) - len(sums.loss) + 1
+            for epoch, loss in enumerate(numbers[0], first):
+                self.patience.see(loss, epoch)
         elif self.patience.see(value, len(self.rows)):
             self.best = self.subject.parameters()
         return self._judge(value)

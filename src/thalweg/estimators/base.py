@@ -232,7 +232,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             self._begin(target, X.shape[1], dtype)
         self._warn_of_sizes()
         data, held_out = self._split(X, target, weights, X_val, y_val, dtype)
-        self._warn_of_batch(len(data.X))
+        self._warn_of_batch(data.n_rows)
         watches = X_val is not None and watch_only
         self._train(data, held_out, incremental, started, given, watches)
         return self
@@ -261,7 +261,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         given: dict[str, Any],
         watch_only: bool,
     ) -> None:
-        n_rows, validated = len(data.X), held_out is not None and not watch_only
+        n_rows, validated = data.n_rows, held_out is not None and not watch_only
         plans = [each._plan(incremental, n_rows, validated) for each in self._phases()]
         if watch_only:
             plans = [Plan.of(each, monitor="training") for each in plans]
@@ -283,7 +283,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 network, plan, data, first, rng, watch, self.engine, state
             )
             self._optimizer = _Optimizer(plan.rate * watch.factor, session.state())
-            self.t_ += len(data.X) * watch.epochs
+            self.t_ += data.n_rows * watch.epochs
         self._take_over(run, watch)
         for task in tasks:
             task.close()
@@ -405,13 +405,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         dtype: np.dtype[Any],
         learn: bool = False,
     ) -> Data:
-        dense = X.toarray() if hasattr(X, "toarray") else X
         if self.scale_inputs:
+            X = X.toarray() if hasattr(X, "toarray") else X
             if learn and not hasattr(self.scaler_, "mean_"):
-                self.scaler_.fit(dense)
-            dense = self.scaler_.transform(dense)
+                self.scaler_.fit(X)
+            X = self.scaler_.transform(X)
+        sparse = hasattr(X, "tocsr")
         return Data(
-            np.ascontiguousarray(dense, dtype),
+            X.tocsr().astype(dtype) if sparse else np.ascontiguousarray(X, dtype),
             np.ascontiguousarray(y),
             np.ascontiguousarray(weights, dtype),
         )

@@ -28,6 +28,7 @@
 #undef SIN
 #undef EPSILON
 #undef REAL_BITS
+#undef SPAN
 #undef T
 #undef U
 #undef FN

@@ -6,11 +6,13 @@
    norms by pieces, the update rule by pieces, and the addition by pieces. */
 
 /* Rows that pass through at once: larger batches take several blocks. */
-#define BLOCK_ROWS 4096
+#define BLOCK_ROWS 1024
 /* Rows of one chunk, where a step is worth cutting up at all. */
 #define CHUNK_ROWS 64
 #define MOST_CHUNKS 16
-#define PIECE 16384
+#define PIECE 4096
+/* Slices of a training after which it is tried again how many workers are faster. */
+#define RETRY 32
 /* Multiply-adds of a step below which nothing is cut up: about 100 microseconds. */
 #define SERIAL_STEP 3000000
 /* And below which a second worker does not pay: about 200 microseconds. */
@@ -31,6 +33,8 @@ typedef struct {
     T l1, l2; /* divided by what the plan divides them by */
     FN(Step) rule;
     double rate, mix;
+    double pace[2]; /* seconds a step of late, alone and by the team */
+    int64_t slices; /* calls of `advance` that had a team to choose */
     bool first_block;
     bool same_rows; /* every step meets the same rows in the same order */
 } FN(Session);
@@ -86,6 +90,9 @@ static void FN(lay_out_layer)(const FN(Pass) *pass, const Layer *layer,
         own->kept = take(arena, (size_t)size);
     }
     if (backward) own->grad = FN(take_numbers)(arena, size);
+    bool sparse = layer == pass->spec->layers && pass->data.indptr != NULL;
+    if (backward && (FN(turns)(layer) || sparse))
+        own->turned = FN(take_numbers)(arena, pass->ld * FN(turned_ld)(layer));
 }
 
 static void FN(lay_out)(FN(Pass) *pass, Arena *arena, bool backward) {
@@ -162,14 +169,15 @@ static bool FN(open_pass)(FN(Pass) *pass, const Spec *spec, const Rows *data,
 static void FN(sparse_gradient)(FN(Session) *s, T *to) {
     FN(Pass) *pass = &s->pass;
     int64_t units = s->spec.layers[0].units, width = s->spec.layers[0].fan_in;
-    const T *values = pass->data.X, *d = pass->layers[0].grad;
+    const T *values = pass->data.X, *slopes = pass->layers[0].turned;
+    int64_t step = FN(turned_ld)(&s->spec.layers[0]);
     if (s->first_block) memset(to, 0, (size_t)(units * width) * sizeof(T));
     for (int64_t r = 0; r < pass->rows; r++) {
         int64_t row = FN(row_of)(pass, r);
         for (int64_t e = pass->data.indptr[row]; e < pass->data.indptr[row + 1]; e++) {
-            T *w = to + pass->data.indices[e] * units;
-            T x = values[e];
-            for (int64_t u = 0; u < units; u++) w[u] += x * d[u * pass->ld + r];
+            T *w = to + pass->data.indices[e] * units, x = values[e];
+            const T *d = slopes + r * step;
+            NO_OVERLAP for (int64_t u = 0; u < units; u++) w[u] += x * d[u];
         }
     }
 }
@@ -183,6 +191,14 @@ static void FN(matrix_gradient)(FN(Session) *s, int l, Tile tile, bool add) {
     const T *input = FN(layer_input)(pass, l), *d = pass->layers[l].grad;
     if (l == 0 && pass->data.indptr != NULL) {
         FN(sparse_gradient)(s, to);
+        return;
+    }
+    if (pass->layers[l].turned != NULL) {
+        bool rows = l == 0 && pass->by_row;
+        FN(Strided) x = rows ? (FN(Strided)){input + tile.first, 1, layer->fan_in}
+                             : (FN(Strided)){input + tile.first * ld, ld, 1};
+        FN(small_product)(tile.rows, n, pass->rows, x, pass->layers[l].turned,
+                          FN(turned_ld)(layer), to, n, add);
         return;
     }
     FN(Matrix) right = {layer->transposed ? input : d, ld, true};
@@ -529,13 +545,24 @@ static void FN(one_step)(FN(Session) *s, Progress *p) {
     if (step + 1 == p->per_epoch || !p->finite) FN(end_epoch)(s, p, epoch, step + 1);
 }
 
+/* Whether a team is worth it. Where other processes want the processors too, a step
+   waits for whichever worker they have put off, and can take longer than alone; which
+   it is, shows in the time that it takes. The result is the same either way. */
+static bool FN(by_team)(const FN(Session) *s, const Progress *p) {
+    if (p->workers < 2) return false;
+    int64_t turn = s->slices % RETRY;
+    return turn == 0 || (turn != 1 && s->pace[1] < s->pace[0]);
+}
+
 /* Trains until all is done, or the slice of time is over, or training has to stop. */
 static void FN(advance)(void *argument, Progress *p) {
     FN(Session) *s = argument;
-    int64_t end = p->n_epochs * p->per_epoch;
+    int64_t end = p->n_epochs * p->per_epoch, before = p->done;
     if (p->epoch_limit * p->per_epoch < end) end = p->epoch_limit * p->per_epoch;
-    double until = seconds_now() + p->slice;
-    s->pass.team = team_start(p->workers);
+    bool together = FN(by_team)(s, p), trial = s->slices % RETRY < 2;
+    double start = seconds_now();
+    double until = start + (p->workers > 1 && trial ? p->slice / 8 : p->slice);
+    s->pass.team = together ? team_start(p->workers) : NULL;
     s->pass.keep_input = false;
     while (p->done < end && p->finite && !p->stopped && !*p->cancel) {
         FN(one_step)(s, p);
@@ -544,6 +571,9 @@ static void FN(advance)(void *argument, Progress *p) {
     }
     team_stop(s->pass.team);
     s->pass.team = NULL;
+    if (p->workers < 2 || p->done == before) return;
+    s->pace[together] = (seconds_now() - start) / (double)(p->done - before);
+    s->slices++;
 }
 
 /* ---- Sessions ---- */

@@ -11,6 +11,7 @@ typedef struct {
     T *active;   /* output of the activation */
     T *out;      /* the same after dropout */
     T *grad;     /* gradient by `out`, then by each of the above in turn */
+    T *turned;   /* the last of those row by row, where the matrix's gradient wants it */
     uint8_t *kept;
     T *mean, *inverse; /* of batch normalization, a number a unit */
     T *row_inverse;    /* of layer normalization, a number a row */
@@ -107,10 +108,7 @@ static void FN(gather_features)(FN(Pass) *pass, Chunk part) {
     for (int64_t r = part.first; r < part.first + part.padded; r += PAD) {
         const T *rows[PAD];
         for (int l = 0; l < PAD; l++) rows[l] = X + FN(row_of)(pass, r + l) * width;
-        for (int64_t c = 0; c < width; c++) {
-            T *to = pass->gathered + c * ld + r;
-            for (int l = 0; l < PAD; l++) to[l] = rows[l][c];
-        }
+        FN(turn_rows)(rows, width, pass->gathered + r, ld);
     }
 }
 
@@ -173,17 +171,24 @@ static const T *FN(owned_weights)(const FN(Pass) *pass, const Layer *layer) {
     return pass->theta + pass->spec->layers[layer->owner].weights;
 }
 
+/* Units that are summed at once, where what is added lies side by side. */
+#define SPAN 64
+
 static void FN(sparse_linear)(FN(Pass) *pass, Chunk part, T *z) {
     const Layer *layer = &pass->spec->layers[0];
     const T *W = FN(owned_weights)(pass, layer), *values = pass->data.X;
     int64_t units = layer->units, ld = pass->ld;
-    for (int64_t u = 0; u < units; u++) memset(z + u * ld, 0, (size_t)part.padded * sizeof(T));
     for (int64_t r = 0; r < part.rows; r++) {
         int64_t row = FN(row_of)(pass, part.first + r);
-        for (int64_t e = pass->data.indptr[row]; e < pass->data.indptr[row + 1]; e++) {
-            const T *w = W + pass->data.indices[e] * units;
-            T x = values[e];
-            for (int64_t u = 0; u < units; u++) z[u * ld + r] += x * w[u];
+        for (int64_t first = 0; first < units; first += SPAN) {
+            int64_t n = units - first < SPAN ? units - first : SPAN;
+            T sums[SPAN] = {0};
+            for (int64_t e = pass->data.indptr[row]; e < pass->data.indptr[row + 1]; e++) {
+                const T *w = W + pass->data.indices[e] * units + first;
+                T x = values[e];
+                for (int64_t u = 0; u < n; u++) sums[u] += x * w[u];
+            }
+            for (int64_t u = 0; u < n; u++) z[(first + u) * ld + r] = sums[u];
         }
     }
     FN(pad_columns)(z, units, ld, part);
@@ -417,6 +422,35 @@ static void FN(end_norm_back)(void *argument, int l, int64_t number) {
         FN(batch_norm_back)(pass, l, part);
 }
 
+/* ---- Gradients by row, for the matrices ---- */
+
+/* From row to row of `turned`; no power of two, as for `ld`. */
+static int64_t FN(turned_ld)(const Layer *layer) {
+    int64_t ld = ROUND_UP(layer->units, PAD);
+    return ld * (int64_t)sizeof(T) % 2048 == 0 ? ld + PAD : ld;
+}
+
+/* Whether that pays: measured. The wider the vectors, the more do sums along the rows
+   cost at their ends; with eight lanes or fewer they are as fast as the product. */
+static bool FN(turns)(const Layer *layer) {
+    return LANES > 8 && !layer->transposed && layer->units >= LANES &&
+           layer->fan_in >= 2 * LANES;
+}
+
+static void FN(turn)(void *argument, int l, int64_t number) {
+    FN(Pass) *pass = argument;
+    const Layer *layer = &pass->spec->layers[l];
+    Chunk part = FN(chunk_of)(pass, number);
+    int64_t units = layer->units, ld = pass->ld, step = FN(turned_ld)(layer);
+    const T *d = pass->layers[l].grad + part.first;
+    T *to = pass->layers[l].turned + part.first * step;
+    for (int64_t u = 0; u < units; u += PAD) {
+        const T *rows[PAD];
+        for (int k = 0; k < PAD; k++) rows[k] = d + (u + k < units ? u + k : units - 1) * ld;
+        FN(turn_rows)(rows, part.padded, to + u, step);
+    }
+}
+
 /* ---- Activation, shortcut and dropout ---- */
 
 static const T *FN(shortcut)(const FN(Pass) *pass, int l) {
@@ -560,6 +594,7 @@ static void FN(list_backward)(FN(Pass) *pass) {
             if (FN(batch_statistics)(pass, layer)) FN(list)(pass, l, true, FN(nothing));
             FN(list)(pass, l, false, FN(end_norm_back));
         }
+        if (pass->layers[l].turned != NULL) FN(list)(pass, l, false, FN(turn));
         if (l > pass->lowest) FN(list)(pass, l, false, FN(linear_back));
     }
 }

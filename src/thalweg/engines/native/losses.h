@@ -59,6 +59,8 @@ static void FN(exponentials)(FN(Scored) *s, T *top, T *sum) {
 
 static void FN(cross_entropy)(FN(Scored) *s) {
     T y[PAD], top[PAD], sum[PAD], log_sum[PAD], total[PAD] = {0}, loss[PAD] = {0};
+    T chosen[PAD] = {0};
+    bool one_hot = s->classes != NULL && s->constant == 0; /* then one logarithm a row */
     T keep = 1 - s->constant, spread = s->constant / (T)s->n;
     const T *share = s->share;
     FN(exponentials)(s, top, sum);
@@ -68,11 +70,14 @@ static void FN(cross_entropy)(FN(Scored) *s) {
         FN(take_targets)(s, k, y);
         LANE(i) y[i] = keep * y[i] + spread;
         LANE(i) total[i] += y[i];
-        if (s->variant)
+        if (s->variant && one_hot)
+            LANE(i) chosen[i] += y[i] * (e[i] / sum[i]);
+        else if (s->variant)
             LANE(i) loss[i] -= FN(clipped_log)(y[i], e[i] / sum[i]);
         else
             LANE(i) loss[i] -= y[i] * ((z[i] - top[i]) - log_sum[i]);
     }
+    if (s->variant && one_hot) LANE(i) loss[i] = -FN(clipped_log)(total[i], chosen[i]);
     LANE(i) s->loss[i] += loss[i];
     LANE(i) sum[i] = total[i] / sum[i];
     for (int64_t k = 0; k < s->n; k++) {

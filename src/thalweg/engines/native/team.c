@@ -22,19 +22,21 @@ void team_run(Team *team, Task task, void *context, int64_t n) {
    microseconds apart, and a wake-up costs as much. Few enough to waste no core. */
 #define GLANCES 4000
 
+/* Each has a share of the tasks, the same one in every run of as many: what it wrote
+   in one is in its cache in the next. Who is done with his own takes from the others'. */
 typedef struct {
     Team *team;
     int number;
     pthread_t thread;
+    atomic_llong next; /* of its share */
 } Worker;
 
 struct Team {
-    int n_workers; /* the caller not counted */
+    int n_workers; /* the caller, number 0, counted */
     Worker *workers;
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
     atomic_int generation, busy;
-    atomic_llong next;
     Task task;
     void *context;
     int64_t n;
@@ -49,11 +51,16 @@ static inline void relax(void) {
 #endif
 }
 
+static long long share_begin(const Team *team, int share) {
+    return team->n * share / team->n_workers;
+}
+
 static void take_tasks(Team *team, int worker) {
-    for (;;) {
-        long long i = atomic_fetch_add(&team->next, 1);
-        if (i >= team->n) return;
-        team->task(team->context, i, worker);
+    for (int k = 0; k < team->n_workers; k++) {
+        int share = (worker + k) % team->n_workers;
+        long long i, end = share_begin(team, share + 1);
+        while ((i = atomic_fetch_add(&team->workers[share].next, 1)) < end)
+            team->task(team->context, i, worker);
     }
 }
 
@@ -111,8 +118,9 @@ void team_run(Team *team, Task task, void *context, int64_t n) {
     team->task = task;
     team->context = context;
     team->n = n;
-    atomic_store(&team->next, 0);
-    atomic_store(&team->busy, team->n_workers);
+    for (int w = 0; w < team->n_workers; w++)
+        atomic_store(&team->workers[w].next, share_begin(team, w));
+    atomic_store(&team->busy, team->n_workers - 1);
     wake(team);
     take_tasks(team, 0);
     await_workers(team);
@@ -122,18 +130,19 @@ Team *team_start(int workers) {
     if (workers < 2) return NULL;
     Team *team = calloc(1, sizeof *team);
     if (team == NULL) return NULL;
-    team->workers = calloc((size_t)workers - 1, sizeof *team->workers);
+    team->n_workers = 1;
+    team->workers = calloc((size_t)workers, sizeof *team->workers);
     pthread_mutex_init(&team->lock, NULL);
     pthread_cond_init(&team->begin, NULL);
     pthread_cond_init(&team->end, NULL);
-    for (int i = 0; team->workers != NULL && i < workers - 1; i++) {
+    for (int i = 1; team->workers != NULL && i < workers; i++) {
         Worker *worker = &team->workers[i];
         worker->team = team;
-        worker->number = i + 1;
+        worker->number = i;
         if (pthread_create(&worker->thread, NULL, work, worker) != 0) break;
         team->n_workers++;
     }
-    if (team->n_workers > 0) return team;
+    if (team->n_workers > 1) return team;
     team_stop(team);
     return NULL;
 }
@@ -142,7 +151,7 @@ void team_stop(Team *team) {
     if (team == NULL) return;
     team->quit = 1;
     wake(team);
-    for (int i = 0; i < team->n_workers; i++) pthread_join(team->workers[i].thread, NULL);
+    for (int i = 1; i < team->n_workers; i++) pthread_join(team->workers[i].thread, NULL);
     pthread_cond_destroy(&team->end);
     pthread_cond_destroy(&team->begin);
     pthread_mutex_destroy(&team->lock);

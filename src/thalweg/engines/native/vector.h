@@ -83,7 +83,29 @@ INLINE void FN(four_sums)(VEC a, VEC b, VEC c, VEC d, T *sums) {
                    __builtin_shufflevector(low, high, 2, 3, 6, 7);
     memcpy(sums, &all, sizeof all);
 }
+
+/* Four numbers from each of four places, turned: to[k * step + i] = from[i][k]. */
+INLINE void FN(turn_four)(const T *const *from, T *to, int64_t step) {
+    FN(quad) p, q, r, s;
+    memcpy(&p, from[0], sizeof p);
+    memcpy(&q, from[1], sizeof p);
+    memcpy(&r, from[2], sizeof p);
+    memcpy(&s, from[3], sizeof p);
+    FN(quad) a = __builtin_shufflevector(p, q, 0, 4, 1, 5),
+             b = __builtin_shufflevector(p, q, 2, 6, 3, 7),
+             c = __builtin_shufflevector(r, s, 0, 4, 1, 5),
+             d = __builtin_shufflevector(r, s, 2, 6, 3, 7);
+    FN(quad) turned[4] = {
+        __builtin_shufflevector(a, c, 0, 1, 4, 5), __builtin_shufflevector(a, c, 2, 3, 6, 7),
+        __builtin_shufflevector(b, d, 0, 1, 4, 5), __builtin_shufflevector(b, d, 2, 3, 6, 7),
+    };
+    UNROLL for (int k = 0; k < 4; k++) memcpy(to + k * step, &turned[k], sizeof p);
+}
 #else
+INLINE void FN(turn_four)(const T *const *from, T *to, int64_t step) {
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < 4; i++) to[k * step + i] = from[i][k];
+}
 INLINE void FN(four_sums)(VEC a, VEC b, VEC c, VEC d, T *sums) {
     sums[0] = FN(lanes_sum)(a);
     sums[1] = FN(lanes_sum)(b);
@@ -91,6 +113,18 @@ INLINE void FN(four_sums)(VEC a, VEC b, VEC c, VEC d, T *sums) {
     sums[3] = FN(lanes_sum)(d);
 }
 #endif
+
+/* PAD rows of `width` numbers each, to `width` rows of PAD, `step` apart. */
+static void FN(turn_rows)(const T *const *rows, int64_t width, T *to, int64_t step) {
+    int64_t c = 0;
+    for (; c + 4 <= width; c += 4)
+        for (int l = 0; l < PAD; l += 4) {
+            const T *four[4] = {rows[l] + c, rows[l + 1] + c, rows[l + 2] + c, rows[l + 3] + c};
+            FN(turn_four)(four, to + c * step + l, step);
+        }
+    for (; c < width; c++)
+        for (int l = 0; l < PAD; l++) to[c * step + l] = rows[l][c];
+}
 
 /* Sums over n elements, any n, in one order whatever the caller. */
 static T FN(sum_squares)(const T *x, int64_t n) {

@@ -12,7 +12,16 @@ import jax
 import numpy as np
 
 from thalweg.engines.xla import own, programs, updates
-from thalweg.engines.xla.arrays import cast, epochs, pad, pad_rows, padded, scoped
+from thalweg.engines.xla.arrays import (
+    cast,
+    dense,
+    epochs,
+    pad,
+    pad_rows,
+    padded,
+    scoped,
+    written_out,
+)  # fmt: skip
 from thalweg.engines.xla.own import Leaves as Leaves
 from thalweg.engines.xla.own import blame as blame
 from thalweg.engines.xla.own import examine as examine
@@ -65,7 +74,7 @@ class Session:
         state: Any = None,
         validation: Data | None = None,
     ) -> None:
-        self.network, self.plan, self.data = network, plan, data
+        self.network, self.plan, self.data = network, plan, (data := dense(data))
         self.validation = validation
         self._seed, self._steps, self._searched = np.uint32(seed), 0, np.zeros(2)
         self._dtype, self._n_rows = data.dtype, data.n_rows
@@ -225,7 +234,7 @@ class Objective:
     """The plan's objective on all rows; see `thalweg.engines.Objective`."""
 
     def __init__(self, network: _Any, plan: Plan, data: Data) -> None:
-        self.network, self._dtype = network, data.dtype
+        self.network, self._dtype, data = network, data.dtype, dense(data)
         exact = isinstance(network, Network)
         rows = data.n_rows if exact else padded_rows(data.n_rows)
         quiet = without_noise(network)
@@ -338,10 +347,13 @@ def _layer_outputs(network: _Any, parameters: Any, X: Any) -> list[Any]:
     if not single:
         at_once = own.ROWS_AT_ONCE
     dtype = X.dtype if single else own.floating_type(parameters)
-    n_rows, chunks = len(jax.tree.leaves(X)[0]), []
+    n_rows, chunks = jax.tree.leaves(X)[0].shape[0], []
     for start in range(0, max(n_rows, 1), at_once):
         size = min(at_once, n_rows - start)
-        chunk = jax.tree.map(lambda v: v[start : start + at_once], X)  # noqa: B023
+        chunk = jax.tree.map(
+            lambda v: written_out(v[start : start + at_once]),  # noqa: B023
+            X,
+        )
         filled = pad_rows(chunk, padded_rows(size))
         layers = scoped(dtype, program, *split(network, parameters), filled)
         chunks.append(jax.tree.map(lambda v: np.asarray(v)[:size], layers))  # noqa: B023

@@ -6,6 +6,7 @@ stays as it is.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import jax
@@ -23,6 +24,16 @@ def scoped(dtype: Any, function: Callable[..., _Result], *arguments: Any) -> _Re
     single = bool(dtype != np.float64)
     with jax.enable_x64(not single), jax.default_matmul_precision("highest"):
         return function(*arguments)
+
+
+def written_out(rows: Any) -> Any:
+    """Return sparse rows with their zeros: XLA's programs have no form without."""
+    return rows.toarray() if hasattr(rows, "toarray") else rows
+
+
+def dense(data: Data) -> Data:
+    """Write out the rows where they are sparse."""
+    return replace(data, X=written_out(data.X))
 
 
 def pad(values: Array, length: int, fill: Any = 0) -> Array:
