@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import thalweg as tw
 from thalweg import engines
-from thalweg.engines.xla import on_gpu
+from thalweg.engines.xla import on_gpu, populations
 from thalweg.engines.xla.arrays import scoped
 from thalweg.networks import DenseNetwork
 from thalweg.records import Array, EpochRecord, StopReason
@@ -187,6 +187,30 @@ def test_auto_takes_a_gpu_for_steps_that_are_large_enough(
     assert "native" in engines.pick("auto", one, plan, enough // 2)[1]
     assert "native" in engines.pick("native", one, plan, enough)[1]
     assert "on the GPU" in engines.pick("auto", one, plan, enough)[1]
+
+
+def test_on_a_gpu_a_comparison_is_one_program_a_kind(monkeypatch: pytest.MonkeyPatch):
+    X, y = rows()
+    variants = {f"{rate}": {"learning_rate": rate} for rate in (0.001, 0.01)}
+    common: dict[str, Any] = {"hidden": [6], "epochs": 2, "seeds": 2}
+    alone = tw.compare(variants, X, y, **common)
+    made: list[int] = []
+    begin = populations.Population.__init__
+
+    def note(self: Any, networks: Any, *rest: Any) -> None:
+        made.append(len(networks))
+        begin(self, networks, *rest)
+
+    pretend_gpu(monkeypatch)
+    monkeypatch.setattr(engines, "GPU_WORK", 1.0)
+    monkeypatch.setattr(populations.Population, "__init__", note)
+    together_ = tw.compare(variants, X, y, **common)
+    assert made == [4]
+    for one, other in zip(together_.trials, alone.trials, strict=True):
+        assert (one.variant, one.seed) == (other.variant, other.seed)
+        assert one.history is not None
+        assert other.history is not None
+        np.testing.assert_allclose(one.history.loss, other.history.loss, **CLOSE)
 
 
 def test_no_product_is_rounded_to_tf32():

@@ -10,7 +10,7 @@ carries to other rows is for the number of held-out rows to say.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from typing import Any
@@ -26,6 +26,7 @@ from thalweg.fullbatch import n_trained
 from thalweg.lookup import check_names, find
 from thalweg.networks import Dense, DenseNetwork, Network
 from thalweg.plan import CLASSIFYING, Plan, phases, steps_per_epoch
+from thalweg.populations import fit_population
 from thalweg.records import (
     Array,
     Comparison,
@@ -36,7 +37,6 @@ from thalweg.records import (
     Trial,
 )
 from thalweg.side_by_side import run_all
-from thalweg.training import fit
 
 LEVEL = 0.95
 """Confidence of all intervals of a comparison together."""
@@ -122,14 +122,21 @@ def compare(
     train, held, task = _divide(X, y, settings.get("loss"), validation, random_state)
     base = {"loss": task.loss, "restore_best": False, "hidden": hidden, **settings}
     shape = (train[0].shape[1], task.n_outputs)
-    makers = {name: _maker(name, each, base, shape, by) for name, each in named.items()}
+    makers: dict[str, Any] = {
+        name: _maker(name, each, base, shape, by) for name, each in named.items()
+    }
     chosen = range(seeds) if isinstance(seeds, int) else seeds
+    rows = train, held, task
+    jobs = [(name, int(seed)) for name in named for seed in chosen]
+    ours = [job for job in jobs if isinstance(makers[job[0]], _Network)]
+    found = dict(zip(ours, _trained(ours, makers, *rows, engine, n_jobs), strict=True))
+    others = [job for job in jobs if job not in found]
 
     def trial(name: str, seed: int) -> Trial:
-        return makers[name](name, seed, train, held, task, engine)
+        return makers[name](name, seed, *rows)
 
-    jobs = [(name, int(seed)) for name in named for seed in chosen]
-    return judge(tuple(run_all(trial, jobs, n_jobs)), by)
+    found.update(zip(others, run_all(trial, others, n_jobs), strict=True))
+    return judge(tuple(found[job] for job in jobs), by)
 
 
 def judge(trials: Sequence[Trial], by: str = "score") -> Comparison:
@@ -223,12 +230,9 @@ def _named(variants: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
     return named
 
 
-_Maker = Callable[[str, int, _Rows, _Rows | None, _Task, str], Trial]
-
-
 def _maker(
     name: str, variant: Any, base: Mapping[str, Any], shape: tuple[int, int], by: str
-) -> _Maker:
+) -> "_Network | _Estimator":
     """Return what trains a variant; all that is wrong with it is found here."""
     if hasattr(variant, "fit") and hasattr(variant, "get_params"):
         if by != "score":
@@ -283,6 +287,25 @@ def _plan_settings(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
     return merged
 
 
+def _trained(
+    jobs: Sequence[tuple[str, int]], makers: Mapping[str, Any], train: _Rows,
+    held: _Rows | None, task: _Task, engine: str, n_jobs: int | None,
+) -> list[Trial]:  # fmt: skip
+    """Train networks of ours, those of one kind together where that pays."""
+    if not jobs:
+        return []
+    members = [makers[name].member(seed) for name, seed in jobs]
+    validation = held and (held[0], task.encode(held[1]))
+    runs = fit_population(
+        members[0]["network"], train[0], task.encode(train[1]), members,
+        validation=validation, engine=engine, n_jobs=n_jobs,
+    )  # fmt: skip
+    return [
+        makers[name].trial(name, seed, run, len(train[0]))
+        for (name, seed), run in zip(jobs, runs, strict=True)
+    ]
+
+
 @dataclass(frozen=True)
 class _Network:
     """Trains a network."""
@@ -291,27 +314,26 @@ class _Network:
     settings: Mapping[str, Any]
     by: str
 
-    def __call__(
-        self, name: str, seed: int, train: _Rows, held: _Rows | None, task: _Task,
-        engine: str,
-    ) -> Trial:  # fmt: skip
-        (X, y), network = train, self.network
-        run = fit(
-            network, X, task.encode(y),
-            validation=held and (held[0], task.encode(held[1])),
-            parameters=None if isinstance(network, Network) else network.draw(seed),
-            random_state=_Order(seed),
-            engine=engine,
+    def member(self, seed: int) -> dict[str, Any]:
+        """Say what `fit_population` is to train."""
+        own = isinstance(self.network, Network)
+        return {
             **self.settings,
-        )  # fmt: skip
+            "network": self.network,
+            "parameters": None if own else self.network.draw(seed),
+            "random_state": _Order(seed),
+        }
+
+    def trial(self, name: str, seed: int, run: Run, n_rows: int) -> Trial:
+        """Judge what came of it."""
         diverged = run.stop_reason is StopReason.NONFINITE
         return Trial(
             variant=name,
             seed=seed,
             value=np.nan if diverged else self._value(run),
             passes=float(run.history.passes[-1]) if len(run.history) else 0.0,
-            updates=self._updates(run.history, len(X)),
-            n_parameters=n_trained(network, run.parameters),
+            updates=self._updates(run.history, n_rows),
+            n_parameters=n_trained(self.network, run.parameters),
             seconds=float(run.history.seconds[-1]) if len(run.history) else 0.0,
             why=run.why,
             diverged=diverged,
@@ -348,9 +370,8 @@ class _Estimator:
     estimator: Any
 
     def __call__(
-        self, name: str, seed: int, train: _Rows, held: _Rows | None, task: _Task,
-        engine: str,
-    ) -> Trial:  # fmt: skip
+        self, name: str, seed: int, train: _Rows, held: _Rows | None, task: _Task
+    ) -> Trial:
         started = time.perf_counter()
         model = seeded(self.estimator, seed)
         if is_classifier(model) == (task.classes is None):
