@@ -45,6 +45,15 @@ def test_small_weights_learn_nothing_and_he_learns_fastest():
     assert he < xavier < small - 0.1
 
 
+def test_random_search_finds_that_large_rates_work():
+    found = gallery.search_rates(IMAGES, n_trials=24, epochs=8)
+    rates = [trial.params["learning_rate_init"] for trial in found.ranking()]
+    assert np.median(rates[:6]) > 10 * np.median(rates[6:])
+    assert found.importances["learning_rate_init"] > 0.5
+    curves = gallery.draw_search(found).axes
+    assert len(curves) == 20
+
+
 def test_sigmoid_layers_saturate_gather_or_spread():
     values = {
         name: np.array(seen.activations)

@@ -21,9 +21,17 @@ from thalweg.experiments import compare, judge_steps
 from thalweg.inspection import descend, look_inside, train_steps
 from thalweg.networks import DenseNetwork
 from thalweg.plots.style import COLORS, draw_curves, tidy
-from thalweg.records import Array, Comparison, LayerValues, Paths, Run
+from thalweg.records import (
+    Array,
+    Comparison,
+    LayerValues,
+    Paths,
+    Run,
+    SearchResult,
+)
 from thalweg.saving import PathLike
 from thalweg.training import fit, predict
+from thalweg.tuning import search
 
 
 @dataclass(frozen=True, eq=False)
@@ -455,6 +463,30 @@ def draw_ravine(comparison: Comparison) -> Any:
     return figure
 
 
+def search_rates(images: Images, n_trials: int = 100, epochs: int = 50) -> SearchResult:
+    """Try pairs of learning rate and decay at random: seven layers, 500 images."""
+    few = images.first(500)
+    batch = 100
+    model = MLPClassifier(
+        (100,) * 6, solver="sgd", momentum=0.0, nesterovs_momentum=False,
+        init="he_normal", batch_size=batch, max_iter=epochs, n_iter_no_change=np.inf,
+    )  # fmt: skip
+    space = {
+        "learning_rate_init": (1e-6, 1e-2, "log"),
+        # Of each batch, whose rows scikit-learn's penalty is divided by.
+        "alpha": (1e-8 * batch, 1e-4 * batch, "log"),
+    }
+    return search(
+        model, space, few.X, few.y, n_trials=n_trials, sampler="random",
+        random_state=0, repeats=0, refit=False,
+    )  # fmt: skip
+
+
+def draw_search(found: SearchResult) -> Any:
+    """Draw the training curves of the twenty best."""
+    return found.plot("curves").figure_
+
+
 _Figure = tuple[str, Callable[[Images], Any], Callable[[Any], Any]]
 
 FIGURES: dict[str, _Figure] = {
@@ -478,5 +510,6 @@ FIGURES: dict[str, _Figure] = {
     "7_annealing": ("A constant and an annealed rate", annealing, draw_annealing),
     "8_ensemble": ("An ensemble and its members", ensemble, draw_ensemble),
     "9_ravine": ("Four ways down one ravine", ravine, draw_ravine),
+    "9_search": ("The twenty best of a hundred rates", search_rates, draw_search),
 }  # fmt: skip
 """File name → caption, what computes it, what draws it."""

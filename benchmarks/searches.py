@@ -1,0 +1,273 @@
+"""Searches, measured: ``python -m benchmarks.searches classic | tables | dask``.
+
+``classic``: a hundred random pairs of learning rate and decay for seven layers on 500
+images, beside the NumPy loop that textbooks write for it. ``tables NAME...``: searches
+of equal wall-clock, ours and scikit-learn's, beside the default estimator, scored on
+rows that none of them saw. ``dask``: one process and two Dask workers.
+"""
+
+import argparse
+import gzip
+import time
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd  # noqa: TID253 (a benchmark may wait for it)
+from scipy import stats
+from sklearn import datasets
+from sklearn.model_selection import (
+    RandomizedSearchCV,
+    ShuffleSplit,
+    train_test_split,
+)
+
+import thalweg as tw
+from benchmarks.jobs import Array
+from benchmarks.machine import ROOT
+from benchmarks.workloads import images
+from thalweg.experiments import paired_difference
+from thalweg.trying import prepared
+
+_DECAYS, _RATES = (1e-8, 1e-4), (1e-6, 1e-2)
+_BATCH = 100
+_TABLES = ROOT.parent / "shared" / "data" / "tabular"
+
+
+def classic(n_trials: int, epochs: int = 50) -> None:
+    """Print the seconds of both, and what they found."""
+    X, y, data = images(500, "float32")
+    print(f"{data}: 400 rows to train on and 100 to validate, {n_trials} trials")
+    model = tw.MLPClassifier(
+        (100,) * 6, solver="sgd", momentum=0.0, nesterovs_momentum=False,
+        init="he_normal", batch_size=_BATCH, max_iter=epochs, n_iter_no_change=np.inf,
+    )  # fmt: skip
+    # scikit-learn's penalty is divided by the rows of the batch.
+    alpha = (_BATCH * _DECAYS[0], _BATCH * _DECAYS[1], "log")
+    space = {"learning_rate_init": (*_RATES, "log"), "alpha": alpha}
+    begun = time.perf_counter()
+    found = tw.search(
+        model, space, X, y, n_trials=n_trials, sampler="random", random_state=0,
+        repeats=0, refit=False,
+    )  # fmt: skip
+    print(f"thalweg     {time.perf_counter() - begun:7.2f} s  best {found.best_score}")
+    for dtype in ("float32", "float64"):
+        begun = time.perf_counter()
+        best = max(
+            _numpy_trial(X.astype(dtype), y, trial, epochs) for trial in range(n_trials)
+        )
+        seconds = time.perf_counter() - begun
+        print(f"NumPy {dtype[-2:]}-bit {seconds:6.2f} s  best {best}")
+    print(found)
+
+
+def _numpy_trial(X: Array, y: Array, trial: int, epochs: int) -> float:
+    """Train one network as a textbook does, and score it after each epoch."""
+    rng = np.random.RandomState(trial)
+    rate = 10 ** rng.uniform(*np.log10(_RATES))
+    decay = 10 ** rng.uniform(*np.log10(_DECAYS))
+    sizes = [784, *[100] * 6, 10]
+    pairs = list(pairwise(sizes))
+    weights = [(rng.randn(n, m) * np.sqrt(2 / n)).astype(X.dtype) for n, m in pairs]
+    biases = [np.zeros(m, X.dtype) for _, m in pairs]
+    targets = np.eye(10, dtype=X.dtype)[y]
+    score = 0.0
+    for _ in range(epochs):
+        order = rng.permutation(400)
+        for start in range(0, 400, _BATCH):
+            rows = order[start : start + _BATCH]
+            outputs = _forward(X[rows], weights, biases)
+            delta = (_softmax(outputs[-1]) - targets[rows]) / X.dtype.type(_BATCH)
+            for index in reversed(range(len(weights))):
+                slope = outputs[index].T @ delta + X.dtype.type(decay) * weights[index]
+                below = (delta @ weights[index].T) * (outputs[index] > 0)
+                weights[index] -= X.dtype.type(rate) * slope
+                biases[index] -= X.dtype.type(rate) * delta.sum(axis=0)
+                delta = below
+        guesses = _forward(X[400:], weights, biases)[-1].argmax(axis=1)
+        score = float(np.mean(guesses == y[400:]))
+    return score
+
+
+def _forward(X: Array, weights: list[Array], biases: list[Array]) -> list[Array]:
+    outputs = [X]
+    for index, (W, b) in enumerate(zip(weights, biases, strict=True)):
+        z = outputs[-1] @ W + b
+        outputs.append(z if index == len(weights) - 1 else np.maximum(z, 0))
+    return outputs
+
+
+def _softmax(scores: Array) -> Array:
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def tables(names: list[str], seconds: float, seeds: int) -> None:
+    """Print the score on test rows of each way to a model, over the seeds."""
+    for name in names or list(_DATA):
+        X, y, model = _DATA[name]()
+        results = np.array(
+            [_one_division(X, y, model, seed, seconds) for seed in range(seeds)]
+        )
+        ways = ("default", "RandomizedSearchCV", "thalweg.search")
+        for way, (validation, test, count) in zip(
+            ways, results.transpose(1, 2, 0), strict=True
+        ):
+            error = test.std(ddof=1) / np.sqrt(seeds)
+            print(
+                f"{name:9} {way:19} validation {validation.mean():.4f}  "
+                f"test {test.mean():.4f} ± {error:.4f}  {count.mean():.0f} fits"
+            )
+        for index in (0, 1):
+            for column, rows in ((0, "validation"), (1, "test")):
+                gaps = results[:, 2, column] - results[:, index, column]
+                d = paired_difference("search", ways[index], gaps)
+                low, high = d.interval
+                print(
+                    f"{name:9} search less {ways[index]} on {rows}: {d.mean:+.4f} "
+                    f"(95 % {low:+.4f} to {high:+.4f}, p {d.p_value:.2g})"
+                )
+
+
+def _one_division(
+    X: Any, y: Any, model: Any, seed: int, seconds: float
+) -> list[tuple[float, float, float]]:
+    """Return score on validation and test rows, and fits, of the three ways."""
+    strata = y if hasattr(model, "class_weight") else None
+    parts: list[Any] = train_test_split(
+        X, y, test_size=0.25, random_state=seed, stratify=strata
+    )
+    X, X_test, y, y_test = parts
+    model = prepared(model, {"random_state": seed})
+    found = tw.search(
+        model, "auto", X, y, n_trials=None, timeout=seconds, pruner="median",
+        random_state=seed, repeats=0,
+    )  # fmt: skip
+    ours = found.best_score, found.best_estimator.score(X_test, y_test)
+    split = ShuffleSplit(1, test_size=0.2, random_state=seed)
+    theirs, count = _randomized(model, X, y, split, seed, seconds)
+    ((train, held),) = split.split(X)
+    before = prepared(model, {}).fit(X.iloc[train], y.iloc[train])
+    plain = prepared(model, {}).fit(X, y)
+    default = before.score(X.iloc[held], y.iloc[held]), plain.score(X_test, y_test)
+    chosen = prepared(model, theirs[1]).fit(X, y)
+    return [
+        (*default, 1.0),
+        (theirs[0], chosen.score(X_test, y_test), float(count)),
+        (*ours, float(len(found.trials))),
+    ]
+
+
+def _randomized(
+    model: Any, X: Any, y: Any, split: Any, seed: int, seconds: float
+) -> tuple[tuple[float, dict[str, Any]], int]:
+    """Have scikit-learn search the same space until the time is up."""
+    space = _flat(len(y))
+    best: tuple[float, dict[str, Any]] = (-np.inf, {})
+    begun, count = time.perf_counter(), 0
+    while time.perf_counter() - begun < seconds:
+        search = RandomizedSearchCV(
+            model, space, n_iter=2, cv=split, refit=False, n_jobs=2,
+            random_state=1000 * seed + count,
+        )  # fmt: skip
+        with joblib.parallel_config(backend="threading"):
+            search.fit(X, y)
+        count += 2
+        if search.best_score_ > best[0]:
+            best = search.best_score_, search.best_params_
+    return best, count
+
+
+def _flat(n_rows: int) -> list[dict[str, Any]]:
+    """Return the automatic space in the form that scikit-learn takes."""
+    from thalweg.spaces import auto_space
+
+    space = auto_space(tw.Classifier(), n_rows)
+    branches = space.pop("optimizer")
+    return [
+        {name: _frozen(spec) for name, spec in {**space, **own}.items()}
+        | {"optimizer": [optimizer]}
+        for optimizer, own in branches.items()
+    ]
+
+
+def _frozen(spec: Any) -> Any:
+    if isinstance(spec, list):
+        return spec
+    if len(spec) == 3:
+        return stats.loguniform(*spec[:2])
+    return stats.uniform(spec[0], spec[1] - spec[0])
+
+
+def _bundled(load: Callable[..., Any]) -> tuple[Any, Any, Any]:
+    found = load(as_frame=True)
+    return found.data, found.target, tw.Classifier()
+
+
+def _table(name: str, kind: Any, most: int = 0) -> tuple[Any, Any, Any]:
+    with gzip.open(_TABLES / f"{name}.csv.gz", "rt") as file:
+        frame = pd.read_csv(file, header=None, na_values="?", skipinitialspace=True)
+    frame = frame.sample(most, random_state=0) if most else frame
+    frame.columns = [str(name) for name in frame.columns]
+    return frame.iloc[:, :-1], frame.iloc[:, -1], kind()
+
+
+_DATA: dict[str, Callable[[], tuple[Any, Any, Any]]] = {
+    "wine": lambda: _bundled(datasets.load_wine),
+    "cancer": lambda: _bundled(datasets.load_breast_cancer),
+    "abalone": lambda: _table("abalone", tw.Regressor),
+    "phoneme": lambda: _table("phoneme", tw.Classifier),
+    "adult": lambda: _table("adult-train", tw.Classifier, 4000),
+}
+
+
+def dask(n_trials: int) -> None:
+    """Print the seconds of one process and of two Dask workers."""
+    from dask.distributed import Client, LocalCluster
+
+    X, y = datasets.load_digits(return_X_y=True)
+    model = tw.MLPClassifier((100, 100), max_iter=60, n_iter_no_change=np.inf)
+    space = {"learning_rate_init": (1e-4, 1e-1, "log"), "alpha": (1e-6, 1.0, "log")}
+
+    def run(**more: Any) -> tuple[float, Any]:
+        begun = time.perf_counter()
+        found = tw.search(
+            model, space, X, y, n_trials=n_trials, sampler="random", random_state=0,
+            repeats=0, refit=False, **more,
+        )  # fmt: skip
+        return time.perf_counter() - begun, found
+
+    options: Any = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster):
+        with joblib.parallel_config(backend="dask"):
+            run()  # the workers import
+            two, spread = run()
+        one, alone = run(n_jobs=1)
+    print(f"one process {one:.2f} s, two workers {two:.2f} s: {one / two:.2f} times")
+    print(f"same best setting: {alone.best_params == spread.best_params}")
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser("python -m benchmarks.searches")
+    parser.add_argument("what", choices=["classic", "tables", "dask"])
+    parser.add_argument("names", nargs="*", help="tables")
+    parser.add_argument("--trials", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each search")
+    parser.add_argument("--seeds", type=int, default=3)
+    asked = parser.parse_args()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if asked.what == "classic":
+            classic(asked.trials or 100)
+        elif asked.what == "dask":
+            dask(asked.trials or 24)
+        else:
+            tables(asked.names, asked.seconds, asked.seeds)
+
+
+if __name__ == "__main__":
+    main()
