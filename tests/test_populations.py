@@ -130,7 +130,7 @@ def test_each_stops_for_its_own_reason():
         {"callbacks": [lambda record: record.epoch == 5], "random_state": 3},
         {"learning_rate": 0.05, "random_state": 4},
     ]
-    common = {**CLASSES, "epochs": 60, "validation": (X[:20], y[:20])}
+    common = {**CLASSES, "epochs": 30, "validation": (X[:20], y[:20])}
     assert [run.stop_reason for run in together(members, **common)] == [
         StopReason.EARLY_STOPPING,
         StopReason.MAX_EPOCHS,

@@ -215,12 +215,12 @@ def peak(n, source=None, target=None):
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 start = peak(40)
-print(start, peak(400))
+print(start, peak(200))
 if len(sys.argv) > 1:
     import pyarrow as pa, pyarrow.parquet as pq
     columns = [f"x{i}" for i in range(64)]
     table = pa.table({**{c: X[:, i] for i, c in enumerate(columns)}, "class": y})
-    for name, n in (("small", 12), ("large", 120)):
+    for name, n in (("small", 12), ("large", 80)):
         with pq.ParquetWriter(f"{sys.argv[1]}/{name}", table.schema) as file:
             for _ in range(n):
                 file.write_table(table)
@@ -230,7 +230,7 @@ if len(sys.argv) > 1:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_memory_stays_flat(tmp_path: Path):
-    """800 MB of batches and 240 MB of Parquet pass by; ten times less is the measure.
+    """400 MB of batches and 160 MB of Parquet pass by; far less before is the measure.
 
     What may be added is windows of 16 MiB, of which three are held at a time with what
     was made of them, and what the allocators keep: 100 MB is generous.
