@@ -8,6 +8,9 @@ import os
 
 from hypothesis import settings
 
+# Read when Keras is imported, which only some tests do.
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from thalweg.findings import Diagnosis as Diagnosis
     from thalweg.gradients import check_gradient as check_gradient
     from thalweg.hosts import fit_over_hosts as fit_over_hosts
+    from thalweg.keras_estimators import KerasClassifier as KerasClassifier
+    from thalweg.keras_estimators import KerasRegressor as KerasRegressor
+    from thalweg.keras_models import from_keras as from_keras
     from thalweg.minimizing import minimize as minimize
     from thalweg.networks import Dense as Dense
     from thalweg.networks import DenseNetwork as DenseNetwork
@@ -52,6 +55,8 @@ _HOMES = {
     "EpochRecord": "records",
     "GradientCheck": "records",
     "History": "records",
+    "KerasClassifier": "keras_estimators",
+    "KerasRegressor": "keras_estimators",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "Network": "networks",
@@ -66,6 +71,7 @@ _HOMES = {
     "fit": "training",
     "fit_over_hosts": "hosts",
     "fit_population": "populations",
+    "from_keras": "keras_models",
     "load": "tabular",
     "minimize": "minimizing",
     "predict": "training",

@@ -210,6 +210,8 @@ def _as_y(
     target = np.asarray(y)
     name = resolved(plan.loss).name
     _check_length("y", target, n_rows)
+    if name in CLASSIFYING and target.ndim == 2 and target.shape[1] == 1 != n_outputs:
+        target = target[:, 0]  # a column of class numbers
     if name in CLASSIFYING and (target.ndim == 1 or name == "hinge"):
         return _class_numbers(target, n_outputs)
     target = _numeric("y", target, dtype)

@@ -149,8 +149,7 @@ def fit(
     first = first_weights(network, parameters, rng, data.dtype)
     data, held_out = split(network, plans[0], data, validation, rng)
     if isinstance(network, Network):
-        for phase in plans:
-            engines.on_jax().examine(network, phase, data, first)
+        engines.on_jax().examine(network, plans, data, first)
     watch = Watch(plans[0], held_out, scoring, callbacks, started)
     run = train_phases(network, plans, data, first, rng, watch, engine)
     return run if holder is None else holder.keep(run)
@@ -326,6 +325,8 @@ def find_rate(
     rng = as_random_state(random_state)
     data = as_data(network, plan, X, y, sample_weight, None)
     first = first_weights(network, None, rng, data.dtype)
+    if isinstance(network, Network):
+        engines.on_jax().examine(network, [plan], data, first)
     module, _ = engines.pick(engine, network, plan)
     session = module.Session(
         network, plan, data, first, int(rng.randint(2**31)), None, None

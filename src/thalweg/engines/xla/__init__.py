@@ -79,16 +79,15 @@ class Session:
         self._seed, self._steps, self._searched = np.uint32(seed), 0, np.zeros(2)
         self._dtype, self._n_rows = data.dtype, data.n_rows
         self._per_epoch = steps_per_epoch(plan, self._n_rows)
-        self._numbers = cast(
-            programs.numbers_of(network, plan, float(data.weights.sum())), self._dtype
-        )
+        numbers = programs.numbers_of(network, plan, float(data.weights.sum()))
+        self._numbers = self._call(jax.device_put, cast(numbers, self._dtype))
         batch = batch_rows(plan, self._n_rows)
         # The rows of a `Network` may depend on each other: it is given no others.
         padded = self._per_epoch == 1 and not isinstance(network, Network)
         self._batch = padded_rows(batch) if padded else batch
         self._looped, self.note = True, ""
         if isinstance(network, Network):
-            self._looped = not own.convolves(network, data.take([0]), parameters)
+            self._looped = not own.convolves(network)
             self.note = own.remark(self._looped, self._n_rows % self._batch)
         self._begin(parameters)
         if state is not None:

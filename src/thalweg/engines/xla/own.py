@@ -6,7 +6,7 @@ are a program of their own. XLA's convolutions are several times slower inside a
 on a CPU; a network that has some makes one step a call there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -69,18 +69,19 @@ def host(tree: Any) -> Any:
     return jax.tree.map(copy, tree)
 
 
-def examine(network: Network, plan: Plan, data: Data, parameters: Any) -> None:
-    """Raise ValueError unless the network takes the data and the loss its outputs.
+def examine(
+    network: Network, plans: Sequence[Plan], data: Data, parameters: Any
+) -> None:
+    """Raise ValueError unless the network takes the data and the losses its outputs.
 
     Nothing is computed: shapes and types are followed through the functions.
     """
-    rows = batch_rows(plan, data.n_rows)
+    rows = batch_rows(plans[0], data.n_rows)
     X, y = (_abstract(tree, rows) for tree in (data.X, data.y))
     trained, kept = split(network, parameters)
+    trace = jax.make_jaxpr(_training_pass(network), return_shape=True)
     try:
-        outputs, after = scoped(
-            data.dtype, jax.eval_shape, _training_pass(network), trained, kept, X
-        )
+        program, (outputs, after) = scoped(data.dtype, trace, trained, kept, X)
     except Exception as error:
         shapes = jax.tree.map(lambda leaf: leaf.shape, X)
         raise ValueError(
@@ -88,20 +89,16 @@ def examine(network: Network, plan: Plan, data: Data, parameters: Any) -> None:
         ) from error
     if network.stateful:
         _compare(kept, after, "the state", "the state before is")
-    _check_loss(plan, outputs, y, data, rows)
+    for plan in plans:
+        _check_loss(plan, outputs, y, data, rows)
+    found = any(name in str(program) for name in _SLOW_IN_LOOPS)
+    network.programs.setdefault("convolves", found)
 
 
-def convolves(network: Network, data: Data, parameters: Any) -> bool:
-    """Tell whether a pass holds what a loop makes slow on this machine."""
-    if jax.default_backend() != "cpu":
-        return False
-    if "convolves" not in network.programs:
-        trained, kept = split(network, parameters)
-        make = jax.make_jaxpr(_training_pass(network))
-        X = _abstract(data.X, 2)
-        text = str(scoped(data.dtype, make, trained, kept, X))
-        network.programs["convolves"] = any(name in text for name in _SLOW_IN_LOOPS)
-    return network.programs["convolves"]
+def convolves(network: Network) -> bool:
+    """Tell whether a pass that was examined holds what a loop makes slow here."""
+    found = network.programs.get("convolves", False)
+    return found and jax.default_backend() == "cpu"
 
 
 def remark(looped: bool, rest: int) -> str:

@@ -1,0 +1,394 @@
+"""scikit-learn estimators around a function that builds a Keras model.
+
+`KerasClassifier` and `KerasRegressor` keep scikit-learn's contract: what they are given
+is stored as it is and cloned whole; the model is built anew by each `fit`, and pickled
+as its weights, since the function can build the rest again. `thalweg.fit` trains it.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from thalweg import engines
+from thalweg.estimators.adapters import with_complement
+from thalweg.inputs import as_rows, as_weights
+from thalweg.keras_models import from_keras
+from thalweg.lookup import resolved
+from thalweg.plan import Plan, link, logistic, softmax
+from thalweg.records import Array, EpochRecord
+from thalweg.training import fit
+
+_NESTED = ("build_params", "settings")
+_LINKED = ("cross_entropy", "focal", "binary_cross_entropy")
+_building = threading.Lock()
+
+
+class _KerasEstimator(BaseEstimator):
+    """What the two share."""
+
+    build_fn: Callable[..., Any] | None
+    build_params: Mapping[str, Any] | None
+    settings: Mapping[str, Any] | None
+    epochs: int
+    batch_size: int | str | None
+    validation_fraction: float | None
+    patience: int | None
+    random_state: Any
+    callbacks: Sequence[Callable[[EpochRecord], bool | None]]
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        for name, value in parameters.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    # What the two differ in.
+
+    def _learn(self, y: Array) -> int:
+        """Look at the targets; return how many outputs they need."""
+        raise NotImplementedError
+
+    def _encode(self, y: Array) -> Array:
+        raise NotImplementedError
+
+    def _weights(self, sample_weight: Any, y: Array) -> Array:
+        return as_weights(sample_weight, len(y), np.dtype(float))
+
+    # Fitting.
+
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+        """Build the model and train it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features, ...)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        self : object
+        """
+        X, y = self._check(X, y)
+        weights = self._weights(sample_weight, y)
+        self._shape, self.n_outputs_ = X.shape[1:], self._learn(y)
+        rng = check_random_state(self.random_state)
+        self._seed = int(rng.randint(2**31))
+        self._build()
+        run = fit(
+            from_keras(self.model_), X, self._encode(y),
+            sample_weight=weights,
+            validation=self.validation_fraction,
+            random_state=rng,
+            callbacks=self.callbacks,
+            **self._plan_settings(),
+        )  # fmt: skip
+        self.history_, self.stop_reason_, self.engine_ = (
+            run.history, run.why, run.engine
+        )  # fmt: skip
+        self.n_iter_ = len(run.history)
+        return self
+
+    def _check(self, X: Any, y: Any) -> tuple[Any, Any]:
+        checked: Any = validate_data(
+            self, X, y, allow_nd=True, multi_output=True, dtype="numeric"
+        )
+        return checked
+
+    def _build(self) -> None:
+        """Build the model, its random weights being those of the seed."""
+        build = self.build_fn or default_model
+        with _seeded(self._seed):
+            self.model_ = build(
+                self._shape, self.n_outputs_, **(self.build_params or {})
+            )
+        self.__dict__.pop("_ready", None)
+
+    def _plan_settings(self) -> dict[str, Any]:
+        own = {
+            "epochs": self.epochs, "batch_size": self.batch_size,
+            "patience": self.patience, **(self.settings or {}),
+        }  # fmt: skip
+        if not self.model_.loss and "loss" not in own:
+            own["loss"] = self._usual_loss()
+        return own
+
+    def _usual_loss(self) -> Any:
+        return "squared"
+
+    # Predicting.
+
+    def _outputs(self, X: Any) -> Array:
+        """Return the model's outputs after the loss's link, if that is one of ours."""
+        check_is_fitted(self, "n_outputs_")
+        X = validate_data(self, X, allow_nd=True, dtype="numeric", reset=False)
+        if not hasattr(self, "_ready"):
+            holder: Any = from_keras(self.model_).holder
+            found = holder.begin(self._plan_settings(), None, None)
+            network, settings, first = found
+            first = network.init(0) if first is None else first
+            self._ready = network, first, Plan(loss=settings["loss"])
+        network, parameters, plan = self._ready
+        module, _ = engines.pick("auto", network, plan)
+        rows = as_rows(network, X, np.dtype("float32"))
+        return link(plan.loss)(module.outputs(network, parameters, rows))
+
+    # scikit-learn's contract.
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, those in dicts as ``build_params__name`` too."""
+        found = super().get_params(deep)
+        for name in _NESTED if deep else ():
+            own = found[name] or {}
+            found |= {f"{name}__{key}": value for key, value in own.items()}
+        return found
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, those in dicts by ``build_params__name``."""
+        for key in list(params):
+            name, _, rest = key.partition("__")
+            if name in _NESTED and rest:
+                own = {**(params.get(name, getattr(self, name)) or {})}
+                params[name] = {**own, rest: params.pop(key)}
+        return super().set_params(**params)
+
+    def __getstate__(self) -> dict[str, Any]:
+        plain: Any = super().__getstate__()
+        state: dict[str, Any] = {**plain}
+        state.pop("_ready", None)
+        if "model_" in state:
+            variables = _variables(state.pop("model_"))
+            state["_values"] = [np.array(variable.value) for variable in variables]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        values = state.pop("_values", None)
+        super().__setstate__(state)
+        if values is not None:
+            self._build()
+            for variable, value in zip(_variables(self.model_), values, strict=True):
+                variable.assign(value)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+
+class KerasClassifier(ClassifierMixin, _KerasEstimator):
+    """A classifier around a function that builds a Keras model.
+
+    Parameters
+    ----------
+    build_fn : callable or None
+        ``build_fn(shape, n_outputs, **build_params) -> keras.Model``, with the shape
+        of a row of X, and one output a class. The model's outputs may be logits, or
+        probabilities by softmax; one output by a sigmoid serves two classes. If it is
+        compiled, fit takes its loss and optimizer; else the loss is cross-entropy of
+        logits. None builds one hidden layer of 100 units.
+    build_params : dict or None
+        Further arguments of `build_fn`; ``build_params__name`` in a search.
+    settings : dict or None
+        Fields of `thalweg.Plan`, such as ``{"optimizer": "lbfgs"}``, which stand over
+        what the model is compiled with; ``settings__name`` in a search.
+    epochs : int
+        Most passes over the data, or iterations of a full-batch method.
+    batch_size : int, "auto" or None
+        As in `thalweg.Plan`.
+    validation_fraction : float or None
+        Share of the rows held out to validate on.
+    patience : int or None
+        Epochs without an improvement after which training stops.
+    class_weight : dict, "balanced" or None
+        As in scikit-learn.
+    random_state : int, RandomState or None
+        Source of the model's first weights and all else that fit draws.
+    callbacks : sequence of callable
+        Each is given a `thalweg.EpochRecord` after each epoch; True stops.
+
+    Attributes
+    ----------
+    model_ : keras.Model
+    classes_ : ndarray of shape (n_classes,)
+    history_ : thalweg.History
+    stop_reason_, engine_ : str
+    n_features_in_, n_outputs_, n_iter_ : int
+
+    Examples
+    --------
+    >>> import os
+    >>> os.environ["KERAS_BACKEND"] = "jax"
+    >>> from sklearn.datasets import load_iris
+    >>> from thalweg import KerasClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = KerasClassifier(settings={"optimizer": "lbfgs"}, random_state=0)
+    >>> clf.fit(X, y).score(X, y) > 0.97
+    True
+    """
+
+    class_weight: Any
+
+    def __init__(
+        self,
+        build_fn: Callable[..., Any] | None = None,
+        *,
+        build_params: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        epochs: int = 200,
+        batch_size: int | str | None = "auto",
+        validation_fraction: float | None = None,
+        patience: int | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        callbacks: Sequence[Callable[[EpochRecord], bool | None]] = (),
+    ) -> None:
+        super().__init__(locals())
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Predict the classes of rows; shape (n_samples,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Estimate the probability of each class; shape (n_samples, n_classes)."""
+        outputs = self._outputs(X)
+        squash = logistic if outputs.shape[1] == 1 else softmax
+        ours = resolved(self._ready[2].loss).name in _LINKED
+        done = ours or _activation(self.model_) in ("softmax", "sigmoid")
+        probabilities = with_complement(outputs if done else squash(outputs))
+        return probabilities[:, : len(self.classes_)]
+
+    def predict_log_proba(self, X: ArrayLike) -> Array:
+        """Estimate the logarithms of the probabilities."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _check(self, X: Any, y: Any) -> tuple[Any, Any]:
+        X, y = super()._check(X, y)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        return X, y
+
+    def _learn(self, y: Array) -> int:
+        self.classes_ = np.unique(y)
+        return max(2, len(self.classes_))
+
+    def _encode(self, y: Array) -> Array:
+        numbers, loss = np.searchsorted(self.classes_, y), self.model_.loss
+        width = int(self.model_.output_shape[-1])
+        if width == 1:
+            return numbers[:, None].astype("float32")
+        name = getattr(loss, "name", getattr(loss, "__name__", loss))
+        chosen = "loss" in (self.settings or {})
+        if name in ("categorical_crossentropy", "categorical_focal_crossentropy"):
+            return numbers if chosen else np.eye(width, dtype="float32")[numbers]
+        return numbers
+
+    def _usual_loss(self) -> Any:
+        one = int(self.model_.output_shape[-1]) == 1
+        return "binary_cross_entropy" if one else "cross_entropy"
+
+    def _weights(self, sample_weight: Any, y: Array) -> Array:
+        weights = super()._weights(sample_weight, y)
+        if self.class_weight is None:
+            return weights
+        return weights * compute_sample_weight(self.class_weight, y)
+
+
+class KerasRegressor(RegressorMixin, _KerasEstimator):
+    """A regressor around a function that builds a Keras model.
+
+    Parameters
+    ----------
+    build_fn, build_params, settings, epochs, batch_size, validation_fraction, \
+patience, random_state, callbacks
+        As in `KerasClassifier`; the loss of a model that is not compiled is squared.
+
+    Attributes
+    ----------
+    model_, history_, stop_reason_, engine_, n_features_in_, n_outputs_, n_iter_
+        As in `KerasClassifier`.
+
+    Examples
+    --------
+    >>> import os
+    >>> os.environ["KERAS_BACKEND"] = "jax"
+    >>> import numpy as np
+    >>> from thalweg import KerasRegressor
+    >>> X = np.linspace(-1, 1, 50)[:, None]
+    >>> reg = KerasRegressor(settings={"optimizer": "lbfgs"}, random_state=0)
+    >>> reg.fit(X, np.sin(3 * X[:, 0])).score(X, np.sin(3 * X[:, 0])) > 0.99
+    True
+    """
+
+    def __init__(
+        self,
+        build_fn: Callable[..., Any] | None = None,
+        *,
+        build_params: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        epochs: int = 200,
+        batch_size: int | str | None = "auto",
+        validation_fraction: float | None = None,
+        patience: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        callbacks: Sequence[Callable[[EpochRecord], bool | None]] = (),
+    ) -> None:
+        super().__init__(locals())
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Predict values; shape (n_samples,) or (n_samples, n_outputs), as y was."""
+        outputs = self._outputs(X)
+        return outputs if self._wide else outputs.reshape(len(outputs))
+
+    def _check(self, X: Any, y: Any) -> tuple[Any, Any]:
+        checked: Any = validate_data(
+            self, X, y, allow_nd=True, multi_output=True, dtype="numeric",
+            y_numeric=True,
+        )  # fmt: skip
+        return checked
+
+    def _learn(self, y: Array) -> int:
+        self._wide = y.ndim == 2
+        return y.shape[1] if self._wide else 1
+
+    def _encode(self, y: Array) -> Array:
+        return y.reshape(len(y), -1).astype("float32")
+
+
+def default_model(shape: tuple[int, ...], n_outputs: int) -> Any:
+    """Build one hidden layer of 100 units."""
+    import keras
+
+    flat = [keras.layers.Flatten()] if len(shape) > 1 else []
+    dense = [keras.layers.Dense(100, "relu"), keras.layers.Dense(n_outputs)]
+    return keras.Sequential([keras.Input(shape), *flat, *dense])
+
+
+@contextmanager
+def _seeded(seed: int) -> Any:
+    """Let Keras's initializers draw from `seed`; Python's generator is put back."""
+    with _building:
+        before = random.getstate()
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before)
+
+
+def _variables(model: Any) -> list[Any]:
+    return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+def _activation(model: Any) -> str:
+    """Return the name of what the last layer does to its output."""
+    last = model.layers[-1] if model.layers else model
+    own = getattr(getattr(last, "activation", None), "__name__", "")
+    return own or {"Softmax": "softmax"}.get(type(last).__name__, "")

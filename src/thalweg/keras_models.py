@@ -1,0 +1,349 @@
+"""Keras models, trained by any of our optimizers: `from_keras`.
+
+The model stays what holds the weights: `fit` begins with its own, and puts the trained
+ones back, so that Keras's evaluate, predict and save go on with them. In between it is
+a `Network`, whose pass is Keras's own `stateless_call`. A chain of dense layers is
+described as a `DenseNetwork` instead, where that computes the same, and the kernel
+trains it.
+"""
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from thalweg import keras_dense
+from thalweg.lookup import resolved
+from thalweg.networks import DenseNetwork, Network
+from thalweg.plan import Plan
+from thalweg.records import Array, Run
+
+_STRANGE_STEPS = ("train_step", "compute_loss")
+
+
+def from_keras(model: Any) -> Network:
+    """Make a Keras model trainable by `thalweg.fit`.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Sequential, functional or a subclass, built, on the JAX back-end. Where it is
+        compiled and neither a plan nor a setting says otherwise, its loss, optimizer
+        and first metric are those that `fit` takes.
+
+    Returns
+    -------
+    Network
+        Which begins with the model's weights and gives the trained ones back.
+
+    Raises
+    ------
+    TypeError
+        If it is no Keras model.
+    ValueError
+        If Keras runs on another back-end, the model has no weights yet, or has a
+        training step of its own.
+
+    Examples
+    --------
+    >>> import os
+    >>> os.environ["KERAS_BACKEND"] = "jax"
+    >>> import keras
+    >>> import numpy as np
+    >>> import thalweg as tw
+    >>> X = np.linspace(-1, 1, 50)[:, None]
+    >>> layers = [keras.layers.Dense(5, "tanh"), keras.layers.Dense(1)]
+    >>> model = keras.Sequential([keras.Input((1,)), *layers])
+    >>> run = tw.fit(tw.from_keras(model), X, np.sin(3 * X), optimizer="lbfgs")
+    >>> float(abs(model.predict(X, verbose=0) - np.sin(3 * X)).max()) < 0.05
+    True
+    """
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"from_keras got {model!r}; it takes a keras.Model.")
+    if keras.backend.backend() != "jax":
+        raise ValueError(
+            f"from_keras got a model on Keras's {keras.backend.backend()} back-end; it "
+            "needs JAX's. Set the environment variable KERAS_BACKEND=jax before Keras "
+            "is imported (os.environ['KERAS_BACKEND'] = 'jax'), and start anew."
+        )
+    if not (model.built and model.weights):
+        raise ValueError(
+            f"from_keras got {model.name!r}, which is not built: its weights have no "
+            "shapes yet. Call model.build(input_shape), or the model on a few rows."
+        )
+    for name in _STRANGE_STEPS:
+        if getattr(type(model), name) is not getattr(keras.Model, name):
+            raise ValueError(
+                f"from_keras got {model.name!r}, whose own {name} fit would not call. "
+                "Put what it adds to the loss into add_loss, or give fit a loss."
+            )
+    return Held(model).network
+
+
+class Held:
+    """A Keras model that holds a `Network`'s weights; see `thalweg.networks.Holder`."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.trained = _named(model.trainable_variables)
+        self.kept = _named(model.non_trainable_variables)
+        self._takes_training = "training" in inspect.signature(model.call).parameters
+        self.network = Network(
+            self.init,
+            self.apply,
+            project=self.project if self._constrained() else None,
+            settle=self.settle,
+            adds_loss=True,
+            dtype=model.variable_dtype,
+            holder=self,
+        )
+
+    # The network.
+
+    def init(self, seed: int) -> Any:
+        """Return the weights as they are, whatever the seed."""
+        return _values(self.trained), _values(self.kept)
+
+    def apply(self, params: Any, X: Any, state: Any, training: bool) -> Any:
+        """Pass through the model; ``(outputs, state, added loss)``."""
+        weights = [params[name] for name in self.trained]
+        others = [state[name] for name in self.kept]
+        more = {"training": training} if self._takes_training else {}
+        outputs, after, losses = self.model.stateless_call(
+            weights, others, X, return_losses=True, **more
+        )
+        return outputs, dict(zip(self.kept, after, strict=True)), sum(losses)
+
+    def project(self, params: Any) -> Any:
+        """Put weights back where their constraints allow."""
+        bounded = {k: v.constraint for k, v in self.trained.items() if v.constraint}
+        return {**params, **{name: bounded[name](params[name]) for name in bounded}}
+
+    def settle(self, params: Any, state: Any, X: Any) -> Any:
+        """Return the state with batch normalization's statistics of all rows."""
+        with _forgetful(self.model):
+            return self.apply(params, X, state, training=True)[1]
+
+    def _constrained(self) -> bool:
+        return any(variable.constraint for variable in self.trained.values())
+
+    # Whose weights they are.
+
+    def begin(
+        self, settings: Mapping[str, Any], plan: Plan | None, parameters: Any
+    ) -> tuple[Network | DenseNetwork, dict[str, Any], Any]:
+        """Return what to train, the settings completed, and the first weights."""
+        given = dict(settings)
+        takes_loss = self._takes_loss(settings, plan)
+        compiled = plan is None and getattr(self.model, "optimizer", None) is not None
+        by_theirs = compiled and not {"optimizer", "learning_rate"} & set(given)
+        if takes_loss:
+            given["monitor"] = given.get("monitor", "loss")  # as Keras does
+        else:
+            loss = resolved(
+                Plan.of(plan, **{"loss": given.get("loss", "squared")}).loss
+            )
+            keras_dense.refuse_twice(self.model, str(loss.name))
+        same = keras_dense.translate(self.model, takes_loss, by_theirs)
+        own_loss = takes_loss or not callable(given.get("loss", plan and plan.loss))
+        if same and own_loss and parameters is None:
+            network, changed = same
+            kept = {} if plan else {"dtype": "float32"}
+            return (
+                network,
+                {**kept, **given, **changed},
+                keras_dense.weights(self.model),
+            )
+        if takes_loss:
+            given["loss"] = CompiledLoss(self.model)
+        if by_theirs:
+            given["optimizer"] = Rule(self.model, list(self.trained))
+        return self.network, given, parameters
+
+    def scoring(
+        self, settings: Mapping[str, Any], plan: Plan | None
+    ) -> Callable[..., float] | None:
+        """Return the first compiled metric as a score, if there is one."""
+        measured = self.model.compiled and self.model._compile_metrics is not None
+        return self._score if measured and self._takes_loss(settings, plan) else None
+
+    def keep(self, run: Run) -> Run:
+        """Put the trained weights into the model."""
+        if isinstance(run.network, DenseNetwork):
+            keras_dense.assign(self.model, run.parameters)
+            note = f"{run.engine}; the Keras model {self.model.name!r} is only dense"
+            return replace(run, engine=note)
+        for variables, values in zip(
+            (self.trained, self.kept), run.parameters, strict=True
+        ):
+            for name, variable in variables.items():
+                variable.assign(values[name])
+        return run
+
+    def _takes_loss(self, settings: Mapping[str, Any], plan: Plan | None) -> bool:
+        return plan is None and "loss" not in settings and bool(self.model.loss)
+
+    def _score(self, predict: Callable[[Any], Any], X: Any, y: Any) -> float:
+        self.model.reset_metrics()
+        found = self.model.compute_metrics(X, y, predict(X))
+        self.model.reset_metrics()
+        name = next(name for name in found if name != "loss")
+        metrics = [m for each in self.model.metrics for m in _inside(each)]
+        up = any(m.name == name and _direction(m) == "up" for m in metrics)
+        return float(found[name]) * (1 if up else -1)
+
+
+class CompiledLoss:
+    """The loss, or losses, that a model was compiled with, one number a row.
+
+    Parameters
+    ----------
+    model : keras.Model
+    """
+
+    def __init__(self, model: Any) -> None:
+        weights = model._compile_loss._user_loss_weights
+        self.names = list(getattr(model, "output_names", None) or [])
+        self.losses, self.weights = copy.copy(model.loss), copy.copy(weights)
+        self.__name__ = str(getattr(model.loss, "name", model.loss))
+
+    def __call__(self, outputs: Any, y: Any) -> Any:
+        """Compute the loss of each row; a mask's share is that of Keras's own mean."""
+        if isinstance(outputs, Mapping):
+            names, found = [*outputs], [*outputs.values()]
+        else:
+            found = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
+            names = self.names or [str(i) for i in range(len(found))]
+        targets = _aligned(y, names, "y") if len(found) > 1 else [_single(y)]
+        losses = _aligned(self.losses, names, "loss")
+        weights = _aligned(1.0 if self.weights is None else self.weights, names, "")
+        parts = zip(losses, weights, found, targets, strict=True)
+        return sum(w * _row_losses(loss, z, t) for loss, w, z, t in parts if loss)
+
+
+class Rule:
+    """A Keras optimizer as an update rule: `init` and `update`, as optax has them.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled with the optimizer.
+    names : list of str
+        Of the trained weights, in the model's order.
+    """
+
+    def __init__(self, model: Any, names: list[str]) -> None:
+        self.optimizer, self.names = model.optimizer, names
+        for name in ("use_ema", "loss_scale_factor"):
+            if getattr(self.optimizer, name, None):
+                raise ValueError(
+                    f"from_keras: the optimizer that {model.name!r} is compiled with "
+                    f"has {name}, which fit has otherwise. Give fit an optimizer; "
+                    "average=('ema', {'decay': 0.99}) averages the weights."
+                )
+        self.optimizer.build(model.trainable_variables)
+
+    def init(self, params: Any) -> list[Array]:
+        """Begin where the optimizer is."""
+        return [np.array(variable.value) for variable in self.optimizer.variables]
+
+    def update(self, updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        """Do the optimizer's step; return how it changes the weights."""
+        slopes, weights = ([t[name] for name in self.names] for t in (updates, params))
+        moved, state = self.optimizer.stateless_apply(state, slopes, weights)
+        pairs = zip(self.names, moved, weights, strict=True)
+        return {name: new - old for name, new, old in pairs}, state
+
+
+def _named(variables: list[Any]) -> dict[str, Any]:
+    """Return variables by their paths, which a subclass may have given twice."""
+    named: dict[str, Any] = {}
+    for variable in variables:
+        name, number = variable.path, 2
+        while name in named:
+            name, number = f"{variable.path} ({number})", number + 1
+        named[name] = variable
+    return named
+
+
+def _values(variables: Mapping[str, Any]) -> dict[str, Array]:
+    return {name: np.array(variable.value) for name, variable in variables.items()}
+
+
+@contextmanager
+def _forgetful(model: Any) -> Iterator[None]:
+    """Let running statistics be those of the batch alone."""
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if hasattr(layer, "moving_mean") and hasattr(layer, "momentum")
+    ]
+    before = [layer.momentum for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum = 0.0
+        yield
+    finally:
+        for layer, momentum in zip(layers, before, strict=True):
+            layer.momentum = momentum
+
+
+def _aligned(values: Any, names: list[str], what: str) -> list[Any]:
+    """Return one value an output, as Keras takes them: alone, listed or by name."""
+    if isinstance(values, Mapping):
+        if what and set(values) != set(names):
+            raise ValueError(f"{what} is for {[*values]}; the outputs are {names}.")
+        return [values.get(name, 1.0) for name in names]
+    if not isinstance(values, tuple | list):
+        return [values] * len(names)
+    if len(values) != len(names):
+        raise ValueError(f"{what} has {len(values)} parts; the outputs are {names}.")
+    return list(values)
+
+
+def _single(y: Any) -> Any:
+    """Return the one target, which may stand in a list or dict."""
+    if isinstance(y, Mapping):
+        y = [*y.values()]
+    return y[0] if isinstance(y, tuple | list) else y
+
+
+def _row_losses(loss: Any, outputs: Any, y: Any) -> Any:
+    import keras
+
+    found = keras.losses.get(loss)
+    if not isinstance(found, keras.losses.Loss):
+        # The wrapper that compile puts around functions is public by this name only.
+        wrapper: Any = keras.losses.MeanSquaredError.__base__
+        found = wrapper(found)
+    losses = found.call(keras.ops.cast(y, outputs.dtype), outputs)
+    losses = losses * _shares(losses, outputs, y)
+    rows = losses.reshape(len(losses), -1)
+    return rows.sum(1) * len(rows) if found.reduction == "sum" else rows.mean(1)
+
+
+def _shares(losses: Any, outputs: Any, y: Any) -> Any:
+    """Return what each loss counts for under the outputs' mask: 1 on average."""
+    import keras
+
+    class Ones(keras.losses.Loss):
+        # A mask is public only through what a loss makes of it.
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            return keras.ops.ones_like(losses)
+
+    counted: Any = Ones(reduction="none")(y, outputs)
+    return counted / keras.ops.maximum(keras.ops.mean(counted), 1e-12)
+
+
+def _inside(metric: Any) -> list[Any]:
+    return list(getattr(metric, "metrics", [metric]))
+
+
+def _direction(metric: Any) -> str:
+    return getattr(metric, "_direction", "down")

@@ -1,0 +1,171 @@
+"""scikit-learn estimators around Keras models: its contract, and where Keras's fail."""
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import keras  # noqa: TID253 (what is tested)
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from thalweg import KerasClassifier, KerasRegressor
+
+# Keras 3.15 reads its own variables in a way that NumPy 2 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+
+IRIS: Any = load_iris(return_X_y=True)
+X, Y = IRIS[0][::3], IRIS[1][::3]
+
+
+def build(
+    shape: tuple[int, ...],
+    n_outputs: int,
+    units: int = 8,
+    end: str = "linear",
+    loss: str | None = None,
+) -> Any:
+    layers = [keras.layers.Dense(units, "tanh"), keras.layers.Dense(n_outputs, end)]
+    model = keras.Sequential([keras.Input(shape), *layers])
+    if loss:
+        model.compile("adam", loss)
+    return model
+
+
+def single(shape: tuple[int, ...], n_outputs: int) -> Any:
+    model = build(shape, 1, end="sigmoid")
+    model.compile(keras.optimizers.Adam(0.05), "binary_crossentropy")
+    return model
+
+
+def convolve(shape: tuple[int, ...], n_outputs: int) -> Any:
+    layers = [keras.layers.Conv1D(4, 2, activation="relu"), keras.layers.Flatten()]
+    return keras.Sequential(
+        [keras.Input(shape), *layers, keras.layers.Dense(n_outputs)]
+    )
+
+
+fresh: Callable[[Any], Any] = clone
+
+QUICK: dict[str, Any] = {
+    "build_fn": build, "settings": {"optimizer": "lbfgs"}, "epochs": 100,
+    "random_state": 0,
+}  # fmt: skip
+
+
+# With the default model: a function's address in a test's id differs by process.
+PLAIN: dict[str, Any] = {**QUICK, "build_fn": None}
+
+
+@parametrize_with_checks([KerasClassifier(**PLAIN), KerasRegressor(**PLAIN)])
+def test_check(estimator: object, check: Callable[[object], None]):
+    check(estimator)
+
+
+def test_clones_and_cross_validates_with_all_it_was_given():
+    clf: Any = KerasClassifier(**{**QUICK, "build_params": {"units": 5}})
+    copy = fresh(clf)
+    assert copy.get_params() == clf.get_params()
+    assert copy.get_params()["build_params__units"] == 5
+    scores = cross_val_score(make_pipeline(StandardScaler(), clf), X, Y, cv=3)
+    assert scores.mean() > 0.9
+
+
+def test_searches_the_models_own_parameters():
+    grid = {"build_params__units": [1, 6], "settings__l2": [0.0, 1.0]}
+    search = GridSearchCV(KerasClassifier(**QUICK), grid, cv=2).fit(X, Y)
+    assert set(search.best_params_) == set(grid)
+    units = search.best_estimator_.model_.layers[0].units
+    assert units == search.best_params_["build_params__units"]
+
+
+def test_the_same_state_gives_the_same_model_and_leaves_the_globals():
+    import random
+
+    before = random.getstate(), _numpy_state()
+    first, second, other = (
+        KerasClassifier(**{**QUICK, "random_state": state}).fit(X, Y)
+        for state in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert not np.array_equal(first.predict_proba(X), other.predict_proba(X))
+    assert random.getstate() == before[0]
+    np.testing.assert_array_equal(_numpy_state(), before[1])
+
+
+def _numpy_state() -> Any:
+    state: Any = np.random.get_state()  # noqa: NPY002
+    return state[1].copy()
+
+
+LOSSES = {
+    "logits": {},
+    "softmax": {"end": "softmax", "loss": "sparse_categorical_crossentropy"},
+    "one-hot": {"end": "softmax", "loss": "categorical_crossentropy"},
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_probabilities_whatever_the_loss(name: str):
+    clf = KerasClassifier(build, build_params=LOSSES[name], epochs=60, random_state=0)
+    labels = np.array(["a", "b", "c"])[Y]
+    clf.fit(X, labels)
+    found = clf.predict_proba(X)
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
+    assert set(clf.predict(X)) <= {"a", "b", "c"}
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(again.predict_proba(X), found)
+
+
+def test_one_output_serves_two_classes():
+    rows = Y < 2
+    clf = KerasClassifier(single, epochs=40, random_state=0).fit(X[rows], Y[rows])
+    assert clf.score(X[rows], Y[rows]) == 1
+    assert clf.predict_proba(X[rows]).shape == (rows.sum(), 2)
+
+
+def test_rows_of_any_shape_survive_pickling():
+    series = np.random.RandomState(0).randn(40, 6, 2).astype("float32")
+    y = (series[:, 0, 0] > 0).astype(int)
+    clf = KerasClassifier(convolve, epochs=30, random_state=0, class_weight="balanced")
+    clf.fit(series, y)
+    assert "jax" in clf.engine_
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_allclose(
+        again.predict_proba(series), clf.predict_proba(series), rtol=1e-6
+    )
+
+
+def test_weights_count():
+    clf: Any = KerasClassifier(**QUICK)
+    weight = np.where(Y == 1, 0.0, 1.0)
+    weighted: Any = fresh(clf).fit(X, Y, sample_weight=weight)
+    assert 1 not in weighted.predict(X)
+    by_class: Any = fresh(clf).set_params(class_weight={1: 0.0}).fit(X, Y)
+    np.testing.assert_allclose(
+        by_class.predict_proba(X), weighted.predict_proba(X), rtol=1e-5
+    )
+
+
+def test_values_keep_their_shape():
+    reg: Any = KerasRegressor(**QUICK)
+    target = X[:, :2] @ np.array([[1.0, 2], [3, -1]])
+    assert fresh(reg).fit(X, target).predict(X).shape == (len(X), 2)
+    single_column = fresh(reg).fit(X, target[:, 0])
+    assert single_column.predict(X).shape == (len(X),)
+    assert single_column.score(X, target[:, 0]) > 0.99
+
+
+def test_stops_early_on_rows_held_out():
+    seen = []
+    clf = KerasClassifier(
+        build, epochs=300, validation_fraction=0.3, patience=2, random_state=0,
+        settings={"learning_rate": 0.05, "tol": 1e-3}, callbacks=[seen.append],
+    ).fit(X, Y)  # fmt: skip
+    assert clf.n_iter_ == len(seen) < 300
+    assert "validation loss" in clf.stop_reason_
