@@ -62,7 +62,18 @@ QUICK: dict[str, Any] = {
 PLAIN: dict[str, Any] = {**QUICK, "build_fn": None}
 
 
-@parametrize_with_checks([KerasClassifier(**PLAIN), KerasRegressor(**PLAIN)])
+def in_float32(estimator: object) -> dict[str, str]:
+    return {
+        "check_sample_weight_equivalence_on_dense_data": (
+            "It asks for 1e-7; Keras's float32 leaves 1e-6 after an L-BFGS fit."
+        )
+    }
+
+
+@parametrize_with_checks(
+    [KerasClassifier(**PLAIN), KerasRegressor(**PLAIN)],
+    expected_failed_checks=in_float32,
+)
 def test_check(estimator: object, check: Callable[[object], None]):
     check(estimator)
 

@@ -96,6 +96,7 @@ class _KerasEstimator(BaseEstimator):
             run.history, run.why, run.engine
         )  # fmt: skip
         self.n_iter_ = len(run.history)
+        self._make_ready()
         return self
 
     def _check(self, X: Any, y: Any) -> tuple[Any, Any]:
@@ -111,7 +112,6 @@ class _KerasEstimator(BaseEstimator):
             self.model_ = build(
                 self._shape, self.n_outputs_, **(self.build_params or {})
             )
-        self.__dict__.pop("_ready", None)
 
     def _plan_settings(self) -> dict[str, Any]:
         own = {
@@ -129,18 +129,19 @@ class _KerasEstimator(BaseEstimator):
 
     def _outputs(self, X: Any) -> Array:
         """Return the model's outputs after the loss's link, if that is one of ours."""
-        check_is_fitted(self, "n_outputs_")
+        check_is_fitted(self)
         X = validate_data(self, X, allow_nd=True, dtype="numeric", reset=False)
-        if not hasattr(self, "_ready"):
-            holder: Any = from_keras(self.model_).holder
-            found = holder.begin(self._plan_settings(), None, None)
-            network, settings, first = found
-            first = network.init(0) if first is None else first
-            self._ready = network, first, Plan(loss=settings["loss"])
         network, parameters, plan = self._ready
         module, _ = engines.pick("auto", network, plan)
         rows = as_rows(network, X, np.dtype("float32"))
         return link(plan.loss)(module.outputs(network, parameters, rows))
+
+    def _make_ready(self) -> None:
+        """Remember what to predict with: the network that fit trains."""
+        holder: Any = from_keras(self.model_).holder
+        network, settings, first = holder.begin(self._plan_settings(), None, None)
+        first = network.init(0) if first is None else first
+        self._ready = network, first, Plan(loss=settings["loss"])
 
     # scikit-learn's contract.
 
@@ -148,7 +149,7 @@ class _KerasEstimator(BaseEstimator):
         """Return the parameters, those in dicts as ``build_params__name`` too."""
         found = super().get_params(deep)
         for name in _NESTED if deep else ():
-            own = found[name] or {}
+            own = found[name] if isinstance(found[name], Mapping) else {}
             found |= {f"{name}__{key}": value for key, value in own.items()}
         return found
 
@@ -177,6 +178,7 @@ class _KerasEstimator(BaseEstimator):
             self._build()
             for variable, value in zip(_variables(self.model_), values, strict=True):
                 variable.assign(value)
+            self._make_ready()
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -253,7 +255,8 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
 
     def predict(self, X: ArrayLike) -> Array:
         """Predict the classes of rows; shape (n_samples,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Estimate the probability of each class; shape (n_samples, n_classes)."""
@@ -352,7 +355,10 @@ patience, random_state, callbacks
             self, X, y, allow_nd=True, multi_output=True, dtype="numeric",
             y_numeric=True,
         )  # fmt: skip
-        return checked
+        X, y = checked
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
 
     def _learn(self, y: Array) -> int:
         self._wide = y.ndim == 2
