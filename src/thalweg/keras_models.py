@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from thalweg import keras_dense
-from thalweg.lookup import resolved
+from thalweg.lookup import Choice, resolved
 from thalweg.networks import DenseNetwork, Network
 from thalweg.plan import Plan
 from thalweg.records import Array, Run
@@ -139,27 +139,22 @@ class Held:
         self, settings: Mapping[str, Any], plan: Plan | None, parameters: Any
     ) -> tuple[Network | DenseNetwork, dict[str, Any], Any]:
         """Return what to train, the settings completed, and the first weights."""
-        given = dict(settings)
+        given, loss = dict(settings), Choice("")
         takes_loss = self._takes_loss(settings, plan)
         compiled = plan is None and getattr(self.model, "optimizer", None) is not None
         by_theirs = compiled and not {"optimizer", "learning_rate"} & set(given)
         if takes_loss:
             given["monitor"] = given.get("monitor", "loss")  # as Keras does
         else:
-            loss = resolved(
-                Plan.of(plan, **{"loss": given.get("loss", "squared")}).loss
-            )
+            named = {"loss": given["loss"]} if "loss" in given else {}
+            loss = resolved(Plan.of(plan, **named).loss)
             keras_dense.refuse_twice(self.model, str(loss.name))
         same = keras_dense.translate(self.model, takes_loss, by_theirs)
-        own_loss = takes_loss or not callable(given.get("loss", plan and plan.loss))
-        if same and own_loss and parameters is None:
+        if same and parameters is None and (takes_loss or not callable(loss.name)):
             network, changed = same
             kept = {} if plan else {"dtype": "float32"}
-            return (
-                network,
-                {**kept, **given, **changed},
-                keras_dense.weights(self.model),
-            )
+            settled = {**kept, **given, **changed}
+            return network, settled, keras_dense.weights(self.model)
         if takes_loss:
             given["loss"] = CompiledLoss(self.model)
         if by_theirs:
