@@ -68,6 +68,7 @@ RINGS = {
         "studies",
         "driving",
         "tuning",
+        "cases",
         "measure",
         "doctor",
         "summary",

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from thalweg.doctor import Doctor as Doctor
+    from thalweg.doctor import diagnose as diagnose
     from thalweg.ensembles import Ensemble as Ensemble
     from thalweg.estimators import MLPClassifier as MLPClassifier
     from thalweg.estimators import MLPRegressor as MLPRegressor
@@ -52,6 +54,7 @@ _HOMES = {
     "DenseNetwork": "networks",
     "Ensemble": "ensembles",
     "Diagnosis": "findings",
+    "Doctor": "doctor",
     "EpochRecord": "records",
     "GradientCheck": "records",
     "History": "records",
@@ -67,6 +70,7 @@ _HOMES = {
     "StopReason": "records",
     "check_gradient": "gradients",
     "compare": "experiments",
+    "diagnose": "doctor",
     "find_rate": "training",
     "fit": "training",
     "fit_over_hosts": "hosts",

@@ -65,10 +65,13 @@ class Prescription:
         The exact difference: parameters of the estimator or plan with their new values,
         or ``"data"`` with the step that prepares the data. Empty where only the user
         can do it (other labels, other code).
+    alternatives : tuple of mapping
+        Other changes that may do better; a trial chooses.
     """
 
     text: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    alternatives: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,17 @@ class Finding:
         return " ".join(filter(None, parts))
 
 
+def suspected(
+    severity: Severity, cause: str, place: str, measure: str, value: float,
+    limit: float, prescription: Prescription | None, evidence: Evidence | None = None,
+) -> Finding:  # fmt: skip
+    """Return a finding as a rule gives it: without code, source and proof."""
+    value, limit = float(value), float(limit)
+    return Finding(
+        "", severity, cause, place, measure, value, limit, "", prescription, evidence
+    )
+
+
 Treatment = tuple[Any, Mapping[str, Any]]
 """A new estimator, and the exact difference to the one that was examined."""
 
@@ -258,7 +272,7 @@ class Diagnosis:
         if self.prescribe is None:
             raise ValueError(
                 "treat needs what was examined, which JSON does not hold. Run "
-                " thalweg.diagnose on it again."
+                "thalweg.diagnose on it again."
             )
         return self.prescribe(changes)
 
@@ -306,6 +320,8 @@ def _gain(proof: Proof) -> str:
     if not math.isfinite(proof.gain):
         return f"Trial on {proof.metric}: {_mean(proof.before)} → {_mean(proof.after)}."
     low, high = proof.interval
+    if not math.isfinite(low):
+        return f"{proof.metric} {proof.gain:+.3f}."
     return (
         f"{proof.metric} {_mean(proof.before)} → {_mean(proof.after)} "
         f"({proof.gain:+.3f}, 95 %: {low:+.3f} to {high:+.3f}; "
@@ -352,7 +368,9 @@ def _finding(content: Mapping[str, Any]) -> Finding:
         for name, v in content.items()
     }
     if values["prescription"]:
-        values["prescription"] = Prescription(**values["prescription"])
+        given = values["prescription"]
+        others = tuple(given.get("alternatives", ()))
+        values["prescription"] = Prescription(**{**given, "alternatives": others})
     for name, kind in (("evidence", Evidence), ("proof", Proof)):
         if values[name]:
             values[name] = kind(**{k: _frozen(v) for k, v in values[name].items()})

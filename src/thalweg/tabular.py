@@ -462,6 +462,18 @@ def load(path: saving.PathLike) -> Any:
     return saving.load(path)
 
 
+def blueprint(
+    model: Classifier | Regressor, X: Any, y: Any, n_inputs: int
+) -> tuple[DenseNetwork, Plan, bool]:
+    """Return what `fit` would train: network, plan, and whether it holds rows out."""
+    _, target, _ = _labeled(X, y, None)
+    copy: Any = clone(model)
+    copy.target_ = copy._target.study(target)
+    watched = len(target) >= FEW_ROWS and bool(model.validation_fraction)
+    plan = copy._plan(len(target), watched)
+    return copy._network(n_inputs, plan), plan, watched
+
+
 def n_networks(n_rows: int) -> int:
     """How many networks `evaluate` trains for a table of `n_rows`."""
     return 1 if n_rows >= FEW_ROWS else _n_folds(n_rows) + 1

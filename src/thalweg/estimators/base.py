@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer
@@ -590,6 +590,17 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def blueprint(
+    estimator: BaseMLP, X: Array, y: ArrayLike
+) -> tuple[DenseNetwork, Plan, float | None]:
+    """Return what `fit` would train: network, plan, and the share it would hold out."""
+    copy: Any = clone(estimator)
+    drawn: Any = copy.initialize(X, y)
+    held = drawn.early_stopping and drawn.solver != "lbfgs"
+    plan = drawn._phases()[0]._plan(False, len(X), held)
+    return drawn._network(), plan, drawn.validation_fraction if held else None
 
 
 _ANY_PLAN = Plan()

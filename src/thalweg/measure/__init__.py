@@ -1,0 +1,67 @@
+"""From a case to `Facts`: plain numbers, measured on a sample of the rows.
+
+Names have two parts: what was looked at (``data``, ``target``, ``inputs``, ``nearest``,
+``held``, ``static``, ``start``, ``run``, ``end``, ``seeds``, ``written``), and what was
+measured there. What could not be measured has no name here; `WHY_NOT` says why.
+"""
+
+from thalweg.cases import Case
+from thalweg.findings import Facts
+from thalweg.measure.data import facts_of_data, facts_of_held
+from thalweg.measure.network import (
+    facts_of_end,
+    facts_of_plan,
+    facts_of_run,
+    facts_of_start,
+)
+from thalweg.measure.table import sampled
+from thalweg.records import Run
+
+WHY_NOT = {
+    "image": "X is no stack of images, (n_rows, height, width, channels)",
+    "held": "no rows were held out: give X_val and y_val",
+    "static": "no network was given",
+    "start": "no network was given",
+    "run": "nothing was trained yet: give a fitted model, or let trials run",
+    "end": "nothing was trained yet: give a fitted model, or let trials run",
+    "labels": "the target is no class",
+    "numbers": "the target is no number",
+    "rate": "the method chooses its steps itself, or is unknown",
+    "seeds": "no trials were run",
+    "written": "no hand-written cost and gradient were given",
+    "steps": "no recorded steps of a hand-written training were given",
+    "mode": "the model cannot predict yet",
+    "inputs": "the inputs are not finite numbers",
+    "nearest": "the inputs are not finite numbers",
+    "data": "there are no data",
+    "target": "there are no data",
+}
+
+
+def measure(case: Case, run: Run | None = None) -> Facts:
+    """Measure a case, and its run or another one of it.
+
+    Parameters
+    ----------
+    case : Case
+    run : Run, optional
+        Instead of the case's own.
+
+    Returns
+    -------
+    Facts
+    """
+    seen = sampled(case)
+    facts = facts_of_data(case, seen)
+    if case.held is not None and seen.inputs is not None:
+        facts |= facts_of_held(case, seen)
+    if case.stand_in:
+        return facts
+    facts |= facts_of_plan(case, seen)
+    if seen.inputs is None:
+        return facts
+    run = run or case.run
+    facts |= facts_of_start(case, seen)
+    if run is not None:
+        facts |= facts_of_run(case, run, seen) | facts_of_end(case, run, seen)
+    return facts

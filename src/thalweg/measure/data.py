@@ -1,0 +1,370 @@
+"""What the rows say by themselves: columns, target, neighbors, and rows held out."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+from sklearn.model_selection import cross_val_predict
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from thalweg.cases import Case, looks_like_classes
+from thalweg.measure.table import Sample, held_inputs, numeric, standardized
+from thalweg.records import Array
+
+_NEIGHBORS, _CIRCLE, _AT_ONCE = 5, 15, 1000
+_SHIFTS = (-3, -2, -1, 1, 2, 3)
+_SHUFFLES = 20
+
+
+def facts_of_data(case: Case, seen: Sample) -> dict[str, Any]:
+    """Measure the rows."""
+    facts: dict[str, Any] = {
+        "data.rows": int(case.X.shape[0]),
+        "data.columns": seen.raw.shape[1],
+        "data.names": seen.names,
+        **_nonfinite(case),
+        **_uninformative(seen),
+        **_sentinels(seen),
+        **_target(case),
+        **_image(case),
+    }
+    if seen.inputs is None:
+        return facts
+    facts |= _scales(seen, facts["data.sentinels"])
+    facts |= _nearest(case, seen) | _leaks(case, seen)
+    return facts
+
+
+def _nonfinite(case: Case) -> dict[str, Any]:
+    raw, names, _ = numeric(case.X)
+    bad = ~np.isfinite(raw)
+    row, column = np.argwhere(bad)[0] if bad.any() else (0, 0)
+    target = case.y if case.y.dtype.kind == "f" else np.zeros(1)
+    handled = any(_takes_gaps(step) for step in case.steps)
+    return {
+        "data.nonfinite": 0 if handled else int(bad.sum()),
+        "data.nonfinite_at": f"row {row}, {names[column]}" if bad.any() else "",
+        "target.nonfinite": int((~np.isfinite(target)).sum()),
+    }
+
+
+def _takes_gaps(step: Any) -> bool:
+    return hasattr(step, "statistics_") or "Imputer" in repr(step) or (
+        type(step).__name__ == "_Encoder")  # fmt: skip
+
+
+def _uninformative(seen: Sample) -> dict[str, Any]:
+    raw, n = seen.raw, len(seen.raw)
+    constant = np.ptp(raw, axis=0) == 0 if n else np.zeros(0, bool)
+    numbered = []
+    for k in np.flatnonzero((raw == np.round(raw)).all(axis=0) & ~constant):
+        values = np.sort(raw[:, k])
+        whole = n > 20 and (np.diff(values) > 0).all()
+        if (
+            whole
+            and len(seen.rows)
+            and values[-1] - values[0] < 1.5 * seen.rows[-1] + 2
+        ):
+            numbered.append(int(k))
+    return {
+        "data.constant": tuple(seen.names[k] for k in np.flatnonzero(constant)),
+        "data.numbered": tuple(seen.names[k] for k in numbered),
+        "data.numbered_at": tuple(seen.where[k] for k in numbered),
+    }
+
+
+def _sentinels(seen: Sample) -> dict[str, Any]:
+    """Find values at a column's extreme that repeat, far from all others.
+
+    One tuple each: name, position in X, value, share of rows, gap in quartile ranges.
+    """
+    found = []
+    for sign in (1.0, -1.0):
+        columns = np.sort(sign * np.nan_to_num(seen.raw), axis=0)
+        n = len(columns)
+        if n < 4 or not columns.shape[1]:
+            continue
+        extreme = columns[-1]
+        count = (columns == extreme).sum(axis=0)
+        left = n - count
+        at = np.arange(columns.shape[1])
+        others = [columns[np.maximum((q * (left - 1)).astype(int), 0), at]
+                  for q in (0.25, 0.75, 1.0)]  # fmt: skip
+        spread = others[1] - others[0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gap = (extreme - others[2]) / spread
+        enough = (count >= 2) & (left >= 3) & (spread > 0)
+        for k in np.flatnonzero(enough & np.isfinite(gap)):
+            if len(np.unique(columns[: left[k], k])) >= 3:
+                value, share = float(sign * extreme[k]), float(count[k] / n)
+                found.append(
+                    (seen.names[k], seen.where[k], value, share, float(gap[k]))
+                )
+    return {"data.sentinels": tuple(sorted(found, key=lambda each: -each[4])[:20])}
+
+
+def _scales(seen: Sample, sentinels: Any) -> dict[str, Any]:
+    """Measure how wide the columns are, without sentinels, codes and mostly-zeros."""
+    columns = np.array(seen.inputs)
+    if columns.shape == seen.raw.shape:
+        for name, _, value, _, gap in sentinels:
+            k = seen.names.index(name)
+            hit = seen.raw[:, k] == value
+            if gap > 5 and not hit.all():
+                columns[hit, k] = np.median(columns[~hit, k])
+    low, middle, high = np.percentile(columns, [5, 50, 95], axis=0)
+    spread, size = (high - low) / 3.3, np.abs(middle)
+    varied = np.array([len(np.unique(c[:200])) > 2 for c in columns.T]) & (spread > 0)
+    if not varied.any():
+        return {"inputs.ratio": 1.0, "inputs.largest": 0.0, "inputs.widest": "",
+                "inputs.spreads": ()}  # fmt: skip
+    spread, size = spread[varied], size[varied]
+    same = columns.shape[1] == len(seen.names)
+    every = seen.names if same else [f"input {k}" for k in range(columns.shape[1])]
+    names = np.array(every)[varied]
+    widest = int(np.argmax(np.maximum(spread, size)))
+    return {
+        "inputs.ratio": float(spread.max() / spread.min()),
+        "inputs.largest": float(max(spread.max(), size.max())),
+        "inputs.widest": str(names[widest]),
+        "inputs.names": tuple(names.tolist()[:40]),
+        "inputs.spreads": tuple(spread.tolist()[:40]),
+    }
+
+
+def _target(case: Case) -> dict[str, Any]:
+    y = case.y
+    if case.labels is not None:
+        y = y if y.ndim == 1 else y.argmax(axis=1)
+        counts = np.bincount(y.astype(int), minlength=len(case.labels))
+        values = case.labels
+        numeric_labels = values.dtype.kind in "fiu"
+        return {
+            "labels.counts": tuple(counts.tolist()),
+            "labels.names": tuple(map(str, values.tolist())),
+            "labels.numbers": bool(numeric_labels),
+            "target.constant": float(counts.max() / counts.sum()),
+            "target.unique": len(values),
+        }
+    values = np.asarray(y, float)
+    known = values[np.isfinite(values)]
+    return {
+        "numbers.mean": float(known.mean()),
+        "numbers.std": float(known.std()),
+        "numbers.learned": 1.0 if case.scales_target else float(known.std()),
+        "numbers.min": float(known.min()),
+        "numbers.max": float(known.max()),
+        "numbers.like_classes": looks_like_classes(values) if y.ndim == 1 else False,
+        "target.unique": len(np.unique(known)),
+        "target.constant": 0.0,
+    }
+
+
+def _image(case: Case) -> dict[str, Any]:
+    """Correlate neighbors along each axis of a stack of images."""
+    if case.images is None:
+        return {}
+    sample = np.asarray(case.images[:500], float)
+    middle = sample - sample.mean(axis=0)
+    along = []
+    for axis in range(1, sample.ndim):
+        first = np.take(middle, range(sample.shape[axis] - 1), axis)
+        second = np.take(middle, range(1, sample.shape[axis]), axis)
+        norm = np.sqrt((first**2).sum() * (second**2).sum())
+        along.append(float((first * second).sum() / norm) if norm > 0 else 0.0)
+    return {"image.shape": sample.shape[1:], "image.along": tuple(along)}
+
+
+# ----------------------------------------------------------------------- neighbors
+
+
+def _nearest(case: Case, seen: Sample) -> dict[str, Any]:
+    """Ask each row's neighbors for its target: as it is, shuffled, and shifted."""
+    assert seen.inputs is not None
+    some = np.random.RandomState(2).permutation(len(seen.rows))[:_AT_ONCE]
+    if len(some) < 8 or case.y.ndim > 1:
+        return {}
+    points = standardized(seen.inputs)[some]
+    order = _neighbors(points, min(_CIRCLE, len(some) - 1))
+    rows = seen.rows[some]
+    agree = _agreement if case.labels is not None else _explained
+    close = order[:, :_NEIGHBORS]
+    rng = np.random.RandomState(3)
+    y = case.y[rows]
+    shuffled = [agree(rng.permutation(y), close) for _ in range(_SHUFFLES)]
+    shifted = [agree(np.roll(case.y, s)[rows], close) for s in _SHIFTS]
+    best = int(np.argmax(shifted))
+    facts = {
+        "nearest.score": agree(y, close),
+        "nearest.shuffled": float(np.mean(shuffled)),
+        "nearest.chance": float(np.mean(shuffled) + 3 * np.std(shuffled)),
+        "nearest.shifted": shifted[best],
+        "nearest.shift": _SHIFTS[best],
+        "nearest.linear": _linear(points, y, case.labels),
+        "nearest.rows": len(some),
+    }
+    facts["nearest.best"] = max(facts["nearest.score"], facts["nearest.linear"])
+    if case.labels is not None and len(some) >= 4 * _CIRCLE:
+        votes = np.eye(len(case.labels))[y][order].sum(axis=1)
+        pure = votes.max(axis=1) / order.shape[1]
+        own = votes.argmax(axis=1) != y
+        facts |= {
+            "labels.purity": float(np.percentile(pure, 90)),
+            "labels.disagree": float(own.mean()),
+            "nearest.best": max(float(1 - own.mean()), facts["nearest.linear"]),
+            "labels.constant": float(np.bincount(y).max() / len(y)),
+        }
+    return facts
+
+
+def _neighbors(points: Array, k: int) -> Array:
+    """Return the k nearest rows of each, itself left out."""
+    squares = (points**2).sum(axis=1)
+    distances = squares[:, None] + squares - 2 * points @ points.T
+    np.fill_diagonal(distances, np.inf)
+    part = np.argpartition(distances, k - 1, axis=1)[:, :k]
+    near = np.take_along_axis(distances, part, axis=1)
+    return np.take_along_axis(part, np.argsort(near, axis=1), axis=1)
+
+
+def _agreement(y: Array, close: Array) -> float:
+    return float((y[close] == y[:, None]).mean())
+
+
+def _explained(y: Array, close: Array) -> float:
+    total = ((y - y.mean()) ** 2).sum()
+    left = ((y - y[close].mean(axis=1)) ** 2).sum()
+    return float(1 - left / total) if total > 0 else 0.0
+
+
+def _linear(points: Array, y: Array, labels: Array | None) -> float:
+    """Score a ridge regression on the half that it was not fitted on, both ways."""
+    target = np.eye(len(labels))[y] if labels is not None else y[:, None]
+    columns = np.hstack([points, np.ones((len(points), 1))])
+    fold = np.arange(len(y)) % 2
+    predicted = np.empty_like(target, dtype=float)
+    for k in (0, 1):
+        X, T = columns[fold != k], target[fold != k]
+        square = X.T @ X + np.eye(X.shape[1]) * 1e-2 * len(X)
+        predicted[fold == k] = columns[fold == k] @ np.linalg.solve(square, X.T @ T)
+    if labels is not None:
+        return float((predicted.argmax(axis=1) == y).mean())
+    total = ((y - y.mean()) ** 2).sum()
+    return float(1 - ((y - predicted[:, 0]) ** 2).sum() / total) if total > 0 else 0.0
+
+
+# --------------------------------------------------------------------------- leaks
+
+
+def _leaks(case: Case, seen: Sample) -> dict[str, Any]:
+    """Find a column that tells the target all alone, which the others together cannot.
+
+    The ones most correlated with the target are tried as a tree of a few leaves.
+    """
+    some = np.arange(len(seen.rows))[:_AT_ONCE]
+    columns, y = seen.raw[some], case.y[seen.rows[some]]
+    if case.y.ndim > 1 or not columns.shape[1] or len(some) < 20:
+        return {}
+    columns = np.nan_to_num(columns)
+    by_class = case.labels is not None
+    tree: Any = DecisionTreeClassifier if by_class else DecisionTreeRegressor
+    leaves = max(2, len(case.labels)) if case.labels is not None else 64
+    alone: list[tuple[float, int]] = []
+    for k in _related(columns, y)[:3]:
+        model = tree(max_leaf_nodes=leaves, random_state=0)
+        guess: Any = cross_val_predict(model, columns[:, [k]], y, cv=_folds(y))
+        alone.append((_score(guess, y, by_class), int(k)))
+    best, k = max(alone)
+    facts = {"nearest.alone": best, "nearest.alone_name": seen.names[k],
+             "nearest.alone_at": seen.where[k], "nearest.others": 1.0}  # fmt: skip
+    if best > 0.97 and columns.shape[1] > 1:
+        forest: Any = ExtraTreesClassifier if by_class else ExtraTreesRegressor
+        rest = np.delete(columns, k, axis=1)
+        model = forest(40, random_state=0)
+        guess = cross_val_predict(model, rest, y, cv=_folds(y))
+        facts["nearest.others"] = _score(guess, y, by_class)
+    return facts
+
+
+def _folds(y: Array) -> list[tuple[Array, Array]]:
+    order = np.argsort(y, kind="stable")
+    fold = np.empty(len(y), int)
+    fold[order] = np.arange(len(y)) % 3
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(3)]
+
+
+def _related(columns: Array, y: Array) -> Array:
+    """Order columns by the share of their variance between the target's groups."""
+    groups = y if y.dtype.kind in "iu" and len(np.unique(y)) < 50 else (
+        np.argsort(np.argsort(y)) * 20 // len(y))  # fmt: skip
+    onehot = (groups[:, None] == np.unique(groups)).astype(float)
+    counts = onehot.sum(axis=0)
+    ranks = columns.argsort(axis=0).argsort(axis=0).astype(float)
+    ranks = np.where(np.ptp(columns, axis=0) > 0, ranks, 0)
+    means = onehot.T @ ranks / counts[:, None]
+    between = (counts[:, None] * (means - ranks.mean(axis=0)) ** 2).sum(axis=0)
+    total = ((ranks - ranks.mean(axis=0)) ** 2).sum(axis=0)
+    return np.argsort(-between / np.where(total > 0, total, np.inf))
+
+
+def _score(guess: Array, y: Array, by_class: bool) -> float:
+    if by_class:
+        return float((guess == y).mean())
+    return float(1 - ((guess - y) ** 2).sum() / (((y - y.mean()) ** 2).sum() + 1e-300))
+
+
+# ---------------------------------------------------------------------------- held
+
+
+def facts_of_held(case: Case, seen: Sample) -> dict[str, Any]:
+    """Compare the rows held out with the others."""
+    assert case.held is not None
+    assert seen.inputs is not None
+    held, y = held_inputs(case, seen)
+    own = seen.inputs
+    mean, std = own.mean(axis=0), own.std(axis=0)
+    varied = std > 0
+    if not varied.any() or not np.isfinite(held).all():
+        return {}
+    std = std[varied]
+    shift = np.abs(held.mean(axis=0) - mean)[varied] / std
+    # A mean of few rows wanders by itself.
+    shift = np.maximum(shift - 3 / np.sqrt(len(held)), 0)
+    with np.errstate(divide="ignore"):
+        stretch = np.abs(np.log(held.std(axis=0)[varied] / std))
+    all_rows = {row.tobytes() for row in np.ascontiguousarray(_bare(case.X))}
+    held_rows = _bare(case.held[0])
+    shared = np.mean(
+        [row.tobytes() in all_rows for row in np.ascontiguousarray(held_rows)]
+    )
+    n = case.X.shape[0]
+    facts = {
+        "held.rows": len(case.held[1]),
+        "held.shifted": float((shift > 0.5).mean()),
+        "held.stretched": float((stretch > np.log(3)).mean()),
+        "held.shift": tuple(shift.tolist()[:40]),
+        "held.shared": float(shared),
+        "held.repeated": float(1 - (len(all_rows) - 1) / max(n - 1, 1)),
+    }
+    if len(y) >= 40 and y.ndim == 1:
+        facts |= _held_agreement(case, held, y)
+    if case.labels is not None and case.y.ndim == 1:
+        k = len(case.labels)
+        ours = np.bincount(case.y, minlength=k) / n
+        theirs = np.bincount(y.astype(int), minlength=k) / len(y)
+        facts["held.rarer"] = float(np.max(theirs / np.maximum(ours, 1e-9)))
+    return facts
+
+
+def _held_agreement(case: Case, held: Array, y: Array) -> dict[str, Any]:
+    held, y = held[:_AT_ONCE], y[:_AT_ONCE]
+    close = _neighbors(standardized(held), _NEIGHBORS)
+    agree = _agreement if case.labels is not None else _explained
+    rng = np.random.RandomState(6)
+    chance = [agree(rng.permutation(y), close) for _ in range(_SHUFFLES)]
+    by_chance = float(np.mean(chance) + 3 * np.std(chance))
+    return {"held.agreement": agree(y, close), "held.chance": by_chance}
+
+
+def _bare(X: Any) -> Array:
+    return np.ascontiguousarray(numeric(X)[0])

@@ -1,0 +1,468 @@
+"""What network, plan, first weights, history and last weights say."""
+
+from typing import Any
+
+import numpy as np
+
+from thalweg import engines, training
+from thalweg.cases import Case, resized
+from thalweg.lookup import resolved
+from thalweg.measure.table import Sample, held_inputs
+from thalweg.networks import DenseNetwork, without_noise
+from thalweg.plan import Data, Plan, batch_rows, link
+from thalweg.records import Array, History, Parameters, Run, StopReason
+
+_SQUASHING = ("logistic", "tanh", "hard_logistic", "hard_tanh", "softsign")
+_CUTTING = ("relu", "relu6")
+_RANGES = {
+    "logistic": (0.0, 1.0), "hard_logistic": (0.0, 1.0), "tanh": (-1.0, 1.0),
+    "hard_tanh": (-1.0, 1.0), "softsign": (-1.0, 1.0), "relu": (0.0, np.inf),
+    "relu6": (0.0, 6.0), "softplus": (0.0, np.inf),
+}  # fmt: skip
+_FEW = 512
+_DESCENDING = ("sgd", "momentum", "nesterov")
+
+
+def facts_of_plan(case: Case, seen: Sample) -> dict[str, Any]:
+    """Read network and plan."""
+    network, plan = case.network, case.plan
+    *hidden, output = network.layers
+    names = tuple(resolved(layer.activation).label for layer in hidden)
+    first_order = not (plan.full_batch or plan.on_device)
+    rates = plan.layer_rates or (1.0,) * len(network.layers)
+    still = [
+        k for k, layer in enumerate(network.layers) if layer.frozen or not rates[k]
+    ]
+    facts = {
+        "static.loss": case.loss,
+        "static.optimizer": resolved(plan.optimizer).label,
+        "static.first_order": first_order,
+        "static.widths": tuple(layer.units for layer in hidden),
+        "static.outputs": network.n_outputs,
+        "static.activations": names,
+        "static.linear": bool(hidden) and set(names) == {"identity"},
+        "static.output_activation": resolved(output.activation).label,
+        "static.frozen": tuple(still),
+        "static.normalized": any(d.normalized != "none" for d in hidden),
+        "static.dropout": max((d.dropout for d in hidden), default=0.0),
+        "static.l2": plan.l2,
+        "static.epochs": plan.epochs,
+        "static.by_class": case.by_class,
+        "static.batch": batch_rows(plan, case.X.shape[0]),
+        "static.shuffled": plan.shuffle
+        or batch_rows(plan, case.X.shape[0]) >= len(case.y),
+    }
+    if first_order:
+        usual = Plan(optimizer=plan.optimizer).rate
+        facts |= {"rate.value": plan.rate, "rate.usual": usual}
+        facts["rate.order"] = _order_of_batches(case)
+    return facts | _range(case, facts)
+
+
+def _order_of_batches(case: Case) -> float:
+    """Return how mixed the batches are: their labels' entropy over that of all rows."""
+    size = batch_rows(case.plan, case.X.shape[0])
+    if case.labels is None or case.plan.shuffle or case.y.ndim > 1 or size < 2:
+        return 1.0
+    k = len(case.labels)
+    whole = _entropy(np.bincount(case.y, minlength=k))
+    cut = case.y[: len(case.y) // size * size].reshape(-1, size)[:200]
+    parts = [_entropy(np.bincount(batch, minlength=k)) for batch in cut]
+    return float(np.mean(parts) / whole) if whole > 0 and parts else 1.0
+
+
+def _range(case: Case, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the share of targets that the output's activation cannot reach."""
+    low, high = _RANGES.get(facts["static.output_activation"], (-np.inf, np.inf))
+    if case.by_class or case.labels is not None:
+        return {"static.unreachable": 0.0}
+    y = case.targets()
+    y = y[np.isfinite(y)]
+    return {"static.unreachable": float(((y < low) | (y > high)).mean())}
+
+
+# --------------------------------------------------------------------------- start
+
+
+def facts_of_start(case: Case, seen: Sample) -> dict[str, Any]:
+    """Look at the first weights, on standardized inputs so that scale says nothing."""
+    assert seen.inputs is not None
+    some = np.random.RandomState(4).permutation(len(seen.rows))[:_FEW]
+    raw = seen.inputs[some]
+    std = raw.std(axis=0)
+    inputs = (raw - raw.mean(axis=0)) / np.where(std > 0, std, 1)
+    inputs = np.clip(inputs, -10, 10)
+    network = without_noise(resized(case.network, inputs.shape[1]))
+    weights = network.draw(0)
+    part = _data(case, seen, some, inputs)
+    plan = Plan.of(case.plan, l1=0.0, l2=0.0)
+    with np.errstate(all="ignore"):
+        inside = _inside(network, weights, inputs)
+        cost, gradient = _slope(network, plan, weights, part)
+        trivial = trivial_loss(case, part)
+    sizes = [_rms(own["weights"]) for own in gradient if "weights" in own]
+    spreads = [float(z.std()) for z, _ in inside]
+    facts = {
+        "start.loss": float(cost),
+        "start.trivial": trivial,
+        "start.spreads": tuple(spreads),
+        "start.twins": _twins(network, weights),
+        "start.gradients": tuple(sizes),
+        "start.vanishing": sizes[0] / sizes[-1] if sizes[-1] > 0 else 0.0,
+        "start.zero_gradient": bool(max(sizes, default=0.0) < 1e-12),
+        **{f"start.{name}": v for name, v in _stuck(network, inside, weights).items()},
+    }
+    if resolved(plan.optimizer).label == "" or callable(resolved(plan.optimizer).name):
+        facts["rate.climbs"] = _climbs(network, case.plan, weights, part)
+    if facts_first_order(case.plan):
+        facts["rate.noise_scale"] = _noise_scale(network, plan, weights, part)
+    return facts
+
+
+def facts_first_order(plan: Plan) -> bool:
+    """Whether the plan takes steps on batches."""
+    return not (plan.full_batch or plan.on_device)
+
+
+def _data(case: Case, seen: Sample, some: Array, inputs: Array) -> Data:
+    y = np.nan_to_num(case.targets(seen.y[some]))
+    y = y if y.dtype == np.int32 else y.astype(float)
+    return Data(
+        np.ascontiguousarray(inputs, float), np.ascontiguousarray(y), np.ones(len(y))
+    )
+
+
+def _engine(network: DenseNetwork, plan: Plan) -> Any:
+    return engines.pick("auto", network, plan)[0]
+
+
+def _slope(
+    network: DenseNetwork, plan: Plan, weights: Parameters, data: Data
+) -> tuple[float, Parameters]:
+    weights = tuple(
+        {k: np.asarray(v, float) for k, v in own.items()} for own in weights
+    )
+    return _engine(network, plan).cost_and_gradient(network, plan, weights, data)
+
+
+def _inside(
+    network: DenseNetwork, weights: Parameters, inputs: Array
+) -> list[tuple[Array, Array]]:
+    """Return each layer's values before and after its activation.
+
+    Before, without normalization and shortcuts.
+    """
+    weights = tuple(
+        {k: np.asarray(v, float) for k, v in own.items()} for own in weights
+    )
+    after = _engine(network, Plan()).activations(network, weights, inputs)
+    pairs, before = [], inputs
+    for index, (own, a) in enumerate(zip(weights, after, strict=True)):
+        if "weights" in own:
+            W = own["weights"]
+        else:
+            layer = network.layers[index]
+            shared = weights[layer.shares or 0]["weights"]
+            W = shared.T if layer.transposed else shared
+        pairs.append((before @ W + own["bias"], a))
+        before = a
+    return pairs
+
+
+def _rms(values: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _twins(network: DenseNetwork, weights: Parameters) -> float:
+    """Return the largest share of a hidden layer's units that equal another one.
+
+    Equal are those with the same weights on the way in and on the way out: they will
+    always do the same.
+    """
+    shares = [0.0]
+    for index in range(len(network.layers) - 1):
+        own, following = weights[index], weights[index + 1]
+        if "weights" not in own or "weights" not in following or len(own["bias"]) < 2:
+            continue
+        units = np.vstack([own["weights"], own["bias"], following["weights"].T])
+        _, counts = np.unique(units.round(12), axis=1, return_counts=True)
+        shares.append(float(counts[counts > 1].sum() / units.shape[1]))
+    return max(shares)
+
+
+def _stuck(
+    network: DenseNetwork, inside: list[tuple[Array, Array]], weights: Parameters
+) -> dict[str, Any]:
+    """Return the largest shares of saturated and of dead units, and their layers."""
+    saturated, dead = [], []
+    for layer, (_, a) in zip(network.layers[:-1], inside[:-1], strict=True):
+        name = resolved(layer.activation).label
+        squashed = layer.normalized == "none" and name in _SQUASHING
+        flat = _flat(name, a) if name in _SQUASHING else np.zeros(a.shape, bool)
+        saturated.append(float((flat.mean(axis=0) > 0.95).mean()) if squashed else 0.0)
+        cut = name in _CUTTING
+        dead.append(float((a <= 0).all(axis=0).mean()) if cut else 0.0)
+    return {
+        "saturated": max(saturated, default=0.0),
+        "saturated_layer": int(np.argmax(saturated)) if saturated else 0,
+        "dead": max(dead, default=0.0),
+        "dead_layer": int(np.argmax(dead)) if dead else 0,
+        "dead_by_layer": tuple(dead),
+    }
+
+
+def _flat(name: str, a: Array) -> Array:
+    """Return where the activation's slope is under a hundredth of its largest."""
+    if name in ("logistic", "hard_logistic"):
+        return a * (1 - a) < 0.0025
+    return 1 - a**2 < 0.01 if name in ("tanh", "hard_tanh") else (1 - np.abs(a)) < 0.1
+
+
+def trivial_loss(case: Case, data: Data) -> float:
+    """Return the loss of the best prediction that is the same for each row."""
+    y = data.y
+    if y.dtype == np.int32:
+        shares = np.bincount(y, minlength=case.network.n_outputs) / len(y)
+        outputs = np.tile(np.log(np.maximum(shares, 1e-12)), (len(y), 1))
+    elif case.loss == "binary_cross_entropy":
+        share = np.clip(y.mean(axis=0), 1e-12, 1 - 1e-12)
+        outputs = np.tile(np.log(share / (1 - share)), (len(y), 1))
+    else:
+        outputs = np.tile(y.mean(axis=0), (len(y), 1))
+        outputs = (
+            np.log(np.maximum(outputs, 1e-12)) if case.loss == "poisson" else outputs
+        )
+    try:
+        losses = _engine(case.network, case.plan).row_losses(case.plan, outputs, y)
+    except ValueError:
+        return float("nan")
+    return float(np.mean(losses))
+
+
+def _climbs(network: DenseNetwork, plan: Plan, weights: Parameters, data: Data) -> bool:
+    """Whether a tiny step of the user's own rule makes the loss rise."""
+    plain = {"schedule": "constant", "warmup": 0, "l1": 0.0, "l2": 0.0}
+    tiny = Plan.of(
+        plan,
+        learning_rate=1e-4 * plan.rate,
+        batch_size=None,
+        dtype="float64",
+        **plain,
+    )
+    engine = _engine(network, tiny)
+    session = engine.Session(network, tiny, data, weights, 0, None, None)
+    before, _ = _slope(network, tiny, weights, data)
+    session.advance(None, np.full(3, tiny.rate), np.ones(3))
+    after, _ = _slope(network, tiny, session.parameters(), data)
+    return bool(after > before * (1 + 1e-12))
+
+
+def _noise_scale(
+    network: DenseNetwork, plan: Plan, weights: Parameters, data: Data
+) -> float:
+    """Estimate the batch size at which noise and signal are equal.
+
+    McCandlish et al. (2018), "An empirical model of large-batch training", appendix A.
+    """
+    n, small = len(data.X), 16
+    if n < 4 * small:
+        return 1.0
+    whole = _norm2(_slope(network, plan, weights, data)[1])
+    parts = []
+    for k in range(0, min(n, 8 * small), small):
+        cut = slice(k, k + small)
+        batch = Data(data.X[cut], data.y[cut], data.weights[cut])
+        parts.append(_norm2(_slope(network, plan, weights, batch)[1]))
+    signal = (n * whole - small * np.mean(parts)) / (n - small)
+    noise = (np.mean(parts) - whole) / (1 / small - 1 / n)
+    return float(noise / signal) if signal > 0 else float(n)
+
+
+def _norm2(gradient: Parameters) -> float:
+    return float(sum(np.square(v).sum() for own in gradient for v in own.values()))
+
+
+# ----------------------------------------------------------------------------- run
+
+
+def facts_of_run(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
+    """Read the history of a training."""
+    facts = facts_of_history(run.history)
+    facts["run.ended_by_epochs"] = run.stop_reason is StopReason.MAX_EPOCHS
+    facts["run.diverged"] = run.stop_reason is StopReason.NONFINITE
+    facts["run.why"] = run.why
+    if not len(run.history):
+        facts["run.finite"] = run.stop_reason is not StopReason.NONFINITE
+    facts["run.restored"] = run.best_epoch < len(run.history)
+    return facts
+
+
+def facts_of_history(history: History) -> dict[str, Any]:
+    """Measure the curves alone; the callback does so during training."""
+    loss = history.loss
+    finite = bool(np.isfinite(loss).all())
+    known = loss[np.isfinite(loss)]
+    facts: dict[str, Any] = {"run.finite": finite, "run.epochs": len(loss)}
+    if not len(known):
+        return facts
+    n = len(known)
+    tail = max(min(n // 5, 20), 1)
+    late, early = known[-1], known[max(n - 1 - tail, 0)]
+    scale = max(abs(early), 1e-300)
+    steps = min(tail, n - 1)
+    norms = history.gradient_norm[np.isfinite(history.gradient_norm)]
+    ratios = history.update_ratio[np.isfinite(history.update_ratio)]
+    facts |= {
+        "run.first": float(known[0]),
+        "run.last": float(known[-max(min(n // 10, 5), 1) :].mean()),
+        "run.best": float(known.min()),
+        "run.slope": float((early - late) / scale / steps) if steps else float("nan"),
+        "run.rises": float((np.diff(known) > 1e-3 * np.abs(known[:-1])).mean())
+        if n > 1 else 0.0,
+        "run.curve": tuple(known[:: max(n // 200, 1)].tolist()),
+    }  # fmt: skip
+    if len(norms):
+        typical = max(float(np.median(norms)), 1e-300)
+        facts["run.spike"] = float(norms.max() / typical)
+        facts["run.gradient_last"] = float(norms[-1])
+    if len(ratios):
+        facts["run.update"] = float(np.median(ratios[-max(len(ratios) // 4, 1) :]))
+    held = history.validation_loss[np.isfinite(history.validation_loss)]
+    if len(held) > 1:
+        best = int(held.argmin())
+        facts |= {
+            "run.held_rise": float(held[-5:].mean() / max(held[best], 1e-300)),
+            "run.held_since": len(held) - 1 - best,
+            "run.held_curve": tuple(held[:: max(len(held) // 200, 1)].tolist()),
+        }
+    return facts
+
+
+# ----------------------------------------------------------------------------- end
+
+
+def facts_of_end(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
+    """Look at the trained network on the rows that it was trained on."""
+    assert seen.inputs is not None
+    weights, network = run.parameters, run.network
+    finite = all(np.isfinite(v).all() for own in weights for v in own.values())
+    facts: dict[str, Any] = {"end.finite": finite}
+    if not finite or seen.inputs.shape[1] != network.n_inputs:
+        return facts
+    some = np.random.RandomState(4).permutation(len(seen.rows))[:_FEW]
+    inputs = seen.inputs[some]
+    data = _data(case, seen, some, inputs)
+    quiet = without_noise(network)
+    plain = Plan.of(run.plan, l1=0.0, l2=0.0)
+    with np.errstate(all="ignore"):
+        inside = _inside(quiet, weights, inputs)
+        outputs = inside[-1][1]
+        cost, gradient = _slope(quiet, plain, weights, data)
+        with_penalty = _slope(quiet, run.plan, weights, data)[1]
+        prediction = link(run.plan.loss)(outputs)
+        trivial = trivial_loss(case, data)
+    facts["end.overflow_at"] = _first_nonfinite(inside, cost)
+    sizes = [_rms(own["weights"]) for own in gradient if "weights" in own]
+    apart = [
+        np.sqrt(_norm2(tuple({k: p[k] - g[k] for k in g} for p, g in
+                             zip(with_penalty, gradient, strict=True))))
+    ]  # fmt: skip
+    penalty = float(apart[0]) * len(some) / (
+        len(case.y) if run.plan.penalty_scale == "sample"
+        else batch_rows(run.plan, len(case.y)))  # fmt: skip
+    force = float(np.sqrt(_norm2(gradient)))
+    facts |= {
+        "end.loss": float(cost),
+        "end.trivial": trivial,
+        "end.vanishing": sizes[0] / sizes[-1] if sizes[-1] > 0 else 0.0,
+        "end.gradients": tuple(sizes),
+        "end.penalty": penalty / force if force > 0 else 0.0,
+        "end.output_std": float(prediction.std(axis=0).max()),
+        "end.largest_logit": float(np.abs(outputs).max()),
+        **{f"end.{name}": v for name, v in _stuck(network, inside, weights).items()},
+    }
+    if np.isfinite(prediction).all():
+        facts |= _scores(case, run, seen, some, prediction)
+    if resolved(run.plan.optimizer).label in _DESCENDING:
+        facts["rate.sharpness"] = _sharpness(quiet, run.plan, weights, data)
+    return facts
+
+
+def _first_nonfinite(inside: list[tuple[Array, Array]], cost: float) -> str:
+    for index, (_, a) in enumerate(inside):
+        if not np.isfinite(a).all():
+            return f"the output of layer {index}"
+    return "" if np.isfinite(cost) else "the loss"
+
+
+def _scores(
+    case: Case, run: Run, seen: Sample, some: Array, prediction: Array
+) -> dict[str, Any]:
+    guess, y = case.decide(prediction), seen.y[some]
+    facts: dict[str, Any] = {"end.score": score(case, guess, y)}
+    if case.labels is not None and y.ndim == 1:
+        k = len(case.labels)
+        told, true = (np.bincount(np.clip(v.astype(int), 0, k - 1), minlength=k)
+                      for v in (guess, y))  # fmt: skip
+        entropy = _entropy(true)
+        facts["end.entropy"] = _entropy(told) / entropy if entropy > 0 else 1.0
+        recall = [(guess[y == c] == c).mean() for c in range(k) if (y == c).any()]
+        facts["end.recall"] = float(min(recall))
+    if case.held is not None:
+        held, y_held = held_inputs(case, seen)
+        if np.isfinite(held).all() and held.shape[1] == run.network.n_inputs:
+            guess = case.decide(training.predict(run, held))
+            facts["held.score"] = score(case, guess, y_held)
+    return facts
+
+
+def score(case: Case, guess: Array, y: Array) -> float:
+    """Accuracy for classes, R² of at least -1 for values."""
+    if case.labels is not None:
+        same = guess == y
+        return float((same if same.ndim == 1 else same.all(axis=1)).mean())
+    if not np.isfinite(guess).all():
+        return float("nan")
+    total = ((y - y.mean(axis=0)) ** 2).sum()
+    left = ((y - guess) ** 2).sum()
+    return max(float(1 - left / total), -1.0) if total > 0 else 0.0
+
+
+def _entropy(counts: Array) -> float:
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _sharpness(
+    network: DenseNetwork, plan: Plan, weights: Parameters, data: Data
+) -> float:
+    """Rate times the Hessian's largest eigenvalue, by five products.
+
+    Each is a difference of gradients. Momentum μ allows 2(1 + μ), and is divided out.
+    """
+    rng = np.random.RandomState(5)
+    weights = tuple(
+        {k: np.asarray(v, float) for k, v in own.items()} for own in weights
+    )
+    start = _slope(network, plan, weights, data)[1]
+    way: Parameters = tuple(
+        {k: rng.standard_normal(v.shape) for k, v in own.items()} for own in start
+    )
+    value = 0.0
+    for _ in range(5):
+        size = np.sqrt(_norm2(way))
+        if not size > 0:
+            return 0.0
+        step = 1e-4 / size
+        moved = tuple(
+            {k: v + step * own[k] if k in own else v for k, v in w.items()}
+            for w, own in zip(weights, way, strict=True)
+        )
+        there = _slope(network, plan, moved, data)[1]
+        product = tuple({k: (t[k] - s[k]) / step for k in s}
+                        for t, s in zip(there, start, strict=True))  # fmt: skip
+        value = sum(float((p[k] * w[k]).sum()) for p, w in
+                    zip(product, way, strict=True) for k in p) / size**2  # fmt: skip
+        way = product
+    constants = dict(resolved(plan.optimizer).constants)
+    return plan.rate * value / (1 + float(constants.get("momentum") or 0.0))

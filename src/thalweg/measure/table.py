@@ -1,0 +1,92 @@
+"""A sample of a case's rows, as plain arrays."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from thalweg.cases import Case, take
+from thalweg.records import Array
+
+MOST_ROWS = 2000
+"""Rows that are looked at, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Some rows.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n,)
+        Which.
+    raw : ndarray of shape (n, n_columns), float64
+        The columns of numbers, as given.
+    names : tuple of str
+        Of these columns.
+    where : tuple of int
+        Their positions in X.
+    inputs : ndarray of shape (n, n_inputs), float64, or None
+        As the network is given them; None if they are not finite.
+    pipe : object
+        The fitted steps.
+    y : ndarray of shape (n, ...)
+    """
+
+    rows: Array
+    raw: Array
+    names: tuple[str, ...]
+    where: tuple[int, ...]
+    inputs: Array | None
+    pipe: Any
+    y: Array
+
+
+def sampled(case: Case) -> Sample:
+    """Draw the sample; always the same of the same case."""
+    n_rows = case.X.shape[0]
+    rows = np.sort(np.random.RandomState(0).permutation(n_rows)[:MOST_ROWS])
+    part = case.rows(rows)
+    raw, names, where = numeric(part.X)
+    try:
+        inputs, pipe = part.prepared()
+        inputs = inputs.astype(float)
+    except (ValueError, TypeError):
+        inputs, pipe = None, None
+    if inputs is not None and not np.isfinite(inputs).all():
+        inputs = None
+    return Sample(rows, raw, names, where, inputs, pipe, part.y)
+
+
+def numeric(X: Any) -> tuple[Array, tuple[str, ...], tuple[int, ...]]:
+    """Return the columns of numbers, their names and their positions."""
+    if hasattr(X, "iloc"):
+        kept = [k for k, dtype in enumerate(X.dtypes) if dtype.kind in "fiub"]
+        columns = X.iloc[:, kept].to_numpy(float)
+        return columns, tuple(str(X.columns[k]) for k in kept), tuple(kept)
+    dense = np.asarray(X.toarray() if hasattr(X, "toarray") else X)
+    if dense.dtype.kind not in "fiub":
+        return np.empty((len(dense), 0)), (), ()
+    flat = dense.reshape(len(dense), -1).astype(float)
+    width = range(flat.shape[1])
+    return flat, tuple(f"column {k}" for k in width), tuple(width)
+
+
+def held_inputs(case: Case, sample: Sample) -> tuple[Array, Array]:
+    """Return the rows held out, as the network is given them, at most `MOST_ROWS`."""
+    assert case.held is not None
+    X, y = case.held
+    rows = np.random.RandomState(1).permutation(len(y))[:MOST_ROWS]
+    X = take(X, rows)
+    found = sample.pipe.transform(X) if sample.pipe is not None else X
+    found = found.toarray() if hasattr(found, "toarray") else found
+    return np.asarray(found, float).reshape(len(rows), -1), y[rows]
+
+
+def standardized(columns: Array) -> Array:
+    """Give each column mean 0 and deviation 1, and cut off what lies far out."""
+    middle = np.median(columns, axis=0)
+    low, high = np.percentile(columns, [5, 95], axis=0)
+    spread = np.where(high > low, (high - low) / 3.3, columns.std(axis=0))
+    scaled = (columns - middle) / np.where(spread > 0, spread, 1)
+    return np.clip(scaled, -5, 5)
