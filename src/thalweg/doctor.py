@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from thalweg import training
-from thalweg.cases import Case, changed, take, treated, understand
+from thalweg.cases import Case, changed, take
 from thalweg.findings import Diagnosis, Facts, Finding, Prescription, Proof, Severity
 from thalweg.measure import WHY_NOT, measure
 from thalweg.measure.network import facts_of_history, score
 from thalweg.measure.written import facts_of_steps, facts_of_written
 from thalweg.records import Array, EpochRecord, History, Run
 from thalweg.rules import ORDER, judge
+from thalweg.subjects import treated, understand
 
 _MOST_ROWS = 3000
 """Rows of a trial: more would say the same for more time."""
@@ -562,8 +563,7 @@ class Doctor:
     >>> from thalweg.datasets import blobs
     >>> X, y = blobs(60)
     >>> doctor = tw.Doctor(stop=True)
-    >>> clf = tw.MLPClassifier(max_iter=30, tol=0, callbacks=[doctor], random_state=0)
-    >>> fitted = clf.fit(X, y)
+    >>> clf = tw.MLPClassifier(callbacks=[doctor], tol=0.01, random_state=0).fit(X, y)
     >>> doctor.hopeless
     ''
     """

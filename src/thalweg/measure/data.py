@@ -7,9 +7,10 @@ from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.model_selection import cross_val_predict
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from thalweg.cases import Case, looks_like_classes
+from thalweg.cases import Case
 from thalweg.measure.table import Sample, held_inputs, numeric, standardized
 from thalweg.records import Array
+from thalweg.subjects import looks_like_classes
 
 _NEIGHBORS, _CIRCLE, _AT_ONCE = 5, 15, 1000
 _SHIFTS = (-3, -2, -1, 1, 2, 3)
