@@ -69,6 +69,7 @@ RINGS = {
         "driving",
         "tuning",
         "cases",
+        "subjects",
         "measure",
         "doctor",
         "summary",
