@@ -82,6 +82,12 @@ class Case:
         """Whether the plan tells classes apart."""
         return self.loss in (*CLASSIFYING, "binary_cross_entropy")
 
+    @property
+    def lacks_outputs(self) -> bool:
+        """Whether there are more classes than outputs, so that nothing can be done."""
+        known = len(self.labels) if self.labels is not None else 0
+        return self.loss in CLASSIFYING and known > self.network.n_outputs
+
     def rows(self, chosen: Array) -> "Case":
         """Return the case of some of the rows."""
         return replace(self, X=take(self.X, chosen), y=self.y[chosen])
@@ -138,6 +144,16 @@ class Case:
         inputs, pipe = self.prepared()
         return self.fit_network(inputs, seed), pipe
 
+    def _weights(self) -> Array | None:
+        """Return the rows' weights; a binary loss knows no class numbers itself."""
+        if self.class_weight is None or self.labels is None or self.y.ndim > 1:
+            return None
+        given = self.class_weight
+        if given == "balanced":
+            counts = np.bincount(self.y)
+            return len(self.y) / ((counts > 0).sum() * counts[self.y])
+        return np.array([given.get(k, 1.0) for k in range(len(self.labels))])[self.y]
+
     def fit_network(self, inputs: Array, seed: int) -> Run:
         """Train on prepared inputs."""
         return training.fit(
@@ -145,7 +161,7 @@ class Case:
             inputs,
             self.targets(),
             plan=self.plan,
-            class_weight=self.class_weight,
+            sample_weight=self._weights(),
             validation=self.validation,
             random_state=seed,
         )

@@ -33,6 +33,8 @@ _GAIN = 0.02
 _QUICK = 0.3  # seconds of a fit of which five are trained, not three
 _NEVER_TRIED = ("leak",)
 """An honest score is lower without the leak."""
+_LAST_RESORT = ("seed-fragility",)
+"""What other causes bring about; tried when none of them is left."""
 _MOST_CAUSES = 3
 _ALONE = ("data", "target", "inputs", "nearest", "held", "labels", "numbers", "image")
 _OF_RUN = ("run.", "end.", "rate.sharpness")
@@ -109,11 +111,12 @@ def diagnose(
     case = understand(subject, X, y, X_val, y_val, **settings)
     facts = dict(measure(case)) | _modes(subject, case)
     trial = _Trials(case, started + budget)
-    if trials and _is_trainable(facts):
+    hopeless = _certain(judge(_own(case, facts), thresholds)[0])
+    if trials and not hopeless:
         facts |= trial.begin(case, facts)
     examined = time.perf_counter() - started - trial.seconds
     found, checked, missing = judge(_own(case, facts), thresholds)
-    if trials and trial.scores:
+    if trials and not hopeless:
         found = trial.over(found, facts, thresholds)
     return Diagnosis(
         subject=_name(subject, case),
@@ -130,8 +133,12 @@ def diagnose(
     )
 
 
-def _is_trainable(facts: Facts) -> bool:
-    return not facts["target.nonfinite"]
+def _certain(found: list[Finding]) -> bool:
+    """Whether something is fatal that only the user can put right: no trial helps."""
+    return any(
+        f.severity is Severity.FATAL and f.prescription and not f.prescription.changes
+        for f in found
+    )
 
 
 def _own(case: Case, facts: Facts) -> Facts:
@@ -400,6 +407,8 @@ def _foremost(screened: list[_Screened]) -> _Screened | None:
     open_ones = [each for each in screened if not each.over]
     if not open_ones:
         return None
+    first = [each for each in open_ones if each.finding.code not in _LAST_RESORT]
+    open_ones = first or open_ones
     best = max(each.gain for each in open_ones)
     near = [each for each in open_ones if each.gain >= best - max(0.1 * best, _GAIN)]
     return min(near, key=lambda each: ORDER[each.finding.code])

@@ -58,7 +58,7 @@ def measure(case: Case, run: Run | None = None) -> Facts:
     if case.stand_in:
         return facts
     facts |= facts_of_plan(case, seen)
-    if seen.inputs is None:
+    if seen.inputs is None or case.lacks_outputs:
         return facts
     run = run or case.run
     facts |= facts_of_start(case, seen)

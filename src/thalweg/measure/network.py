@@ -100,15 +100,15 @@ def facts_of_start(case: Case, seen: Sample) -> dict[str, Any]:
         inside = _inside(network, weights, inputs)
         cost, gradient = _slope(network, plan, weights, part)
         trivial = trivial_loss(case, part)
+        spreads = [float(z.std()) for z, _ in inside]
     sizes = [_rms(own["weights"]) for own in gradient if "weights" in own]
-    spreads = [float(z.std()) for z, _ in inside]
     facts = {
         "start.loss": float(cost),
         "start.trivial": trivial,
         "start.spreads": tuple(spreads),
         "start.twins": _twins(network, weights),
         "start.gradients": tuple(sizes),
-        "start.vanishing": sizes[0] / sizes[-1] if sizes[-1] > 0 else 0.0,
+        "start.vanishing": _ratio(sizes),
         "start.zero_gradient": bool(max(sizes, default=0.0) < 1e-12),
         **{f"start.{name}": v for name, v in _stuck(network, inside, weights).items()},
     }
@@ -169,8 +169,15 @@ def _inside(
     return pairs
 
 
+def _ratio(sizes: list[float]) -> float:
+    """Return the first layer's gradient over the last one's; 1 if it is not known."""
+    known = sizes[-1] > 0 and np.isfinite(sizes).all()
+    return sizes[0] / sizes[-1] if known else 1.0
+
+
 def _rms(values: Array) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
+    with np.errstate(over="ignore"):
+        return float(np.sqrt(np.mean(np.square(values))))
 
 
 def _twins(network: DenseNetwork, weights: Parameters) -> float:
@@ -279,7 +286,8 @@ def _noise_scale(
 
 
 def _norm2(gradient: Parameters) -> float:
-    return float(sum(np.square(v).sum() for own in gradient for v in own.values()))
+    with np.errstate(over="ignore"):
+        return float(sum(np.square(v).sum() for own in gradient for v in own.values()))
 
 
 # ----------------------------------------------------------------------------- run
@@ -374,7 +382,7 @@ def facts_of_end(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
     facts |= {
         "end.loss": float(cost),
         "end.trivial": trivial,
-        "end.vanishing": sizes[0] / sizes[-1] if sizes[-1] > 0 else 0.0,
+        "end.vanishing": _ratio(sizes),
         "end.gradients": tuple(sizes),
         "end.penalty": penalty / force if force > 0 else 0.0,
         "end.output_std": float(prediction.std(axis=0).max()),

@@ -106,8 +106,8 @@ def noisy_labels(facts: Facts, limit: Limits) -> Finding | None:
         "y", "purity of the purest neighborhoods", purity, limit["purity"],
         Prescription(
             "Correct the labels; until then stop early and penalize the weights.",
-            {"validation": 0.2, "patience": 5},
-            ({"l2": 100.0}, {"dropout": 0.5}),
+            {"validation": 0.2, "patience": 20},
+            ({"l2": 3.0}, {"dropout": 0.5}, {"epochs": 20}),
         ),
     )  # fmt: skip
 
@@ -115,7 +115,7 @@ def noisy_labels(facts: Facts, limit: Limits) -> Finding | None:
 def misaligned_rows(facts: Facts, limit: Limits) -> Finding | None:
     """Permutation test of the nearest neighbors: Good (2005), chapter 3."""
     score, chance = facts["nearest.score"], facts["nearest.chance"]
-    if score > chance:
+    if score > chance or _finds_a_line(facts, 2) or facts["nearest.rows"] < 40:
         return None
     shifted, shift = facts["nearest.shifted"], facts["nearest.shift"]
     if shifted > chance + limit["gain"]:
@@ -208,12 +208,10 @@ def image_layout(facts: Facts, limit: Limits) -> Finding | None:
 
 def no_signal(facts: Facts, limit: Limits) -> Finding | None:
     """Permutation test of the nearest neighbors, beside a linear and a constant one."""
-    n, constant = facts["nearest.rows"], facts.get("labels.constant", 0.0)
-    error = np.sqrt(max(constant * (1 - constant), 0.01) / n)
-    ceiling = constant + limit["errors"] * error
     scores = [facts["nearest.linear"], facts.get("held.score", -1.0)]
     near = facts["nearest.score"] > facts["nearest.chance"]
-    if near or max(scores) > ceiling or n < 40:
+    ceiling = _ceiling(facts, limit["errors"])
+    if near or max(scores) > ceiling or facts["nearest.rows"] < 40:
         return None
     if facts["nearest.shifted"] > facts["nearest.chance"] + 0.1:
         return None  # misaligned
@@ -222,6 +220,17 @@ def no_signal(facts: Facts, limit: Limits) -> Finding | None:
         "X", "best simple score", max(scores), ceiling,
         Prescription("Look for other inputs, and at the order of the rows."),
     )  # fmt: skip
+
+
+def _ceiling(facts: Facts, errors: float) -> float:
+    """Return how high the constant prediction's score may come by chance."""
+    constant = facts.get("labels.constant", 0.0)
+    variance = max(constant * (1 - constant), 0.01)
+    return constant + errors * float(np.sqrt(variance / facts["nearest.rows"]))
+
+
+def _finds_a_line(facts: Facts, errors: float) -> bool:
+    return facts["nearest.linear"] > _ceiling(facts, errors)
 
 
 def few_rows(facts: Facts, limit: Limits) -> Finding | None:

@@ -11,7 +11,15 @@ NOTE, ADVICE, SERIOUS, FATAL = Severity
 
 def exploding_gradient(facts: Facts, limit: Limits) -> Finding | None:
     """Pascanu et al. (2013), "On the difficulty of training recurrent networks"."""
-    spike = facts["run.spike"]
+    spreads, spike = facts.get("start.spreads", (1.0,))[:-1], facts["run.spike"]
+    growth = spreads[-1] / max(spreads[0], 1e-9) if len(spreads) > 1 else 1.0
+    if growth > limit["growth"] and not facts["static.normalized"]:
+        return found(
+            NOTE, "Values and gradients grow from layer to layer",
+            f"layers 0 to {len(spreads) - 1}", "growth of the values", growth,
+            limit["growth"], Prescription("Draw the first weights by the widths.",
+                                          {"init": "auto"}, ({"batch_norm": True},)),
+        )  # fmt: skip
     stuck = facts["run.last"] > 0.5 * facts["run.first"]
     if spike <= limit["spike"] or not stuck:
         return None
@@ -168,7 +176,7 @@ def underfitting(facts: Facts, limit: Limits) -> Finding | None:
         NOTE, "The network does worse than its neighbors or a line on its own rows",
         "hidden layers", "score short of the simple one", simple - score, limit["left"],
         Prescription("Widen the hidden layers.", {"hidden": wide},
-                     ({"hidden": (64,), "init": "auto"},)),
+                     ({"hidden": (64,)},)),
     )  # fmt: skip
 
 
@@ -189,7 +197,7 @@ def overfitting(facts: Facts, limit: Limits) -> Finding | None:
         "validation loss over its least" if rose else "score lost on rows held out",
         rise if rose else gap, limit["rise" if rose else "gap"],
         Prescription("Penalize the weights more.", {"l2": _stronger(facts)},
-                     ({"validation": 0.2, "patience": 5}, {"dropout": 0.5})), evidence,
+                     ({"validation": 0.2, "patience": 20}, {"dropout": 0.5})), evidence,
     )  # fmt: skip
 
 

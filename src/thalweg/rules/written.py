@@ -53,8 +53,7 @@ def ascent(facts: Facts, limit: Limits) -> Finding | None:
         return found(
             FATAL, "Updates go uphill: a tiny step raises the loss", "optimizer", "",
             _NAN, _NAN,
-            Prescription("Turn the update's sign: w -= rate * g.", {"optimizer": "adam"}
-                         if "rate.climbs" in facts else {}),
+            Prescription("Turn the update's sign: w -= rate * g."),
         )  # fmt: skip
     known = ("written.cause", "steps.climbs", "rate.climbs", "run.finite")
     if not any(name in facts for name in known):
