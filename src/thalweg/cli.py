@@ -29,6 +29,7 @@ from thalweg.asking import (
     use_compile_cache,
     widths,
 )
+from thalweg.examining import diagnose
 
 # All else is imported by the command that needs it: --help should not wait.
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command(no_args_is_help=True)(diagnose)
 
 _MOST_SHOWN = 20  # columns of a table
 _COMPARED = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "lbfgs")
@@ -151,6 +153,7 @@ def fit(
     """
     from thalweg import report as page
     from thalweg.columns import as_frame, is_missing, study
+    from thalweg.doctor import diagnose as examine
     from thalweg.summary import summarize
     from thalweg.tables import read_table
     from thalweg.tabular import evaluate, n_networks
@@ -186,12 +189,14 @@ def fit(
     with _watch(console, model) as announce:
         evaluation = evaluate(model, X, y, announce, closely=report is not None)
     model.save(output)
+    found = examine(model, X[known], y[known], trials=False)
     if report:
-        told = {"path": table, "task": why, "command": context.obj}
+        told = {"path": table, "task": why, "command": context.obj, "diagnosis": found}
         page.write(summarize(model, evaluation, X, y, **told), report)
     _show_result(
         console, model, evaluation, model.score(X[known], y[known]), output, report
     )
+    console.print(f"\n{found}")
 
 
 @app.command(no_args_is_help=True)

@@ -28,7 +28,7 @@ from thalweg.cases import (
     step_of,
     take,
 )
-from thalweg.columns import as_frame, encode, study
+from thalweg.columns import as_frame, encode, is_missing, kind_of, numbers, study
 from thalweg.estimators.base import blueprint
 from thalweg.lookup import resolved
 from thalweg.networks import DenseNetwork
@@ -90,7 +90,7 @@ def understand(
 
 
 def _checked(X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
-    X = X if hasattr(X, "iloc") or hasattr(X, "toarray") else np.asarray(X)
+    X = _parsed(X) if hasattr(X, "iloc") or hasattr(X, "toarray") else np.asarray(X)
     y = np.asarray(y)
     y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
     _same_rows("X", X, "y", y)
@@ -98,7 +98,7 @@ def _checked(X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
         raise ValueError("diagnose got one of X_val and y_val; it needs both or none.")
     if X_val is None:
         return X, y, None
-    X_val = X_val if hasattr(X_val, "iloc") else np.asarray(dense(X_val))
+    X_val = _parsed(X_val) if hasattr(X_val, "iloc") else np.asarray(dense(X_val))
     y_val = np.asarray(y_val)
     y_val = y_val.ravel() if y.ndim == 1 else y_val
     _same_rows("X_val", X_val, "y_val", y_val)
@@ -108,6 +108,19 @@ def _checked(X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
             "columns."
         )
     return X, y, (X_val, y_val)
+
+
+def _parsed(X: Any) -> Any:
+    """Return a table whose columns of numbers hold numbers, not texts of them."""
+    if not hasattr(X, "iloc"):
+        return X
+    frame = as_frame(X).copy()
+    for name in frame.columns:
+        column = frame[name]
+        if column.dtype.kind not in "fiub" and kind_of(
+            column[~is_missing(column)]) == "number":  # fmt: skip
+            frame[name] = numbers(str(name), column)
+    return frame
 
 
 def _same_rows(first: str, X: Any, second: str, y: Array) -> None:

@@ -31,7 +31,7 @@ def facts_of_data(case: Case, seen: Sample) -> dict[str, Any]:
     }
     if seen.inputs is None:
         return facts
-    facts |= _scales(seen, facts["data.sentinels"])
+    facts |= _scales(case, seen, facts["data.sentinels"])
     facts |= _nearest(case, seen) | _leaks(case, seen)
     return facts
 
@@ -104,7 +104,7 @@ def _sentinels(seen: Sample) -> dict[str, Any]:
     return {"data.sentinels": tuple(sorted(found, key=lambda each: -each[4])[:20])}
 
 
-def _scales(seen: Sample, sentinels: Any) -> dict[str, Any]:
+def _scales(case: Case, seen: Sample, sentinels: Any) -> dict[str, Any]:
     """Measure how wide the columns are, without sentinels, codes and mostly-zeros."""
     columns = np.array(seen.inputs)
     if columns.shape == seen.raw.shape:
@@ -115,10 +115,11 @@ def _scales(seen: Sample, sentinels: Any) -> dict[str, Any]:
                 columns[hit, k] = np.median(columns[~hit, k])
     low, middle, high = np.percentile(columns, [5, 50, 95], axis=0)
     spread, size = (high - low) / 3.3, np.abs(middle)
+    encoded = any(type(step).__name__ == "_Encoder" for step in case.steps)
     varied = np.array([len(np.unique(c[:200])) > 2 for c in columns.T]) & (spread > 0)
-    if not varied.any():
+    if not varied.any() or encoded:
         return {"inputs.ratio": 1.0, "inputs.largest": 0.0, "inputs.widest": "",
-                "inputs.spreads": ()}  # fmt: skip
+                "inputs.encoded": encoded}  # fmt: skip
     spread, size = spread[varied], size[varied]
     same = columns.shape[1] == len(seen.names)
     every = seen.names if same else [f"input {k}" for k in range(columns.shape[1])]

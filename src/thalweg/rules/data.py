@@ -73,7 +73,7 @@ def sentinel_value(facts: Facts, limit: Limits) -> Finding | None:
         tuple(s[0] for s in hits), tuple(s[3] for s in hits), limit["share"],
     )  # fmt: skip
     return found(
-        ADVICE,
+        NOTE if facts.get("inputs.encoded") else ADVICE,
         f"The value {value:g} stands in {share:.1%} of the rows and far from all "
         "others: a cap or a sentinel",
         places, "gap in quartile ranges", gap, limit["gap"],

@@ -1,0 +1,58 @@
+"""The command ``thalweg diagnose``: what is wrong with a table or a model."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from thalweg.asking import NoHeader, TablePath, check_folder, divide, use_compile_cache
+
+
+def diagnose(
+    table: TablePath,
+    target: Annotated[
+        str, typer.Option("--target", "-t", metavar="COLUMN", help="What to predict.")
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What `thalweg fit` wrote; or data alone."),
+    ] = None,
+    trials: Annotated[bool, typer.Option(help="Whether remedies are tried.")] = True,
+    budget: Annotated[float, typer.Option(help="Seconds for trials.")] = 60.0,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="All figures, as JSON."),
+    ] = None,
+    no_header: NoHeader = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="COLUMN", help="Leave it out. Repeatable."),
+    ] = None,
+) -> None:
+    """Say what is wrong with a table or a model, and try the remedies.
+
+    Each remedy is tried on the same rows from the same seeds, beside a random change.
+
+    For example:
+
+    - `thalweg diagnose flowers.csv --target species`
+
+    - `thalweg diagnose flowers.csv -t species --model flowers.thalweg --no-trials`
+    """
+    from thalweg.columns import is_missing
+    from thalweg.doctor import diagnose as examine
+    from thalweg.tables import read_table
+    from thalweg.tabular import load
+
+    use_compile_cache()
+    check_folder(output)
+    frame = read_table(table, header=not no_header)
+    X, y = divide(frame, target, ignore or [], [])
+    known = ~is_missing(y)
+    given = (model and load(model), X[known], y[known])
+    found = examine(*given, trials=trials, budget=budget)
+    Console(highlight=False, markup=False, emoji=False).print(str(found))
+    if output:
+        output.write_text(json.dumps(found.to_json()))
