@@ -14,43 +14,44 @@ from sklearn.datasets import load_iris, make_moons
 
 import thalweg as tw
 from thalweg.findings import Severity
+from thalweg.rules import THRESHOLDS
 
 rng = np.random.RandomState
 
 
-def scaled(load=load_iris):
+def scaled(load: Any = load_iris) -> Any:
     X, y = load(return_X_y=True)
     return (X - X.mean(axis=0)) / X.std(axis=0), y
 
 
-def moons(n=300, noise=0.2, seed=0):
+def moons(n: Any = 300, noise: Any = 0.2, seed: Any = 0) -> Any:
     return make_moons(n, noise=noise, random_state=seed)
 
 
-def line(n=200, noise=0.1):
+def line(n: Any = 200, noise: Any = 0.1) -> Any:
     X = rng(0).standard_normal((n, 4))
     return X, X @ [1.0, -2.0, 0.5, 0.0] + noise * rng(1).standard_normal(n)
 
 
-def net(*sizes: int, **options: Any):
+def net(*sizes: int, **options: Any) -> Any:
     return tw.DenseNetwork.from_sizes(sizes, **options)
 
 
-def clf(**options: Any):
+def clf(**options: Any) -> Any:
     return tw.MLPClassifier(
         **{"hidden_layer_sizes": (30,), "learning_rate_init": 0.01,
            "max_iter": 100, "random_state": 0, **options}
     )  # fmt: skip
 
 
-def reg(**options: Any):
+def reg(**options: Any) -> Any:
     return tw.MLPRegressor(
         **{"hidden_layer_sizes": (30,), "learning_rate_init": 0.01,
            "max_iter": 200, "random_state": 0, **options}
     )  # fmt: skip
 
 
-def changed(X, column, value, share=None):
+def changed(X: Any, column: Any, value: Any, share: Any = None) -> Any:
     X = X.copy()
     if share is None:
         X[:, column] = X[:, column] * value
@@ -59,17 +60,19 @@ def changed(X, column, value, share=None):
     return X
 
 
-def given(subject: Any, X: Any, y: Any, X_val: Any = None, y_val: Any = None, **more):
+def given(
+    subject: Any, X: Any, y: Any, X_val: Any = None, y_val: Any = None, **more: Any
+) -> Any:
     return {"subject": subject, "X": X, "y": y, "X_val": X_val, "y_val": y_val, **more}
 
 
-def fitted(model, X, y, *more, **options):
+def fitted(model: Any, X: Any, y: Any, *more: Any, **options: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return given(model.fit(X, y), X, y, *more, **options)
 
 
-def halves(X, y, seed=0):
+def halves(X: Any, y: Any, seed: Any = 0) -> Any:
     order = rng(seed).permutation(len(y))
     one, two = order[: len(y) // 2], order[len(y) // 2 :]
     return X[one], y[one], X[two], y[two]
@@ -78,47 +81,47 @@ def halves(X, y, seed=0):
 # ------------------------------------------------------------------- hand-written
 
 
-def logistic_data():
+def logistic_data() -> Any:
     X, y = moons(60)
     return X, y.astype(float)
 
 
-def cost(w, X, y):
+def cost(w: Any, X: Any, y: Any) -> Any:
     z = X @ w["W"] + w["b"]
     penalty = 0.05 * (w["W"] ** 2).sum()
     return np.mean(np.logaddexp(0, z) - y * z) + penalty
 
 
-def gradient(w, X, y):
+def gradient(w: Any, X: Any, y: Any) -> Any:
     d = (1 / (1 + np.exp(-(X @ w["W"] + w["b"]))) - y) / len(y)
     return {"W": X.T @ d + 0.1 * w["W"], "b": d.sum()}
 
 
-def written(cost=cost, gradient=gradient, **more):
+def written(cost: Any = cost, gradient: Any = gradient, **more: Any) -> Any:
     X, y = logistic_data()
     x0 = {"W": np.array([0.3, -0.2]), "b": 0.1}
     return given((cost, gradient), X, y, x0=x0, **more)
 
 
-def wrong(**changes: Callable[..., Any]):
-    def wrong_gradient(w, X, y):
+def wrong(**changes: Callable[..., Any]) -> Any:
+    def wrong_gradient(w: Any, X: Any, y: Any) -> Any:
         right = gradient(w, X, y)
         return {name: changes.get(name, lambda g, w: g)(right[name], w) for name in w}
 
     return wrong_gradient
 
 
-def broadcast_cost(w, X, y):
+def broadcast_cost(w: Any, X: Any, y: Any) -> Any:
     z = (X @ w["W"] + w["b"])[:, None]
     return np.mean((z - y) ** 2)
 
 
-def broadcast_gradient(w, X, y):
+def broadcast_gradient(w: Any, X: Any, y: Any) -> Any:
     d = 2 * ((X @ w["W"] + w["b"]) - y.mean()) / len(y)
     return {"W": X.T @ d, "b": d.sum()}
 
 
-def steps(sign=-1.0, keep=0.0, frozen=False):
+def steps(sign: Any = -1.0, keep: Any = 0.0, frozen: Any = False) -> Any:
     """Record gradient descent, with the mistakes asked for."""
     X, y = logistic_data()
     w, used, taken = {"W": np.array([0.3, -0.2]), "b": 0.1}, None, []
@@ -135,37 +138,37 @@ def steps(sign=-1.0, keep=0.0, frozen=False):
 # ------------------------------------------------------------------------ the cases
 
 
-def deep(activation, **more):
+def deep(activation: Any, **more: Any) -> Any:
     return clf(hidden_layer_sizes=(15,) * 12, activation=activation, **more)
 
 
 class Noisy(tw.MLPClassifier):
     """Forgets to switch dropout off."""
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         p = super().predict_proba(X)
         return p * (rng().rand(*p.shape) > 0.5)
 
 
-def ascending():
+def ascending() -> Any:
     import optax
 
     return optax.scale(0.05)
 
 
-def descending():
+def descending() -> Any:
     import optax
 
     return optax.sgd(0.05)
 
 
-def images(swap):
+def images(swap: Any) -> Any:
     X = rng(0).standard_normal((40, 18, 12, 3)).cumsum(axis=1).cumsum(axis=2)
     X[..., 1] = rng(1).standard_normal((40, 18, 12)).cumsum(axis=1).cumsum(axis=2)
     return np.swapaxes(X, 1, 3) if swap else X
 
 
-def by_order(y):
+def by_order(y: Any) -> Any:
     """Three classes that lie on a circle, not on a line."""
     return np.array([1.0, 2.0, 0.0])[y]
 
@@ -176,11 +179,11 @@ class Twins(NamedTuple):
     least: Severity = Severity.ADVICE
 
 
-def sgd(**more):
+def sgd(**more: Any) -> Any:
     return clf(solver="sgd", learning_rate_init=0.05, **more)
 
 
-def run_of(network, X, y, **settings):
+def run_of(network: Any, X: Any, y: Any, **settings: Any) -> Any:
     return given(tw.fit(network, X, y, random_state=0, **settings), X, y)
 
 
@@ -295,37 +298,43 @@ CASES: dict[str, Twins] = {
 }
 
 
-def noisy():
+def one_hot() -> Any:
+    X, _ = scaled()
+    binned = np.clip((2 * X).round() + 4, 0, 8).astype(int)
+    return np.hstack([np.eye(9)[column] for column in binned.T])
+
+
+def noisy() -> Any:
     X, y = moons(300, 0.1)
     flip = rng(0).rand(300) < 0.3
     clean, answer = moons(300, 0.1, 1)
     return X, np.where(flip, 1 - y, y), clean, answer
 
 
-def rolled():
+def rolled() -> Any:
     X, y = scaled()
     order = rng(0).permutation(150)
     return X[order], np.roll(y[order], 1)
 
 
-def rare():
+def rare() -> Any:
     X, y = moons(400, 0.25)
     held, answer = moons(200, 0.25, 1)
     kept = (y == 0) | (rng(0).rand(400) < 0.04)
     return X[kept], y[kept], held, answer
 
 
-def shifted(by):
+def shifted(by: Any) -> Any:
     X, y, held, answer = halves(*scaled())
     return X, y, held + by, answer
 
 
-def zero_output():
+def zero_output() -> Any:
     layers = (tw.Dense(20, "tanh"), tw.Dense(2, "identity", "zeros"))
     return tw.DenseNetwork(2, layers)
 
 
-def dead_at_birth():
+def dead_at_birth() -> Any:
     bias = ("constant", {"value": -10.0})
     return tw.DenseNetwork(2, (tw.Dense(20, bias_init=bias), tw.Dense(2, "identity")))
 
@@ -357,7 +366,8 @@ CASES |= {
         lambda: given(net(2, 10, 2), *moons(), loss="cross_entropy",
                       optimizer=ascending(), epochs=20),
         lambda: given(net(2, 30, 2), *moons(), loss="cross_entropy",
-                      optimizer=descending(), epochs=300),
+                      optimizer=descending(), epochs=300,
+                      trials=False),
     ),
     "frozen-layer": Twins(
         lambda: given(tw.DenseNetwork(2, (tw.Dense(3, frozen=True),
@@ -443,25 +453,25 @@ CASES |= {
 }  # fmt: skip
 
 
-def few():
+def few() -> Any:
     X = rng(0).standard_normal((420, 20))
     y = (X[:, 0] + X[:, 1] > 0).astype(int)
     return X[:20], y[:20], X[20:], y[20:]
 
 
-def few_held():
+def few_held() -> Any:
     X, y = scaled()
     order = rng(0).permutation(150)
     return X[order[:120]], y[order[:120]], X[order[120:]], y[order[120:]]
 
 
-def by_class():
+def by_class() -> Any:
     X, y = moons()
     order = np.argsort(y[:200], kind="stable")
     return X[:200][order], y[:200][order], X[200:], y[200:]
 
 
-def mixed():
+def mixed() -> Any:
     X, y = scaled()
     order = rng(0).permutation(150)
     return X[order[50:]], y[order[50:]], X[order[:50]], y[order[:50]]
@@ -478,6 +488,10 @@ def test_the_sick_case_is_named(code: str):
     twins = CASES[code]
     found = tw.diagnose(**twins.sick())
     assert code in codes(found, twins.least), str(found)
+
+
+def test_every_code_is_there():
+    assert {*CASES, "few-rows"} == {*THRESHOLDS}
 
 
 @pytest.mark.parametrize("code", CASES)

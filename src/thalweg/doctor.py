@@ -8,6 +8,7 @@ nothing is a note at most.
 """
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -108,8 +109,11 @@ def diagnose(
         return _of_written(subject, X, y, x0, args, steps, thresholds, started)
     if X is None or y is None:
         raise ValueError("diagnose needs X and y, the rows to train on.")
-    case = understand(subject, X, y, X_val, y_val, **settings)
-    facts = dict(measure(case)) | _modes(subject, case)
+    with warnings.catch_warnings():
+        # scikit-learn's doubts about the target are among what is examined.
+        warnings.simplefilter("ignore", UserWarning)
+        case = understand(subject, X, y, X_val, y_val, **settings)
+        facts = dict(measure(case)) | _modes(subject, case)
     trial = _Trials(case, started + budget)
     hopeless = _certain(judge(_own(case, facts), thresholds)[0])
     if trials and not hopeless:
@@ -179,7 +183,8 @@ def _modes(subject: Any, case: Case) -> dict[str, Any]:
         subject, "predict_proba", getattr(subject, "predict", None)
     ) or partial(training.predict, subject)
     try:
-        first, second = ask(X), ask(X)
+        with np.errstate(all="ignore"):
+            first, second = ask(X), ask(X)
     except (ValueError, TypeError, AttributeError):
         return {}
     if np.asarray(first).dtype.kind not in "fiub":
@@ -267,9 +272,13 @@ class _Trials:
                 waiting = [each.finding for each in rest if not each.over]
                 continue
             roots += 1
-            waiting, symptoms, more = self._go_on(cause, screened, facts, thresholds)
-            done.append(replace(_judged(cause, proof), symptoms=symptoms))
-            done += more
+            still = self._go_on(cause, facts, thresholds)
+            others = [each.finding for each in screened if each is not cause]
+            doubtful = [f for f in done if not _is_proved(f)]
+            gone = [f for f in others + doubtful if f.code not in still]
+            waiting = [still[f.code] for f in others if f.code in still]
+            done = [f for f in done if f not in gone]
+            done.append(replace(_judged(cause, proof), symptoms=tuple(gone)))
         done += [replace(f, severity=min(f.severity, Severity.ADVICE)) for f in waiting]
         self.seconds += time.perf_counter() - begun
         return done
@@ -338,23 +347,18 @@ class _Trials:
                 self._arms(self.base, _random_change(self.base, s), [s])[0]
                 for s in seeds
             ]
-        return _proof(before, after, self._control, self._n_held(self.base),
-                      self.base.labels is not None,
+        kind = cause.changes.get("target")
+        by_class = self.base.labels is not None if kind is None else kind == "classes"
+        return _proof(before, after, self._control, self._n_held(self.base), by_class,
                       time.perf_counter() > self.deadline)  # fmt: skip
 
     def _go_on(
         self,
         cause: "_Screened",
-        screened: list["_Screened"],
         facts: Facts,
         thresholds: Mapping[str, Mapping[str, float] | None] | None,
-    ) -> tuple[list[Finding], tuple[Finding, ...], list[Finding]]:
-        """Apply a confirmed remedy and look again.
-
-        Returns what is still to be tried, the symptoms that have gone, and what the
-        trials have done with.
-        """
-        others = [each for each in screened if each is not cause]
+    ) -> dict[str, Finding]:
+        """Apply a confirmed remedy and look again; return what is found, by code."""
         self.base = changed(self.base, cause.changes)
         arm = self.arm(self.base, {}, 0)
         self.scores = [arm.score, *self._arms(self.base, {}, range(1, self.seeds))]
@@ -362,12 +366,7 @@ class _Trials:
         seen = measure(arm.case, arm.run) if arm.run else facts
         now = {k: seen.get(k, v) for k, v in facts.items() if _is_remeasured(k)}
         found, _, _ = judge(_own(self.base, {**facts, **now}), thresholds)
-        still = {f.code: f for f in found}
-        gone = tuple(each.finding for each in others if each.finding.code not in still)
-        left = [
-            still[each.finding.code] for each in others if each.finding.code in still
-        ]
-        return left, gone, []
+        return {f.code: f for f in found}
 
 
 def _is_remeasured(name: str) -> bool:
@@ -395,6 +394,10 @@ class _Screened:
         proof = Proof("score", tuple(before[:1]), (self.after,), (), self.gain,
                       (nan, nan), nan, self.over)  # fmt: skip
         return replace(self.finding, severity=Severity.NOTE, proof=proof)
+
+
+def _is_proved(finding: Finding) -> bool:
+    return finding.proof is not None and finding.proof.verdict == "confirmed"
 
 
 def _can_be_tried(finding: Finding) -> bool:
@@ -554,7 +557,7 @@ class Doctor:
     """A callback that examines a training while it runs.
 
     Give it to any fit as one of its ``callbacks``; afterwards `diagnosis` says what
-    the curves show. Cheap enough to leave on.
+    the curves show. It is told of up to 32 epochs at once, so that it costs little.
 
     Parameters
     ----------
@@ -576,6 +579,8 @@ class Doctor:
     >>> doctor.hopeless
     ''
     """
+
+    patient = True
 
     def __init__(
         self,

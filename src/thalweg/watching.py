@@ -108,7 +108,7 @@ class Watch:
         by_score = plan.monitor == "score" or (plan.monitor == "auto" and scoring)
         self.monitor = "score" if by_score and self.judges else "loss"
         self.rows: list[tuple[float, ...]] = []
-        self._before = 0
+        self._before = self._told = 0
         self._clock = self._seconds()
 
     @property
@@ -123,11 +123,20 @@ class Watch:
         self.plateau = Patience(plan.tol)
 
     @property
+    def hurries(self) -> bool:
+        """Whether a callback wants each epoch at once.
+
+        One whose attribute ``patient`` is true is told of some epochs together, so
+        that an engine can train them in one go.
+        """
+        return not all(getattr(each, "patient", False) for each in self.callbacks)
+
+    @property
     def listens(self) -> bool:
         """Whether something must be judged after each single epoch."""
         plan = self.plan
         return bool(
-            self.callbacks
+            self.hurries
             or self.held_out is not None
             or plan.patience is not None
             or plan.max_time is not None
@@ -145,7 +154,7 @@ class Watch:
     def counts_only(self) -> bool:
         """Whether patience with the training loss is all that must be judged."""
         plan = self.plan
-        judged = self.callbacks or self.held_out is not None or plan.max_time
+        judged = self.hurries or self.held_out is not None or plan.max_time
         steered = resolved(plan.schedule).name in ("plateau", "adaptive")
         return plan.patience is not None and not judged and not steered
 
@@ -253,8 +262,10 @@ class Watch:
     def _called_back(self) -> bool:
         if not self.callbacks:
             return False
-        record = EpochRecord(len(self.rows), *self.rows[-1])
-        answers = [callback(record) for callback in self.callbacks]
+        first = self._told if not self.hurries else len(self.rows) - 1
+        self._told = len(self.rows)
+        new = [EpochRecord(k + 1, *self.rows[k]) for k in range(first, self._told)]
+        answers = [callback(record) for record in new for callback in self.callbacks]
         return any(answer is True for answer in answers)
 
     def _history(self) -> History:

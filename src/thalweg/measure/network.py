@@ -419,7 +419,8 @@ def _scores(
     if case.held is not None:
         held, y_held = held_inputs(case, seen)
         if np.isfinite(held).all() and held.shape[1] == run.network.n_inputs:
-            guess = case.decide(training.predict(run, held))
+            with np.errstate(all="ignore"):
+                guess = case.decide(training.predict(run, held))
             facts["held.score"] = score(case, guess, y_held)
     return facts
 

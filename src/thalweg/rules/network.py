@@ -51,9 +51,8 @@ def degenerate_output(facts: Facts, limit: Limits) -> Finding | None:
     if std >= limit["std"]:
         return None
     return found(
-        SERIOUS, "The output is the same for each row", "output layer",
-        "standard deviation", std, limit["std"],
-        Prescription("Draw the first weights anew.", _FRESH, ({"scale": True},)),
+        ADVICE, "The output is the same for each row", "output layer",
+        "standard deviation", std, limit["std"], None,
     )  # fmt: skip
 
 

@@ -140,7 +140,8 @@ def poor_batching(facts: Facts, limit: Limits) -> Finding | None:
             "batch size", batch, limit["noise"] * noise,
             Prescription("Use 32 rows.", {"batch_size": 32}),
         )  # fmt: skip
-    if steps < limit["steps"] and batch > 32 and rows > 64:
+    brief = facts.get("run.epochs", 20) < 20
+    if steps < limit["steps"] and batch > 32 and rows > 64 and not brief:
         return found(
             NOTE, "Batches are so large that few updates are done", "batch size",
             "updates", steps, limit["steps"],
@@ -152,10 +153,10 @@ def poor_batching(facts: Facts, limit: Limits) -> Finding | None:
 def stopped_early(facts: Facts, limit: Limits) -> Finding | None:
     """Prechelt (1998), "Early stopping - but when?"."""
     slope, epochs = facts["run.slope"], facts["run.epochs"]
-    falling = slope > limit["slope"] or epochs < 3
+    falling = slope > limit["slope"] or (epochs < 10 and not slope <= 0)
     if not facts["run.ended_by_epochs"] or not falling:
         return None
-    more = max(10 * epochs, 30)
+    more = max(20 * epochs, 100)
     return found(
         NOTE, "Training ended while the loss still fell", "epochs",
         "share it fell by an epoch", slope, limit["slope"],
