@@ -109,11 +109,8 @@ def diagnose(
         return _of_written(subject, X, y, x0, args, steps, thresholds, started)
     if X is None or y is None:
         raise ValueError("diagnose needs X and y, the rows to train on.")
-    with warnings.catch_warnings():
-        # scikit-learn's doubts about the target are among what is examined.
-        warnings.simplefilter("ignore", UserWarning)
-        case = understand(subject, X, y, X_val, y_val, **settings)
-        facts = dict(measure(case)) | _modes(subject, case)
+    case = _quietly(understand, subject, X, y, X_val, y_val, **settings)
+    facts = dict(_quietly(measure, case)) | _modes(subject, case)
     trial = _Trials(case, started + budget)
     hopeless = _certain(judge(_own(case, facts), thresholds)[0])
     if trials and not hopeless:
@@ -135,6 +132,13 @@ def diagnose(
         },
         prescribe=partial(treated, case),
     )
+
+
+def _quietly(do: Callable[..., Any], *given: Any, **settings: Any) -> Any:
+    """Call without scikit-learn's doubts about the target: they are examined here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return do(*given, **settings)
 
 
 def _certain(found: list[Finding]) -> bool:
@@ -239,7 +243,7 @@ class _Trials:
             found["seeds.scores"] = tuple(self.scores)
         arm = self.first
         if case.run is None and arm.run is not None:
-            more = measure(arm.case, arm.run)
+            more = _quietly(measure, arm.case, arm.run)
             found |= {k: v for k, v in more.items() if k.startswith(_OF_RUN)}
         if known and "held.score" not in facts:
             found["held.score"] = float(np.mean(known))
@@ -363,7 +367,7 @@ class _Trials:
         arm = self.arm(self.base, {}, 0)
         self.scores = [arm.score, *self._arms(self.base, {}, range(1, self.seeds))]
         self._control = []
-        seen = measure(arm.case, arm.run) if arm.run else facts
+        seen = _quietly(measure, arm.case, arm.run) if arm.run else facts
         now = {k: seen.get(k, v) for k, v in facts.items() if _is_remeasured(k)}
         found, _, _ = judge(_own(self.base, {**facts, **now}), thresholds)
         return {f.code: f for f in found}
