@@ -29,7 +29,7 @@ from thalweg.asking import (
     use_compile_cache,
     widths,
 )
-from thalweg.examining import diagnose
+from thalweg.examining import diagnose, examine
 
 # All else is imported by the command that needs it: --help should not wait.
 if TYPE_CHECKING:
@@ -153,7 +153,6 @@ def fit(
     """
     from thalweg import report as page
     from thalweg.columns import as_frame, is_missing, study
-    from thalweg.doctor import diagnose as examine
     from thalweg.summary import summarize
     from thalweg.tables import read_table
     from thalweg.tabular import evaluate, n_networks
@@ -189,13 +188,12 @@ def fit(
     with _watch(console, model) as announce:
         evaluation = evaluate(model, X, y, announce, closely=report is not None)
     model.save(output)
-    found = examine(model, X[known], y[known], trials=False)
+    found = examine(model, X[known], y[known])
     if report:
         told = {"path": table, "task": why, "command": context.obj, "diagnosis": found}
         page.write(summarize(model, evaluation, X, y, **told), report)
-    _show_result(
-        console, model, evaluation, model.score(X[known], y[known]), output, report
-    )
+    fitted = model.score(X[known], y[known])
+    _show_result(console, model, evaluation, fitted, output, report)
     console.print(f"\n{found}")
 
 

@@ -2,12 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from thalweg.asking import NoHeader, TablePath, check_folder, divide, use_compile_cache
+from thalweg.findings import Diagnosis
+
+
+def examine(model: Any, X: Any, y: Any) -> Diagnosis:
+    """Look at a fitted model without any trials."""
+    from thalweg import doctor
+
+    return doctor.diagnose(model, X, y, trials=False)
 
 
 def diagnose(
@@ -41,8 +49,8 @@ def diagnose(
 
     - `thalweg diagnose flowers.csv -t species --model flowers.thalweg --no-trials`
     """
+    from thalweg import doctor
     from thalweg.columns import is_missing
-    from thalweg.doctor import diagnose as examine
     from thalweg.tables import read_table
     from thalweg.tabular import load
 
@@ -52,7 +60,7 @@ def diagnose(
     X, y = divide(frame, target, ignore or [], [])
     known = ~is_missing(y)
     given = (model and load(model), X[known], y[known])
-    found = examine(*given, trials=trials, budget=budget)
+    found = doctor.diagnose(*given, trials=trials, budget=budget)
     Console(highlight=False, markup=False, emoji=False).print(str(found))
     if output:
         output.write_text(json.dumps(found.to_json()))

@@ -32,7 +32,7 @@ from thalweg.evaluations import Evaluation
 from thalweg.heldout import look_closely
 from thalweg.lookup import Spec, check_names
 from thalweg.networks import DenseNetwork
-from thalweg.plan import phases
+from thalweg.plan import Plan, phases
 from thalweg.records import Array, History, StopReason
 from thalweg.targets import Classes, Values
 from thalweg.training import Callback
@@ -465,13 +465,16 @@ def load(path: saving.PathLike) -> Any:
 def blueprint(
     model: Classifier | Regressor, X: Any, y: Any, n_inputs: int
 ) -> tuple[DenseNetwork, Plan, bool]:
-    """Return what `fit` would train: network, plan, and whether it holds rows out."""
+    """Return what `fit` would train: network, plan, and whether it holds rows out.
+
+    Of several phases, the first.
+    """
     _, target, _ = _labeled(X, y, None)
     copy: Any = clone(model)
     copy.target_ = copy._target.study(target)
     watched = len(target) >= FEW_ROWS and bool(model.validation_fraction)
-    plan = copy._plan(len(target), watched)
-    return copy._network(n_inputs, plan), plan, watched
+    settings = copy._settings(len(target), watched)
+    return copy._network(n_inputs, settings), phases(None, settings)[0], watched
 
 
 def n_networks(n_rows: int) -> int:
