@@ -172,6 +172,9 @@ PROGRAMS: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "NaN in a cell": (
         lambda: case(mlp(), (np.where(blobs()[0] > 2.4, np.nan, blobs()[0]),
                              blobs()[1])), "nonfinite-data"),
+    "NaN in the target": (
+        lambda: case(tw.MLPRegressor(), (blobs()[0], np.where(
+            blobs()[1] == 1, np.nan, blobs()[0][:, 0]))), "nonfinite-data"),
     "1/m forgotten": (lambda: logistic_regression("forgot 1/m"), "wrong-gradient"),
     "the sign turned": (lambda: logistic_regression("wrong sign"), "ascent"),
     "penalty lost": (lambda: logistic_regression("penalty lost"), "lost-penalty"),

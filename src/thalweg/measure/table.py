@@ -45,7 +45,10 @@ class Sample:
 def sampled(case: Case) -> Sample:
     """Draw the sample; always the same of the same case."""
     n_rows = case.X.shape[0]
-    rows = np.sort(np.random.RandomState(0).permutation(n_rows)[:MOST_ROWS])
+    rows = np.random.RandomState(0).permutation(n_rows)
+    if case.y.dtype.kind == "f":
+        rows = rows[np.isfinite(case.y[rows].reshape(n_rows, -1)).all(axis=1)]
+    rows = np.sort(rows[:MOST_ROWS])
     part = case.rows(rows)
     raw, names, where = numeric(part.X)
     try:
