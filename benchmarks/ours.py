@@ -12,6 +12,7 @@ from benchmarks.jobs import Array, Job, Trained, Weights
 from thalweg import engines
 from thalweg.plan import Data, link
 from thalweg.records import Parameters
+from thalweg.side_by_side import run_all
 
 _RULES = {
     "sgd": "sgd",
@@ -29,10 +30,9 @@ def train(job: Job) -> Callable[[], Trained]:
 
 
 def search(job: Job) -> Callable[[], list[Trained]]:
-    """One fit after the other, until the library has a pool of its own."""
-    return lambda: [
-        _fit(job, job.y, trial, rate) for trial, rate in enumerate(job.rates)
-    ]
+    """As many fits side by side as there are processors, as `tw.search` does."""
+    trials = [(job, job.y, trial, rate) for trial, rate in enumerate(job.rates)]
+    return lambda: run_all(_fit, trials)
 
 
 def gradient(job: Job) -> Callable[[], tuple[float, Weights]]:

@@ -94,6 +94,17 @@ def search(dtype: str, quick: bool) -> Job:
     return Job("search", X, y, hidden, data, batch=128, rates=tuple(rates.tolist()))
 
 
+def classic(dtype: str, quick: bool) -> Job:
+    """Try rates for seven layers on 400 images, as a textbook does."""
+    X, y, data = images(400, dtype)
+    n_trials = 4 if quick else 100
+    rates = 10 ** np.random.RandomState(0).uniform(-6, -2, n_trials)
+    return Job(
+        "search", X, y, (100,) * 6, data, rule="sgd", batch=100,
+        epochs=5 if quick else 50, l2=1e-4, rates=tuple(rates.tolist()),
+    )  # fmt: skip
+
+
 def prediction(dtype: str, quick: bool) -> Job:
     """Give the probabilities of five classes."""
     rng = np.random.default_rng(0)
@@ -148,6 +159,10 @@ WORKLOADS = {
     "search": Workload(
         "100 random-search trials of 784-100x6-10, 200 steps each",
         search, rivals=("numpy", "numpy:dtype=float64", "sklearn", "torch", "jax"),
+    ),
+    "classic": Workload(
+        "100 random-search trials of 784-100x6-10 on 400 rows, 50 epochs each",
+        classic, rivals=("numpy", "numpy:dtype=float64"),
     ),
     "predict": Workload("predict, 1,000,000x20, 100 hidden", prediction, _BOTH),
 }  # fmt: skip
