@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import machine
-from benchmarks.contenders import remark
+from benchmarks.contenders import CONTENDERS, remark
 from benchmarks.jobs import Job
 from benchmarks.report import Measured, Peaks, as_json, show
 from benchmarks.timing import measure
@@ -59,6 +59,10 @@ def _arguments() -> argparse.Namespace:
         "--quick", action="store_true", help="small sizes: does everything work?"
     )
     parser.add_argument("--repeats", type=int, default=0, help="rounds (15; quick: 2)")
+    parser.add_argument(
+        "--rivals", nargs="*", choices=[*CONTENDERS][1:],
+        help="these alone (all, and our other engines)",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, default=machine.cores())
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument(
@@ -72,8 +76,13 @@ def _arguments() -> argparse.Namespace:
     return asked
 
 
-def _contenders(workload: Workload, job: Job) -> list[str]:
+def _contenders(
+    workload: Workload, job: Job, wanted: list[str] | None = None
+) -> list[str]:
     """List ours as it picks its engine, ours on every other engine, the rivals."""
+    if wanted is not None:
+        rivals = (each for each in workload.rivals if each.split(":")[0] in wanted)
+        return ["ours", *rivals]
     others = [] if len(ENGINES) == 1 else set(ENGINES) - {remark("ours", job)}
     return ["ours", *(f"ours:engine={name}" for name in others), *workload.rivals]
 
@@ -88,7 +97,7 @@ def _measure(
     job = workload.make(dtype, asked.quick)
     with console.status(name) as status:
         timings = measure(
-            job, _contenders(workload, job), asked.threads, asked.repeats,
+            job, _contenders(workload, job, asked.rivals), asked.threads, asked.repeats,
             lambda what: status.update(f"{name}, {dtype}: {what}"),
         )  # fmt: skip
     return Measured(name, workload.title, dtype, job, timings)

@@ -18,7 +18,8 @@ from benchmarks.jobs import Job
 from benchmarks.machine import ROOT
 
 LONG = 60.0
-"""Seconds after which no further round is begun, if there were three."""
+"""Seconds after which no further round is begun, if there were three; or after three
+times as many, if there was one."""
 
 STARTS = 3
 """Fresh processes of each contender for the cold time, fewer where they are slow."""
@@ -109,7 +110,7 @@ def measure(
     threads : int
         Cores for each.
     repeats : int
-        Rounds, fewer (but three) where they would take longer than `LONG`.
+        Rounds, fewer where they would take longer than `LONG`.
     tell : callable
         Is told what is being done.
     """
@@ -164,7 +165,8 @@ def _take_turns(
 ) -> None:
     started = time.perf_counter()
     for done in range(repeats):
-        if done >= 3 and time.perf_counter() - started > LONG:
+        elapsed = time.perf_counter() - started
+        if elapsed > 3 * LONG or (done >= 3 and elapsed > LONG):
             break
         for name, worker in list(workers.items()):
             tell(f"{contenders.title(name)}, round {done + 1} of {repeats}")

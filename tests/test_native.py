@@ -279,6 +279,19 @@ def test_the_number_of_workers_never_shows(
             np.testing.assert_array_equal(mine, theirs)
 
 
+@built
+def test_the_choice_of_workers_never_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Long enough for several slices, in which a team and one worker take turns.
+    network, data, first = make((100, 200, 10), 500, np.float32)
+    plan = replace(PLAN, batch_size=500, optimizer="adam")
+    found = []
+    for count in (1, 2):
+        with_workers(monkeypatch, count)
+        found.append(flat(train(native, network, plan, data, first, 600)[1]))
+    for alone, chosen in zip(*found, strict=True):
+        np.testing.assert_array_equal(alone, chosen)
+
+
 def flat(parameters: Parameters) -> list[Array]:
     return [values for own in parameters for values in own.values()]
 
