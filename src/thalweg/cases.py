@@ -308,6 +308,21 @@ def step_of(name: str, value: Any) -> Any:
     return ColumnTransformer(parts, remainder="passthrough")
 
 
+def random_change(case: Case, seed: int) -> dict[str, Any]:
+    """Return one change of the usual kind, chosen by chance alone."""
+    rng = np.random.RandomState(1000 + seed)
+    widths = [layer.units for layer in case.network.layers[:-1]]
+    factor = float(rng.choice([1 / 3, 3]))
+    pool: list[dict[str, Any]] = [{"l2": (case.plan.l2 or 1e-4) * factor**2}]
+    if widths:
+        wide = tuple(max(int(w * factor), 1) for w in widths)
+        pool += [{"hidden": wide}, {"activation": str(rng.choice(["tanh", "elu"]))}]
+    if not (case.plan.full_batch or case.plan.on_device):
+        pool.append({"learning_rate": case.plan.rate * factor})
+        pool.append({"batch_size": int(rng.choice([16, 64, 256]))})
+    return pool[rng.randint(len(pool))]
+
+
 _FIELDS = {"scale_target": "scales_target"}
 _CHANGES: dict[str, Any] = {
     **dict.fromkeys(("class_weight", "validation", "scale_target"), _change_case),

@@ -4,7 +4,7 @@ What a rule suspects is tried: the same network on the same rows from the same s
 as it was, with the remedy, and with a random change in the remedy's place. Only a
 remedy that gains, and more than the random change, confirms its cause. After a
 confirmed one all is measured again; what has disappeared was its symptom. What gains
-nothing is a note at most.
+nothing is a note at most, unless the facts alone prove it.
 """
 
 import time
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from thalweg import training
-from thalweg.cases import Case, changed, take
+from thalweg.cases import Case, changed, random_change, take
 from thalweg.findings import Diagnosis, Facts, Finding, Prescription, Proof, Severity
 from thalweg.measure import WHY_NOT, measure
 from thalweg.measure.network import facts_of_history, score
@@ -31,6 +31,9 @@ _MOST_ROWS = 3000
 _FOLDS = 5
 _GAIN = 0.02
 """Least gain that counts: two points of accuracy, or 0.02 of R²."""
+_ERRORS, _GLARING_ERRORS, _NONE_LOSES = 1.64, 0.9, 1.2
+"""Standard errors that a gain must exceed: 5 % one-sided; fewer for what is glaring, or
+if no seed loses."""
 _QUICK = 0.3  # seconds of a fit of which five are trained, not three
 _NEVER_TRIED = ("leak",)
 """An honest score is lower without the leak."""
@@ -169,11 +172,17 @@ def _reasons(missing: Mapping[str, str]) -> dict[str, str]:
 
 
 def _ordered(found: list[Finding]) -> Iterator[Finding]:
-    """Put the worst first, upstream before downstream; at most three are alarms."""
-    ranked = sorted(found, key=lambda f: (-f.severity, ORDER[f.code]))
+    """Put the worst first, then what gained most; at most three are alarms."""
+    ranked = sorted(found, key=lambda f: (-f.severity, -_share(f), ORDER[f.code]))
     for rank, finding in enumerate(ranked):
         low = rank >= _MOST_CAUSES and finding.severity > Severity.NOTE
         yield replace(finding, severity=Severity.NOTE) if low else finding
+
+
+def _share(finding: Finding) -> float:
+    """Return what a remedy gained; of what only the user can put right, all."""
+    proof = finding.proof if _is_proved(finding) else None
+    return proof.gain if proof else np.inf
 
 
 def _modes(subject: Any, case: Case) -> dict[str, Any]:
@@ -220,6 +229,7 @@ class _Trials:
     seeds: int = 5
     scores: list[float] = field(default_factory=list)
     first: _Arm | None = None
+    least: float = -1.0  # score that a remedy must reach: that of knowing nothing
     _control: list[float] = field(default_factory=list)
 
     def begin(self, case: Case, facts: Facts) -> dict[str, Any]:
@@ -229,25 +239,28 @@ class _Trials:
         self.seeds = 5 if time.perf_counter() - begun < _QUICK else 3
         self.scores = [self.first.score, *self._arms(case, {}, range(1, self.seeds))]
         self.seconds = time.perf_counter() - begun
-        held = self._n_held(case)
-        known = [s for s in self.scores if np.isfinite(s)]
-        found: dict[str, Any] = {}
-        if known and case.labels is not None:
-            middle = float(np.clip(np.median(known), 0.02, 0.98))
-            each = held if case.held is not None else max(held / self.seeds, 1)
-            found["seeds.error"] = float(np.sqrt(middle * (1 - middle) / each))
-        elif known:
-            found["seeds.error"] = 0.1
-        if known:
-            found["seeds.spread"] = max(known) - min(known)
-            found["seeds.scores"] = tuple(self.scores)
+        found = self._spread(case)
         arm = self.first
         if case.run is None and arm.run is not None:
             more = _quietly(measure, arm.case, arm.run)
             found |= {k: v for k, v in more.items() if k.startswith(_OF_RUN)}
-        if known and "held.score" not in facts:
-            found["held.score"] = float(np.mean(known))
+        if found and "held.score" not in facts:
+            found["held.score"] = float(np.nanmean(self.scores))
         return found
+
+    def _spread(self, case: Case) -> dict[str, Any]:
+        """Measure how far the scores of the seeds lie apart, and how far by chance."""
+        known = [s for s in self.scores if np.isfinite(s)]
+        if not known:
+            return {}
+        error = 0.1
+        if case.labels is not None:
+            middle = float(np.clip(np.median(known), 0.02, 0.98))
+            held = self._n_held(case)
+            each = held if case.held is not None else max(held / self.seeds, 1)
+            error = float(np.sqrt(middle * (1 - middle) / each))
+        return {"seeds.error": error, "seeds.spread": max(known) - min(known),
+                "seeds.scores": tuple(self.scores)}  # fmt: skip
 
     def over(
         self,
@@ -257,6 +270,9 @@ class _Trials:
     ) -> list[Finding]:
         """Try the remedies of what was found, root causes first."""
         begun = time.perf_counter()
+        self.least = max(
+            (f.limit for f in found if f.code == "no-signal"), default=-1.0
+        )
         waiting = [f for f in found if _can_be_tried(f)]
         done = [f for f in found if f not in waiting]
         roots = 0
@@ -348,13 +364,15 @@ class _Trials:
         after = self._arms(self.base, cause.changes, seeds)
         if not self._control:
             self._control = [
-                self._arms(self.base, _random_change(self.base, s), [s])[0]
+                self._arms(self.base, random_change(self.base, s), [s])[0]
                 for s in seeds
             ]
         kind = cause.changes.get("target")
         by_class = self.base.labels is not None if kind is None else kind == "classes"
+        late = time.perf_counter() > self.deadline
+        errors = _GLARING_ERRORS if _is_glaring(cause.finding) else _ERRORS
         return _proof(before, after, self._control, self._n_held(self.base), by_class,
-                      time.perf_counter() > self.deadline)  # fmt: skip
+                      late, errors, self.least)  # fmt: skip
 
     def _go_on(
         self,
@@ -368,6 +386,7 @@ class _Trials:
         self.scores = [arm.score, *self._arms(self.base, {}, range(1, self.seeds))]
         self._control = []
         seen = _quietly(measure, arm.case, arm.run) if arm.run else facts
+        seen = {**seen, **self._spread(self.base)}
         now = {k: seen.get(k, v) for k, v in facts.items() if _is_remeasured(k)}
         found, _, _ = judge(_own(self.base, {**facts, **now}), thresholds)
         return {f.code: f for f in found}
@@ -397,7 +416,19 @@ class _Screened:
         nan = float("nan")
         proof = Proof("score", tuple(before[:1]), (self.after,), (), self.gain,
                       (nan, nan), nan, self.over)  # fmt: skip
-        return replace(self.finding, severity=Severity.NOTE, proof=proof)
+        return replace(self.finding, severity=_untreated(self.finding), proof=proof)
+
+
+def _untreated(finding: Finding) -> Severity:
+    """Return the severity where no remedy helps: what the facts alone prove stays."""
+    own = finding.severity
+    return own if own >= Severity.SERIOUS else Severity.NOTE
+
+
+def _is_glaring(finding: Finding) -> bool:
+    """Whether the number is ten times past its limit: a trial need not prove all."""
+    value, limit = abs(finding.value), abs(finding.limit)
+    return bool(limit and value and max(value / limit, limit / value) > 10)
 
 
 def _is_proved(finding: Finding) -> bool:
@@ -426,10 +457,10 @@ def _judged(cause: _Screened, proof: Proof | None) -> Finding:
     finding, remedy = cause.finding, cause.finding.prescription
     assert proof is not None
     assert remedy is not None
-    if cause.changes is not remedy.changes:
+    if cause.changes is not remedy.changes and proof.verdict == "confirmed":
         listed = ", ".join(f"{k} = {v!r}" for k, v in cause.changes.items())
         remedy = Prescription(f"Set {listed}.", cause.changes)
-    severity = Severity.NOTE
+    severity = _untreated(finding)
     if proof.verdict == "confirmed":
         severity = Severity.ADVICE if proof.gain < 0.05 else Severity.SERIOUS
         severity = Severity.FATAL if proof.gain > 0.3 else severity
@@ -440,7 +471,7 @@ def _judged(cause: _Screened, proof: Proof | None) -> Finding:
 
 def _proof(
     before: list[float], after: list[float], control: list[float], n_held: int,
-    by_class: bool, late: bool,
+    by_class: bool, late: bool, errors: float = _ERRORS, least: float = -1.0,
 ) -> Proof:  # fmt: skip
     """Judge paired scores; a training that diverged scores 0."""
     b, a, c = (np.nan_to_num(np.array(s)) for s in (before, after, control))
@@ -451,7 +482,10 @@ def _proof(
     error = max(float(gains.std(ddof=1) / np.sqrt(len(gains))), float(floor))
     interval = (gain - 1.96 * error, gain + 1.96 * error)
     verdict = "no gain"
-    if gain >= _GAIN and gain > 1.8 * error and over > 0:
+    # One seed that gains far more than the others must not hide that none loses.
+    sure = len(gains) >= 5 and gains.min() >= 0 and gain > _NONE_LOSES * floor
+    clear = gain > errors * error or sure
+    if gain >= _GAIN and clear and over > 0 and a.mean() > least:
         verdict = "confirmed"
     elif not np.isfinite(after).any():
         verdict = "out of budget" if late else "diverged"
@@ -503,21 +537,6 @@ def _common_score(
     known = np.unique(truth)
     nearest = known[np.abs(guess.reshape(-1, 1) - known).argmin(axis=1)]
     return float((nearest == truth).mean())
-
-
-def _random_change(case: Case, seed: int) -> dict[str, Any]:
-    """Return one change of the usual kind, chosen by chance alone."""
-    rng = np.random.RandomState(1000 + seed)
-    widths = [layer.units for layer in case.network.layers[:-1]]
-    factor = float(rng.choice([1 / 3, 3]))
-    pool: list[dict[str, Any]] = [{"l2": (case.plan.l2 or 1e-4) * factor**2}]
-    if widths:
-        wide = tuple(max(int(w * factor), 1) for w in widths)
-        pool += [{"hidden": wide}, {"activation": str(rng.choice(["tanh", "elu"]))}]
-    if not (case.plan.full_batch or case.plan.on_device):
-        pool.append({"learning_rate": case.plan.rate * factor})
-        pool.append({"batch_size": int(rng.choice([16, 64, 256]))})
-    return pool[rng.randint(len(pool))]
 
 
 # --------------------------------------------------------------------- hand-written

@@ -97,12 +97,14 @@ def unscaled_target(facts: Facts, limit: Limits) -> Finding | None:
 def noisy_labels(facts: Facts, limit: Limits) -> Finding | None:
     """Northcutt et al. (2021), "Confident learning"; neighbors as in Wilson (1972)."""
     purity, disagree = facts["labels.purity"], facts["labels.disagree"]
-    signal = facts["nearest.score"] > facts["nearest.chance"]
+    signal = facts["nearest.score"] > facts["nearest.chance"] or _holds(facts)
     noisy = purity < limit["purity"] and disagree > limit["disagree"] and signal
     if not noisy:
         return None
+    clean = facts.get("held.agreement", 0.0) > facts["nearest.score"] + limit["held"]
     return found(
-        NOTE, "Labels contradict their neighbors everywhere, not only between classes",
+        SERIOUS if clean else NOTE,
+        "Labels contradict their neighbors everywhere, not only between classes",
         "y", "purity of the purest neighborhoods", purity, limit["purity"],
         Prescription(
             "Correct the labels; until then stop early and penalize the weights.",
@@ -115,7 +117,8 @@ def noisy_labels(facts: Facts, limit: Limits) -> Finding | None:
 def misaligned_rows(facts: Facts, limit: Limits) -> Finding | None:
     """Permutation test of the nearest neighbors: Good (2005), chapter 3."""
     score, chance = facts["nearest.score"], facts["nearest.chance"]
-    if score > chance or _finds_a_line(facts, 2) or facts["nearest.rows"] < 40:
+    known = _finds_a_line(facts, 2) or _holds(facts)
+    if score > chance or known or facts["nearest.rows"] < 40:
         return None
     shifted, shift = facts["nearest.shifted"], facts["nearest.shift"]
     if shifted > chance + limit["gain"]:
@@ -138,9 +141,12 @@ def misaligned_rows(facts: Facts, limit: Limits) -> Finding | None:
 def leak(facts: Facts, limit: Limits) -> Finding | None:
     """Kaufman et al. (2012), "Leakage in data mining"; Kapoor & Narayanan (2023)."""
     alone, others = facts["nearest.alone"], facts["nearest.others"]
-    if alone > limit["alone"] and alone - others > limit["others"]:
+    enough = facts["data.rows"] >= limit["rows"]  # of a few, one column tells by chance
+    if enough and alone > limit["alone"] and alone - others > limit["others"]:
+        lost = "held.rows" in facts and alone - facts.get("held.score", 1.0) > 0.3
         return found(
-            SERIOUS, "One column tells the target all alone, and the others do not",
+            FATAL if lost else SERIOUS,
+            "One column tells the target all alone, and the others do not",
             facts["nearest.alone_name"], "score of that column", alone, limit["alone"],
             Prescription("Drop it, unless it is known before the target is.",
                          {"drop": (facts["nearest.alone_at"],)}),
@@ -227,6 +233,14 @@ def _ceiling(facts: Facts, errors: float) -> float:
     constant = facts.get("labels.constant", 0.0)
     variance = max(constant * (1 - constant), 0.01)
     return constant + errors * float(np.sqrt(variance / facts["nearest.rows"]))
+
+
+def _holds(facts: Facts) -> bool:
+    """Whether what was learned is right of the rows held out, more than by chance."""
+    if "held.score" not in facts or "held.rows" not in facts:
+        return False
+    rows = {**facts, "nearest.rows": facts["held.rows"]}
+    return facts["held.score"] > _ceiling(rows, 2)
 
 
 def _finds_a_line(facts: Facts, errors: float) -> bool:

@@ -6,6 +6,7 @@ from thalweg.findings import suspected as found
 Limits = dict[str, float]
 NOTE, ADVICE, SERIOUS, FATAL = Severity
 _FRESH = {"init": "auto"}
+_FRESH_RELU = {"activation": "relu", "init": "auto"}
 
 
 def wrong_loss(facts: Facts, limit: Limits) -> Finding | None:
@@ -77,7 +78,7 @@ def no_nonlinearity(facts: Facts, limit: Limits) -> Finding | None:
     return found(
         NOTE, "All hidden layers are linear: together they are one linear map",
         "hidden layers", "linear layers", layers, 0,
-        Prescription("Use ReLU.", {"activation": "relu", "init": "auto"},
+        Prescription("Use ReLU.", _FRESH_RELU,
                      ({"activation": "tanh", "init": "auto"},)),
     )  # fmt: skip
 
@@ -109,16 +110,19 @@ def symmetric_init(facts: Facts, limit: Limits) -> Finding | None:
         "No gradient reaches any weight at the start")  # fmt: skip
     return found(
         SERIOUS, what, "first weights", "share of identical units", share,
-        limit["share"], Prescription("Draw the first weights at random.", _FRESH),
+        limit["share"],
+        Prescription("Draw the first weights at random.", _FRESH, (_FRESH_RELU,)),
     )  # fmt: skip
 
 
 def init_scale(facts: Facts, limit: Limits) -> Finding | None:
     """He et al. (2015), section 2.2; Glorot & Bengio (2010), section 4.2."""
-    spreads = facts["start.spreads"][:-1]
+    *spreads, last = facts["start.spreads"]
     loss, trivial = facts["start.loss"], facts["start.trivial"]
-    if facts["static.normalized"] or not spreads:
-        return None
+    if facts["static.normalized"] or not max(spreads, default=0) > 0:
+        return None  # all zeros are alike before they are small
+    if "numbers.learned" in facts:  # outputs may begin small, but not huge
+        spreads.append(max(last / max(facts["numbers.learned"], 1e-9), 1.0))
     far = max(
         spreads, key=lambda s: max(s / limit["high"], limit["low"] / max(s, 1e-9))
     )
@@ -128,7 +132,7 @@ def init_scale(facts: Facts, limit: Limits) -> Finding | None:
         return None
     evidence = Evidence(
         "bars", "Values in each layer before training", "layer", "standard deviation",
-        tuple(f"layer {k}" for k in range(len(spreads))), spreads, log=True,
+        tuple(f"layer {k}" for k in range(len(spreads))), tuple(spreads), log=True,
     )  # fmt: skip
     value, bound = (loss / trivial, limit["loss"]) if not off else (
         far, limit["high" if far > 1 else "low"])  # fmt: skip
@@ -136,7 +140,8 @@ def init_scale(facts: Facts, limit: Limits) -> Finding | None:
         NOTE, "The first weights are too " + ("small" if off and far < 1 else "large"),
         f"layer {spreads.index(far)}" if off else "",
         "spread of its values" if off else "first loss over the trivial one",
-        value, bound, Prescription("Draw them by the widths.", _FRESH), evidence,
+        value, bound,
+        Prescription("Draw them by the widths.", _FRESH, (_FRESH_RELU,)), evidence,
     )  # fmt: skip
 
 
@@ -150,7 +155,8 @@ def saturated_units(facts: Facts, limit: Limits) -> Finding | None:
         NOTE, "Most units are saturated: their slope is almost 0", f"layer {layer}",
         "share of units", share, limit["share"],
         Prescription("Draw the first weights by the layer's widths.", _FRESH,
-                     ({"scale": True}, {"batch_norm": True, "init": "auto"})),
+                     ({"scale": True}, {"batch_norm": True, "init": "auto"},
+                      _FRESH_RELU)),
     )  # fmt: skip
 
 
@@ -189,6 +195,6 @@ def vanishing_gradient(facts: Facts, limit: Limits) -> Finding | None:
         ADVICE, "The gradient dies out on the way to the first layer", "layer 0",
         "gradient of the first over the last layer", ratio, limit["ratio"],
         Prescription("Use ReLU and weights drawn for it.",
-                     {"activation": "relu", "init": "auto"},
-                     ({"batch_norm": True, "init": "auto"},)), evidence,
+                     _FRESH_RELU, ({"batch_norm": True, "init": "auto"},
+                                   {"hidden": (100, 100), **_FRESH_RELU})), evidence,
     )  # fmt: skip

@@ -7,6 +7,8 @@ from thalweg.findings import suspected as found
 
 Limits = dict[str, float]
 NOTE, ADVICE, SERIOUS, FATAL = Severity
+_DEEP = 4
+"""Layers beyond which fewer of them would cure more than a lack of units."""
 
 
 def exploding_gradient(facts: Facts, limit: Limits) -> Finding | None:
@@ -172,12 +174,13 @@ def underfitting(facts: Facts, limit: Limits) -> Finding | None:
     lags = simple - score > limit["left"]
     if not lags and not (narrow and score < 0.95):
         return None
-    wide = (100,) * min(len(facts["static.widths"]), 2)
+    depth = len(facts["static.widths"])
+    wide = (100,) * (depth if depth > _DEEP else min(depth, 2))
     return found(
         NOTE, "The network does worse than its neighbors or a line on its own rows",
         "hidden layers", "score short of the simple one", simple - score, limit["left"],
         Prescription("Widen the hidden layers.", {"hidden": wide},
-                     ({"hidden": (64,)},)),
+                     () if depth > _DEEP else ({"hidden": (64,)},)),
     )  # fmt: skip
 
 
@@ -187,17 +190,20 @@ def overfitting(facts: Facts, limit: Limits) -> Finding | None:
     gap = facts["end.score"] - facts.get("held.score", facts["end.score"])
     curve = facts.get("run.held_curve")
     rose = rise > limit["rise"] and since >= limit["checks"]
-    if not (rose and not facts["run.restored"]) and gap <= limit["gap"]:
+    few = facts["data.rows"] < limit["few"] and "held.rows" in facts
+    most = limit["gap"] / 2 if few else limit["gap"]
+    if not (rose and not facts["run.restored"]) and gap <= most:
         return None
     evidence = Evidence(
         "line", "Loss on rows held out", "epoch", "loss",
         tuple(float(k + 1) for k in range(len(curve))), curve,
     ) if curve else None  # fmt: skip
     return found(
-        NOTE, "The network learns its rows by heart", "",
+        SERIOUS if few else NOTE, "The network learns its rows by heart", "",
         "validation loss over its least" if rose else "score lost on rows held out",
-        rise if rose else gap, limit["rise" if rose else "gap"],
-        Prescription("Penalize the weights more.", {"l2": _stronger(facts)},
+        rise if rose else gap, limit["rise"] if rose else most,
+        Prescription(("Collect more rows. " if few else "") +
+                     "Penalize the weights more.", {"l2": _stronger(facts)},
                      ({"validation": 0.2, "patience": 20}, {"dropout": 0.5})), evidence,
     )  # fmt: skip
 
