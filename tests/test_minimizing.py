@@ -371,7 +371,7 @@ def test_time_budget_ends_it():
 
     res = tw.minimize(slow, [-1.2, 1.0], method="Powell", max_time=0.2)
     assert "time budget" in res.message
-    assert res.history.seconds[-2] <= 0.2
+    assert (res.history.seconds[:-1] <= 0.2).all()  # the last one used it up
     assert res.fun < optimize.rosen(np.array([-1.2, 1.0]))
 
 
