@@ -141,7 +141,8 @@ def init_scale(facts: Facts, limit: Limits) -> Finding | None:
         f"layer {spreads.index(far)}" if off else "",
         "spread of its values" if off else "first loss over the trivial one",
         value, bound,
-        Prescription("Draw them by the widths.", _FRESH, (_FRESH_RELU,)), evidence,
+        Prescription("Draw them by the widths.", _FRESH,
+                     (_FRESH_RELU, {**_FRESH, "clip_norm": 1.0})), evidence,
     )  # fmt: skip
 
 

@@ -7,8 +7,6 @@ from thalweg.findings import suspected as found
 
 Limits = dict[str, float]
 NOTE, ADVICE, SERIOUS, FATAL = Severity
-_DEEP = 4
-"""Layers beyond which fewer of them would cure more than a lack of units."""
 
 
 def exploding_gradient(facts: Facts, limit: Limits) -> Finding | None:
@@ -172,15 +170,14 @@ def underfitting(facts: Facts, limit: Limits) -> Finding | None:
     simple = facts.get("nearest.best", -1.0)
     narrow = min(facts["static.widths"], default=99) < limit["width"]
     lags = simple - score > limit["left"]
-    if not lags and not (narrow and score < 0.95):
+    if not lags and not (narrow and score < 1):
         return None
-    depth = len(facts["static.widths"])
-    wide = (100,) * (depth if depth > _DEEP else min(depth, 2))
+    depth = len(facts["static.widths"])  # fewer layers would cure other faults
     return found(
         NOTE, "The network does worse than its neighbors or a line on its own rows",
         "hidden layers", "score short of the simple one", simple - score, limit["left"],
-        Prescription("Widen the hidden layers.", {"hidden": wide},
-                     () if depth > _DEEP else ({"hidden": (64,)},)),
+        Prescription("Widen the hidden layers.", {"hidden": (100,) * depth},
+                     ({"hidden": (64,) * depth},)),
     )  # fmt: skip
 
 
