@@ -538,3 +538,15 @@ def test_other_spellings(spelling: str, method: str):
     ours = tw.minimize(square, [1.0, 2.0], method=spelling, **given)
     theirs = optimize.minimize(square, [1.0, 2.0], method=method, **given)
     assert np.array_equal(ours.x, theirs.x)
+
+
+def test_a_gradient_that_changes_its_shape_is_named():
+    calls: list[int] = []
+
+    def gradient(x: Array) -> Array:
+        calls.append(1)
+        whole = optimize.rosen_der(x)
+        return whole if len(calls) < 5 else whole[:1]
+
+    with pytest.raises(ValueError, match="has 1 entries, but there are 2 weights"):
+        tw.minimize(optimize.rosen, [-1.2, 1.0], jac=gradient, method="CG", check="off")
