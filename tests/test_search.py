@@ -460,7 +460,8 @@ def test_a_scorer_that_fails_is_told_once() -> None:
     with pytest.raises(ValueError, match="no ruler") as caught:
         search(scoring=broken, n_trials=50)
     assert str(caught.value).count("no ruler") == 1
-    assert re.search(r"all 1[0-2] trials", str(caught.value))  # it gave up after ten
+    # It gave up after ten of the fifty; some more were under way by then.
+    assert re.search(r"all 1\d trials", str(caught.value))
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
