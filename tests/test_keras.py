@@ -454,3 +454,23 @@ def test_a_convolutional_network_reads_digits():
     )  # fmt: skip
     accuracy = (tw.predict(run, X_test).argmax(1) == y_test).mean()
     assert accuracy > 0.97
+
+
+def test_a_second_fit_finds_its_programs_and_the_rate_of_now():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    network, start = tw.from_keras(model), [np.array(v) for v in model.weights]
+    X = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
+
+    def loss() -> float:
+        for variable, value in zip(model.weights, start, strict=True):
+            variable.assign(value)
+        run = tw.fit(network, X, X[:, :1], epochs=3, shuffle=False)
+        return float(run.history.loss[-1])
+
+    first, programs = loss(), dict(network.programs)
+    assert programs
+    assert loss() == first
+    assert network.programs == programs
+    model.optimizer.learning_rate = 0.1
+    assert loss() < first

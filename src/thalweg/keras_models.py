@@ -93,6 +93,9 @@ class Held:
         self.model = model
         self.trained = _named(model.trainable_variables)
         self.kept = _named(model.non_trainable_variables)
+        # Of the last fit: the same ones find their programs compiled.
+        self._loss: CompiledLoss | None = None
+        self._rule: Rule | None = None
         self._takes_training = "training" in inspect.signature(model.call).parameters
         self.network = Network(
             self.init,
@@ -156,9 +159,13 @@ class Held:
             settled = {**kept, **given, **changed}
             return network, settled, keras_dense.weights(self.model)
         if takes_loss:
-            given["loss"] = CompiledLoss(self.model)
+            if not (self._loss and self._loss.is_of(self.model)):
+                self._loss = CompiledLoss(self.model)
+            given["loss"] = self._loss
         if by_theirs:
-            given["optimizer"] = Rule(self.model, list(self.trained))
+            if not (self._rule and self._rule.is_of(self.model)):
+                self._rule = Rule(self.model, list(self.trained))
+            given["optimizer"] = self._rule
         return self.network, given, parameters
 
     def scoring(
@@ -203,10 +210,15 @@ class CompiledLoss:
     """
 
     def __init__(self, model: Any) -> None:
-        weights = model._compile_loss._user_loss_weights
+        self._compiled = model._compile_loss
+        weights = self._compiled._user_loss_weights
         self.names = list(getattr(model, "output_names", None) or [])
         self.losses, self.weights = copy.copy(model.loss), copy.copy(weights)
         self.__name__ = str(getattr(model.loss, "name", model.loss))
+
+    def is_of(self, model: Any) -> bool:
+        """Tell whether the model was not compiled anew."""
+        return self._compiled is model._compile_loss
 
     def __call__(self, outputs: Any, y: Any) -> Any:
         """Compute the loss of each row; a mask's share is that of Keras's own mean."""
@@ -243,10 +255,20 @@ class Rule:
                     "average=('ema', {'decay': 0.99}) averages the weights."
                 )
         self.optimizer.build(model.trainable_variables)
+        self.start = self._state()
+
+    def is_of(self, model: Any) -> bool:
+        """Tell whether it is the model's optimizer, as it was (its rate included)."""
+        if self.optimizer is not model.optimizer:
+            return False
+        return all(map(np.array_equal, self.start, self._state()))
+
+    def _state(self) -> list[Array]:
+        return [np.array(variable.value) for variable in self.optimizer.variables]
 
     def init(self, params: Any) -> list[Array]:
-        """Begin where the optimizer is."""
-        return [np.array(variable.value) for variable in self.optimizer.variables]
+        """Begin where the optimizer is; compiled programs hold it as a constant."""
+        return self.start
 
     def update(self, updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         """Do the optimizer's step; return how it changes the weights."""
