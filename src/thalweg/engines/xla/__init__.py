@@ -342,20 +342,20 @@ def cost_and_gradient(
 
 def _layer_outputs(network: _Any, parameters: Any, X: Any) -> list[Any]:
     program = programs.outputs_program(programs.skeleton(network))
-    single, at_once = isinstance(network, DenseNetwork), CHUNK
-    if not single:
-        at_once = own.ROWS_AT_ONCE
+    single = isinstance(network, DenseNetwork)
+    at_once = CHUNK if single else own.ROWS_AT_ONCE
     dtype = X.dtype if single else own.floating_type(parameters)
-    n_rows, chunks = jax.tree.leaves(X)[0].shape[0], []
-    for start in range(0, max(n_rows, 1), at_once):
-        size = min(at_once, n_rows - start)
-        chunk = jax.tree.map(
-            lambda v: written_out(v[start : start + at_once]),  # noqa: B023
-            X,
-        )
+    n_rows = jax.tree.leaves(X)[0].shape[0]
+
+    def outputs_of(rows: slice) -> Any:
+        size = min(at_once, n_rows - rows.start)
+        chunk = jax.tree.map(lambda v: written_out(v[rows]), X)
         filled = pad_rows(chunk, padded_rows(size))
         layers = scoped(dtype, program, *split(network, parameters), filled)
-        chunks.append(jax.tree.map(lambda v: np.asarray(v)[:size], layers))  # noqa: B023
+        return jax.tree.map(lambda v: np.asarray(v)[:size], layers)
+
+    starts = range(0, max(n_rows, 1), at_once)
+    chunks = [outputs_of(slice(start, start + at_once)) for start in starts]
     return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)
 
 
