@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from thalweg import tabular
 from thalweg.cli import app, main
-from thalweg.records import SearchTrial
+from thalweg.searches import SearchTrial
 from thalweg.searching import Standing, seconds
 
 QUICK = ["--epochs", "2", "--hidden", "4"]

@@ -10,9 +10,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
 import thalweg as tw
+from thalweg.comparisons import Comparison, Trial
 from thalweg.experiments import judge, paired_difference
 from thalweg.inspection import descend, look_inside, trace, train_steps
-from thalweg.records import Array, Comparison, History, Trial
+from thalweg.records import Array, History
 
 rng = np.random.RandomState(0)
 X = rng.standard_normal((80, 4))

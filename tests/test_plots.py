@@ -11,17 +11,9 @@ import pytest
 
 import thalweg as tw
 from thalweg import plots
+from thalweg.comparisons import Comparison, Difference, Trial
 from thalweg.plots import style
-from thalweg.records import (
-    Comparison,
-    Difference,
-    History,
-    LayerValues,
-    Paths,
-    Run,
-    StopReason,
-    Trial,
-)
+from thalweg.records import History, LayerValues, Paths, Run, StopReason
 
 N = 12
 CURVES: dict[str, Any] = {

@@ -32,7 +32,7 @@ from sklearn.preprocessing import StandardScaler
 import thalweg as tw
 from thalweg import EpochRecord, MLPClassifier, MLPRegressor
 from thalweg.datasets import moons
-from thalweg.records import SearchTrial
+from thalweg.searches import SearchTrial
 from thalweg.spaces import auto_space, combinations, read_space
 
 X, Y = moons(120)

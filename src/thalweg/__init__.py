@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from thalweg.comparisons import Comparison as Comparison
     from thalweg.doctor import Doctor as Doctor
     from thalweg.doctor import diagnose as diagnose
     from thalweg.ensembles import Ensemble as Ensemble
@@ -27,14 +28,13 @@ if TYPE_CHECKING:
     from thalweg.networks import Network as Network
     from thalweg.plan import Plan as Plan
     from thalweg.populations import fit_population as fit_population
-    from thalweg.records import Comparison as Comparison
     from thalweg.records import EpochRecord as EpochRecord
     from thalweg.records import GradientCheck as GradientCheck
     from thalweg.records import History as History
     from thalweg.records import Run as Run
-    from thalweg.records import SearchResult as SearchResult
     from thalweg.records import StopReason as StopReason
     from thalweg.saving import save as save
+    from thalweg.searches import SearchResult as SearchResult
     from thalweg.tabular import Classifier as Classifier
     from thalweg.tabular import Regressor as Regressor
     from thalweg.tabular import load as load
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 # checkers, which cannot follow a dictionary.
 _HOMES = {
     "Classifier": "tabular",
-    "Comparison": "records",
+    "Comparison": "comparisons",
     "Dense": "networks",
     "DenseNetwork": "networks",
     "Ensemble": "ensembles",
@@ -66,7 +66,7 @@ _HOMES = {
     "Plan": "plan",
     "Regressor": "tabular",
     "Run": "records",
-    "SearchResult": "records",
+    "SearchResult": "searches",
     "StopReason": "records",
     "check_gradient": "gradients",
     "compare": "experiments",

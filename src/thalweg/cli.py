@@ -34,9 +34,10 @@ from thalweg.examining import diagnose, examine
 # All else is imported by the command that needs it: --help should not wait.
 if TYPE_CHECKING:
     from thalweg.columns import Column, Frame, Series
+    from thalweg.comparisons import Comparison
     from thalweg.evaluations import Evaluation
     from thalweg.plan import Plan
-    from thalweg.records import Comparison, EpochRecord
+    from thalweg.records import EpochRecord
     from thalweg.tabular import Classifier, Regressor
 
 app = typer.Typer(

@@ -20,8 +20,8 @@ from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
 from thalweg import cores
-from thalweg.records import SearchTrial
 from thalweg.samplers import make_sampler, round_size
+from thalweg.searches import SearchTrial
 from thalweg.spaces import Space, settings, suggest
 from thalweg.studies import (
     ATTEMPTS,

@@ -21,21 +21,14 @@ from scipy import stats
 from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 
+from thalweg.comparisons import Comparison, Difference, Trial
 from thalweg.ensembles import seeded
 from thalweg.fullbatch import n_trained
 from thalweg.lookup import check_names, find
 from thalweg.networks import Dense, DenseNetwork, Network
 from thalweg.plan import CLASSIFYING, Plan, phases, steps_per_epoch
 from thalweg.populations import fit_population
-from thalweg.records import (
-    Array,
-    Comparison,
-    Difference,
-    History,
-    Run,
-    StopReason,
-    Trial,
-)
+from thalweg.records import Array, History, Run, StopReason
 from thalweg.side_by_side import run_all
 
 LEVEL = 0.95

@@ -15,21 +15,16 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from thalweg import datasets, plots
+from thalweg.comparisons import Comparison
 from thalweg.ensembles import Ensemble
 from thalweg.estimators import MLPClassifier
 from thalweg.experiments import compare, judge_steps
 from thalweg.inspection import descend, look_inside, train_steps
 from thalweg.networks import DenseNetwork
 from thalweg.plots.style import COLORS, draw_curves, tidy
-from thalweg.records import (
-    Array,
-    Comparison,
-    LayerValues,
-    Paths,
-    Run,
-    SearchResult,
-)
+from thalweg.records import Array, LayerValues, Paths, Run
 from thalweg.saving import PathLike
+from thalweg.searches import SearchResult
 from thalweg.training import fit, predict
 from thalweg.tuning import search
 

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 from thalweg.lookup import check_names
-from thalweg.records import SearchResult, SearchTrial
+from thalweg.searches import SearchResult, SearchTrial
 
 _SHOWN = 8
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -25,7 +25,8 @@ from uuid import uuid4
 import joblib
 import numpy as np
 
-from thalweg.records import History, SearchTrial
+from thalweg.records import History
+from thalweg.searches import SearchTrial
 from thalweg.spaces import Space, settings
 from thalweg.trying import Outcome
 

@@ -21,12 +21,12 @@ from sklearn.metrics import check_scoring
 
 from thalweg.driving import Callback, Crew, Driver, find_crew
 from thalweg.lookup import Interval, check_number
-from thalweg.records import SearchResult, SearchTrial
 from thalweg.samplers import (
     check_sampler,
     make_pruner,
     working_range,
 )
+from thalweg.searches import SearchResult, SearchTrial
 from thalweg.side_by_side import run_all
 from thalweg.spaces import (
     combinations,

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from thalweg.comparisons import Comparison
 from thalweg.plots.style import (
     legend_outside,
     line_style,
@@ -14,7 +15,7 @@ from thalweg.plots.style import (
     smooth,
     tidy,
 )
-from thalweg.records import Array, Comparison, History
+from thalweg.records import Array, History
 
 _WHAT = {
     "loss": "training loss",

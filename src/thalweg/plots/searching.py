@@ -21,7 +21,8 @@ from thalweg.plots.style import (
     panels,
     tidy,
 )
-from thalweg.records import Array, SearchResult, SearchTrial
+from thalweg.records import Array
+from thalweg.searches import SearchResult, SearchTrial
 
 _THEIRS = {
     "parallel": "plot_parallel_coordinate",

@@ -1,0 +1,214 @@
+"""What a comparison leaves behind: trials, differences, a verdict; to and from JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from thalweg.records import Array, History
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One variant trained with one seed.
+
+    Parameters
+    ----------
+    variant : str
+    seed : int
+    value : float
+        What the variants are judged by; NaN if it diverged.
+    passes, updates : float
+        How often all rows, and how often the weights, were gone through; NaN unknown.
+    n_parameters : int
+        Size of the network; 0 unknown.
+    seconds : float
+    why : str
+        Why training stopped.
+    diverged : bool
+    history : History or None
+    """
+
+    variant: str
+    seed: int
+    value: float
+    passes: float
+    updates: float
+    n_parameters: int
+    seconds: float
+    why: str
+    diverged: bool
+    history: History | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; NaN becomes None."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain = {k: None if v != v else v for k, v in values.items()}
+        return {**plain, "history": self.history and self.history.to_json()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Trial":
+        """Read what `to_json` wrote."""
+        known = {
+            name: np.nan if content[name] is None else content[name]
+            for name in ("value", "passes", "updates")
+        }
+        history = content["history"] and History.from_json(content["history"])
+        return cls(**{**content, **known, "history": history})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One variant's value less another's, over the seeds that both were given.
+
+    Parameters
+    ----------
+    first, second : str
+    mean : float
+        Mean of first minus second.
+    interval : (float, float)
+        All intervals of a comparison hold at once with 95 % confidence.
+    p_value : float
+        Multiplied by the number of pairs (Bonferroni), 1 at the most.
+    """
+
+    first: str
+    second: str
+    mean: float
+    interval: tuple[float, float]
+    p_value: float
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What `compare` found.
+
+    Parameters
+    ----------
+    metric : str
+        What `value` is in each trial.
+    greater_is_better : bool
+    trials : tuple of Trial
+        One a variant and seed.
+    differences : tuple of Difference
+        One a pair of variants that never diverged, the better one first.
+    winner : str
+        The variant that is better than every other beyond chance; ``""`` if none is.
+    verdict : str
+        That in a sentence.
+    notes : tuple of str
+        What must be known to read the figures: budgets, divergence, pairs.
+    """
+
+    metric: str
+    greater_is_better: bool
+    trials: tuple[Trial, ...]
+    differences: tuple[Difference, ...]
+    winner: str
+    verdict: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names, in the order in which they were given."""
+        return tuple(dict.fromkeys(trial.variant for trial in self.trials))
+
+    def of(self, variant: str) -> tuple[Trial, ...]:
+        """Return the trials of a variant, by seed."""
+        return tuple(trial for trial in self.trials if trial.variant == variant)
+
+    def values(self, variant: str) -> Array:
+        """Return a variant's values, one a seed; NaN where it diverged."""
+        return np.array([trial.value for trial in self.of(variant)])
+
+    def time_to(self, loss: float, by: str = "seconds") -> dict[str, Array]:
+        """Return for each variant how long the training loss took to fall to `loss`.
+
+        Parameters
+        ----------
+        loss : float
+        by : {"seconds", "passes", "epoch"}
+
+        Returns
+        -------
+        dict of str to ndarray
+            One number a seed; inf where it never got there, NaN without a history.
+        """
+        return {
+            name: np.array([_time_to(t.history, loss, by) for t in self.of(name)])
+            for name in self.variants
+        }
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Mean, spread (standard deviation) and costs of each variant, over seeds."""
+        return {name: _summary(self.of(name)) for name in self.variants}
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame with one row a trial."""
+        import pandas as pd
+
+        rows = [trial.to_json() for trial in self.trials]
+        return pd.DataFrame(rows).drop(columns="history")
+
+    def plot(self, **options: Any) -> Any:
+        """Draw it; `options` are those of `thalweg.plots.ComparisonDisplay.plot`."""
+        from thalweg.plots import ComparisonDisplay
+
+        return ComparisonDisplay.from_comparison(self, **options)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for a file or a page."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        pairs = [{**vars(d), "interval": list(d.interval)} for d in self.differences]
+        trials = [trial.to_json() for trial in self.trials]
+        return {
+            **values, "trials": trials, "differences": pairs, "notes": list(self.notes)
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Comparison":
+        """Read what `to_json` wrote."""
+        pairs = [
+            Difference(**{**d, "interval": tuple(d["interval"])})
+            for d in content["differences"]
+        ]
+        return cls(
+            **{
+                **content,
+                "trials": tuple(map(Trial.from_json, content["trials"])),
+                "differences": tuple(pairs),
+                "notes": tuple(content["notes"]),
+            }
+        )
+
+    def __str__(self) -> str:
+        width = max(map(len, self.variants))
+        head = f"{'':{width}}  {self.metric:>16}  spread  passes  seconds"
+        lines = [
+            f"{name:{width}}  {row['mean']:16.4g}  {row['spread']:6.2g}  "
+            f"{row['passes']:6.4g}  {row['seconds']:7.2f}"
+            for name, row in self.summary().items()
+        ]
+        return "\n".join([head, *lines, self.verdict, *self.notes])
+
+
+def _time_to(history: History | None, loss: float, by: str) -> float:
+    if history is None:
+        return np.nan
+    reached = np.flatnonzero(history.loss <= loss)
+    return float(getattr(history, by)[reached[0]]) if len(reached) else np.inf
+
+
+def _summary(trials: tuple[Trial, ...]) -> dict[str, float]:
+    values = np.array([trial.value for trial in trials if not trial.diverged])
+    means = {
+        name: float(np.mean([getattr(trial, name) for trial in trials]))
+        for name in ("passes", "updates", "n_parameters", "seconds")
+    }
+    return {
+        "mean": float(values.mean()) if len(values) else np.nan,
+        "spread": float(values.std(ddof=1)) if len(values) > 1 else np.nan,
+        "diverged": float(len(trials) - len(values)),
+        **means,
+    }

@@ -1,0 +1,206 @@
+"""What a search leaves behind: its trials and what they told; to and from JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from thalweg.records import History
+
+
+@dataclass(frozen=True, eq=False)
+class SearchTrial:
+    """One setting that a search tried.
+
+    Parameters
+    ----------
+    number : int
+        Its place in the order, from 0.
+    params : mapping of str to value
+        Parameters of the estimator.
+    value : float
+        Its score on the rows held out; NaN where there is none.
+    state : {"complete", "pruned", "cut", "failed"}
+        "pruned" was given up as hopeless, "cut" by the time budget or the keyboard;
+        their values are those of the epoch they had come to.
+    seconds : float
+    why : str
+        Why training stopped, or the cause of the failure.
+    history : History or None
+        Of a network of thalweg's, the first fold's: losses and validation scores.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    value: float
+    state: str
+    seconds: float
+    why: str = ""
+    history: History | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; NaN becomes None."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain = {k: None if v != v else v for k, v in values.items()}
+        return {**plain, "history": self.history and self.history.to_json()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "SearchTrial":
+        """Read what `to_json` wrote."""
+        params = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in content["params"].items()
+        }
+        value = np.nan if content["value"] is None else content["value"]
+        history = content["history"] and History.from_json(content["history"])
+        read = {"params": params, "value": value, "history": history}
+        return cls(**{**content, **read})
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What `search` found.
+
+    Parameters
+    ----------
+    metric : str
+        What is scored; greater is better.
+    trials : tuple of SearchTrial
+    best : int
+        Number of the best trial.
+    space : mapping of str to mapping
+        What was searched: ``low``, ``high`` and ``log``, or ``choices``.
+    estimates : tuple of float
+        Scores of the best setting with fresh seeds and fresh divisions of the rows.
+    nested : tuple of float
+        Scores of nested cross-validation, where it was asked for: of whole searches,
+        each on rows that it never saw.
+    importances : mapping of str to float
+        Share of each parameter in what made trials good or bad.
+    ranges : mapping of str to (float, float)
+        Where the best fifth of the trials lie.
+    method : str
+        How it was searched, in words.
+    notes : tuple of str
+        What must be known to read the figures.
+    best_estimator : estimator or None
+        With the best setting, fitted on all rows; not part of the JSON.
+    """
+
+    metric: str
+    trials: tuple[SearchTrial, ...]
+    best: int
+    space: Mapping[str, Mapping[str, Any]]
+    estimates: tuple[float, ...] = ()
+    nested: tuple[float, ...] = ()
+    importances: Mapping[str, float] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    method: str = ""
+    notes: tuple[str, ...] = ()
+    best_estimator: Any = None
+
+    @property
+    def best_trial(self) -> SearchTrial:
+        """The trial with the best score."""
+        return next(trial for trial in self.trials if trial.number == self.best)
+
+    @property
+    def best_params(self) -> Mapping[str, Any]:
+        """The best trial's parameters."""
+        return self.best_trial.params
+
+    @property
+    def best_score(self) -> float:
+        """The best trial's score: best of many, so that luck is part of it."""
+        return self.best_trial.value
+
+    @property
+    def estimate(self) -> float:
+        """What the best setting scores without that luck; NaN if not estimated."""
+        return float(np.mean(self.estimates)) if self.estimates else np.nan
+
+    def ranking(self) -> tuple[SearchTrial, ...]:
+        """Return the trials that were not given up, the best first."""
+        done = [
+            t for t in self.trials if t.state == "complete" or t.number == self.best
+        ]
+        return tuple(sorted(done, key=lambda trial: -trial.value))
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame with one row a trial."""
+        import pandas as pd
+
+        rows = [{**t.params, **vars(t)} for t in self.trials]
+        frame = pd.DataFrame(rows).drop(columns=["history", "params"])
+        first = ["number", "value", "state", "seconds"]
+        return frame[[*first, *(c for c in frame if c not in first)]]
+
+    def plot(self, what: str = "course", **options: Any) -> Any:
+        """Draw it; see `thalweg.plots.SearchDisplay.plot`."""
+        from thalweg.plots import SearchDisplay
+
+        return SearchDisplay.from_search(self, what=what, **options)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for a file or a page; without the estimator."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        del values["best_estimator"]
+        ranges = {name: list(ends) for name, ends in self.ranges.items()}
+        return {
+            **values,
+            "trials": [trial.to_json() for trial in self.trials],
+            "ranges": ranges,
+            **{name: list(values[name]) for name in ("estimates", "nested", "notes")},
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "SearchResult":
+        """Read what `to_json` wrote."""
+        tuples = {k: tuple(content[k]) for k in ("estimates", "nested", "notes")}
+        ranges = {name: (low, high) for name, (low, high) in content["ranges"].items()}
+        trials = tuple(map(SearchTrial.from_json, content["trials"]))
+        return cls(**{**content, **tuples, "ranges": ranges, "trials": trials})
+
+    def __str__(self) -> str:
+        states = [trial.state for trial in self.trials]
+        others = [
+            f"{states.count(state)} {state}"
+            for state in ("pruned", "cut", "failed")
+            if state in states
+        ]
+        count = f"{len(states)} trials" + (f" ({', '.join(others)})" if others else "")
+        best = ", ".join(f"{k}={_brief(v)}" for k, v in self.best_params.items())
+        lines = [f"{count}, {self.method}", f"Best setting: {best}", *self._figures()]
+        if self.importances:
+            shares = sorted(self.importances.items(), key=lambda pair: -pair[1])
+            said = ", ".join(f"{name} {share:.0%}" for name, share in shares[:6])
+            lines.append(f"What mattered: {said}")
+        if self.ranges:
+            said = (f"{k} {a:.2g} to {b:.2g}" for k, (a, b) in self.ranges.items())
+            lines.append(f"Where it works: {', '.join(said)}")
+        return "\n".join([*lines, *self.notes])
+
+    def _figures(self) -> list[str]:
+        """Say how good it is, and how much of that was luck."""
+        lines = [f"Best of the trials: {self.metric} {self.best_score:.4f}"]
+        if self.estimates:
+            n = len(self.estimates)
+            spread = np.std(self.estimates, ddof=min(n - 1, 1))
+            gap = self.best_score - self.estimate
+            luck = f", {gap:.4f} less: the best of many was lucky" if gap > 0 else ""
+            lines.append(
+                f"The same with {n} fresh seeds and divisions: {self.estimate:.4f} "
+                f"± {spread:.4f}{luck}"
+            )
+        if self.nested:
+            mean, spread = np.mean(self.nested), np.std(self.nested, ddof=1)
+            lines.append(
+                f"Nested cross-validation: {mean:.4f} ± {spread:.4f} over "
+                f"{len(self.nested)} searches"
+            )
+        return lines
+
+
+def _brief(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
