@@ -4,7 +4,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,6 +23,33 @@ NoHeader = Annotated[
     typer.Option(
         "--no-header", help="The first line is a row: columns are named 1, 2, ..."
     ),
+]
+Target = Annotated[
+    str, typer.Option("--target", "-t", metavar="COLUMN", help="What to predict.")
+]
+Task = Annotated[
+    Literal["auto", "classification", "regression"],
+    typer.Option(
+        metavar="TASK", help="classification or regression; auto looks at the target."
+    ),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", metavar="COLUMN", help="Leave it out. Repeatable."),
+]
+Hidden = Annotated[
+    str, typer.Option(metavar="WIDTHS", help="Of the hidden layers, such as 256,128.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+ModelPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="The model. [default: TABLE.thalweg]"
+    ),
+]
+FiguresPath = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="All figures, as JSON."),
 ]
 
 
@@ -82,12 +109,12 @@ def choose(task: str, y: "Series") -> tuple["Classifier | Regressor", str]:
     return model, f"{task}, {why}"
 
 
-def widths(given: list[str]) -> tuple[int, ...]:
+def widths(given: str) -> tuple[int, ...]:
     """Understand the widths of hidden layers."""
-    words = [word.strip() for part in given for word in part.split(",") if word.strip()]
+    words = [word.strip() for word in given.split(",") if word.strip()]
     if not all(word.isdecimal() and int(word) > 0 for word in words):
         raise ValueError(
-            f"--hidden got {' '.join(given)!r}; it must be widths such as 100 or "
+            f"--hidden got {given!r}; it must be widths such as 100 or "
             "256,128, or '' for no hidden layer. Write whole numbers above 0."
         )
     return tuple(map(int, words))

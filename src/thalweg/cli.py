@@ -20,8 +20,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from thalweg.asking import (
+    FiguresPath,
+    Hidden,
+    Ignore,
+    ModelPath,
     NoHeader,
+    Seed,
     TablePath,
+    Target,
+    Task,
     as_numbers,
     check_folder,
     choose,
@@ -68,43 +75,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def fit(
     context: typer.Context,
     table: TablePath,
-    target: Annotated[
-        str, typer.Option("--target", "-t", metavar="COLUMN", help="What to predict.")
-    ],
-    task: Annotated[
-        Literal["auto", "classification", "regression"],
-        typer.Option(
-            metavar="TASK",
-            help="classification or regression; auto looks at the target.",
-        ),
-    ] = "auto",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="The model. [default: TABLE.thalweg]"
-        ),
-    ] = None,
+    target: Target,
+    task: Task = "auto",
+    output: ModelPath = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A page about all of it, as HTML."),
     ] = None,
     no_header: NoHeader = False,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option("--ignore", metavar="COLUMN", help="Leave it out. Repeatable."),
-    ] = None,
+    ignore: Ignore = None,
     category: Annotated[
         list[str] | None,
         typer.Option(
             "--category", metavar="COLUMN", help="Its numbers are codes. Repeatable."
         ),
     ] = None,
-    hidden: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--hidden", help="Widths of the hidden layers.  [default: 128,64]"
-        ),
-    ] = None,
+    hidden: Hidden = "128,64",
     activation: Annotated[str, typer.Option(help="Such as relu, tanh, gelu.")] = "relu",
     dropout: Annotated[
         float | None, typer.Option(help="Share of units dropped. [default: 0.1]")
@@ -128,7 +114,7 @@ def fit(
     patience: Annotated[
         int, typer.Option(help="Epochs without improvement before stopping.")
     ] = 10,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Seed = 0,
     time: Annotated[
         float | None, typer.Option(help="Seconds to train, in all.")
     ] = None,
@@ -172,7 +158,7 @@ def fit(
     model, why = choose(task, y)
     _show_table(console, table, n_rows, study(as_frame(X)), y, why)
     model.set_params(
-        hidden_layer_sizes=widths(hidden or ["128,64"]),
+        hidden_layer_sizes=widths(hidden),
         activation=activation,
         dropout=dropout,
         optimizer=optimizer.split(",") if "," in optimizer else optimizer,
@@ -244,42 +230,28 @@ def predict(
 def compare(
     table: TablePath,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
-    target: Annotated[
-        str, typer.Option("--target", "-t", metavar="COLUMN", help="What to predict.")
-    ] = "",
+    target: Target = "",
     optimizers: Annotated[
         list[str] | None,
         typer.Option(
             "--optimizers", metavar="NAME...", help=f"[default: {' '.join(_COMPARED)}]"
         ),
     ] = None,
-    task: Annotated[
-        Literal["auto", "classification", "regression"],
-        typer.Option(metavar="TASK", help="auto looks at the target."),
-    ] = "auto",
-    hidden: Annotated[
-        list[str] | None,
-        typer.Option("--hidden", help="Widths of the hidden layers.  [default: 100]"),
-    ] = None,
+    task: Task = "auto",
+    hidden: Hidden = "100",
     epochs: Annotated[int, typer.Option(help="Or iterations.")] = 20,
     seeds: Annotated[int, typer.Option(help="Networks of each optimizer.")] = 5,
     by: Annotated[
         Literal["score", "loss", "training loss"],
         typer.Option(metavar="METRIC", help="score, loss or 'training loss'."),
     ] = "score",
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="All figures, as JSON."),
-    ] = None,
+    output: FiguresPath = None,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The curves, as PNG, SVG or PDF."),
     ] = None,
     no_header: NoHeader = False,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option("--ignore", metavar="COLUMN", help="Leave it out. Repeatable."),
-    ] = None,
+    ignore: Ignore = None,
 ) -> None:
     """Train the same network with several optimizers, and say which is better.
 
@@ -308,7 +280,7 @@ def compare(
         [name for part in names for name in part.split(",") if name],
         inputs,
         answers,
-        hidden=widths(hidden or ["100"]),
+        hidden=widths(hidden),
         epochs=epochs,
         seeds=seeds,
         by=by,
@@ -349,10 +321,8 @@ def gallery(
 @app.command(no_args_is_help=True)
 def search(
     table: TablePath,
-    target: Annotated[
-        str, typer.Option("--target", "-t", metavar="COLUMN", help="What to predict.")
-    ],
-    task: Annotated[str, typer.Option(help="classification or regression.")] = "auto",
+    target: Target,
+    task: Task = "auto",
     trials: Annotated[int, typer.Option(help="Settings to try, at most.")] = 100,
     time: Annotated[
         str | None, typer.Option(help="To search for, such as 90s, 10m or 2h.")
@@ -365,12 +335,7 @@ def search(
     pruner: Annotated[
         str, typer.Option(help="median, halving, hyperband or none.")
     ] = "median",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="The model. [default: TABLE.thalweg]"
-        ),
-    ] = None,
+    output: ModelPath = None,
     trace: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="All trials.")
     ] = None,
@@ -378,11 +343,8 @@ def search(
         Path | None, typer.Option(metavar="FILE", help="The course, as PNG or SVG.")
     ] = None,
     no_header: NoHeader = False,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option("--ignore", metavar="COLUMN", help="Leave it out. Repeatable."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    ignore: Ignore = None,
+    seed: Seed = 0,
 ) -> None:
     """Search for the best network for a table, and train it.
 

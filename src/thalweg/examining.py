@@ -7,7 +7,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from thalweg.asking import NoHeader, TablePath, check_folder, divide, use_compile_cache
+from thalweg.asking import (
+    FiguresPath,
+    Ignore,
+    NoHeader,
+    TablePath,
+    Target,
+    check_folder,
+    divide,
+    use_compile_cache,
+)
 from thalweg.findings import Diagnosis
 
 
@@ -20,24 +29,16 @@ def examine(model: Any, X: Any, y: Any) -> Diagnosis:
 
 def diagnose(
     table: TablePath,
-    target: Annotated[
-        str, typer.Option("--target", "-t", metavar="COLUMN", help="What to predict.")
-    ],
+    target: Target,
     model: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="What `thalweg fit` wrote; or data alone."),
     ] = None,
     trials: Annotated[bool, typer.Option(help="Whether remedies are tried.")] = True,
     budget: Annotated[float, typer.Option(help="Seconds for trials.")] = 60.0,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="All figures, as JSON."),
-    ] = None,
+    output: FiguresPath = None,
     no_header: NoHeader = False,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option("--ignore", metavar="COLUMN", help="Leave it out. Repeatable."),
-    ] = None,
+    ignore: Ignore = None,
 ) -> None:
     """Say what is wrong with a table or a model, and try the remedies.
 
