@@ -8,7 +8,7 @@ them. `evaluate` says how good that is on rows that were not trained on.
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from inspect import signature
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -46,52 +46,31 @@ _UPDATES = 512  # of a network without validation data
 _TRUTH, _NETWORK = "truth", "network"
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class _Tabular(BaseEstimator):
     """What the two estimators share: all but the target."""
 
-    _target: ClassVar[type[Classes] | type[Values]]
-    target_: Any
+    hidden_layer_sizes: Sequence[int] = field(default=(128, 64), kw_only=False)
+    activation: Spec = field(default="relu", kw_only=False)
+    loss: Spec = "squared"
+    dropout: float | None = None
+    optimizer: Any = "adam"
+    learning_rate: float | None = None
+    schedule: Spec = "constant"
+    batch_size: int | None = None
+    max_epochs: int | None = None
+    l2: float = 1.0
+    weight_decay: float = 0.0
+    validation_fraction: float = 0.15
+    patience: int | None = 10
+    max_time: float | None = None
+    callbacks: Sequence[Callback] = ()
+    random_state: int | np.random.RandomState | None = None
+    dtype: str = "float32"
+    engine: str = "auto"
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Sequence[int] = (128, 64),
-        activation: Spec = "relu",
-        *,
-        loss: Spec = "squared",
-        dropout: float | None = None,
-        optimizer: Any = "adam",
-        learning_rate: float | None = None,
-        schedule: Spec = "constant",
-        batch_size: int | None = None,
-        max_epochs: int | None = None,
-        l2: float = 1.0,
-        weight_decay: float = 0.0,
-        validation_fraction: float = 0.15,
-        patience: int | None = 10,
-        max_time: float | None = None,
-        callbacks: Sequence[Callback] = (),
-        random_state: int | np.random.RandomState | None = None,
-        dtype: str = "float32",
-        engine: str = "auto",
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.loss = loss
-        self.dropout = dropout
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.l2 = l2
-        self.weight_decay = weight_decay
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.max_time = max_time
-        self.callbacks = callbacks
-        self.random_state = random_state
-        self.dtype = dtype
-        self.engine = engine
+    _target: ClassVar[type[Classes] | type[Values]]
+    target_: Any = field(init=False)
 
     def fit(
         self,
@@ -285,6 +264,7 @@ class _Tabular(BaseEstimator):
         return tags
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Classifier(ClassifierMixin, _Tabular):
     """A dense network that tells classes apart in a table.
 
@@ -351,36 +331,10 @@ class Classifier(ClassifierMixin, _Tabular):
     array(['small', 'large'], dtype='<U5')
     """
 
-    _target = Classes
+    loss: Spec = "cross_entropy"
+    class_weight: Mapping[Any, float] | str | None = None
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Sequence[int] = (128, 64),
-        activation: Spec = "relu",
-        *,
-        loss: Spec = "cross_entropy",
-        dropout: float | None = None,
-        optimizer: Any = "adam",
-        learning_rate: float | None = None,
-        schedule: Spec = "constant",
-        batch_size: int | None = None,
-        max_epochs: int | None = None,
-        l2: float = 1.0,
-        weight_decay: float = 0.0,
-        validation_fraction: float = 0.15,
-        patience: int | None = 10,
-        class_weight: Mapping[Any, float] | str | None = None,
-        max_time: float | None = None,
-        callbacks: Sequence[Callback] = (),
-        random_state: int | np.random.RandomState | None = None,
-        dtype: str = "float32",
-        engine: str = "auto",
-    ) -> None:
-        given = {
-            k: v for k, v in locals().items() if k in signature(_Tabular).parameters
-        }
-        super().__init__(**given)
-        self.class_weight = class_weight
+    _target = Classes
 
     @property
     def classes_(self) -> Array:

@@ -6,10 +6,10 @@ the split for early stopping, then the order of the rows.
 
 import time
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from copy import copy
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -71,42 +71,57 @@ def can_fit_partially(estimator: Any) -> bool:
     return True
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class BaseMLP(CallbackSupportMixin, BaseEstimator):
-    """Base of `MLPClassifier` and `MLPRegressor`; not to be used by itself."""
+    """Base of `MLPClassifier` and `MLPRegressor`; not to be used by itself.
 
-    _loss_names: Collection[str]
+    The fields are the parameters that both take, in the order of positional ones.
+    """
 
-    # What the two take alike; their own signatures say more of the types.
-    hidden_layer_sizes: Any
-    activation: Any
-    solver: Any
-    alpha: float
-    batch_size: Any
-    learning_rate: str
-    learning_rate_init: float | None
-    power_t: float
-    max_iter: int
-    shuffle: bool
-    random_state: Any
-    tol: float
-    verbose: bool | int
-    warm_start: bool
-    early_stopping: bool
-    validation_fraction: float
-    coefs_: list[Array]
-    intercepts_: list[Array]
-    loss: Any
-    schedule: Any
-    scale_inputs: bool
-    scoring: Any
-    dtype: str | None
-    engine: str
-    callbacks: Any
+    loss: Spec
+    hidden_layer_sizes: int | Sequence[int] = (100,)
+    activation: Any = "relu"
+    solver: Any = "adam"
+    alpha: float = 0.0001
+    batch_size: int | str = "auto"
+    learning_rate: str = "constant"
+    learning_rate_init: float | None = 0.001
+    power_t: float = 0.5
+    max_iter: int = 200
+    shuffle: bool = True
+    random_state: int | np.random.RandomState | None = None
+    tol: float = 1e-4
+    verbose: bool | int = False
+    warm_start: bool = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    n_iter_no_change: int | float = 10
+    max_fun: int = 15000
+    dropout: float | list[float] = 0.0
+    batch_norm: bool = False
+    layer_norm: bool = False
+    init: Spec = "sklearn"
+    l1: float = 0.0
+    weight_decay: float = 0.0
+    penalty_scale: str = "batch"
+    clip_norm: float | None = None
+    bounds: tuple[float | None, float | None] | None = None
+    schedule: Spec | None = None
+    scale_inputs: bool = False
+    scoring: str | Callable[..., float] | None = None
+    dtype: str | None = None
+    engine: str = "auto"
+    callbacks: Sequence[Callable[[EpochRecord], bool | None]] = ()
+    max_time: float | None = None
 
-    def __init__(self, parameters: dict[str, Any]) -> None:
-        for name, value in parameters.items():
-            if name not in ("self", "__class__"):
-                setattr(self, name, value)
+    _loss_names: ClassVar[Collection[str]]
+    coefs_: list[Array] = field(init=False)
+    intercepts_: list[Array] = field(init=False)
 
     # What the two estimators differ in.
 
@@ -428,7 +443,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             )
 
     def _warn_of_batch(self, n_rows: int) -> None:
-        size = self.batch_size
+        size: Any = self.batch_size
         if not is_full_batch(self.solver) and size != "auto" and size > n_rows:
             warnings.warn(
                 "Got `batch_size` less than 1 or larger than sample size. It is going "

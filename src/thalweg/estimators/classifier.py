@@ -1,6 +1,7 @@
 """`MLPClassifier`: labels in, labels and probabilities out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from thalweg.choices import CLASSIFYING
 from thalweg.estimators.adapters import with_complement
 from thalweg.estimators.base import BaseMLP, Classes, can_fit_partially
 from thalweg.lookup import Spec
-from thalweg.records import Array, EpochRecord
+from thalweg.records import Array
 
 
 def gives_probabilities(estimator: Any) -> bool:
@@ -30,6 +31,7 @@ def _name(loss: Any) -> Any:
     return loss[0] if isinstance(loss, tuple) else loss
 
 
+@dataclass(eq=False, repr=False)
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multi-layer perceptron classifier, scikit-learn's with more.
 
@@ -152,55 +154,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
-    class_weight: Any
-    _loss_names = ("log_loss", "binary_cross_entropy", *CLASSIFYING)
+    hidden_layer_sizes: int | Sequence[int] = (100,)
+    activation: Any = "relu"
+    _: KW_ONLY
+    loss: Spec = "log_loss"
+    class_weight: Mapping[Any, float] | str | None = None
 
-    def __init__(
-        self,
-        hidden_layer_sizes: int | Sequence[int] = (100,),
-        activation: Any = "relu",
-        *,
-        solver: Any = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float | None = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: int | np.random.RandomState | None = None,
-        tol: float = 1e-4,
-        verbose: bool | int = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int | float = 10,
-        max_fun: int = 15000,
-        loss: Spec = "log_loss",
-        dropout: float | list[float] = 0.0,
-        batch_norm: bool = False,
-        layer_norm: bool = False,
-        init: Spec = "sklearn",
-        class_weight: Mapping[Any, float] | str | None = None,
-        l1: float = 0.0,
-        weight_decay: float = 0.0,
-        penalty_scale: str = "batch",
-        clip_norm: float | None = None,
-        bounds: tuple[float | None, float | None] | None = None,
-        schedule: Spec | None = None,
-        scale_inputs: bool = False,
-        scoring: str | Callable[..., float] | None = None,
-        dtype: str | None = None,
-        engine: str = "auto",
-        callbacks: Sequence[Callable[[EpochRecord], bool | None]] = (),
-        max_time: float | None = None,
-    ) -> None:
-        super().__init__(locals())
+    _loss_names = ("log_loss", "binary_cross_entropy", *CLASSIFYING)
 
     @available_if(can_fit_partially)
     def partial_fit(

@@ -1,6 +1,7 @@
 """`MLPRegressor`: numbers in, numbers out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from thalweg.estimators.base import BaseMLP, Classes
 from thalweg.lookup import Spec
-from thalweg.records import Array, EpochRecord
+from thalweg.records import Array
 
 _LOSSES: dict[str, Spec] = {
     "squared_error": ("squared", {"averaged": True}),
@@ -18,6 +19,7 @@ _LOSSES: dict[str, Spec] = {
 }
 
 
+@dataclass(eq=False, repr=False)
 class MLPRegressor(RegressorMixin, BaseMLP):
     """Multi-layer perceptron regressor, scikit-learn's with more.
 
@@ -59,55 +61,13 @@ n_outputs_, out_activation_, t_, history_, stop_reason_, engine_
     True
     """
 
+    loss: Spec = "squared_error"
+    hidden_layer_sizes: int | Sequence[int] = (100,)
+    activation: Any = "relu"
+
     _loss_names = (
         *_LOSSES, "poisson", "squared", "absolute", "huber", "log_cosh", "quantile",
     )  # fmt: skip
-
-    def __init__(
-        self,
-        loss: Spec = "squared_error",
-        hidden_layer_sizes: int | Sequence[int] = (100,),
-        activation: Any = "relu",
-        *,
-        solver: Any = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float | None = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: int | np.random.RandomState | None = None,
-        tol: float = 1e-4,
-        verbose: bool | int = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int | float = 10,
-        max_fun: int = 15000,
-        dropout: float | list[float] = 0.0,
-        batch_norm: bool = False,
-        layer_norm: bool = False,
-        init: Spec = "sklearn",
-        l1: float = 0.0,
-        weight_decay: float = 0.0,
-        penalty_scale: str = "batch",
-        clip_norm: float | None = None,
-        bounds: tuple[float | None, float | None] | None = None,
-        schedule: Spec | None = None,
-        scale_inputs: bool = False,
-        scoring: str | Callable[..., float] | None = None,
-        dtype: str | None = None,
-        engine: str = "auto",
-        callbacks: Sequence[Callable[[EpochRecord], bool | None]] = (),
-        max_time: float | None = None,
-    ) -> None:
-        super().__init__(locals())
 
     def _check_target(
         self, X: Any, y: Any, reset: bool, classes: Classes

@@ -32,8 +32,8 @@ _AGAINST = {
 
 
 @dataclass
-class ComparisonDisplay:
-    """Curves of the variants: the mean over seeds, and their range.
+class _Display:
+    """What the displays of a comparison share.
 
     Parameters
     ----------
@@ -52,7 +52,12 @@ class ComparisonDisplay:
         cls, comparison: Comparison, *, ax: Any = None, **options: Any
     ) -> Self:
         """Draw what `thalweg.compare` returned; `options` are those of `plot`."""
-        return cls(comparison).plot(ax=ax, **options)
+        drawing: Any = cls(comparison)
+        return drawing.plot(ax=ax, **options)
+
+
+class ComparisonDisplay(_Display):
+    """Curves of the variants: the mean over seeds, and their range."""
 
     def plot(
         self,
@@ -136,28 +141,8 @@ class ComparisonDisplay:
         tidy(self.ax_)
 
 
-@dataclass
-class SweepDisplay:
-    """Value of each variant, each seed a point; by width, if names are numbers.
-
-    Parameters
-    ----------
-    comparison : Comparison
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
-    """
-
-    comparison: Comparison
-
-    @classmethod
-    def from_comparison(
-        cls, comparison: Comparison, *, ax: Any = None, **options: Any
-    ) -> Self:
-        """Draw what `thalweg.compare` returned; `options` are those of `plot`."""
-        return cls(comparison).plot(ax=ax, **options)
+class SweepDisplay(_Display):
+    """Value of each variant, each seed a point; by width, if names are numbers."""
 
     def plot(self, *, ax: Any = None, xlabel: str = "") -> Self:
         """Draw.
@@ -196,28 +181,8 @@ class SweepDisplay:
         return self
 
 
-@dataclass
-class DifferenceDisplay:
-    """Paired differences with their intervals: what crosses 0 may be chance.
-
-    Parameters
-    ----------
-    comparison : Comparison
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
-    """
-
-    comparison: Comparison
-
-    @classmethod
-    def from_comparison(
-        cls, comparison: Comparison, *, ax: Any = None, **options: Any
-    ) -> Self:
-        """Draw what `thalweg.compare` returned; `options` are those of `plot`."""
-        return cls(comparison).plot(ax=ax, **options)
+class DifferenceDisplay(_Display):
+    """Paired differences with their intervals: what crosses 0 may be chance."""
 
     def plot(self, *, ax: Any = None) -> Self:
         """Draw.
