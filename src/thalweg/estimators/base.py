@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg import engines, side_by_side  # noqa: F401 (Ray is made known)
 from thalweg.estimators import files
-from thalweg.estimators.adapters import Scorer, TaskPerEpoch, as_attributes
+from thalweg.estimators.adapters import Resumed, Scorer, TaskPerEpoch, as_attributes
 from thalweg.estimators.parameters import (
     check_parameters,
     hidden_sizes,
@@ -37,7 +37,7 @@ from thalweg.estimators.parameters import (
 from thalweg.inputs import as_weights
 from thalweg.lookup import Spec, resolved
 from thalweg.networks import DenseNetwork
-from thalweg.plan import Data, Plan, link, steps_per_epoch
+from thalweg.plan import Data, Plan, link
 from thalweg.records import Array, EpochRecord, Parameters, Run, StopReason
 from thalweg.saving import PathLike
 from thalweg.training import train, train_phases
@@ -466,7 +466,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             if self._goes_on(incremental):
                 rate = self._optimizer.learning_rate
                 return Plan.of(plan, schedule="constant", learning_rate=rate)
-            return Plan.of(plan, schedule=_Resumed(plan, n_rows, self.t_))
+            return Plan.of(plan, schedule=Resumed(plan, n_rows, self.t_))
         if self._goes_on(incremental) and resolved(plan.schedule).name == "adaptive":
             return Plan.of(plan, learning_rate=self._optimizer.learning_rate)
         return plan
@@ -626,18 +626,3 @@ _UNCONVERGED = (
     StopReason.MAX_EVALUATIONS,
     StopReason.METHOD_STOPPED,
 )
-
-
-@dataclass(frozen=True)
-class _Resumed:
-    """scikit-learn's ``invscaling``, which counts the rows of earlier fits too."""
-
-    plan: Plan
-    n_rows: int
-    rows_before: int
-
-    def __call__(self, step: int) -> float:
-        epoch = step // steps_per_epoch(self.plan, self.n_rows)
-        power: Any = resolved(self.plan.schedule)["power"]
-        seen = self.rows_before + epoch * self.n_rows
-        return 1.0 if epoch == 0 else (seen + 1.0) ** -power
