@@ -27,6 +27,7 @@ from thalweg import engines, side_by_side  # noqa: F401 (Ray is made known)
 from thalweg.estimators import files
 from thalweg.estimators.adapters import Resumed, Scorer, TaskPerEpoch, as_attributes
 from thalweg.estimators.parameters import (
+    can_fit_partially,
     check_parameters,
     hidden_sizes,
     is_full_batch,
@@ -59,16 +60,6 @@ class _Optimizer:
 
     learning_rate: float
     state: Any = None
-
-
-def can_fit_partially(estimator: Any) -> bool:
-    """Tell whether `partial_fit` is there; AttributeError where it is not."""
-    if isinstance(estimator.solver, list) or is_full_batch(estimator.solver):
-        raise AttributeError(
-            "partial_fit is only available for stochastic optimizers. "
-            f"{estimator.solver} is not stochastic."
-        )
-    return True
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -16,7 +16,8 @@ from sklearn.utils.validation import validate_data
 
 from thalweg.choices import CLASSIFYING
 from thalweg.estimators.adapters import with_complement
-from thalweg.estimators.base import BaseMLP, Classes, can_fit_partially
+from thalweg.estimators.base import BaseMLP, Classes
+from thalweg.estimators.parameters import can_fit_partially
 from thalweg.lookup import Spec
 from thalweg.records import Array
 

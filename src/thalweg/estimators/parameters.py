@@ -52,6 +52,16 @@ _CHOICES: dict[str, Collection[str]] = {
 }
 
 
+def can_fit_partially(estimator: Any) -> bool:
+    """Tell whether `partial_fit` is there; AttributeError where it is not."""
+    if isinstance(estimator.solver, list) or is_full_batch(estimator.solver):
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. "
+            f"{estimator.solver} is not stochastic."
+        )
+    return True
+
+
 def check_parameters(estimator: Any) -> None:
     """Raise ValueError or TypeError in scikit-learn's words for a bad parameter."""
     for name, (allowed, kind) in _NUMBERS.items():
