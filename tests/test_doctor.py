@@ -16,7 +16,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import thalweg as tw
-from thalweg import doctor
+from thalweg.subjects import understand
+from thalweg.trials import Trials, prove
 
 TABLE = Path(__file__).parents[1] / "examples" / "infrared.csv"
 
@@ -337,12 +338,13 @@ def test_the_callback_leaves_a_good_training_alone():
 
 def test_trials_are_paired():
     """The same seed gives the same rows, and without changes the same score."""
-    case = doctor.understand(mlp(), *moons())
-    trials = doctor._Trials(case, np.inf)  # pyright: ignore[reportPrivateUsage]
-    one, two = (trials.arm(case, {}, 1) for _ in range(2))
+    case = understand(mlp(), *moons())
+    (one, changed), (two,) = (
+        Trials(case, np.inf).train(jobs)
+        for jobs in ([({}, 1), ({"hidden": (3,)}, 1)], [({}, 1)])
+    )
     assert one.score == two.score
     assert one.case.held is not None
-    changed = trials.arm(case, {"hidden": (3,)}, 1)
     assert changed.case.held is not None
     np.testing.assert_array_equal(one.case.held[0], changed.case.held[0])
 
@@ -367,9 +369,7 @@ PROOFS: dict[str, tuple[list[float], list[float], float, float, str]] = {
 @pytest.mark.parametrize("name", PROOFS)
 def test_what_proves_a_cause(name: str):
     before, after, errors, least, verdict = PROOFS[name]
-    proof = doctor._proof(  # pyright: ignore[reportPrivateUsage]
-        before, after, before, 80, True, False, errors, least
-    )
+    proof = prove(before, after, before, 80, True, False, errors, least)
     assert proof.verdict == verdict
 
 

@@ -80,6 +80,7 @@ RINGS = {
         "cases",
         "subjects",
         "measure",
+        "trials",
         "doctor",
         "summary",
     ),

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -212,11 +213,12 @@ def changed(case: Case, changes: Mapping[str, Any]) -> Case:
     Keys are fields of `Plan`, and ``hidden`` (widths), ``activation``, ``init``,
     ``batch_norm``, ``dropout``, ``output_activation``, ``frozen``, ``class_weight``,
     ``validation``, ``scale_target``, ``target`` ("numbers" or "classes"); the steps
-    ``scale``, ``mask``, ``clip``, ``impute`` and ``drop``; and of the rows ``roll`` and
-    ``leave_out``.
+    ``scale``, ``mask``, ``clip``, ``impute`` and ``drop``; and of the rows ``roll``,
+    ``leave_out`` ("doubtful" for those whose neighbors contradict their label) and
+    ``match_held``.
     """
     for name, value in changes.items():
-        if name in ("match_held", "measured_as"):
+        if name == "measured_as":
             continue  # of the scoring
         case = _CHANGES.get(name, _change_plan)(case, name, value)
     return case
@@ -285,7 +287,33 @@ def _change_step(case: Case, name: str, value: Any) -> Case:
 def _change_rows(case: Case, name: str, value: Any) -> Case:
     if name == "roll":
         return replace(case, y=np.roll(case.y, value, axis=0))
+    if name == "match_held":
+        assert case.held is not None
+        return replace(case, held=(matched(case.held[0], case.X), case.held[1]))
+    value = doubtful(case) if isinstance(value, str) else value
     return case.rows(np.setdiff1d(np.arange(len(case.y)), value))
+
+
+def matched(X: Any, like: Any) -> Any:
+    """Give each column of numbers the center and spread that it has in other rows."""
+    if hasattr(X, "iloc"):
+        kept = [name for name in X.columns if X[name].dtype.kind in "fiu"]
+        new = matched(X[kept].to_numpy(float), like[kept].to_numpy(float))
+        return X.assign(**dict(zip(kept, new.T, strict=True)))
+    like, spread = dense(like), X.std(axis=0)
+    scaled = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return scaled * like.std(axis=0) + like.mean(axis=0)
+
+
+def doubtful(case: Case) -> Array:
+    """Find the rows that most of their 15 neighbors contradict: Wilson (1972)."""
+    if case.labels is None or case.y.ndim > 1:
+        return np.zeros(0, int)
+    points = StandardScaler().fit_transform(case.prepared()[0])
+    near: Any = NearestNeighbors(n_neighbors=min(_NEIGHBORS, len(points) - 1))
+    close = near.fit(points).kneighbors(return_distance=False)
+    votes = np.eye(len(case.labels))[case.y[close]].sum(axis=1)
+    return np.flatnonzero(votes.argmax(axis=1) != case.y)
 
 
 def step_of(name: str, value: Any) -> Any:
@@ -323,6 +351,7 @@ def random_change(case: Case, seed: int) -> dict[str, Any]:
     return pool[rng.randint(len(pool))]
 
 
+_NEIGHBORS = 15
 _FIELDS = {"scale_target": "scales_target"}
 _CHANGES: dict[str, Any] = {
     **dict.fromkeys(("class_weight", "validation", "scale_target"), _change_case),
@@ -330,7 +359,7 @@ _CHANGES: dict[str, Any] = {
         ("hidden", "activation", "init", "batch_norm", "dropout", "frozen",
          "output_activation"), _change_hidden),
     **dict.fromkeys(("scale", "impute", "drop", "mask"), _change_step),
-    **dict.fromkeys(("roll", "leave_out"), _change_rows),
+    **dict.fromkeys(("roll", "leave_out", "match_held"), _change_rows),
     "target": _change_target,
 }  # fmt: skip
 STEPS = ("scale", "impute", "drop", "mask")

@@ -23,6 +23,7 @@ from thalweg.cases import (
     Case,
     changed,
     dense,
+    doubtful,
     numbered,
     resized,
     step_of,
@@ -366,9 +367,10 @@ def treated(case: Case, changes: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]
     front = [step_of(k, v) for k, v in merged.items() if k in STEPS and k != "scale"]
     back = [StandardScaler()] if merged.get("scale") else []
     steps = [*front, *before, *back]
-    for name in merged:
-        if name in (*STEPS, *ROWS):
-            difference[name] = merged[name]
+    difference |= {k: v for k, v in merged.items() if k in (*STEPS, *ROWS)}
+    if isinstance(merged.get("leave_out"), str):
+        steps_only = {k: v for k, v in merged.items() if k in STEPS}
+        difference["leave_out"] = doubtful(changed(case, steps_only))
     if scaled_target:
         difference["scale_target"] = True
         if new is not None:

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.model_selection import cross_val_predict
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from thalweg.cases import Case
 from thalweg.measure.table import Sample, held_inputs, numeric, standardized
@@ -261,29 +260,24 @@ def _linear(points: Array, y: Array, labels: Array | None) -> float:
 def _leaks(case: Case, seen: Sample) -> dict[str, Any]:
     """Find a column that tells the target all alone, which the others together cannot.
 
-    The ones most correlated with the target are tried as a tree of a few leaves.
+    Alone, a row is told by those next to it along the column.
     """
-    some = np.arange(len(seen.rows))[:_AT_ONCE]
-    columns, y = seen.raw[some], case.y[seen.rows[some]]
+    some = np.random.RandomState(5).permutation(len(seen.rows))[:_AT_ONCE]
+    columns, y = np.nan_to_num(seen.raw[some]), case.y[seen.rows[some]]
     if case.y.ndim > 1 or not columns.shape[1] or len(some) < 20:
         return {}
-    columns = np.nan_to_num(columns)
     by_class = case.labels is not None
-    tree: Any = DecisionTreeClassifier if by_class else DecisionTreeRegressor
-    leaves = max(2, len(case.labels)) if case.labels is not None else 64
-    alone: list[tuple[float, int]] = []
-    for k in _related(columns, y)[:3]:
-        model = tree(max_leaf_nodes=leaves, random_state=0)
-        guess: Any = cross_val_predict(model, columns[:, [k]], y, cv=_folds(y))
-        alone.append((_score(guess, y, by_class), int(k)))
-    best, k = max(alone)
-    facts = {"nearest.alone": best, "nearest.alone_name": seen.names[k],
+    along = y[columns.argsort(axis=0, kind="stable")]
+    alone = (along[1:] == along[:-1]).mean(axis=0) if by_class else np.array(
+        [_score((a[2:] + a[:-2]) / 2, a[1:-1], False) for a in along.T])  # fmt: skip
+    k = int(alone.argmax())
+    facts = {"nearest.alone": float(alone[k]), "nearest.alone_name": seen.names[k],
              "nearest.alone_at": seen.where[k], "nearest.others": 1.0}  # fmt: skip
-    if best > 0.97 and columns.shape[1] > 1:
+    if alone[k] > 0.97 and columns.shape[1] > 1:
         forest: Any = ExtraTreesClassifier if by_class else ExtraTreesRegressor
         rest = np.delete(columns, k, axis=1)
-        model = forest(40, random_state=0)
-        guess = cross_val_predict(model, rest, y, cv=_folds(y))
+        guess: Any = cross_val_predict(forest(40, random_state=0), rest, y,
+                                       cv=_folds(y))  # fmt: skip
         facts["nearest.others"] = _score(guess, y, by_class)
     return facts
 
@@ -293,20 +287,6 @@ def _folds(y: Array) -> list[tuple[Array, Array]]:
     fold = np.empty(len(y), int)
     fold[order] = np.arange(len(y)) % 3
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(3)]
-
-
-def _related(columns: Array, y: Array) -> Array:
-    """Order columns by the share of their variance between the target's groups."""
-    groups = y if y.dtype.kind in "iu" and len(np.unique(y)) < 50 else (
-        np.argsort(np.argsort(y)) * 20 // len(y))  # fmt: skip
-    onehot = (groups[:, None] == np.unique(groups)).astype(float)
-    counts = onehot.sum(axis=0)
-    ranks = columns.argsort(axis=0).argsort(axis=0).astype(float)
-    ranks = np.where(np.ptp(columns, axis=0) > 0, ranks, 0)
-    means = onehot.T @ ranks / counts[:, None]
-    between = (counts[:, None] * (means - ranks.mean(axis=0)) ** 2).sum(axis=0)
-    total = ((ranks - ranks.mean(axis=0)) ** 2).sum(axis=0)
-    return np.argsort(-between / np.where(total > 0, total, np.inf))
 
 
 def _score(guess: Array, y: Array, by_class: bool) -> float:

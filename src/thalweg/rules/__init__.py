@@ -52,7 +52,7 @@ THRESHOLDS: dict[str, dict[str, float]] = {
     "noisy-labels": {"purity": 0.9, "disagree": 0.1, "held": 0.2},
     "overfitting": {"rise": 1.1, "checks": 5, "gap": 0.1, "few": 50},
     "overflow": {"logit": 1e3},
-    "seed-fragility": {"spread": 3},
+    "seed-fragility": {"spread": 4},
     "no-signal": {"errors": 2},
     "uninformative-column": {},
     "few-rows": {"rows": 50},

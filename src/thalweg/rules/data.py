@@ -107,9 +107,8 @@ def noisy_labels(facts: Facts, limit: Limits) -> Finding | None:
         "Labels contradict their neighbors everywhere, not only between classes",
         "y", "purity of the purest neighborhoods", purity, limit["purity"],
         Prescription(
-            "Correct the labels; until then stop early and penalize the weights.",
-            {"validation": 0.2, "patience": 20},
-            ({"l2": 3.0}, {"dropout": 0.5}, {"epochs": 20}),
+            "Correct the labels; until then leave out those that look wrong.",
+            {"leave_out": "doubtful"}, ({"l2": 3.0}, {"dropout": 0.5}),
         ),
     )  # fmt: skip
 

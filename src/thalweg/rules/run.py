@@ -51,7 +51,7 @@ def rate_too_high(facts: Facts, limit: Limits) -> Finding | None:
         "The learning rate is too high" + (": the loss rises" if lost else ""),
         "learning rate", what, value, bound,
         _rates(facts, "Lower it", [usual if rate > 2 * usual else rate / 3,
-                                   rate / 10, rate / 100]), _curve(facts),
+                                   rate / 10, rate / 100, 10 * usual]), _curve(facts),
     )  # fmt: skip
 
 
@@ -67,7 +67,8 @@ def rate_too_low(facts: Facts, limit: Limits) -> Finding | None:
         NOTE, "The learning rate is too low: the loss still falls, by tiny steps",
         "learning rate", "update over weights" if update < 1 else "rate",
         update if update < 1 else rate, limit["update"],
-        _rates(facts, "Raise it", [usual, rate * 10, rate * 100]), _curve(facts),
+        _rates(facts, "Raise it", [usual, 3 * usual, 10 * usual, 30 * usual]),
+        _curve(facts),
     )  # fmt: skip
 
 

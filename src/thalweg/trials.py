@@ -1,0 +1,415 @@
+"""Paired trials: the same rows and seeds, with a remedy, without, and by chance.
+
+What a rule suspects is tried on one seed; what gains there most is proved on the
+others, as few as make it clear, beside a random change in the remedy's place. After a
+confirmed remedy all is looked at again: what has disappeared was its symptom. Each
+training is done once, whatever asks for it.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from thalweg import training
+from thalweg.cases import Case, changed, random_change, take
+from thalweg.findings import Finding, Prescription, Proof, Severity
+from thalweg.measure.network import score
+from thalweg.records import Array, Run
+from thalweg.rules import ORDER
+from thalweg.side_by_side import run_all
+
+_MOST_ROWS = 3000
+"""Rows of a trial: more would say the same for more time."""
+_FOLDS = 5
+_GAIN = 0.02
+"""Least gain that counts: two points of accuracy, or 0.02 of R²."""
+_ERRORS, _GLARING_ERRORS, _NONE_LOSES = 1.64, 0.9, 1.2
+"""Standard errors that a gain must exceed: 5 % one-sided; fewer for what is glaring, or
+if no seed loses."""
+_SURE = 0.01  # what a nat of surprise weighs among remedies that score alike
+_FEW, _MANY = 3, 5
+"""Seeds of a trial."""
+_QUICK, _TINY = 0.3, 0.03
+"""Seconds of a fit that many seeds are affordable of, and of one too short to share."""
+_LAST_RESORT = ("seed-fragility",)
+"""What other causes bring about; tried when none of them is left."""
+MOST_CAUSES = 3
+Changes = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One training: its rows, its run (None if it failed), and how well it does.
+
+    `worth` tells apart what scores alike: the surer, the better.
+    """
+
+    case: Case
+    run: Run | None = None
+    score: float = float("nan")
+    worth: float = float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """A finding, the best of its remedies so far, and what that gained."""
+
+    finding: Finding
+    changes: Changes
+    after: float
+    gain: float
+    over: str = ""
+
+    def closed(self, before: Sequence[float]) -> Finding:
+        """Return the finding that no trial spoke for."""
+        if self.over == "out of budget":
+            return self.finding
+        nan = float("nan")
+        proof = Proof("score", tuple(before[:1]), (self.after,), (), self.gain,
+                      (nan, nan), nan, self.over)  # fmt: skip
+        return replace(self.finding, severity=_untreated(self.finding), proof=proof)
+
+
+class Trials:
+    """Trainings within a budget; `base` is what they are compared with.
+
+    Parameters
+    ----------
+    base : Case
+    deadline : float
+        Of ``time.perf_counter()``; no training begins after it.
+    """
+
+    def __init__(self, base: Case, deadline: float) -> None:
+        self.base, self.deadline = base, deadline
+        self.arms: dict[tuple[str, int], Arm] = {}
+        self.seeds, self.worst, self.pace = range(1), 0, 0.0
+        self.seconds, self.count = 0.0, 0
+        self.least = -1.0  # score that a remedy must reach: that of knowing nothing
+
+    # Training.
+
+    def begin(self) -> Arm:
+        """Train it as it is from a few seeds; return the first."""
+        (first,) = self.train([({}, 0)])
+        self.pace = self.seconds
+        scores = self.scores({}, range(_FEW))
+        self.worst = int(np.nan_to_num(scores, nan=-2).argmin())
+        self.seeds = range(_MANY if self.pace < _QUICK else _FEW)
+        return first
+
+    def train(self, jobs: Iterable[tuple[Changes, int]]) -> list[Arm]:
+        """Train with changes from seeds, several at once if that is worth while."""
+        begun, asked = time.perf_counter(), list(jobs)
+        keys = [(repr(changes), seed) for changes, seed in asked]
+        new = {k: job for k, job in zip(keys, asked, strict=True) if k not in self.arms}
+        side_by_side = self.pace > _TINY and len(new) > 1
+        made = run_all(self._arm, new.values()) if side_by_side else [
+            self._arm(*job) for job in new.values()]  # fmt: skip
+        done = {k: arm for k, arm in zip(new, made, strict=True) if arm}
+        self.arms |= done
+        self.count += len(done)
+        self.seconds += time.perf_counter() - begun
+        return [self.arms.get(key, Arm(self.base)) for key in keys]
+
+    def scores(self, changes: Changes, seeds: Iterable[int]) -> list[float]:
+        """Return the scores with some changes, one a seed."""
+        return [arm.score for arm in self.train((changes, seed) for seed in seeds)]
+
+    def _arm(self, changes: Changes, seed: int) -> Arm | None:
+        """Train on the rows of a seed, and score on those held out."""
+        if time.perf_counter() > self.deadline:
+            return None
+        early = {k: v for k, v in changes.items() if k == "roll"}
+        late = {k: v for k, v in changes.items() if k != "roll"}
+        part = _split(changed(self.base, early), seed)
+        try:
+            with np.errstate(all="ignore"):
+                part = changed(part, late)
+                run, pipe = part.train(seed)
+                assert part.held is not None
+                X = pipe.transform(part.held[0]) if pipe else part.held[0]
+                X = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+                prediction = training.predict(run, X)
+                value = _common_score(part, part.decide(prediction), changes)
+                worth = value - _SURE * _surprise(part, prediction)
+        except (ValueError, FloatingPointError, np.linalg.LinAlgError):
+            return Arm(part)
+        return Arm(part, run, value, worth)
+
+    def spread(self) -> dict[str, Any]:
+        """Measure how far the scores of the seeds lie apart, and how far by chance."""
+        scores = [arm.score for (key, _), arm in self.arms.items() if key == "{}"]
+        known = [s for s in scores if np.isfinite(s)]
+        if not known:
+            return {}
+        error = 0.1
+        if self.base.labels is not None:
+            middle = float(np.clip(np.median(known), 0.02, 0.98))
+            held = self._n_held(_FOLDS)
+            each = held if self.base.held is not None else max(held / _FOLDS, 1)
+            error = float(np.sqrt(middle * (1 - middle) / each))
+        return {"seeds.error": error, "seeds.spread": max(known) - min(known),
+                "seeds.scores": tuple(scores)}  # fmt: skip
+
+    def _n_held(self, n_seeds: int) -> int:
+        own = self.base.held
+        n = min(self.base.X.shape[0], _MOST_ROWS)
+        return len(own[1]) if own is not None else n * min(n_seeds, _FOLDS) // _FOLDS
+
+    # Judging.
+
+    def over(
+        self, found: list[Finding], look_again: Callable[[Arm], Mapping[str, Finding]]
+    ) -> list[Finding]:
+        """Try the remedies of what was found, root causes first.
+
+        Parameters
+        ----------
+        found : list of Finding
+        look_again : callable
+            Tells, by code, what is found once a remedy is in the base.
+        """
+        waiting = [f for f in found if _can_be_tried(f)]
+        done = [f for f in found if not _can_be_tried(f)]
+        limits = [f.limit for f in found if f.code == "no-signal"]
+        self.least, roots = max(limits, default=-1.0), 0
+        while waiting and roots < MOST_CAUSES:
+            tried = self._screen(waiting)
+            cause = _foremost(tried)
+            closed = [each.closed(self.scores({}, [self.worst]))
+                      for each in tried if each.over]  # fmt: skip
+            waiting = [t.finding for t in tried if not t.over and t is not cause]
+            if cause is None:
+                return done + closed
+            cause, proof = self._prove(cause)
+            judged = _judged(cause, proof)
+            if proof.verdict != "confirmed":
+                done += [*closed, judged]
+                continue
+            roots += 1
+            still = look_again(self._settle(cause))
+            others = [t.finding for t in tried if t.finding is not cause.finding]
+            doubtful = [f for f in done if not is_proved(f)]
+            gone = [f for f in others + doubtful if f.code not in still]
+            waiting = [still[f.code] for f in others if f.code in still]
+            done = [f for f in done if f not in gone]
+            done.append(replace(judged, symptoms=tuple(gone)))
+        rest = [replace(f, severity=min(f.severity, Severity.ADVICE)) for f in waiting]
+        return done + rest
+
+    def _screen(self, waiting: list[Finding]) -> list[Tried]:
+        """Try each finding's remedy from one seed, and others where it gains none."""
+        some = [self.worst]
+        own = {id(f): [_remedy(f).changes] for f in waiting}
+        self.train((c, s) for f in waiting for c in own[id(f)] for s in some)
+        weak = [f for f in waiting if self._best(f, own[id(f)], some).over == "no gain"]
+        for f in weak:
+            own[id(f)] += _remedy(f).alternatives
+        self.train((c, s) for f in weak for c in own[id(f)] for s in some)
+        return [self._best(f, own[id(f)], some) for f in waiting]
+
+    def _best(
+        self, finding: Finding, options: Sequence[Changes], seeds: Sequence[int]
+    ) -> Tried:
+        """Return the remedy that gains most; of nearly equal ones the first."""
+        best, most = Tried(finding, options[0], np.nan, -np.inf), -np.inf
+        for changes in options:
+            arms = self.train((changes, seed) for seed in seeds)
+            if time.perf_counter() > self.deadline and arms[0].run is None:
+                return replace(best, over="out of budget")
+            before = np.nan_to_num([a.worth for a in self._before(changes, seeds)])
+            worth = float((np.nan_to_num([a.worth for a in arms]) - before).mean())
+            before = np.nan_to_num([a.score for a in self._before(changes, seeds)])
+            gain = float((np.nan_to_num([a.score for a in arms]) - before).mean())
+            if worth > most + 0.002:
+                best, most = Tried(finding, changes, arms[0].score, gain), worth
+        return best if best.gain > _GAIN / 2 else replace(best, over="no gain")
+
+    def _before(self, changes: Changes, seeds: Sequence[int]) -> list[Arm]:
+        same = {"measured_as": changes["target"]} if "target" in changes else {}
+        return self.train((same, seed) for seed in seeds)
+
+    def _prove(self, cause: Tried) -> tuple[Tried, Proof]:
+        """Choose the best remedy by two seeds, and go on with it until it is clear."""
+        remedy, two = _remedy(cause.finding), self.seeds[:2]
+        options, some = [remedy.changes, *remedy.alternatives], {*two, self.worst}
+        self.train((changes, seed) for changes in options for seed in some)
+        best = self._best(cause.finding, options, list(some))
+        early = self._proof(best, two)
+        if early.verdict == "confirmed" and early.interval[0] > _GAIN:
+            return best, early
+        return best, early if best.over else self._proof(best, self.seeds)
+
+    def _proof(self, cause: Tried, seeds: Sequence[int]) -> Proof:
+        before = [arm.score for arm in self._before(cause.changes, seeds)]
+        after = self.scores(cause.changes, seeds)
+        chance = self.train((random_change(self.base, s), s) for s in seeds)
+        kind = cause.changes.get("target")
+        by_class = self.base.labels is not None if kind is None else kind == "classes"
+        late = time.perf_counter() > self.deadline
+        errors = _GLARING_ERRORS if _is_glaring(cause.finding) else _ERRORS
+        control, n_held = [arm.score for arm in chance], self._n_held(len(seeds))
+        return prove(before, after, control, n_held, by_class, late, errors, self.least)
+
+    def _settle(self, cause: Tried) -> Arm:
+        """Take a remedy into the base; its trainings are the base's now."""
+        key, seed = repr(cause.changes), self.worst
+        self.base = changed(self.base, cause.changes)
+        self.arms = {("{}", s): arm for (k, s), arm in self.arms.items() if k == key}
+        return self.train([({}, seed)])[0]
+
+
+def _remedy(finding: Finding) -> Prescription:
+    assert finding.prescription is not None
+    return finding.prescription
+
+
+def _untreated(finding: Finding) -> Severity:
+    """Return the severity where no remedy helps: what the facts alone prove stays."""
+    own = finding.severity
+    return own if own >= Severity.SERIOUS else Severity.NOTE
+
+
+def _is_glaring(finding: Finding) -> bool:
+    """Whether the number is ten times past its limit: a trial need not prove all."""
+    value, limit = abs(finding.value), abs(finding.limit)
+    return bool(limit and value and max(value / limit, limit / value) > 10)
+
+
+def is_proved(finding: Finding) -> bool:
+    """Whether a trial confirmed it."""
+    return finding.proof is not None and finding.proof.verdict == "confirmed"
+
+
+def _can_be_tried(finding: Finding) -> bool:
+    """Whether there is a remedy, and scores would not be honestly lower with it.
+
+    Without a leak they are, unless the rows held out show that it is one.
+    """
+    remedy = finding.prescription
+    honest = finding.code != "leak" or finding.severity is Severity.FATAL
+    return bool(remedy and remedy.changes and honest)
+
+
+def _foremost(tried: list[Tried]) -> Tried | None:
+    """Return the remedy that gained most, of nearly equal ones the one upstream."""
+    open_ones = [each for each in tried if not each.over]
+    if not open_ones:
+        return None
+    first = [each for each in open_ones if each.finding.code not in _LAST_RESORT]
+    open_ones = first or open_ones
+    best = max(each.gain for each in open_ones)
+    near = [each for each in open_ones if each.gain >= best - max(0.2 * best, _GAIN)]
+    return min(near, key=lambda each: ORDER[each.finding.code])
+
+
+def _judged(cause: Tried, proof: Proof) -> Finding:
+    """Return the finding with its proof, as severe as the damage that was measured."""
+    finding, remedy = cause.finding, _remedy(cause.finding)
+    severity = _untreated(finding)
+    if proof.verdict == "confirmed":
+        if cause.changes is not remedy.changes:
+            listed = ", ".join(f"{k} = {v!r}" for k, v in cause.changes.items())
+            remedy = Prescription(f"Set {listed}.", cause.changes)
+        severity = Severity.ADVICE if proof.gain < 0.05 else Severity.SERIOUS
+        severity = Severity.FATAL if proof.gain > 0.3 else severity
+    elif proof.verdict == "out of budget":
+        severity = finding.severity
+    return replace(finding, severity=severity, prescription=remedy, proof=proof)
+
+
+def prove(
+    before: Sequence[float], after: Sequence[float], control: Sequence[float],
+    n_held: int, by_class: bool, late: bool, errors: float = _ERRORS,
+    least: float = -1.0,
+) -> Proof:  # fmt: skip
+    """Judge paired scores; a training that diverged scores 0.
+
+    Parameters
+    ----------
+    before, after, control : sequence of float
+        One score a seed.
+    n_held : int
+        Different rows that they were taken on.
+    by_class : bool
+        Whether they are shares of the rows.
+    late : bool
+        Whether the budget is spent.
+    errors : float
+        Standard errors that the gain must exceed.
+    least : float
+        What the mean after must exceed.
+    """
+    b, a, c = (np.nan_to_num(np.array(s)) for s in (before, after, control))
+    gains = a - b
+    gain, over = float(gains.mean()), float((a - c).mean())
+    # Scores on a share of the rows wander by themselves, whatever the seeds say.
+    floor = np.sqrt(max(abs(gain), 0.01) / n_held) if by_class else 0.005
+    error = max(float(gains.std(ddof=1) / np.sqrt(len(gains))), float(floor))
+    interval = (gain - 1.96 * error, gain + 1.96 * error)
+    verdict = "no gain"
+    # One seed that gains far more than the others must not hide that none loses.
+    sure = len(gains) >= 5 and gains.min() >= 0 and gain > _NONE_LOSES * floor
+    clear = gain > errors * error or sure
+    if gain >= _GAIN and clear and over > 0 and a.mean() > least:
+        verdict = "confirmed"
+    elif not np.isfinite(after).any():
+        verdict = "out of budget" if late else "diverged"
+    elif late:
+        verdict = "out of budget"
+    metric = "accuracy" if by_class else "R2"
+    return Proof(metric, tuple(before), tuple(after), tuple(control), gain, interval,
+                 over, verdict)  # fmt: skip
+
+
+def _split(case: Case, seed: int) -> Case:
+    """Return rows to train on with rows held out: the user's, or a fold."""
+    n = case.X.shape[0]
+    if case.held is not None:
+        if n <= _MOST_ROWS:
+            return case
+        return case.rows(np.random.RandomState(0).permutation(n)[:_MOST_ROWS])
+    chance = np.random.RandomState(0).permutation(n)[:_MOST_ROWS]
+    key = case.y[chance] if case.y.ndim == 1 else np.zeros(len(chance))
+    fold = np.empty(len(chance), int)
+    fold[np.argsort(key, kind="stable")] = np.arange(len(chance)) % _FOLDS
+    # In the order of the table: it may be what is wrong.
+    ours, theirs = (np.sort(chance[m]) for m in (fold != seed % _FOLDS,
+                                                 fold == seed % _FOLDS))  # fmt: skip
+    return replace(case.rows(ours), held=(take(case.X, theirs), case.y[theirs]))
+
+
+def _common_score(part: Case, guess: Array, changes: Changes) -> float:
+    """Score as the case's own predictions are; where the target changes, alike."""
+    assert part.held is not None
+    truth = part.held[1]
+    kind = changes.get("target") or changes.get("measured_as")
+    if kind is None:
+        return score(part, guess, truth)
+    if part.labels is not None:
+        values = part.labels.astype(float)
+        guess, truth = values[guess.astype(int)], values[truth]
+    if kind == "numbers":
+        return score(replace(part, labels=None), guess, truth)
+    known = np.unique(truth)
+    nearest = known[np.abs(guess.reshape(-1, 1) - known).argmin(axis=1)]
+    return float((nearest == truth).mean())
+
+
+def _surprise(part: Case, prediction: Array) -> float:
+    """Return the mean −log of the true class's probability; 0 where there is none."""
+    assert part.held is not None
+    truth = part.held[1]
+    if not part.by_class or truth.ndim > 1:
+        return 0.0
+    p = (
+        prediction
+        if prediction.shape[1] > 1
+        else np.hstack([1 - prediction, prediction])
+    )
+    own = np.clip(p[np.arange(len(truth)), truth], 1e-6, 1)
+    return float(-np.log(own).mean())
