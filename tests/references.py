@@ -201,7 +201,10 @@ LOSSES: dict[str, Callable[..., tuple[Array, Array]]] = {
 def row_losses(loss: Choice, outputs: Array, y: Array) -> tuple[Array, Array]:
     """Loss of each row, and its derivative by the outputs."""
     rows = np.eye(outputs.shape[1])[y] if y.ndim == 1 else y
-    return LOSSES[loss.label](outputs, rows, **dict(loss.constants))
+    constants: dict[str, Any] = dict(loss.constants)
+    scale = constants.pop("scale", 1.0)
+    losses, slopes = LOSSES[loss.label](outputs, rows, **constants)
+    return scale * losses, scale * slopes
 
 
 # ----------------------------------------------------------------------- noise
@@ -317,7 +320,8 @@ def _normalize(
     done.by_batch.append(kind == "batch" and learning)
     done.statistics.append({})
     if kind == "batch" and learning and noise is not None:
-        kept = min(float(_constant(layer, "momentum")), noise[1] / (noise[1] + 1))
+        warm = noise[1] / (noise[1] + 1) if _constant(layer, "warmup") else 1.0
+        kept = min(float(_constant(layer, "momentum")), warm)
         done.statistics[-1] = {
             "mean": kept * own["mean"] + (1 - kept) * mean[0],
             "variance": kept * own["variance"] + (1 - kept) * variance[0],
@@ -407,6 +411,8 @@ def cost_and_gradient(
     divisor = weights.sum()
     if plan.penalty_scale == "sample" and total_weight is not None:
         divisor = total_weight
+    if plan.penalty_scale == "none":
+        divisor = 1.0
     for own, slope in zip(parameters, gradient, strict=True):
         if "weights" in slope:
             w = own["weights"]

@@ -299,7 +299,9 @@ LOSS_SPECS: list[Any] = [
     ("binary_cross_entropy", {"clipped": True, "label_smoothing": 0.1}),
     ("cross_entropy", {"label_smoothing": 0.2}),
     ("binary_cross_entropy", {"label_smoothing": 0.2}),
-    ("huber", {"delta": 0.3}),
+    ("huber", {"delta": 0.3, "scale": 0.7}),
+    ("squared", {"scale": 2 / 3}),
+    ("binary_cross_entropy", {"scale": 1 / 3}),
     ("quantile", {"quantile": 0.9}),
     ("focal", {"gamma": 0.0}),
     ("focal", {"gamma": 0.5}),
@@ -390,6 +392,7 @@ PENALTIES: dict[str, dict[str, Any]] = {
     "l2": {"l2": 0.7},
     "both": {"l1": 0.3, "l2": 0.7},
     "by batch": {"l1": 0.3, "l2": 0.7, "penalty_scale": "batch"},
+    "whole": {"l1": 0.3, "l2": 0.7, "penalty_scale": "none"},
 }
 
 
@@ -530,15 +533,17 @@ def test_no_row_count_matters(engine: ModuleType, n_rows: int) -> None:
 @each_engine
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("n_rows", "batch_size"), [(1, None), (21, None), (21, 16), (17, 4)]
+    ("n_rows", "batch_size", "warmup"),
+    [(1, None, True), (21, None, False), (21, 16, True), (17, 4, False)],
 )
 def test_no_row_count_matters_in_training(
-    engine: ModuleType, n_rows: int, batch_size: int | None
+    engine: ModuleType, n_rows: int, batch_size: int | None, warmup: bool
 ) -> None:
     """Batch statistics, dropout and the last, smaller batch see real rows only."""
+    norm = ("batch", {"warmup": warmup})
     network = DenseNetwork(
         3,
-        (Dense(4, "tanh", normalization="batch", dropout=0.3), Dense(3, "identity")),
+        (Dense(4, "tanh", normalization=norm, dropout=0.3), Dense(3, "identity")),
     )
     plan = Plan(
         loss="cross_entropy", optimizer="sgd", batch_size=batch_size, l2=0.1, epochs=2
@@ -685,8 +690,11 @@ def test_state_goes_on_where_it_was(engine: ModuleType) -> None:
 
 
 @each_engine
-def test_settled_statistics_are_those_of_all_rows(engine: ModuleType) -> None:
-    network = LAYERS["batch norm"]
+@pytest.mark.parametrize("warmup", [True, False])
+def test_settled_statistics_are_those_of_all_rows(
+    engine: ModuleType, warmup: bool
+) -> None:
+    network = two_layers(normalization=("batch", {"warmup": warmup}))
     parameters, data = draw_parameters(network), draw_data(network, SMOOTH, 9)
     settled = engine.Objective(network, SMOOTH, data).settle(parameters)
     z = data.X @ parameters[0]["weights"] + parameters[0]["bias"]

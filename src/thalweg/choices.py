@@ -12,6 +12,8 @@ _SHARE = Interval("[0, 1)")
 _CLOSED_SHARE = Interval("[0, 1]")
 _OPEN_SHARE = Interval("(0, 1)")
 
+_SCALE = {"scale": Constant(1.0, _POSITIVE)}
+
 LOSSES: dict[str, dict[str, Constant]] = {
     "cross_entropy": {
         "label_smoothing": Constant(0.0, _SHARE),
@@ -20,11 +22,12 @@ LOSSES: dict[str, dict[str, Constant]] = {
     "binary_cross_entropy": {
         "label_smoothing": Constant(0.0, _SHARE),
         "clipped": Constant(False),
+        **_SCALE,
     },
-    "squared": {"averaged": Constant(False)},
-    "absolute": {},
-    "huber": {"delta": Constant(1.0, _POSITIVE)},
-    "log_cosh": {},
+    "squared": {"averaged": Constant(False), **_SCALE},
+    "absolute": _SCALE,
+    "huber": {"delta": Constant(1.0, _POSITIVE), **_SCALE},
+    "log_cosh": _SCALE,
     "quantile": {"quantile": Constant(0.5, _OPEN_SHARE)},
     "poisson": {},
     "hinge": {},
@@ -36,7 +39,8 @@ LOSSES: dict[str, dict[str, Constant]] = {
 log cosh(z-y); ``quantile`` the pinball loss (Koenker & Bassett, 1978); ``poisson`` half
 the deviance of a mean exp(z), exp(z) - y - y z + y log y; ``hinge``
 max(0, 1 + max_{j≠y} z_j - z_y) (Crammer & Singer, 2001); ``focal`` (1-p)^gamma times
-cross-entropy (Lin et al., 2017).
+cross-entropy (Lin et al., 2017). Those that are a sum over outputs are multiplied by
+``scale``: 2/n makes ``squared`` the mean squared error of n outputs, 1/n another mean.
 
 Two constants are there for scikit-learn's sake, and change the value of a loss but not
 its gradient: ``clipped`` takes the logarithms of probabilities clipped to [ε, 1-ε], ε

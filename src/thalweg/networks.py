@@ -79,11 +79,16 @@ takes He's for the ReLU family, LeCun's for SELU and Glorot's for the rest."""
 
 NORMALIZATIONS: dict[str, dict[str, Constant]] = {
     "none": {},
-    "batch": {"epsilon": Constant(1e-5, _POSITIVE), "momentum": Constant(0.9, _SHARE)},
+    "batch": {
+        "epsilon": Constant(1e-5, _POSITIVE),
+        "momentum": Constant(0.9, _SHARE),
+        "warmup": Constant(True),
+    },
     "layer": {"epsilon": Constant(1e-5, _POSITIVE)},
 }
 """Normalizations by name (Ioffe & Szegedy, 2015; Ba et al., 2016). ``momentum`` is the
-weight that running statistics keep at each step."""
+weight that running statistics keep at each step; without ``warmup`` from the first one
+on, so that the 0 and 1 they begin with count for long, as in Keras and PyTorch."""
 
 CONSTRAINTS: dict[str, dict[str, Constant]] = {
     "none": {},

@@ -10,8 +10,8 @@ The objective of a batch of rows i with weights w is::
 
 where W are the trained weight matrices (no biases, no normalization, none of a frozen
 layer, a shared one once), a loss is one number a row, summed over outputs, and the
-divisor is the sum of the weights of the whole sample (``penalty_scale="sample"``) or of
-the batch (``"batch"``, scikit-learn's).
+divisor is the sum of the weights of the whole sample (``penalty_scale="sample"``), of
+the batch (``"batch"``, scikit-learn's) or 1 (``"none"``, Keras's).
 
 One step, in every engine:
 
@@ -82,7 +82,7 @@ class Plan:
         Whether the order of the rows is drawn anew for each epoch.
     l1, l2 : float
         Penalties on the weight matrices, as in this module's docstring.
-    penalty_scale : {"sample", "batch"}
+    penalty_scale : {"sample", "batch", "none"}
         What the penalties are divided by. With "sample" they mean the same for every
         optimizer and batch size.
     weight_decay : float
@@ -374,7 +374,7 @@ _FIRST_ORDER_ONLY: dict[str, tuple[Any, str]] = {
 }
 _BOUNDED = ("lbfgs", "tnc", "powell", "nelder-mead")
 _WORDS = {
-    "penalty_scale": ("sample", "batch"),
+    "penalty_scale": ("sample", "batch", "none"),
     "monitor": ("auto", "loss", "score", "training"),
     "dtype": (None, "float32", "float64"),
 }

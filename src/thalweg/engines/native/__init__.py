@@ -322,13 +322,16 @@ def _describe(
         _layer(network, index, layout.offsets[index], rates[index])
         for index in range(len(network.layers))
     ]
+    norms = [dict(resolved(layer.normalization).constants) for layer in network.layers]
     batch = rows if all_rows else batch_rows(plan, rows)
+    whole = data if plan.penalty_scale == "none" else None
+    total = 1.0 if whole is None else float(whole.weights.sum())
     numbers = {
         "input_noise": float(network.input_noise),
         "n_parameters": layout.n_parameters,
         "n_trained": layout.n_trained,
-        "l1": float(plan.l1),
-        "l2": float(plan.l2),
+        "l1": plan.l1 * total,
+        "l2": plan.l2 * total,
         "decay": plan.decay,
         "clip_norm": plan.clip_norm or np.inf,
         "clip_value": plan.clip_value or np.inf,
@@ -337,6 +340,7 @@ def _describe(
         "accumulate": int(plan.accumulate),
         "batch": batch,
         "seed": int(seed),
+        "cold": [not norm.get("warmup", True) for norm in norms],
         **_loss(plan),
         **_rule(plan),
     }
@@ -380,9 +384,11 @@ def _loss(plan: Plan) -> dict[str, Any]:
     loss = resolved(plan.loss)
     known = loss.name in _LOSSES
     constants = dict(loss.constants)
+    scale = constants.pop("scale", 1.0)
     numbers = [float(v) for v in constants.values() if isinstance(v, float)]
     return {
         "loss": _LOSSES.index(loss.label) if known else 0,
+        "loss_scale": scale,
         "loss_constant": numbers[0] if numbers else 0.0,
         "loss_variant": any(v is True for v in constants.values()),
     }

@@ -22,7 +22,7 @@ cdef extern from "dense.h" nogil:
         int activation, normalization, constraint
         double activation_constant, epsilon, momentum, limit
         int residual, owner
-        bool transposed, frozen
+        bool transposed, frozen, cold
         double dropout
         uint32_t threshold
         double rate
@@ -34,7 +34,7 @@ cdef extern from "dense.h" nogil:
         double input_noise
         int64_t n_parameters, n_trained
         int loss
-        double loss_constant
+        double loss_constant, loss_scale
         bool loss_variant
         int rule
         double constants[4]
@@ -177,6 +177,8 @@ cdef class Description:
              layer.limit, layer.residual, layer.owner, layer.transposed, layer.frozen,
              layer.dropout, layer.threshold, layer.rate, layer.weights, layer.bias,
              layer.scale, layer.shift, layer.mean, layer.variance) = given
+        for position, cold in enumerate(numbers.get("cold", ())):
+            self.layers[position].cold = cold
         spec.n_layers = len(layers)
         spec.layers = self.layers
         spec.input_noise = numbers["input_noise"]
@@ -184,6 +186,7 @@ cdef class Description:
         spec.n_trained = numbers["n_trained"]
         spec.loss = numbers["loss"]
         spec.loss_constant = numbers["loss_constant"]
+        spec.loss_scale = numbers.get("loss_scale", 1.0)
         spec.loss_variant = numbers["loss_variant"]
         spec.rule = numbers["rule"]
         for position, value in enumerate(numbers["constants"]):

@@ -35,6 +35,7 @@ typedef struct {
     int residual;      /* layers that the shortcut spans; 0 for none */
     int owner;         /* the layer whose weights this one uses */
     bool transposed, frozen;
+    bool cold; /* running statistics keep `momentum` from the first step on */
     double dropout;
     uint32_t threshold; /* words below it drop their element */
     double rate;        /* factor of the learning rate */
@@ -48,7 +49,7 @@ typedef struct {
     double input_noise;
     int64_t n_parameters, n_trained;
     int loss;
-    double loss_constant;
+    double loss_constant, loss_scale;
     bool loss_variant; /* clipped or averaged */
     int rule;
     double constants[4]; /* the rule's, in the order of the plan's table */

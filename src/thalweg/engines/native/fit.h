@@ -456,12 +456,13 @@ static void FN(project)(FN(Session) *s) {
     }
 }
 
-static void FN(keep_statistics)(FN(Session) *s) {
+/* `cold` is the share kept by layers whose statistics have no warm-up. */
+static void FN(keep_statistics)(FN(Session) *s, double cold) {
     double done = (double)s->step;
     for (int l = 0; l < s->spec.n_layers; l++) {
         const Layer *layer = &s->spec.layers[l];
         if (!FN(batch_statistics)(&s->pass, layer)) continue;
-        double share = done / (done + 1);
+        double share = layer->cold ? cold : done / (done + 1);
         T kept = (T)(share < layer->momentum ? share : layer->momentum);
         T *mean = s->theta + layer->mean, *variance = s->theta + layer->variance;
         const T *fresh = s->pass.layers[l].mean;
@@ -513,7 +514,7 @@ static bool FN(take_step)(FN(Session) *s, Progress *p, const int32_t *order,
     p->sum_rows += (double)n;
     p->sum_norm += norm;
     bool finite = isfinite((T)value) && isfinite((T)norms.gradient) && FN(accumulate)(s);
-    if (finite) FN(keep_statistics)(s);
+    if (finite) FN(keep_statistics)(s, 1);
     s->step++;
     return finite;
 }
@@ -711,7 +712,7 @@ static double FN(cost)(void *argument, const void *parameters, void *gradient,
 static void FN(settle)(void *argument, void *parameters) {
     FN(Session) *s = argument;
     FN(cost)(s, parameters, NULL, 1);
-    FN(keep_statistics)(s);
+    FN(keep_statistics)(s, 0);
     memcpy(parameters, s->theta, (size_t)s->spec.n_parameters * sizeof(T));
 }
 
@@ -789,7 +790,7 @@ static int FN(losses)(const Spec *spec, const void *outputs, const Rows *rows,
         };
         FN(score)(spec->loss, &s);
         for (int i = 0; i < PAD && first + i < rows->n_rows; i++)
-            ((T *)result)[first + i] = loss[i];
+            ((T *)result)[first + i] = (T)spec->loss_scale * loss[i];
     }
     free_aligned(block);
     return 0;

@@ -206,9 +206,10 @@ static void FN(loss)(void *argument, int l, int64_t number) {
     Chunk part = FN(chunk_of)(pass, number);
     int64_t end = part.first + part.rows;
     double totals[PAD] = {0}, total = 0;
+    T scale = (T)pass->spec->loss_scale;
     for (int64_t r = part.first; r < end; r += PAD) {
         T loss[PAD] = {0}, share[PAD];
-        LANE(i) share[i] = pass->row_weights[r + i] * pass->share;
+        LANE(i) share[i] = pass->row_weights[r + i] * (pass->share * scale);
         FN(Scored) s = {
             .n = pass->spec->layers[l].units, .ld = pass->ld,
             .z = pass->layers[l].out + r,
@@ -226,5 +227,5 @@ static void FN(loss)(void *argument, int l, int64_t number) {
             for (int64_t k = 0; k < s.n; k++) s.d[k * s.ld + i] = 0;
     }
     for (int i = 0; i < PAD; i++) total += totals[i];
-    pass->losses[number] = total;
+    pass->losses[number] = pass->spec->loss_scale * total;
 }

@@ -22,15 +22,15 @@ class Noise(NamedTuple):
 
     Attributes
     ----------
-    stream : (uint32 scalar, uint32 scalar)
-        Seed and step of the generator.
+    stream : (uint32 scalar, uint32 scalar) or None
+        Seed and step of the generator; None where statistics settle on these rows.
     dropout, threshold : arrays of shape (n_layers,), floating and uint32
     input_noise : floating scalar
     mask : array of shape (batch,), floating
         1 for rows that exist, 0 for padding.
     """
 
-    stream: noise.Stream
+    stream: Any
     dropout: jax.Array
     threshold: jax.Array
     input_noise: jax.Array
@@ -121,7 +121,12 @@ def _normalize(
     else:
         mask = training.mask[:, None]
         mean, variance = _moments(z, mask / mask.sum(), axis=0)
-        seen = _running(own, mean, variance, constants["momentum"], training.stream[1])
+        fresh = {"mean": mean[0], "variance": variance[0]}
+        kept = constants["momentum"] if training.stream else 0.0
+        if training.stream and constants["warmup"]:
+            done = training.stream[1].astype(z.dtype)
+            kept = jnp.minimum(kept, done / (done + 1))
+        seen = {name: kept * own[name] + (1 - kept) * fresh[name] for name in fresh}
     scaled = (z - mean) * lax.rsqrt(variance + constants["epsilon"])
     return scaled * own["scale"] + own["shift"], seen
 
@@ -131,19 +136,6 @@ def _moments(
 ) -> tuple[jax.Array, jax.Array]:
     mean = (share * z).sum(axis, keepdims=True)
     return mean, (share * (z - mean) ** 2).sum(axis, keepdims=True)
-
-
-def _running(
-    own: dict[str, jax.Array],
-    mean: jax.Array,
-    variance: jax.Array,
-    momentum: float,
-    step: jax.Array,
-) -> dict[str, jax.Array]:
-    done = step.astype(mean.dtype)
-    kept = jnp.minimum(momentum, done / (done + 1))
-    fresh = {"mean": mean[0], "variance": variance[0]}
-    return {name: kept * own[name] + (1 - kept) * fresh[name] for name in fresh}
 
 
 def _softplus(z: jax.Array) -> jax.Array:

@@ -28,7 +28,9 @@ def row_losses(
         y = y.reshape(len(y), -1)
     if y.ndim == 1:
         y = jax.nn.one_hot(y, outputs.shape[1], dtype=outputs.dtype)
-    return LOSSES[loss.name](outputs, y, **constants)
+    rest = dict(constants)
+    scale = rest.pop("scale", 1.0)
+    return scale * LOSSES[loss.name](outputs, y, **rest)
 
 
 def _cross_entropy(outputs: _A, y: _A, label_smoothing: _A, clipped: bool) -> _A:

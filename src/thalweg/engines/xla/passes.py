@@ -63,6 +63,8 @@ def settled(
     """Return `kept` with the statistics of all rows."""
     if isinstance(network, Network) and network.settle:
         return network.settle(trained, kept, X)
+    if isinstance(network, DenseNetwork):
+        training = training._replace(stream=None)
     return propagate(network, trained, kept, X, training)[1]
 
 

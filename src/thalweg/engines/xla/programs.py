@@ -136,13 +136,14 @@ def skeleton(network: Any) -> Any:
 
 def numbers_of(network: Any, plan: Plan, total_weight: float) -> dict[str, Any]:
     """Every number that a program takes as an argument."""
+    whole = total_weight if plan.penalty_scale == "none" else 1.0
     dropout = [float(layer.dropout) for layer in network.layers]
     return {
         "loss": resolved(plan.loss).numbers,
         "optimizer": resolved(plan.optimizer).numbers,
         "rate": plan.rate,
-        "l1": float(plan.l1),
-        "l2": float(plan.l2),
+        "l1": plan.l1 * whole,
+        "l2": plan.l2 * whole,
         "decay": plan.decay,
         "clip_norm": float(plan.clip_norm or np.inf),
         "clip_value": float(plan.clip_value or np.inf),
