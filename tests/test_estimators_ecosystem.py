@@ -21,13 +21,15 @@ from sklearn.model_selection import (
     GridSearchCV,
     LearningCurveDisplay,
     cross_val_score,
+    cross_validate,
 )
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from thalweg import MLPClassifier, MLPRegressor
+from thalweg import MLPClassifier, MLPRegressor, cores
 from thalweg.engines import native
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -71,6 +73,29 @@ def test_cross_validation_in_two_processes_is_the_same() -> None:
         apart = cross_val_score(pipeline(), X, Y, cv=4, n_jobs=2)
     np.testing.assert_array_equal(apart, cross_val_score(pipeline(), X, Y, cv=4))
     assert apart.mean() > 0.9
+
+
+class Counting(MLPClassifier):
+    """Keeps how many processors it took."""
+
+    def fit(self, *args: Any, **params: Any) -> Any:
+        self.processors_ = cores.available()
+        return super().fit(*args, **params)
+
+
+def test_processes_share_the_processors_out() -> None:
+    found = cross_validate(
+        Counting(**SMALL), X, Y, cv=2, n_jobs=2,
+        return_estimator=True,
+    )  # fmt: skip
+    fair = max(cores.available() // 2, 1)
+    assert [each.processors_ for each in found["estimator"]] == [fair, fair]
+
+
+def test_several_outputs_of_classes_by_their_wrapper() -> None:
+    both = np.column_stack([Y, Y == 1])
+    several = MultiOutputClassifier(pipeline()).fit(X, both)
+    assert (several.predict(X) == both).mean() > 0.9
 
 
 def test_bagging_and_calibration_and_importance() -> None:

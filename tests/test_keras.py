@@ -474,3 +474,19 @@ def test_a_second_fit_finds_its_programs_and_the_rate_of_now():
     assert network.programs == programs
     model.optimizer.learning_rate = 0.1
     assert loss() < first
+
+
+def test_trains_in_mixed_precision():
+    losses = {}
+    for policy in ("float32", "mixed_bfloat16"):
+        keras.utils.set_random_seed(0)
+        hidden = L.Dense(16, activation="relu", dtype=policy)
+        model = keras.Sequential([keras.Input((6,)), hidden, L.Dense(3)])
+        run = tw.fit(
+            tw.from_keras(model), ROWS, CLASSES, loss="cross_entropy", random_state=0
+        )
+        losses[policy] = run.history.loss
+        assert {weights.dtype for weights in model.get_weights()} == {np.dtype("f4")}
+    # bfloat16 keeps eight bits: near, and not the same.
+    np.testing.assert_allclose(*losses.values(), rtol=2**-5)
+    assert (losses["float32"] != losses["mixed_bfloat16"]).all()

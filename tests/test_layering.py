@@ -70,6 +70,7 @@ RINGS = {
     "5": (
         "datasets",
         "inspection",
+        "hidden_features",
         "experiments",
         "spaces",
         "samplers",

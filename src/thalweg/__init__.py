@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from thalweg.experiments import compare as compare
     from thalweg.findings import Diagnosis as Diagnosis
     from thalweg.gradients import check_gradient as check_gradient
+    from thalweg.hidden_features import HiddenFeatures as HiddenFeatures
     from thalweg.hosts import fit_over_hosts as fit_over_hosts
     from thalweg.keras_estimators import KerasClassifier as KerasClassifier
     from thalweg.keras_estimators import KerasRegressor as KerasRegressor
@@ -57,6 +58,7 @@ _HOMES = {
     "Doctor": "doctor",
     "EpochRecord": "records",
     "GradientCheck": "records",
+    "HiddenFeatures": "hidden_features",
     "History": "records",
     "KerasClassifier": "keras_estimators",
     "KerasRegressor": "keras_estimators",

@@ -1,4 +1,4 @@
-"""scikit-learn's scorers, callbacks and decaying rate, in the forms that ours take."""
+"""scikit-learn's scorers, callbacks, rates and packed weights, in the forms of ours."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from sklearn.callback import CallbackContext
 
+from thalweg import engines
 from thalweg.lookup import resolved
-from thalweg.plan import Plan, steps_per_epoch
+from thalweg.networks import DenseNetwork
+from thalweg.plan import Data, Plan, steps_per_epoch
 from thalweg.records import Array, EpochRecord, Parameters
 from thalweg.watching import Watch
 
@@ -148,3 +150,20 @@ class Resumed:
         power: Any = resolved(self.plan.schedule)["power"]
         seen = self.rows_before + epoch * self.n_rows
         return 1.0 if epoch == 0 else (seen + 1.0) ** -power
+
+
+def packed_cost(
+    engine: str, network: DenseNetwork, plan: Plan, packed: Array, data: Data
+) -> tuple[float, Array]:
+    """Compute cost and gradient with all weights, then all biases, in one vector."""
+    parameters: Parameters = tuple({} for _ in network.layers)
+    start = 0
+    for name in ("weights", "bias"):
+        for own, shapes in zip(parameters, network.shapes(), strict=True):
+            end = start + int(np.prod(shapes[name]))
+            own[name] = packed[start:end].reshape(shapes[name])
+            start = end
+    module, _ = engines.pick(engine, network, plan)
+    cost, gradient = module.cost_and_gradient(network, plan, parameters, data)
+    parts = [own[name].ravel() for name in ("weights", "bias") for own in gradient]
+    return cost, np.concatenate(parts)

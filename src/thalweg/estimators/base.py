@@ -25,7 +25,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg import engines, side_by_side  # noqa: F401 (Ray is made known)
 from thalweg.estimators import files
-from thalweg.estimators.adapters import Resumed, Scorer, TaskPerEpoch, as_attributes
+from thalweg.estimators.adapters import (
+    Resumed,
+    Scorer,
+    TaskPerEpoch,
+    as_attributes,
+    packed_cost,
+)
 from thalweg.estimators.parameters import (
     can_fit_partially,
     check_parameters,
@@ -503,20 +509,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     ) -> tuple[float, Array]:
         """Compute loss and packed gradient; scikit-learn's own tests call this."""
         weights = self._weights(sample_weight, X, y)
-        target = np.asarray(y, float)
-        data = self._data(X, target, weights, np.dtype(float))
+        data = self._data(X, np.asarray(y, float), weights, np.dtype(float))
         plan = make_plan(self, self._loss())
-        network, start = self._network(), 0
-        parameters: Parameters = tuple({} for _ in network.layers)
-        for name in ("weights", "bias"):
-            for own, shapes in zip(parameters, network.shapes(), strict=True):
-                end = start + int(np.prod(shapes[name]))
-                own[name] = packed[start:end].reshape(shapes[name])
-                start = end
-        module, _ = engines.pick(self.engine, network, plan)
-        cost, gradient = module.cost_and_gradient(network, plan, parameters, data)
-        parts = [own[name].ravel() for name in ("weights", "bias") for own in gradient]
-        return cost, np.concatenate(parts)
+        return packed_cost(self.engine, self._network(), plan, packed, data)
 
     # Weights, as scikit-learn keeps them and as the engines take them.
 
@@ -578,8 +573,27 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         """
         return self._decode(self._outputs(X))
 
+    def activations(self, X: ArrayLike) -> list[Array]:
+        """Compute the values after each layer, the output layer's before its link.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        list of ndarray of shape (n_samples, units)
+        """
+        engine, *given = self._forward(X)
+        return [np.asarray(values) for values in engine.activations(*given)]
+
     def _outputs(self, X: Any) -> Array:
         """Predict after the output activation, shape (n_samples, n_outputs)."""
+        engine, *given = self._forward(X)
+        return link(self._loss())(engine.outputs(*given))
+
+    def _forward(self, X: Any) -> tuple[Any, DenseNetwork, Parameters, Any]:
+        """Return an engine, and the network, weights and rows that it takes."""
         check_is_fitted(self, "coefs_")
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
@@ -589,8 +603,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             {k: v.astype(dtype) for k, v in own.items()} for own in self._parameters()
         )
         network = self._network()
-        module, _ = engines.pick(self.engine, network, _ANY_PLAN)
-        return link(self._loss())(module.outputs(network, parameters, data.X))
+        return (
+            engines.pick(self.engine, network, _ANY_PLAN)[0],
+            network, parameters, data.X,
+        )  # fmt: skip
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,0 +1,118 @@
+"""What a network has learned to see, as columns for another model.
+
+The values of a hidden layer are features that training found: a transformer hands them
+on, to a linear model, a forest, a plot of two dimensions.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from thalweg.inspection import look_inside
+from thalweg.records import Array
+
+
+class HiddenFeatures(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, BaseEstimator
+):
+    """Train a network, and give the values of one of its hidden layers.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier, MLPRegressor, Classifier or Regressor
+        Is copied and fitted; a fitted one in scikit-learn's ``FrozenEstimator`` is
+        taken as it is.
+    layer : int
+        Which hidden layer, from 0, or from -1 backward: the last by default.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted network.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from thalweg import HiddenFeatures, MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = MLPClassifier((8, 2), solver="lbfgs", random_state=0, max_iter=9999)
+    >>> HiddenFeatures(network).fit_transform(X, y).shape
+    (150, 2)
+    """
+
+    def __init__(self, estimator: Any, *, layer: int = -1) -> None:
+        self.estimator = estimator
+        self.layer = layer
+
+    def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X, y, **fit_params
+            As for the network's own `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there is no such hidden layer.
+        """
+        copy: Any = clone(self.estimator)
+        self.estimator_ = copy.fit(X, y, **fit_params)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        self._n_features_out = self._values(X).shape[1]
+        return self
+
+    def transform(self, X: ArrayLike) -> Array:
+        """Return the values of the hidden layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, units)
+        """
+        check_is_fitted(self)
+        return self._values(X)
+
+    def _values(self, X: Any) -> Array:
+        network = getattr(self.estimator_, "estimator", self.estimator_)
+        layers = (
+            network.activations(X)
+            if hasattr(network, "activations")
+            else look_inside(network.run_, network.encode(X)).activations
+        )
+        hidden = layers[:-1]
+        if not -len(hidden) <= self.layer < len(hidden):
+            raise ValueError(
+                f"HiddenFeatures got layer={self.layer!r} for a network of "
+                f"{len(hidden)} hidden layer(s). Give 0 to {len(hidden) - 1}, or -1 "
+                "for the last; a network without hidden layers has none to give."
+            )
+        return np.asarray(hidden[self.layer])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        own = get_tags(self.estimator)
+        tags.input_tags, tags.target_tags.required = own.input_tags, True
+        return tags
