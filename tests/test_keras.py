@@ -18,6 +18,7 @@ import pytest
 from keras import layers as L  # noqa: TID253
 
 import thalweg as tw
+from thalweg.keras_dense import Different, translate
 
 # Keras 3.15 reads its own variables in a way that NumPy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
@@ -334,23 +335,131 @@ def test_what_keras_does_goes_on(tmp_path: Path):
     model.fit(X, y, epochs=1, verbose=0)
 
 
-def test_the_kernel_is_left_where_it_would_compute_something_else():
-    chain = lambda **options: stack(
-        L.Dense(4, "relu", **options), L.Dense(1), shape=(6,)
-    )
-    others = {
-        "a penalty": chain(kernel_regularizer="l2"),
-        "no bias": chain(use_bias=False),
-        "normalization": stack(L.Dense(4), L.BatchNormalization(), L.Dense(1),
-                               shape=(6,)),
-    }  # fmt: skip
-    for name, model in others.items():
-        run = tw.fit(tw.from_keras(model), ROWS, VALUES[:, :1], epochs=1)
-        assert run.engine.startswith("jax"), name
-    model = chain()
+def normed(*layers: Any, loss: Any = MSE, optimizer: Any = "adam") -> Any:
+    model = stack(L.Dense(5, kernel_initializer="he_normal"), *layers, shape=(6,))
+    model.compile(optimizer, loss)
+    return model
+
+
+def spared(optimizer: Any) -> Any:
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
+O, R = keras.optimizers, keras.regularizers
+ONE_HOT = np.eye(3, dtype="float32")[CLASSES]
+SMOOTH = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+KERNEL: dict[str, tuple[Callable[[], Any], Any]] = {
+    "mse": (lambda: normed(L.Activation("tanh"), L.Dense(2)), VALUES),
+    "mae": (lambda: normed(L.Activation("silu"), L.Dense(2), loss="mae",
+                           optimizer=O.SGD(0.1)), VALUES),
+    "huber": (lambda: normed(L.Dense(2, "tanh"), loss=keras.losses.Huber(0.4),
+                             optimizer=O.SGD(0.1, 0.9)), VALUES),
+    "log_cosh": (lambda: normed(L.Dense(2), loss="log_cosh",
+                                optimizer=O.SGD(0.1, 0.8, nesterov=True)), VALUES),
+    "binary": (lambda: normed(L.Dense(3, "sigmoid"), loss="binary_crossentropy",
+                              optimizer="rmsprop"), ONE_HOT),
+    "categorical": (lambda: normed(L.Dense(3), optimizer=O.Adagrad(0.1), loss=SMOOTH),
+                    ONE_HOT),
+    "sparse": (lambda: normed(L.Dense(3, "softmax"), loss=CE,
+                              optimizer=O.RMSprop(0.01, centered=True)), CLASSES),
+    "batch norm": (
+        lambda: normed(L.BatchNormalization(momentum=0.8), L.Activation("relu"),
+                       L.Dense(2), optimizer=O.Adadelta(0.5)),
+        VALUES,
+    ),
+    "layer norm": (lambda: normed(L.LayerNormalization(), L.Dense(2),
+                                  optimizer=O.Lion(1e-3)), VALUES),
+    "no bias": (
+        lambda: stack(L.Dense(4, use_bias=False), L.BatchNormalization(), L.Dense(2),
+                      shape=(6,)),
+        VALUES,
+    ),
+    "penalties": (
+        lambda: stack(
+            *(L.Dense(k, a, kernel_regularizer=R.L1L2(0.01, 0.02))
+              for k, a in ((4, "elu"), (2, None))), shape=(6,),
+        ),
+        VALUES,
+    ),
+    "decay": (lambda: normed(L.Dense(2), optimizer=spared(O.AdamW(weight_decay=0.1))),
+              VALUES),
+    "clipped": (lambda: normed(L.Dense(2), optimizer=O.Adam(global_clipnorm=0.1)),
+                VALUES),
+    "clipped by value": (lambda: normed(L.Dense(2), optimizer=O.SGD(clipvalue=0.1)),
+                         VALUES),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KERNEL)
+def test_the_kernel_trains_as_keras_does(name: str):
+    make, y = KERNEL[name]
+    mine, theirs = make(), make()
+    for model in (mine, theirs):
+        if not model.compiled:
+            model.compile(O.SGD(0.1), MSE)
+    theirs.set_weights(mine.get_weights())
+    # Batches of 7, 7 and 2: the last is smaller.
+    run = tw.fit(tw.from_keras(mine), ROWS, y, batch_size=7, epochs=4, shuffle=False)
+    history = theirs.fit(ROWS, y, batch_size=7, epochs=4, shuffle=False, verbose=0)
+    assert run.engine.startswith("native"), run.engine
+    assert "only dense" in run.engine
+    np.testing.assert_allclose(run.history.loss, history.history["loss"], rtol=1e-5)
+    for got, wanted in zip(mine.variables, theirs.variables, strict=True):
+        np.testing.assert_allclose(got.value, wanted.value, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(mine(ROWS), theirs(ROWS), rtol=1e-3, atol=1e-5)
+
+
+APART: dict[str, tuple[Callable[[], Any], str]] = {
+    "a constraint": (
+        lambda: stack(L.Dense(2, kernel_constraint="unit_norm"), shape=(6,)),
+        "the layer 'dense",
+    ),
+    "no bias": (
+        lambda: stack(L.Dense(2, use_bias=False), shape=(6,)), "no biases in 'dense",
+    ),
+    "some penalties": (
+        lambda: stack(L.Dense(4, kernel_regularizer="l2"), L.Dense(2), shape=(6,)),
+        "penalties of some layers",
+    ),
+    "normalization after": (
+        lambda: normed(L.ReLU(), L.BatchNormalization(), L.Dense(2)), "'re_lu",
+    ),
+    "a loss": (lambda: normed(L.Dense(2), loss="poisson"), "the loss poisson"),
+    "a loss of others": (
+        lambda: normed(L.Dense(2), loss="binary_crossentropy"),
+        "the loss binary_crossentropy of linear outputs",
+    ),
+    "a rule": (lambda: normed(L.Dense(2), optimizer="nadam"), "the optimizer Nadam"),
+    "decay": (
+        lambda: normed(L.Dense(2), optimizer="adamw"), "weight decay of biases",
+    ),
+    "a schedule": (
+        lambda: normed(L.Dense(2), optimizer=O.SGD(DECAY)), "a schedule of Keras's",
+    ),
+    "a clip": (
+        lambda: normed(L.Dense(2), optimizer=O.SGD(clipnorm=1.0)),
+        "clipnorm of the optimizer",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_the_kernel_would_compute_otherwise_is_named(name: str):
+    make, why = APART[name]
+    model = make()
+    with pytest.raises(Different, match=why):
+        translate(model, model.compiled, model.compiled)
+
+
+def test_the_kernel_takes_other_optimizers_and_else_says_why():
+    model = stack(L.Dense(4, "relu"), L.Dense(1), shape=(6,))
     run = tw.fit(tw.from_keras(model), ROWS, VALUES[:, :1], optimizer="lbfgs")
     assert run.engine.startswith("native")
     np.testing.assert_allclose(tw.predict(run, ROWS), model(ROWS), rtol=1e-4, atol=1e-5)
+    model.compile("nadam", MSE)
+    run = tw.fit(tw.from_keras(model), ROWS, VALUES[:, :1], epochs=1)
+    assert run.engine.endswith("the kernel has not the same: the optimizer Nadam")
 
 
 def test_a_comparison_leaves_the_model_as_it_was():

@@ -1,11 +1,12 @@
 """Keras models that are a chain of dense layers, as the kernel computes them.
 
-A chain is taken only where ours is the same function: dense layers with biases and no
-penalties of their own, activations of the same formula, dropout; and losses and update
-rules that differ at most in rounding. Anything else stays Keras's own. Batch
-normalization does, whose running statistics Keras begins otherwise.
+A chain is taken only where ours is the same function: dense layers with activations of
+the same formula, batch or layer normalization between the two, and dropout; penalties
+that all weight matrices share; losses and update rules that differ at most in rounding.
+Anything else stays Keras's own: `Different` says what.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,18 +35,52 @@ _SQUASHING = {
 }
 """Activations of an output layer that our losses have inside."""
 
+_LOSSES = {
+    "sparse_categorical_crossentropy": ("cross_entropy", "softmax", 0.0),
+    "categorical_crossentropy": ("cross_entropy", "softmax", 0.0),
+    "binary_crossentropy": ("binary_cross_entropy", "sigmoid", 1.0),
+    "mean_squared_error": ("squared", "", 2.0),
+    "mean_absolute_error": ("absolute", "", 1.0),
+    "huber": ("huber", "", 1.0),
+    "log_cosh": ("log_cosh", "", 1.0),
+}
+"""Keras's loss: ours, the activation inside it, and how often ours is one output's."""
+
+_BETAS = {"beta_1": "beta_1", "beta_2": "beta_2"}
+_RULES: dict[str, tuple[str, dict[str, str], dict[str, bool]]] = {
+    "Adam": ("adam", {**_BETAS, "epsilon": "epsilon"}, {"uncorrected_epsilon": True}),
+    "RMSprop": ("rmsprop", {"decay": "rho", "epsilon": "epsilon"}, {}),
+    "Adagrad": (
+        "adagrad",
+        {"initial_accumulator": "initial_accumulator_value", "epsilon": "epsilon"},
+        {},
+    ),
+    "Adadelta": ("adadelta", {"rho": "rho", "epsilon": "epsilon"}, {}),
+    "Lion": ("lion", _BETAS, {}),
+}
+"""Keras's optimizer: ours, its constants by Keras's names, and what else it is."""
+_RULES["AdamW"] = _RULES["Adam"]
+
+_NORMS = {"gamma": "scale", "beta": "shift"}
+_STATISTICS = {"moving_mean": "mean", "moving_variance": "variance"}
+
+
+class Different(Exception):
+    """What ours would compute otherwise, in words."""
+
 
 class _Link(NamedTuple):
     """A dense layer, and what the layers after it add."""
 
     layer: Any
+    norm: Any
     activation: str
     dropout: float
 
 
 def translate(
     model: Any, their_loss: bool, their_rule: bool
-) -> tuple[DenseNetwork, dict[str, Any]] | None:
+) -> tuple[DenseNetwork, dict[str, Any]]:
     """Return a chain as a network of ours, and the settings that stand for Keras's.
 
     Parameters
@@ -55,41 +90,46 @@ def translate(
     their_loss, their_rule : bool
         Whether the loss and the optimizer are those it is compiled with.
 
-    Returns
-    -------
-    (DenseNetwork, dict) or None
-        None where ours would compute something else.
+    Raises
+    ------
+    Different
+        Where ours would compute something else.
     """
     chain = _chain(model)
-    loss = _loss(model, chain) if their_loss and chain else {}
-    rule = _rule(model.optimizer) if their_rule else {}
-    if not chain or loss is None or rule is None or chain[-1].dropout:
-        return None
+    settings = _penalties(chain)
+    if their_loss:
+        settings |= _loss(model, chain)
+    if their_rule:
+        settings |= _rule(model)
     names = [link.activation for link in chain]
-    if loss:
-        names[-1] = "linear" if names[-1] in _SQUASHING else names[-1]
-    if not set(names) <= set(_ACTIVATIONS):
-        return None
+    if (
+        their_loss
+        and names[-1] in _SQUASHING
+        and settings["loss"][0] in (_SQUASHING[names[-1]])
+    ):
+        names[-1] = "linear"
+    for name, link in zip(names, chain, strict=True):
+        if name not in _ACTIVATIONS:
+            raise Different(f"the activation of {link.layer.name!r}")
     layers = [
         Dense(
             link.layer.units,
             _ACTIVATIONS[name],
             frozen=not link.layer.trainable,
             dropout=link.dropout,
+            normalization=_normalization(link),
         )
         for link, name in zip(chain, names, strict=True)
     ]
     n_inputs = int(chain[0].layer.kernel.shape[0])
-    return DenseNetwork(n_inputs, tuple(layers)), {**loss, **rule}
+    return DenseNetwork(n_inputs, tuple(layers)), settings
 
 
 def weights(model: Any) -> Parameters:
     """Copy the weights of a chain."""
     return tuple(
-        {
-            "weights": np.array(link.layer.kernel.value),
-            "bias": np.array(link.layer.bias.value),
-        }
+        {name: np.array(variable.value) for name, variable in _variables(link).items()}
+        | ({} if link.layer.use_bias else {"bias": np.zeros(link.layer.units, "f4")})
         for link in _chain(model)
     )
 
@@ -97,8 +137,10 @@ def weights(model: Any) -> Parameters:
 def assign(model: Any, parameters: Parameters) -> None:
     """Put weights into the layers of a chain."""
     for link, own in zip(_chain(model), parameters, strict=True):
-        link.layer.kernel.assign(own["weights"])
-        link.layer.bias.assign(own["bias"])
+        if not link.layer.use_bias:  # normalization takes it away: rounding moved it
+            own = {**own, "mean": own["mean"] - own["bias"]}
+        for name, variable in _variables(link).items():
+            variable.assign(own[name])
 
 
 def refuse_twice(model: Any, loss: str) -> None:
@@ -113,22 +155,31 @@ def refuse_twice(model: Any, loss: str) -> None:
         )
 
 
+# ------------------------------------------------------------------------ layers
+
+
 def _chain(model: Any) -> list[_Link]:
-    """List the links of a model that is a chain; an empty list for others."""
+    """List the links of a model that is a chain."""
     links: list[_Link] = []
     for layer in _in_line(model):
         kind = type(layer).__name__ if _is_keras(layer) else ""
-        before = links[-1] if links else None
-        if kind == "Dense" and _is_plain(layer):
-            links.append(_Link(layer, _name(layer), 0.0))
-        elif before is None or before.dropout:
-            return []
-        elif kind == "Activation" and before.activation == "linear":
+        before = links[-1] if links else _Link(None, None, "?", 1.0)
+        bare = before.activation == "linear" and not before.dropout
+        if kind == "Dense" and _is_plain(layer, "kernel", "bias"):
+            links.append(_Link(layer, None, _name(layer), 0.0))
+        elif kind == "Activation" and bare:
             links[-1] = before._replace(activation=_name(layer))
-        elif kind == "Dropout" and layer.noise_shape is None:
+        elif kind == "Dropout" and layer.noise_shape is None and not before.dropout:
             links[-1] = before._replace(dropout=float(layer.rate))
+        elif kind.endswith("Normalization") and bare and _is_norm(layer, before):
+            links[-1] = before._replace(norm=layer)
         else:
-            return []
+            raise Different(f"the layer {layer.name!r}")
+    if links[-1].dropout:
+        raise Different("dropout of its outputs")
+    for link in links:
+        if not (link.layer.use_bias or hasattr(link.norm, "moving_mean")):
+            raise Different(f"no biases in {link.layer.name!r}")
     return links
 
 
@@ -137,30 +188,65 @@ def _in_line(model: Any) -> list[Any]:
     import keras
 
     if type(model) not in (keras.Sequential, keras.Model) and not _is_keras(model):
-        return []
-    if len(getattr(model, "inputs", None) or []) != 1 or len(model.outputs) != 1:
-        return []
+        raise Different("a class of yours")
     layers = [each for each in model.layers if type(each).__name__ != "InputLayer"]
     fed = model.inputs[0]
     for layer in layers:
         if len(layer._inbound_nodes) > 1 or layer.input is not fed:
-            return []
+            raise Different("its layers are no chain")
         fed = layer.output
-    return layers if fed is model.outputs[0] else []
+    if len(model.inputs) != 1 or len(model.outputs) != 1 or fed is not model.outputs[0]:
+        raise Different("its layers are no chain")
+    return layers
 
 
 def _is_keras(layer: Any) -> bool:
     return type(layer).__module__.startswith("keras.")
 
 
-def _is_plain(layer: Any) -> bool:
-    own = (
-        layer.kernel_regularizer, layer.bias_regularizer, layer.activity_regularizer,
-        layer.kernel_constraint, layer.bias_constraint,
-    )  # fmt: skip
-    simple = layer.use_bias and not any(own) and layer.kernel.ndim == 2
+def _is_plain(layer: Any, *variables: str) -> bool:
+    """Tell whether a layer is float32 and has no wishes beyond a kernel's penalty."""
+    wishes = [f"{v}_{w}" for v in variables for w in ("regularizer", "constraint")]
+    wishes += ["activity_regularizer", "lora_enabled"]
+    wishes = [wish for wish in wishes if wish != "kernel_regularizer"]
     types = {layer.compute_dtype, layer.variable_dtype}
-    return simple and not layer.lora_enabled and types == {"float32"}
+    plain = not any(getattr(layer, wish, None) for wish in wishes)
+    return plain and types == {"float32"}
+
+
+def _is_norm(layer: Any, before: _Link) -> bool:
+    """Tell whether ours normalizes as the layer does, after the dense one before."""
+    fits = before.norm is None and layer.trainable == before.layer.trainable
+    by_unit = layer.axis in (-1, 1, [-1], [1], (-1,), (1,))
+    if not (fits and by_unit and layer.center and layer.scale):
+        return False
+    odd = ("renorm", "synchronized", "rms_scaling")
+    if any(getattr(layer, name, False) for name in odd):
+        return False
+    known = type(layer).__name__ in ("BatchNormalization", "LayerNormalization")
+    return known and _is_plain(layer, "gamma", "beta")
+
+
+def _normalization(link: _Link) -> Any:
+    if link.norm is None:
+        return "none"
+    epsilon = {"epsilon": float(link.norm.epsilon)}
+    if not hasattr(link.norm, "moving_mean"):
+        return "layer", epsilon
+    return "batch", {
+        **epsilon, "momentum": float(link.norm.momentum), "warmup": False
+    }  # fmt: skip
+
+
+def _variables(link: _Link) -> dict[str, Any]:
+    """Return Keras's variables by our names."""
+    found = {"weights": link.layer.kernel}
+    if link.layer.use_bias:
+        found["bias"] = link.layer.bias
+    for theirs, ours in {**_NORMS, **_STATISTICS}.items():
+        if hasattr(link.norm, theirs):
+            found[ours] = getattr(link.norm, theirs)
+    return found
 
 
 def _name(layer: Any) -> str:
@@ -171,54 +257,106 @@ def _name(layer: Any) -> str:
     return name if getattr(keras.activations, name, None) is layer.activation else ""
 
 
-def _loss(model: Any, chain: list[_Link]) -> dict[str, Any] | None:
-    """Return the compiled loss as ours, where both are the same."""
+# ---------------------------------------------------------- what it was compiled with
+
+
+def _penalties(chain: list[_Link]) -> dict[str, Any]:
+    """Return the penalty that all trained weight matrices have."""
+    found = {
+        tuple(_strength(link.layer.kernel_regularizer, name) for name in ("l1", "l2"))
+        for link in chain
+        if link.layer.trainable
+    }
+    if len(found) > 1:
+        raise Different("penalties of some layers")
+    l1, l2 = (*found, (0.0, 0.0))[0]
+    return {"l1": l1, "l2": 2 * l2, "penalty_scale": "none"} if l1 or l2 else {}
+
+
+def _strength(penalty: Any, name: str) -> float:
+    if penalty and (
+        not _is_keras(penalty) or type(penalty).__name__ not in ("L1", "L2", "L1L2")
+    ):
+        raise Different("a penalty of another kind")
+    return float(getattr(penalty, name, 0.0))
+
+
+def _loss(model: Any, chain: list[_Link]) -> dict[str, Any]:
+    """Return the compiled loss as ours."""
     import keras
 
-    loss, last, width = model.loss, chain[-1].activation, chain[-1].layer.units
+    loss, last = model.loss, chain[-1]
     if model._compile_loss._user_loss_weights is not None:
-        return None
+        raise Different("loss weights")
+    if isinstance(loss, list | tuple | Mapping):
+        raise Different("a loss for each of its outputs")
     found = keras.losses.get(loss) if isinstance(loss, str) else loss
-    own = dict(getattr(found, "_fn_kwargs", {}))
-    if getattr(found, "reduction", "sum_over_batch_size") != "sum_over_batch_size":
-        return None
     function = getattr(found, "fn", found)
-    smoothing = {"label_smoothing": float(own.get("label_smoothing", 0.0))}
-    logits = "linear" if own.get("from_logits", False) else None
-    names = keras.losses
-    if function is names.sparse_categorical_crossentropy:
-        plain = own.get("ignore_class") is None and own.get("axis", -1) == -1
-        fits = plain and last == (logits or "softmax")
-        return {"loss": "cross_entropy"} if fits else None
-    if function is names.categorical_crossentropy:
-        fits = last == (logits or "softmax")
-        return {"loss": ("cross_entropy", smoothing)} if fits else None
-    if function is names.binary_crossentropy and width == 1:
-        fits = last == (logits or "sigmoid")
-        return {"loss": ("binary_cross_entropy", smoothing)} if fits else None
-    if function is names.mean_absolute_error and width == 1 and last == "linear":
-        return {"loss": "absolute"}
-    return None
+    name = getattr(function, "__name__", "")
+    if name not in _LOSSES or getattr(keras.losses, name) is not function:
+        raise Different(f"the loss {name or loss}")
+    own = {k: v for k, v in getattr(found, "_fn_kwargs", {}).items() if v is not None}
+    reduced = getattr(found, "reduction", "sum_over_batch_size")
+    if reduced != "sum_over_batch_size" or own.pop("axis", -1) != -1:
+        raise Different(f"the reduction or axis of the loss {name}")
+    ours, inside, factor = _LOSSES[name]
+    wanted = "linear" if own.pop("from_logits", False) else inside
+    constants = {"scale": factor / last.layer.units} if factor else {}
+    constants |= {
+        k: float(own.pop(k)) for k in ("label_smoothing", "delta") if k in own
+    }
+    if own or (inside and last.activation != wanted):
+        raise Different(f"the loss {name} of {last.activation or 'your'} outputs")
+    return {"loss": (ours, constants)}
 
 
-def _rule(optimizer: Any) -> dict[str, Any] | None:
-    """Return a Keras optimizer as ours, where both are the same."""
+def _rule(model: Any) -> dict[str, Any]:
+    """Return the compiled optimizer as ours."""
+    optimizer, kind = model.optimizer, type(model.optimizer).__name__
     rate = getattr(getattr(optimizer, "_learning_rate", None), "value", None)
-    more = (
-        "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema",
-        "loss_scale_factor", "gradient_accumulation_steps", "amsgrad",
+    odd = (
+        "clipnorm", "use_ema", "loss_scale_factor", "gradient_accumulation_steps",
+        "amsgrad",
     )  # fmt: skip
-    begun = optimizer.built and int(optimizer.iterations.value) > 0
-    special = any(getattr(optimizer, name, None) for name in more)
-    if not _is_keras(optimizer) or rate is None or special or begun:
-        return None
-    chosen: Any = None
-    if type(optimizer).__name__ == "SGD":
+    for name in odd if kind == "SGD" else (*odd, "momentum"):
+        if getattr(optimizer, name, None):
+            raise Different(f"{name} of the optimizer")
+    if optimizer.built and int(optimizer.iterations.value) > 0:
+        raise Different("what the optimizer remembers of earlier steps")
+    if rate is None:
+        raise Different("a schedule of Keras's")
+    if not _is_keras(optimizer) or kind not in (*_RULES, "SGD"):
+        raise Different(f"the optimizer {kind}")
+    limits = {"clip_value": "clipvalue", "clip_norm": "global_clipnorm"}
+    clips = {ours: getattr(optimizer, theirs) for ours, theirs in limits.items()}
+    return {
+        "optimizer": _choice(optimizer, kind),
+        "learning_rate": float(rate),
+        **{name: float(limit) for name, limit in clips.items() if limit},
+        **_decay(model),
+    }
+
+
+def _choice(optimizer: Any, kind: str) -> Any:
+    if kind == "SGD" and not optimizer.momentum:
+        return "sgd"
+    if kind == "SGD":
         name = "nesterov" if optimizer.nesterov else "momentum"
-        constants = {"momentum": optimizer.momentum, "rate_in_velocity": True}
-        chosen = (name, constants) if optimizer.momentum else "sgd"
-    elif type(optimizer).__name__ == "Adam":
-        names = ("beta_1", "beta_2", "epsilon")
-        own = {name: float(getattr(optimizer, name)) for name in names}
-        chosen = ("adam", {**own, "uncorrected_epsilon": True})
-    return chosen and {"optimizer": chosen, "learning_rate": float(rate)}
+        return name, {"momentum": optimizer.momentum, "rate_in_velocity": True}
+    ours, names, more = _RULES[kind]
+    numbers = {
+        name: float(getattr(optimizer, theirs)) for name, theirs in names.items()
+    }
+    centered = {"centered": optimizer.centered} if kind == "RMSprop" else {}
+    return ours, {**numbers, **more, **centered}
+
+
+def _decay(model: Any) -> dict[str, Any]:
+    """Return the decoupled decay, where it spares biases as ours does."""
+    decay = model.optimizer.weight_decay
+    if not decay:
+        return {}
+    for variable in model.trainable_variables:
+        if model.optimizer._use_weight_decay(variable) != (len(variable.shape) > 1):
+            raise Different("weight decay of biases")
+    return {"weight_decay": float(decay)}

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from thalweg import keras_dense
+from thalweg.keras_dense import Different
 from thalweg.lookup import Choice, resolved
 from thalweg.networks import DenseNetwork, Network
 from thalweg.plan import Plan
@@ -96,6 +97,7 @@ class Held:
         # Of the last fit: the same ones find their programs compiled.
         self._loss: CompiledLoss | None = None
         self._rule: Rule | None = None
+        self._unlike = ""
         self._takes_training = "training" in inspect.signature(model.call).parameters
         self.network = Network(
             self.init,
@@ -152,9 +154,15 @@ class Held:
             named = {"loss": given["loss"]} if "loss" in given else {}
             loss = resolved(Plan.of(plan, **named).loss)
             keras_dense.refuse_twice(self.model, str(loss.name))
-        same = keras_dense.translate(self.model, takes_loss, by_theirs)
-        if same and parameters is None and (takes_loss or not callable(loss.name)):
-            network, changed = same
+        try:
+            if parameters is not None or callable(loss.name):
+                raise Different("weights or a loss that fit was given")
+            network, changed = keras_dense.translate(self.model, takes_loss, by_theirs)
+            if set(changed) & set(settings) or (plan and changed):
+                raise Different(f"{', '.join(changed)} of its own")
+        except Different as other:
+            self._unlike = f"the kernel has not the same: {other}"
+        else:
             kept = {} if plan else {"dtype": "float32"}
             settled = {**kept, **given, **changed}
             return network, settled, keras_dense.weights(self.model)
@@ -186,7 +194,7 @@ class Held:
         ):
             for name, variable in variables.items():
                 variable.assign(values[name])
-        return run
+        return replace(run, engine=f"{run.engine}; {self._unlike}")
 
     def _takes_loss(self, settings: Mapping[str, Any], plan: Plan | None) -> bool:
         return plan is None and "loss" not in settings and bool(self.model.loss)
