@@ -35,7 +35,7 @@ RINGS = {
         "evaluations",
         "rules",
     ),
-    "1": ("networks", "choices", "plan"),
+    "1": ("initializers", "networks", "choices", "plan"),
     "2": ("engines.native", "engines.xla", "engines.__init__", "saving"),
     "3": (
         "inputs",

@@ -13,14 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from thalweg.initializers import INITIALIZERS, as_random_state
 from thalweg.networks import (
     ACTIVATIONS,
     CONSTRAINTS,
-    INITIALIZERS,
     NORMALIZATIONS,
     Dense,
     DenseNetwork,
-    as_random_state,
     without_noise,
 )
 from thalweg.records import Array

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from thalweg import engines, saving
+from thalweg.initializers import as_random_state
 from thalweg.inputs import as_data, first_weights
 from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork, as_random_state
+from thalweg.networks import DenseNetwork
 from thalweg.plan import Data, Plan, batch_rows
 from thalweg.records import Array, Parameters, Run, StopReason
 from thalweg.streams import apart

@@ -24,7 +24,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from thalweg.lookup import Choice, Constant, Interval, Spec, choose, find, resolved
+from thalweg.initializers import INITIALIZERS, as_random_state, first_values
+from thalweg.lookup import Choice, Constant, Interval, Spec, choose, resolved
 from thalweg.records import Array, Parameters
 
 _ANY = Interval("(-inf, inf)")
@@ -53,30 +54,6 @@ ACTIVATIONS: dict[str, dict[str, Constant]] = {
 ``gelu`` is the exact x·Φ(x); ``hard_logistic`` is clip(x/6 + 1/2, 0, 1), and
 ``hard_silu`` is x times that (Howard et al., 2019)."""
 
-INITIALIZERS: dict[str, dict[str, Constant]] = {
-    "auto": {},
-    "zeros": {},
-    "constant": {"value": Constant(0.0, _ANY)},
-    "normal": {"std": Constant(0.01, Interval("[0, inf)"))},
-    "uniform": {"limit": Constant(0.05, Interval("[0, inf)"))},
-    "glorot_uniform": {"gain": Constant(1.0, _POSITIVE)},
-    "glorot_normal": {"gain": Constant(1.0, _POSITIVE)},
-    "xavier_uniform": {"gain": Constant(1.0, _POSITIVE)},
-    "xavier_normal": {"gain": Constant(1.0, _POSITIVE)},
-    "xavier": {},
-    "he_uniform": {},
-    "he_normal": {},
-    "lecun_uniform": {},
-    "lecun_normal": {},
-    "orthogonal": {"gain": Constant(1.0, _POSITIVE)},
-    "sklearn": {"factor": Constant(6.0, _POSITIVE)},
-}
-"""Initializers by name. ``xavier`` is the textbook's normal with standard deviation
-1/√fan_in; ``sklearn`` draws from (-b, b), b² = factor/(fan_in + fan_out), weights and
-biases alike, as scikit-learn's MLP does (its factor is 2 if hidden units are logistic);
-``auto``
-takes He's for the ReLU family, LeCun's for SELU and Glorot's for the rest."""
-
 NORMALIZATIONS: dict[str, dict[str, Constant]] = {
     "none": {},
     "batch": {
@@ -98,11 +75,6 @@ CONSTRAINTS: dict[str, dict[str, Constant]] = {
 }
 """What a layer's weights are projected on after each update; norms are of the incoming
 weights of one unit, a column of the matrix."""
-
-_RELU_FAMILY = {
-    "relu", "leaky_relu", "elu", "gelu", "silu", "mish", "softplus", "relu6",
-    "hard_silu",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -410,7 +382,15 @@ class DenseNetwork:
                 drawn[name] = np.full(shape, constant[name])
             else:
                 init = layer.init if name == "weights" else layer.bias_init
-                drawn[name] = _draw(init, rng, layer, fan_in, shape, name, index)
+                activation = _name(layer.activation)
+                drawn[name] = first_values(
+                    init, rng, activation, fan_in, layer.units, shape
+                )
+            if drawn[name].shape != shape:
+                raise ValueError(
+                    f"the first {name} of layer {index} have shape "
+                    f"{drawn[name].shape}; the layer needs {shape}."
+                )
         return drawn
 
 
@@ -526,128 +506,6 @@ class Network:
 
     def __str__(self) -> str:
         return f"Network({getattr(self.apply, '__name__', 'apply')})"
-
-
-def as_random_state(
-    random_state: int | np.random.RandomState | None,
-) -> np.random.RandomState:
-    """Return the generator that `random_state` stands for, as scikit-learn does.
-
-    Raises
-    ------
-    ValueError
-        For anything but None, an int in [0, 2**32) or a RandomState.
-    """
-    if isinstance(random_state, np.random.RandomState):
-        return random_state
-    is_seed = isinstance(random_state, int | np.integer) and 0 <= random_state < 2**32
-    if random_state is None or is_seed:
-        return np.random.RandomState(random_state)
-    raise ValueError(
-        f"random_state is {random_state!r}; it must be None, an int in [0, 2**32) or "
-        "a numpy.random.RandomState."
-    )
-
-
-def _draw(
-    init: Any,
-    rng: np.random.RandomState,
-    layer: Dense,
-    fan_in: int,
-    shape: tuple[int, ...],
-    name: str,
-    index: int,
-) -> Array:
-    if isinstance(init, np.ndarray):
-        value = np.array(init, float)
-    elif callable(init.name):
-        value = np.asarray(init.name(rng, fan_in, layer.units), float)
-    else:
-        activation = _name(layer.activation)
-        draw = find("init", _resolve_auto(init.name, activation), _DRAWS, owner="Dense")
-        constants = {**dict(init.constants), "activation": activation}
-        value = draw(rng, fan_in, layer.units, shape, constants)
-    if value.shape != shape:
-        raise ValueError(
-            f"the first {name} of layer {index} have shape {value.shape}; the layer "
-            f"needs {shape}."
-        )
-    return value
-
-
-def _resolve_auto(name: str, activation: str) -> str:
-    if name != "auto":
-        return name
-    if activation in _RELU_FAMILY:
-        return "he_normal"
-    return "lecun_normal" if activation == "selu" else "glorot_uniform"
-
-
-_Rng = np.random.RandomState
-_Shape = tuple[int, ...]
-_Constants = dict[str, Any]
-_Draw = Callable[[_Rng, int, int, _Shape, _Constants], Array]
-
-
-def _normal(variance: Callable[[int, int], float]) -> _Draw:
-    def draw(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
-        std = c.get("gain", 1.0) * np.sqrt(variance(i, o))
-        return std * rng.standard_normal(shape)
-
-    return draw
-
-
-def _uniform(variance: Callable[[int, int], float]) -> _Draw:
-    def draw(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
-        # A uniform on (-b, b) has variance b²/3.
-        limit = c.get("gain", 1.0) * np.sqrt(3 * variance(i, o))
-        return rng.uniform(-limit, limit, shape)
-
-    return draw
-
-
-def _orthogonal(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
-    # Saxe et al. (2014). The signs of R's diagonal make the draw uniform (Mezzadri).
-    tall = rng.standard_normal((max(shape), min(shape)))
-    q, r = np.linalg.qr(tall)
-    q = q * np.sign(np.diagonal(r))
-    return c["gain"] * (q if shape[0] >= shape[1] else q.T)
-
-
-def _sklearn(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
-    limit = np.sqrt(c["factor"] / (i + o))
-    return rng.uniform(-limit, limit, shape)
-
-
-def _glorot(fan_in: int, fan_out: int) -> float:
-    return 2 / (fan_in + fan_out)
-
-
-def _he(fan_in: int, fan_out: int) -> float:
-    return 2 / fan_in
-
-
-def _lecun(fan_in: int, fan_out: int) -> float:
-    return 1 / fan_in
-
-
-_DRAWS: dict[str, _Draw] = {
-    "zeros": lambda rng, i, o, shape, c: np.zeros(shape),
-    "constant": lambda rng, i, o, shape, c: np.full(shape, c["value"]),
-    "normal": lambda rng, i, o, shape, c: c["std"] * rng.standard_normal(shape),
-    "uniform": lambda rng, i, o, shape, c: rng.uniform(-c["limit"], c["limit"], shape),
-    "glorot_uniform": _uniform(_glorot),  # Glorot & Bengio (2010), eq. 16
-    "glorot_normal": _normal(_glorot),
-    "xavier_uniform": _uniform(_glorot),
-    "xavier_normal": _normal(_glorot),
-    "xavier": _normal(_lecun),
-    "he_uniform": _uniform(_he),  # He et al. (2015), eq. 10
-    "he_normal": _normal(_he),
-    "lecun_uniform": _uniform(_lecun),  # LeCun et al. (1998), eq. 16
-    "lecun_normal": _normal(_lecun),
-    "orthogonal": _orthogonal,
-    "sklearn": _sklearn,
-}
 
 
 def without_noise(network: Any) -> Any:

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from thalweg import cores, engines
+from thalweg.initializers import as_random_state
 from thalweg.inputs import as_data, first_weights, split
 from thalweg.lookup import check_names, find
-from thalweg.networks import DenseNetwork, as_random_state
+from thalweg.networks import DenseNetwork
 from thalweg.plan import Data, Plan, batch_rows, phases
 from thalweg.records import Array, Parameters, Run, StopReason
 from thalweg.side_by_side import run_all

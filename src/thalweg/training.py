@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike
 
 from thalweg import cores, engines
 from thalweg.fullbatch import n_trained, train_full_batch
+from thalweg.initializers import as_random_state
 from thalweg.inputs import as_data, as_rows, first_weights, split
 from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork, Network, as_random_state
+from thalweg.networks import DenseNetwork, Network
 from thalweg.plan import (
     Data,
     Plan,

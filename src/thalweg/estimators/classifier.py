@@ -99,7 +99,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     batch_norm, layer_norm : bool
         Whether hidden layers are normalized.
     init : str, (str, dict) or callable
-        Initializer (`thalweg.networks.INITIALIZERS`).
+        Initializer (`thalweg.initializers.INITIALIZERS`).
     class_weight : dict, "balanced" or None
         Weight of each class's rows.
     l1, weight_decay : float

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from thalweg.choices import FULL_BATCH, OPTIMIZERS, SCHEDULES
+from thalweg.initializers import INITIALIZERS
 from thalweg.lookup import Interval, Spec, nearest
-from thalweg.networks import ACTIVATIONS, INITIALIZERS, Dense, DenseNetwork
+from thalweg.networks import ACTIVATIONS, Dense, DenseNetwork
 from thalweg.plan import Plan, canonical
 
 _NUMBERS: dict[str, tuple[str, type]] = {

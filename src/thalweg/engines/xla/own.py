@@ -17,8 +17,9 @@ import numpy as np
 from thalweg.engines.xla import programs
 from thalweg.engines.xla.arrays import scoped
 from thalweg.engines.xla.passes import merge, propagate, split
+from thalweg.initializers import as_random_state
 from thalweg.lookup import resolved
-from thalweg.networks import Network, as_random_state
+from thalweg.networks import Network
 from thalweg.plan import CLASSIFYING, Data, Plan, batch_rows
 from thalweg.records import Array
 

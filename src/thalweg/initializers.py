@@ -1,0 +1,169 @@
+"""First weights: the distributions that they are drawn from, by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from thalweg.lookup import Constant, Interval, find
+from thalweg.records import Array
+
+_ANY = Interval("(-inf, inf)")
+_POSITIVE = Interval("(0, inf)")
+
+INITIALIZERS: dict[str, dict[str, Constant]] = {
+    "auto": {},
+    "zeros": {},
+    "constant": {"value": Constant(0.0, _ANY)},
+    "normal": {"std": Constant(0.01, Interval("[0, inf)"))},
+    "uniform": {"limit": Constant(0.05, Interval("[0, inf)"))},
+    "glorot_uniform": {"gain": Constant(1.0, _POSITIVE)},
+    "glorot_normal": {"gain": Constant(1.0, _POSITIVE)},
+    "xavier_uniform": {"gain": Constant(1.0, _POSITIVE)},
+    "xavier_normal": {"gain": Constant(1.0, _POSITIVE)},
+    "xavier": {},
+    "he_uniform": {},
+    "he_normal": {},
+    "lecun_uniform": {},
+    "lecun_normal": {},
+    "orthogonal": {"gain": Constant(1.0, _POSITIVE)},
+    "sklearn": {"factor": Constant(6.0, _POSITIVE)},
+}
+"""Initializers by name. ``xavier`` is the textbook's normal with standard deviation
+1/√fan_in; ``sklearn`` draws from (-b, b), b² = factor/(fan_in + fan_out), weights and
+biases alike, as scikit-learn's MLP does (its factor is 2 if hidden units are
+logistic); ``auto`` takes He's for the ReLU family, LeCun's for SELU and Glorot's for
+the rest."""
+
+_RELU_FAMILY = {
+    "relu", "leaky_relu", "elu", "gelu", "silu", "mish", "softplus", "relu6",
+    "hard_silu",
+}  # fmt: skip
+
+
+def as_random_state(
+    random_state: int | np.random.RandomState | None,
+) -> np.random.RandomState:
+    """Return the generator that `random_state` stands for, as scikit-learn does.
+
+    Raises
+    ------
+    ValueError
+        For anything but None, an int in [0, 2**32) or a RandomState.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    is_seed = isinstance(random_state, int | np.integer) and 0 <= random_state < 2**32
+    if random_state is None or is_seed:
+        return np.random.RandomState(random_state)
+    raise ValueError(
+        f"random_state is {random_state!r}; it must be None, an int in [0, 2**32) or "
+        "a numpy.random.RandomState."
+    )
+
+
+def first_values(
+    init: Any,
+    rng: np.random.RandomState,
+    activation: str,
+    fan_in: int,
+    fan_out: int,
+    shape: tuple[int, ...],
+) -> Array:
+    """Draw the first weights or biases of a layer.
+
+    Parameters
+    ----------
+    init : ndarray, or Choice of a name of `INITIALIZERS` or of a function
+    rng : RandomState
+    activation : str
+        The layer's, by which ``"auto"`` chooses.
+    fan_in, fan_out : int
+    shape : tuple of int
+
+    Returns
+    -------
+    ndarray, float64
+        Of `shape`, unless the user's array or function has another.
+    """
+    if isinstance(init, np.ndarray):
+        return np.array(init, float)
+    if callable(init.name):
+        return np.asarray(init.name(rng, fan_in, fan_out), float)
+    draw = find("init", _resolve_auto(init.name, activation), _DRAWS, owner="Dense")
+    return draw(rng, fan_in, fan_out, shape, dict(init.constants))
+
+
+def _resolve_auto(name: str, activation: str) -> str:
+    if name != "auto":
+        return name
+    if activation in _RELU_FAMILY:
+        return "he_normal"
+    return "lecun_normal" if activation == "selu" else "glorot_uniform"
+
+
+_Rng = np.random.RandomState
+_Shape = tuple[int, ...]
+_Constants = dict[str, Any]
+_Draw = Callable[[_Rng, int, int, _Shape, _Constants], Array]
+
+
+def _normal(variance: Callable[[int, int], float]) -> _Draw:
+    def draw(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
+        std = c.get("gain", 1.0) * np.sqrt(variance(i, o))
+        return std * rng.standard_normal(shape)
+
+    return draw
+
+
+def _uniform(variance: Callable[[int, int], float]) -> _Draw:
+    def draw(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
+        # A uniform on (-b, b) has variance b²/3.
+        limit = c.get("gain", 1.0) * np.sqrt(3 * variance(i, o))
+        return rng.uniform(-limit, limit, shape)
+
+    return draw
+
+
+def _orthogonal(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
+    # Saxe et al. (2014). The signs of R's diagonal make the draw uniform (Mezzadri).
+    tall = rng.standard_normal((max(shape), min(shape)))
+    q, r = np.linalg.qr(tall)
+    q = q * np.sign(np.diagonal(r))
+    return c["gain"] * (q if shape[0] >= shape[1] else q.T)
+
+
+def _sklearn(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
+    limit = np.sqrt(c["factor"] / (i + o))
+    return rng.uniform(-limit, limit, shape)
+
+
+def _glorot(fan_in: int, fan_out: int) -> float:
+    return 2 / (fan_in + fan_out)
+
+
+def _he(fan_in: int, fan_out: int) -> float:
+    return 2 / fan_in
+
+
+def _lecun(fan_in: int, fan_out: int) -> float:
+    return 1 / fan_in
+
+
+_DRAWS: dict[str, _Draw] = {
+    "zeros": lambda rng, i, o, shape, c: np.zeros(shape),
+    "constant": lambda rng, i, o, shape, c: np.full(shape, c["value"]),
+    "normal": lambda rng, i, o, shape, c: c["std"] * rng.standard_normal(shape),
+    "uniform": lambda rng, i, o, shape, c: rng.uniform(-c["limit"], c["limit"], shape),
+    "glorot_uniform": _uniform(_glorot),  # Glorot & Bengio (2010), eq. 16
+    "glorot_normal": _normal(_glorot),
+    "xavier_uniform": _uniform(_glorot),
+    "xavier_normal": _normal(_glorot),
+    "xavier": _normal(_lecun),
+    "he_uniform": _uniform(_he),  # He et al. (2015), eq. 10
+    "he_normal": _normal(_he),
+    "lecun_uniform": _uniform(_lecun),  # LeCun et al. (1998), eq. 16
+    "lecun_normal": _normal(_lecun),
+    "orthogonal": _orthogonal,
+    "sklearn": _sklearn,
+}
