@@ -12,24 +12,35 @@ import time
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import joblib
 import numpy as np
 import pandas as pd  # noqa: TID253 (a benchmark may wait for it)
 from scipy import stats
 from sklearn import datasets
+from sklearn.base import is_classifier
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
+    KFold,
     RandomizedSearchCV,
-    ShuffleSplit,
+    StratifiedKFold,
+    cross_val_score,
     train_test_split,
 )
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import thalweg as tw
 from benchmarks.jobs import Array
 from benchmarks.machine import ROOT
 from benchmarks.workloads import images
 from thalweg.experiments import paired_difference
+from thalweg.spaces import auto_space
 from thalweg.trying import prepared
 
 _DECAYS, _RATES = (1e-8, 1e-4), (1e-6, 1e-2)
@@ -106,92 +117,138 @@ def _softmax(scores: Array) -> Array:
 
 
 def tables(names: list[str], seconds: float, seeds: int) -> None:
-    """Print the score on test rows of each way to a model, over the seeds."""
+    """Print the score of each way to a model on validation and on test rows."""
     for name in names or list(_DATA):
         X, y, model = _DATA[name]()
         results = np.array(
             [_one_division(X, y, model, seed, seconds) for seed in range(seeds)]
         )
-        ways = ("default", "RandomizedSearchCV", "thalweg.search")
-        for way, (validation, test, count) in zip(
-            ways, results.transpose(1, 2, 0), strict=True
-        ):
-            error = test.std(ddof=1) / np.sqrt(seeds)
+        for way, columns in zip(_WAYS, results.transpose(1, 2, 0), strict=True):
+            validation, test, plain, count = columns.mean(axis=1)
+            error = columns.std(axis=1, ddof=1) / np.sqrt(seeds)
             print(
-                f"{name:9} {way:19} validation {validation.mean():.4f}  "
-                f"test {test.mean():.4f} ± {error:.4f}  {count.mean():.0f} fits"
+                f"{name:8} {way:30} validation {validation:.4f} ± {error[0]:.4f}  "
+                f"test {test:.4f} ± {error[1]:.4f} ({plain:.4f})  {count:.0f} settings"
             )
-        for index in (0, 1):
+        for index, way in enumerate(_WAYS[:-1]):
             for column, rows in ((0, "validation"), (1, "test")):
-                gaps = results[:, 2, column] - results[:, index, column]
-                d = paired_difference("search", ways[index], gaps)
+                gaps = results[:, -1, column] - results[:, index, column]
+                d = paired_difference("search", way, gaps)
                 low, high = d.interval
                 print(
-                    f"{name:9} search less {ways[index]} on {rows}: {d.mean:+.4f} "
-                    f"(95 % {low:+.4f} to {high:+.4f}, p {d.p_value:.2g})"
+                    f"{name:8} search less {way} on {rows}: {d.mean:+.4f} "
+                    f"(95 % {low:+.4f} to {high:+.4f}, p {d.p_value:.2g})",
+                    flush=True,
                 )
+
+
+_WAYS = (
+    "default",
+    "scikit-learn's MLP, Randomized",
+    "RandomizedSearchCV",
+    "thalweg.search",
+)
 
 
 def _one_division(
     X: Any, y: Any, model: Any, seed: int, seconds: float
-) -> list[tuple[float, float, float]]:
-    """Return score on validation and test rows, and fits, of the three ways."""
-    strata = y if hasattr(model, "class_weight") else None
+) -> list[tuple[float, float, float, float]]:
+    """Return validation and test scores (the estimator's own, too), and settings tried.
+
+    All ways are judged by the same scorer on the same folds: the logarithm of the loss
+    for classes (the share of right answers has ties at 1), R2 for numbers.
+    """
+    classes = is_classifier(model)
     parts: list[Any] = train_test_split(
-        X, y, test_size=0.25, random_state=seed, stratify=strata
+        X, y, test_size=0.25, random_state=seed, stratify=y if classes else None
     )
     X, X_test, y, y_test = parts
+    scoring = "neg_log_loss" if classes else "r2"
+    folds = (StratifiedKFold if classes else KFold)(3, shuffle=True, random_state=seed)
+    how: dict[str, Any] = {"cv": list(folds.split(X, y)), "scoring": scoring}
+    scorer: Any = get_scorer(scoring)
+
+    def judged(validation: float, chosen: Any, count: int) -> tuple[float, ...]:
+        fitted = chosen.fit(X, y)
+        test = scorer(fitted, X_test, y_test)
+        return validation, test, fitted.score(X_test, y_test), float(count)
+
     model = prepared(model, {"random_state": seed})
+    before = float(np.mean(cross_val_score(model, X, y, **how)))
+    other, wide = _scikit_learns(model, X, seed)
     found = tw.search(
         model, "auto", X, y, n_trials=None, timeout=seconds, pruner="median",
-        random_state=seed, repeats=0,
+        random_state=seed, repeats=0, refit=False, **how,
     )  # fmt: skip
-    ours = found.best_score, found.best_estimator.score(X_test, y_test)
-    split = ShuffleSplit(1, test_size=0.2, random_state=seed)
-    theirs, count = _randomized(model, X, y, split, seed, seconds)
-    ((train, held),) = split.split(X)
-    before = prepared(model, {}).fit(X.iloc[train], y.iloc[train])
-    plain = prepared(model, {}).fit(X, y)
-    default = before.score(X.iloc[held], y.iloc[held]), plain.score(X_test, y_test)
-    chosen = prepared(model, theirs[1]).fit(X, y)
-    return [
-        (*default, 1.0),
-        (theirs[0], chosen.score(X_test, y_test), float(count)),
-        (*ours, float(len(found.trials))),
+    rows = [
+        judged(before, model, 1),
+        judged(*_randomized(other, wide, X, y, how, seed, seconds)),
+        judged(*_randomized(model, _flat(model, len(y)), X, y, how, seed, seconds)),
+        judged(found.best_score, found.best_estimator, len(found.trials)),
     ]
+    return cast(Any, rows)
 
 
 def _randomized(
-    model: Any, X: Any, y: Any, split: Any, seed: int, seconds: float
-) -> tuple[tuple[float, dict[str, Any]], int]:
-    """Have scikit-learn search the same space until the time is up."""
-    space = _flat(len(y))
+    model: Any, space: Any, X: Any, y: Any, how: Any, seed: int, seconds: float
+) -> tuple[float, Any, int]:
+    """Have scikit-learn search in processes, as many settings as the time allows.
+
+    Its workers are started before the clock; what the last fits take longer is its.
+    """
+    dummy = DummyClassifier() if is_classifier(model) else DummyRegressor()
+    RandomizedSearchCV(dummy, {"strategy": [dummy.strategy]}, n_iter=1, n_jobs=2).fit(
+        np.zeros((len(y), 1)), y
+    )
     best: tuple[float, dict[str, Any]] = (-np.inf, {})
-    begun, count = time.perf_counter(), 0
-    while time.perf_counter() - begun < seconds:
+    begun, count, ask = time.perf_counter(), 0, 4
+    while (spent := time.perf_counter() - begun) < seconds:
+        if count:  # the speed so far tells how many are left
+            ask = max(2, min(4 * count, int(count * (seconds / spent - 1))))
         search = RandomizedSearchCV(
-            model, space, n_iter=2, cv=split, refit=False, n_jobs=2,
-            random_state=1000 * seed + count,
+            model, space, n_iter=ask, refit=False, n_jobs=2, error_score=-np.inf,
+            random_state=1000 * seed + count, **how,
         )  # fmt: skip
-        with joblib.parallel_config(backend="threading"):
-            search.fit(X, y)
-        count += 2
+        search.fit(X, y)
+        count += ask
         if search.best_score_ > best[0]:
             best = search.best_score_, search.best_params_
-    return best, count
+    return best[0], prepared(model, best[1]), count
 
 
-def _flat(n_rows: int) -> list[dict[str, Any]]:
+def _flat(model: Any, n_rows: int) -> list[dict[str, Any]]:
     """Return the automatic space in the form that scikit-learn takes."""
-    from thalweg.spaces import auto_space
-
-    space = auto_space(tw.Classifier(), n_rows)
+    space = auto_space(model, n_rows)
     branches = space.pop("optimizer")
     return [
         {name: _frozen(spec) for name, spec in {**space, **own}.items()}
         | {"optimizer": [optimizer]}
         for optimizer, own in branches.items()
     ]
+
+
+def _scikit_learns(model: Any, X: Any, seed: int) -> tuple[Any, Any]:
+    """Return scikit-learn's own network behind its usual steps, and its space."""
+    scaled = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    coded = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    kind = make_column_selector
+    columns = make_column_transformer(
+        (scaled, kind(dtype_include="number")), (coded, kind(dtype_exclude="number"))
+    )
+    mlp = (MLPClassifier if is_classifier(model) else MLPRegressor)(random_state=seed)
+    space = {
+        "hidden_layer_sizes": auto_space(model, len(X))["hidden_layer_sizes"],
+        "activation": ["relu", "tanh", "logistic"],
+        "solver": ["adam", "sgd", "lbfgs"],
+        "alpha": stats.loguniform(1e-6, 10.0),
+        "learning_rate_init": stats.loguniform(1e-4, 1e-1),
+        "learning_rate": ["constant", "adaptive"],
+        "batch_size": [16, 32, 64, 128],
+        "early_stopping": [True, False],
+    }
+    return make_pipeline(columns, mlp), {
+        f"{type(mlp).__name__.lower()}__{name}": spec for name, spec in space.items()
+    }
 
 
 def _frozen(spec: Any) -> Any:

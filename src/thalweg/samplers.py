@@ -42,6 +42,15 @@ SAMPLERS = (*_THEIRS, "grid", "narrowing")
 """Samplers by name: Optuna's random, tree-structured Parzen estimator, CMA-ES and
 Gaussian process (which needs thalweg[gp]), and ours."""
 
+# TPE: parameters of a branch are drawn together, and away from trials under way.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "cmaes": {"warn_independent_sampling": False},
+    "tpe": {"multivariate": True, "group": True, "constant_liar": True},
+}
+
+LEARNING = ("tpe", "cmaes", "gp")
+"""Those that learn from the trials so far."""
+
 _NEEDS = {"cmaes": ("cmaes", "search"), "gp": ("torch", "gp")}
 
 
@@ -79,7 +88,9 @@ def make_pruner(pruner: Any, epochs: int) -> Any:
     kind = getattr(pruners, find("pruner", pruner, PRUNERS, owner="search"))
     if pruner == "hyperband":
         return kind(min_resource=1, max_resource=max(epochs, 2))
-    return kind(min_resource=1) if pruner == "halving" else kind()
+    # The first tenth of a training says little of where it ends.
+    options = {"halving": {"min_resource": 1}}
+    return kind(**options.get(pruner, {"n_warmup_steps": epochs // 10}))
 
 
 def make_sampler(
@@ -111,8 +122,7 @@ def make_sampler(
         round_ = index // round_size(n_trials)
         return _independent(_within(round_, round_size(n_trials), own_seed))
     kind = getattr(samplers, _THEIRS[sampler])
-    more = {"warn_independent_sampling": False} if sampler == "cmaes" else {}
-    return kind(seed=own_seed, **more)
+    return kind(seed=own_seed, **_OPTIONS.get(sampler, {}))
 
 
 def round_size(n_trials: int) -> int:

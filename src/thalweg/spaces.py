@@ -55,6 +55,20 @@ class Entry:
             return int(drawn) if _counts(self.quantile) else drawn
         return self.values.get(stored, stored)
 
+    def nearest(self, value: Any) -> Any:
+        """Return what is stored for what is nearest to a value; None if nothing is."""
+        if _label(value) in self.values:
+            return _label(value)
+        if self.quantile is not None or not _is_number(value):
+            return None
+        if self.values:
+            near = filter(_is_number, self.values)
+            return min(near, key=lambda choice: abs(choice - value), default=None)
+        low, high, step = (
+            getattr(self.distribution, name) for name in ("low", "high", "step")
+        )
+        return type(low)(min(max(value, low), high)) if step in (None, 1) else None
+
     def bounds(self) -> dict[str, Any]:
         """Describe it in plain values."""
         if self.values:
@@ -141,6 +155,20 @@ def suggest(space: Space, trial: Any) -> None:
     for name, entry in space.items():
         stored = _suggest(trial, name, entry.distribution)
         suggest(entry.branches.get(stored, {}), trial)
+
+
+def start(space: Space, estimator: Any, n_rows: int) -> dict[str, Any]:
+    """Return what is nearest to how an estimator is set, as it is stored."""
+    usual = {"learning_rate": 1e-3, "dropout": 0.1, "batch_size": n_rows // 40}
+    found: dict[str, Any] = {}
+    for name, entry in space.items():
+        own = estimator.get_params().get(name)
+        own = usual.get(name.split("__")[-1]) if own in (None, "auto") else own
+        stored = entry.nearest(own)
+        if stored is not None:
+            below = entry.branches.get(stored, {})
+            found |= {name: stored, **start(below, estimator, n_rows)}
+    return found
 
 
 def settings(space: Space, stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,9 +106,7 @@ class _Tabular(BaseEstimator):
             Naming the column, row or parameter, what it holds and what to do.
         """
         frame, target, weights = _labeled(X, y, sample_weight)
-        self.n_features_in_ = frame.shape[1]
-        self._remember_names(getattr(X, "columns", ()))
-        self.columns_ = study(frame)
+        self._study(X, frame)
         self.target_ = self._target.study(target)
         inputs = self._encode(frame)
         if watch_only and self._has_enough(len(frame)):
@@ -193,6 +191,8 @@ class _Tabular(BaseEstimator):
         further ones are ignored.
         """
         check_is_fitted(self)
+        if isinstance(X, Encoded):
+            return self._encode(X)
         frame = as_frame(X)
         if hasattr(self, "feature_names_in_") and hasattr(X, "columns"):
             return self._encode(frame)
@@ -204,8 +204,16 @@ class _Tabular(BaseEstimator):
             )
         return self._encode(frame.set_axis([c.name for c in self.columns_], axis=1))
 
-    def _encode(self, frame: Frame) -> Array:
-        return encode(self.columns_, frame).astype(self.dtype)
+    def _study(self, X: Any, frame: "Frame | Encoded") -> None:
+        known = isinstance(frame, Encoded)
+        self.columns_ = frame.studied if known else study(frame)
+        self.n_features_in_ = len(self.columns_)
+        self._remember_names(getattr(X, "columns", ()))
+
+    def _encode(self, frame: "Frame | Encoded") -> Array:
+        known = isinstance(frame, Encoded)
+        inputs = frame.inputs if known else encode(self.columns_, frame)
+        return inputs.astype(self.dtype)
 
     def _remember_names(self, names: Iterable[object]) -> None:
         self.__dict__.pop("feature_names_in_", None)
@@ -262,6 +270,31 @@ class _Tabular(BaseEstimator):
         tags.input_tags.allow_nan = tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A table that was studied and encoded once, for many fits on the same rows."""
+
+    studied: tuple[Column, ...]
+    inputs: Array
+    columns: Sequence[Any] = ()
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, rows: Any) -> "Encoded":
+        return Encoded(self.studied, self.inputs[rows], self.columns)
+
+
+def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
+    """Encode rows to train on, and rows to validate on, as a fit would."""
+    model = Regressor(dtype="float64")
+    table, *_ = _labeled(X, y, None)
+    model._study(X, table)  # pyright: ignore[reportPrivateUsage]
+    names = getattr(X, "columns", ())
+    both = (Encoded(model.columns_, model.encode(rows), names) for rows in (X, X_val))
+    return next(both), next(both)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -503,13 +536,13 @@ def evaluate(
 
 def _labeled(
     X: Any, y: Any, sample_weight: ArrayLike | None
-) -> tuple[Frame, Series, Array | None]:
+) -> tuple[Any, Series, Array | None]:
     """Return the rows that have a target, with it and with their weights."""
     import pandas as pd
 
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None.")
-    frame = as_frame(X)
+    frame = X if isinstance(X, Encoded) else as_frame(X)
     named = isinstance(y, pd.Series)
     values = y if named else column_or_1d(y, warn=True)
     if len(values) != len(frame):

@@ -31,6 +31,7 @@ from sklearn.utils import (
 from thalweg.ensembles import Ensemble, seeded
 from thalweg.lookup import Interval, check_number
 from thalweg.records import Array, EpochRecord, History
+from thalweg.tabular import Classifier, Regressor, encode_once
 
 _EPOCHS = ("max_iter", "max_epochs", "epochs")
 _REPORTS = 50  # of one fit to the pruner, at most about so many
@@ -122,9 +123,24 @@ class Task:
     scoring: Any
     seed: int
     epochs: int | None = None
+    _kept: dict[int, Any] = field(default_factory=dict[int, Any], init=False)
 
     def rows(self, fold: int) -> tuple[Any, Any, Any, Any]:
-        """Return X, y to train on, and X, y to validate on."""
+        """Return X, y to train on, and X, y to validate on.
+
+        A table is turned into numbers here, once for all trials. A callable scorer may
+        look into it, and gets it as it came.
+        """
+        X, y, X_val, y_val = rows = self._rows(fold)
+        tabular = isinstance(self.estimator, Classifier | Regressor)
+        if not tabular or callable(self.scoring):
+            return rows
+        if fold not in self._kept:
+            self._kept[fold] = encode_once(X, y, X_val)
+        X, X_val = self._kept[fold]
+        return X, y, X_val, y_val
+
+    def _rows(self, fold: int) -> tuple[Any, Any, Any, Any]:
         train, validation = self.folds.parts[fold]
         parts = (_safe_indexing(self.X, train), _safe_indexing(self.y, train))
         if validation is None:
@@ -205,10 +221,11 @@ def try_settings(task: Task, settings: Mapping[str, Any], link: Link) -> Outcome
     try:
         model = seeded(prepared(task.estimator, settings), task.seed)
         limit(model, task.epochs, settings)
-        watcher = Watcher(link, epochs_of(task.estimator, task.epochs))
+        by_loss = task.scoring == "neg_log_loss"
+        watcher = Watcher(link, epochs_of(task.estimator, task.epochs), by_loss)
         history, why = None, ""
         for fold in range(len(task.folds)):
-            watcher.begin(fold)
+            watcher.begin()
             rows = task.rows(fold)
             fit_watched(model, rows, watcher if link.listens else None)
             watcher.scores.append(_score(model, task.scoring, rows))
@@ -230,29 +247,33 @@ class Watcher:
     """The callback of a trial's fits: reports each epoch, and says stop.
 
     Folds follow each other as if they were one training: what is reported is the mean
-    of the folds done and of the present epoch.
+    of the present epoch and the last ones of the folds done. It is the score that the
+    network records, or its loss where the search is for that.
     """
 
     link: Link
     epochs: int
-    fold: int = 0
+    by_loss: bool = False
     ended: str = ""
     scores: list[float] = field(default_factory=list)
+    seen: list[float] = field(default_factory=list)
 
-    def begin(self, fold: int) -> None:
-        """Take note of the fold that is fitted next."""
-        self.fold = fold
+    def begin(self) -> None:
+        """Take note that the next fold is fitted."""
+        self.seen.append(np.nan)
 
     def __call__(self, record: EpochRecord) -> bool:
         """Judge an epoch."""
         every = -(-self.epochs // _REPORTS)
         if self.ended:
             return True
+        loss, score = -record.validation_loss, record.validation_score
+        self.seen[-1] = loss if self.by_loss else score
         if self.link.out_of_time():
             self.ended = "cut"
         elif record.epoch % every == 0:
-            mean = float(np.mean([*self.scores, record.validation_score]))
-            step = self.fold * self.epochs + record.epoch
+            step = (len(self.seen) - 1) * self.epochs + record.epoch
+            mean = float(np.mean(self.seen))
             self.ended = "pruned" if self.link.prunes(mean, step) else ""
         return bool(self.ended)
 

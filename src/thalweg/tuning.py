@@ -22,6 +22,7 @@ from sklearn.metrics import check_scoring
 from thalweg.driving import Callback, Crew, Driver, find_crew
 from thalweg.lookup import Interval, check_number
 from thalweg.samplers import (
+    LEARNING,
     check_sampler,
     make_pruner,
     working_range,
@@ -33,6 +34,7 @@ from thalweg.spaces import (
     describe,
     read_space,
     settings,
+    start,
 )
 from thalweg.studies import (
     facts_of,
@@ -107,6 +109,7 @@ def search(
     scoring : str, callable or None
         scikit-learn's; the estimator's own score if None.
     sampler : {"tpe", "random", "grid", "cmaes", "gp", "narrowing"} or Optuna sampler
+        "tpe", "cmaes" and "gp" begin with the estimator as it is, where `space` has it.
     pruner : {"median", "halving", "hyperband"}, Optuna pruner or None
         Gives up hopeless trials of thalweg's networks between epochs.
     epochs : int or None
@@ -175,6 +178,8 @@ def search(
     task = replace(task, seed=seed, folds=division(seed))
     where = (portable(storage), study_name) if pruner is not None else None
     crew = find_crew(n_jobs, where)
+    if sampler in LEARNING and not study.get_trials(deepcopy=False):
+        study.enqueue_trial(start(read, estimator, len(y)))
     driver = Driver(study, read, task, sampler, seed, most, crew, tuple(callbacks))
     if pruner is not None and not can_stop(estimator):
         driver.notes.append(
