@@ -3,7 +3,8 @@
 Faults are put into sound trainings on eight data sets with three solvers; what hurts
 counts. Sound trainings of many kinds show how often the doctor cries wolf. The terms
 were fixed beforehand (`TERMS`): thresholds are calibrated on one half of the data sets,
-and the other half judges them.
+and the other half judges them. Each outcome is written down as soon as it is known
+(``--json``), and what is written there is not done again.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from rich.console import Console
 from rich.table import Table
+from scipy.sparse import csr_array
 from sklearn import datasets as toys
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
@@ -37,7 +39,14 @@ from thalweg.records import Array
 TERMS = """\
 Alarm: a finding above NOTE. Hurts: the test score falls by more than 2 standard errors
 and 2 points over five seeds, or training fails. Healthy: nothing injected, and within 2
-points of the best of ten tuned fits. Recovered: 90 % of what the fault had cost."""
+points of the best of ten tuned fits. Recovered: 90 % of what the fault had cost, in the
+mean over five seeds."""
+GONE = {
+    "unrelated columns": "no column says anything any more",
+    "twenty rows": "the other rows are gone",
+    "one class nearly gone": "nineteen of twenty of its rows are gone",
+}
+"""Faults after which nothing could bring all back, and why; counted all the same."""
 CALIBRATE = ("moons", "iris", "wine", "abalone")
 JUDGE = ("breast cancer", "digits", "phoneme", "MNIST")
 SOLVERS = ("sgd", "adam", "lbfgs")
@@ -48,10 +57,15 @@ GOALS = {
     "cause within three": "93 %",
     "healthy runs alarmed": "2 of 320",
     "faults of which 90 % of the loss is recovered": "90 %",
+    "the same without those whose data are gone": "",
+    "faults that no longer hurt": "",
     "the same by a random change": "30 points less",
     "healthy runs made worse by a remedy": "1 %",
-    "deep examination over one training": "25 %",
-    "trials over one training (a repair)": "1.5",
+    "deep examination over one sound training": "25 %",
+    "deep examination, milliseconds": "",
+    "trials over one sound training (a repair)": "1.5",
+    "trainings in them": "1.5",
+    "trials, milliseconds": "",
 }
 
 
@@ -74,7 +88,9 @@ class Outcome:
     control: float
     examination: float  # seconds
     trials: float
-    training: float  # of one fit
+    trainings: float
+    sound: float  # seconds of one sound training
+    cured: bool  # whether it hurts no longer
 
     @property
     def gap(self) -> float:
@@ -177,14 +193,24 @@ def scored(s: Situation, seeds: Sequence[int]) -> Array:
 def healthy_kinds(base: Situation) -> Iterator[tuple[str, Situation]]:
     """Vary a sound training in ways that leave it sound."""
     yield "as tuned", base
-    for activation in ("tanh", "logistic"):
+    for activation in ("tanh", "logistic", "elu", "gelu", "leaky_relu"):
         yield activation, base.having(activation=activation)
     yield "narrower", base.having(hidden_layer_sizes=(30,))
+    yield "wider", base.having(hidden_layer_sizes=(200,))
     yield "deeper", base.having(hidden_layer_sizes=(30, 30, 30))
     yield "float32", base.having(dtype="float32")
     yield "He", base.having(init="he_normal")
     yield "no penalty", base.having(alpha=0.0)
+    yield "more penalty", base.having(alpha=0.01)
     yield "longer", base.having(max_iter=400)
+    yield "sparse", replace(base, X=csr_array(base.X), X_test=csr_array(base.X_test))
+    yield "in other units", replace(base, X=5 * base.X, X_test=5 * base.X_test)
+    yield (
+        "three quarters",
+        replace(
+            base, X=base.X[: 3 * len(base.X) // 4], y=base.y[: 3 * len(base.y) // 4]
+        ),
+    )
     if base.first_order:
         rate = base.settings["learning_rate_init"]
         yield "twice the rate", base.having(learning_rate_init=2 * rate)
@@ -217,44 +243,50 @@ def flat(findings: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def judged(
-    data: str, solver: str, what: str, clean: Array, s: Situation, fault: Fault | None
-) -> Outcome:
+    data: str, solver: str, what: str, clean: Array, sound: float, s: Situation,
+    fault: Fault | None,
+) -> Outcome:  # fmt: skip
     """Train, examine, treat, and note all that the table needs."""
     codes = fault.codes if fault else ()
-    seed = 0
-    started = time.perf_counter()
-    model, score = fitted(s, seed)
-    training = time.perf_counter() - started
-    scores = np.array([score, *scored(s, SEEDS[1:])])
-    fall = clean - scores
-    error = fall.std(ddof=1) / np.sqrt(len(fall))
-    hurts = bool(model is None or fall.mean() > max(0.02, 2 * error))
-    diagnosis = examine(s, seed, model)
+    model, score = fitted(s, 0)
+    scores = np.array([score, *scored(s, SEEDS[1:])]) if fault else clean
+    diagnosis = examine(s, 0, model)
     roots = diagnosis.alarms
     names = [f.code for f in roots]
-    treated, control = treatment(diagnosis, s, float(scores.mean()))
+    after, control = treatment(diagnosis, s, scores)
     return Outcome(
-        data,
-        solver,
-        what,
-        fault is None,
-        float(clean.mean()),
-        float(scores.mean()),
-        hurts,
-        tuple(names),
-        tuple(f.code for f in flat(roots) if f.code not in names),
-        bool(names) and names[0] in codes,
-        any(f.code in codes for f in flat(roots[:3])),
-        treated,
-        control,
-        diagnosis.costs["examination"],
-        diagnosis.costs["trials"],
-        training,
+        data=data,
+        solver=solver,
+        what=what,
+        healthy=fault is None,
+        clean=float(clean.mean()),
+        faulty=float(scores.mean()),
+        hurts=model is None or hurts(clean, scores),
+        found=tuple(names),
+        folded=tuple(f.code for f in flat(roots) if f.code not in names),
+        first=bool(names) and names[0] in codes,
+        within_three=any(f.code in codes for f in flat(roots[:3])),
+        treated=float(after.mean()),
+        control=control,
+        examination=diagnosis.costs["examination"],
+        trials=diagnosis.costs["trials"],
+        trainings=diagnosis.costs["trainings"],
+        sound=sound,
+        cured=not hurts(clean, after),
     )
 
 
-def treatment(diagnosis: Diagnosis, s: Situation, untreated: float) -> Any:
-    """Return the mean score on later rows after treatment, and after a random change.
+def hurts(clean: Array, scores: Array) -> bool:
+    """Tell whether scores fall by more than two standard errors and two points."""
+    fall = clean - scores
+    error = fall.std(ddof=1) / np.sqrt(len(fall))
+    return bool(fall.mean() > max(0.02, 2 * error))
+
+
+def treatment(
+    diagnosis: Diagnosis, s: Situation, untreated: Array
+) -> tuple[Array, float]:
+    """Return scores on later rows after treatment, and their mean by a random change.
 
     What only the user can do to the rows is done as the diagnosis says. The latter is
     the former, less what the remedy had over its control in the trial.
@@ -262,7 +294,7 @@ def treatment(diagnosis: Diagnosis, s: Situation, untreated: float) -> Any:
     proofs = [f.proof for f in diagnosis.findings if f.proof is not None]
     over = [p.over_control for p in proofs if p.verdict == "confirmed"]
     if not over:
-        return untreated, untreated
+        return untreated, float(untreated.mean())
     model, difference = diagnosis.treat()
     s = replace(s, y=np.roll(s.y, difference.get("roll", 0)))
     if "leave_out" in difference:
@@ -270,8 +302,8 @@ def treatment(diagnosis: Diagnosis, s: Situation, untreated: float) -> Any:
         s = replace(s, X=s.X[kept], y=s.y[kept])
     if "match_held" in difference:
         s = replace(s, X_test=matched(s.X_test, s.X))
-    after = np.mean([fitted(s, k, _seeded(model, k))[1] for k in SEEDS])
-    return float(after), float(after - max(over))
+    after = np.array([fitted(s, k, _seeded(model, k))[1] for k in SEEDS])
+    return after, float(after.mean() - max(over))
 
 
 def _seeded(model: Any, seed: int) -> Any:
@@ -281,21 +313,47 @@ def _seeded(model: Any, seed: int) -> Any:
     return copy.set_params(**dict.fromkeys(names, seed))
 
 
-def run(data: str, solver: str, some: int | None) -> list[Outcome]:
-    """Judge all faults and all sound trainings of one data set and solver."""
+@cache
+def sound(data: str, solver: str) -> tuple[Situation, float, Array, float]:
+    """Return a tuned training, the best score, five scores, and its seconds."""
     base, best = tuned(load(data), solver)
-    clean = scored(base, SEEDS)
-    outcomes = []
-    for what, s in list(healthy_kinds(base))[:some]:
+    started = time.perf_counter()
+    scores = scored(base, SEEDS)
+    return base, best, scores, (time.perf_counter() - started) / len(SEEDS)
+
+
+def run(data: str, solver: str, what: str) -> Outcome | None:
+    """Judge a fault or a sound training; None if there is none of it here."""
+    base, best, clean, seconds = sound(data, solver)
+    if what not in FAULTS:
+        s = dict(healthy_kinds(base)).get(what, base)
         scores = scored(s, SEEDS)
-        if scores.mean() >= best - 0.02:
-            outcomes.append(judged(data, solver, what, scores, s, None))
-    for what, fault in list(FAULTS.items())[:some]:
-        if fault.applies(base):
-            seed = zlib.crc32(f"{data}, {solver}, {what}".encode())
-            s = fault.inject(base, np.random.default_rng(seed))
-            outcomes.append(judged(data, solver, what, clean, s, fault))
-    return outcomes
+        if (what != "as tuned" and s is base) or scores.mean() < best - 0.02:
+            return None
+        return judged(data, solver, what, scores, seconds, s, None)
+    if not FAULTS[what].applies(base):
+        return None
+    seed = zlib.crc32(f"{data}, {solver}, {what}".encode())
+    s = FAULTS[what].inject(base, np.random.default_rng(seed))
+    return judged(data, solver, what, clean, seconds, s, FAULTS[what])
+
+
+def run_all(
+    work: Sequence[tuple[str, str, str]], jobs: int, file: Path | None
+) -> list[Outcome]:
+    """Do what the file does not hold yet, and add it there as soon as it is known."""
+    lines = file.read_text().splitlines() if file and file.exists() else []
+    known = [json.loads(line) for line in lines]
+    done = {(each["data"], each["solver"], each["what"]): each for each in known}
+    todo = [delayed(run)(*each) for each in work if each not in done]
+    made = Parallel(jobs, return_as="generator_unordered")(todo)
+    for outcome in filter(None, made):
+        plain = json.loads(json.dumps(asdict(outcome)))
+        done[outcome.data, outcome.solver, outcome.what] = plain
+        if file:
+            with file.open("a") as opened:
+                opened.write(json.dumps(plain) + "\n")
+    return [Outcome(**done[each]) for each in work if each in done]
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, str]:
@@ -306,6 +364,10 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, str]:
     recovered = [o.treated - o.faulty >= 0.9 * o.gap for o in hurting]
     by_chance = [o.control - o.faulty >= 0.9 * o.gap for o in hurting]
     worse = [o.treated < o.faulty - 0.02 for o in healthy]
+    possible = [
+        r for r, o in zip(recovered, hurting, strict=True) if o.what not in GONE
+    ]
+    repaired = [o for o in hurting if o.treated != o.faulty]
     return {
         "hurting faults detected": _share(found),
         "cause ranked first": _share([o.first for o in hurting]),
@@ -313,14 +375,21 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, str]:
         "healthy runs alarmed": f"{sum(bool(o.found) for o in healthy)} "
         f"of {len(healthy)}",
         "faults of which 90 % of the loss is recovered": _share(recovered),
+        "the same without those whose data are gone": _share(possible),
+        "faults that no longer hurt": _share([o.cured for o in hurting]),
         "the same by a random change": _share(by_chance),
         "healthy runs made worse by a remedy": _share(worse),
-        "deep examination over one training": _median(
-            [o.examination / o.training for o in outcomes]
+        "deep examination over one sound training": _spread(
+            [o.examination / o.sound for o in outcomes]
         ),
-        "trials over one training (a repair)": _median(
-            [o.trials / o.training for o in outcomes if o.found]
+        "deep examination, milliseconds": _spread(
+            [1e3 * o.examination for o in outcomes]
         ),
+        "trials over one sound training (a repair)": _spread(
+            [o.trials / o.sound for o in repaired]
+        ),
+        "trainings in them": _spread([o.trainings for o in repaired]),
+        "trials, milliseconds": _spread([1e3 * o.trials for o in repaired]),
     }
 
 
@@ -328,8 +397,12 @@ def _share(hits: Sequence[bool]) -> str:
     return f"{np.mean(hits):.1%} of {len(hits)}" if hits else "none"
 
 
-def _median(ratios: Sequence[float]) -> str:
-    return f"{np.median(ratios):.2f}" if ratios else "none"
+def _spread(values: Sequence[float]) -> str:
+    """Give the median, and the tenth and ninetieth percentile."""
+    if not values:
+        return "none"
+    low, middle, high = np.percentile(values, [10, 50, 90])
+    return f"{middle:.3g} ({low:.2g} to {high:.2g})"
 
 
 def show(outcomes: Sequence[Outcome], title: str) -> None:
@@ -344,7 +417,15 @@ def show(outcomes: Sequence[Outcome], title: str) -> None:
         said = ", ".join(o.found) or "nothing"
         if o.healthy and o.found:
             console.print(f"false alarm  {place}: {said}")
-        elif o.hurts and not o.healthy and not o.first:
+        elif o.healthy and o.treated < o.faulty - 0.02:
+            console.print(f"made worse   {place}: {o.faulty:.3f} to {o.treated:.3f}")
+        elif o.hurts and o.treated - o.faulty < 0.9 * o.gap:
+            why = f" ({GONE[o.what]})" if o.what in GONE else ""
+            console.print(
+                f"unrecovered  {place}: {said}; {o.clean:.3f} fell to {o.faulty:.3f}, "
+                f"treated {o.treated:.3f}{why}"
+            )
+        if o.hurts and not o.healthy and not o.first:
             word = "not first" if o.within_three else ("wrong" if o.found else "missed")
             console.print(
                 f"{word:11}  {place}: {said}; {o.clean:.3f} fell to {o.faulty:.3f}"
@@ -354,10 +435,10 @@ def show(outcomes: Sequence[Outcome], title: str) -> None:
 def overhead() -> Mapping[str, float]:
     """Measure what `tw.Doctor()` adds to a fit; medians of paired fits."""
     ratios = {}
-    for data in ("iris", "digits"):
+    for data in CALIBRATE:
         s = load(data).having(solver="adam")
         pairs = []
-        for seed in range(11):
+        for seed in range(41):
             plain, watched = (
                 _seconds(s, seed),
                 _seconds(s.having(callbacks=(tw.Doctor(),)), seed),
@@ -381,9 +462,9 @@ def main() -> None:
     )
     parser.add_argument("--data", nargs="*", help="these sets only")
     parser.add_argument("--solvers", nargs="*", default=SOLVERS)
-    parser.add_argument("--some", type=int, help="the first so many of each list only")
+    parser.add_argument("--what", nargs="*", help="these faults and kinds only")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all outcomes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="add outcomes there")
     parser.add_argument(
         "--overhead", action="store_true", help="of the callback, alone"
     )
@@ -393,21 +474,21 @@ def main() -> None:
             print(f"{data}: tw.Doctor() adds {ratio:.1%} to a fit (goal: at most 3 %)")
         return
     halves = {"calibrate": CALIBRATE, "judge": JUDGE}
-    chosen = halves if asked.half == "both" else {asked.half: halves[asked.half]}
-    everything = []
-    for half, names in chosen.items():
-        names = [name for name in names if not asked.data or name in asked.data]
+    none = np.zeros((4, 1))
+    kinds = dict(healthy_kinds(Situation(none, none, none, none, _ANY)))
+    for half in halves if asked.half == "both" else (asked.half,):
+        names = [name for name in halves[half] if not asked.data or name in asked.data]
         work = [
-            delayed(run)(name, solver, asked.some)
-            for name in names
+            (data, solver, what)
+            for data in names
             for solver in asked.solvers
+            for what in asked.what or (*FAULTS, *kinds)
         ]
-        found: Any = Parallel(asked.jobs)(work)
-        outcomes = list(chain.from_iterable(found))
+        outcomes = run_all(work, asked.jobs, asked.json)
         show(outcomes, f"{half}: {', '.join(names)}")
-        everything += outcomes
-        if asked.json:
-            asked.json.write_text(json.dumps([asdict(o) for o in everything], indent=1))
+
+
+_ANY = {"solver": "adam", "learning_rate_init": 1.0}
 
 
 if __name__ == "__main__":

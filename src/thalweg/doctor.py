@@ -9,7 +9,7 @@ facts alone prove it.
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -21,13 +21,14 @@ from thalweg.findings import Diagnosis, Facts, Finding, Severity
 from thalweg.measure import WHY_NOT, measure
 from thalweg.measure.network import facts_of_history
 from thalweg.measure.written import facts_of_steps, facts_of_written
-from thalweg.records import EpochRecord, History
+from thalweg.records import History
 from thalweg.rules import ORDER, judge
 from thalweg.subjects import treated, understand
 from thalweg.trials import MOST_CAUSES, Arm, Trials, is_proved
 
 _ALONE = ("data", "target", "inputs", "nearest", "held", "labels", "numbers", "image")
 _OF_RUN = ("run.", "end.", "rate.sharpness")
+_EPOCHS_TOLD = 32  # at once, where it may stop the training
 _REMEASURED = ("run", "end", "start", "static", "rate", "inputs", "seeds")
 
 
@@ -262,7 +263,7 @@ class Doctor:
     """A callback that examines a training while it runs.
 
     Give it to any fit as one of its ``callbacks``; afterwards `diagnosis` says what
-    the curves show. It is told of up to 32 epochs at once, so that it costs little.
+    the curves show. It is told of many epochs at once, so that it costs little.
 
     Parameters
     ----------
@@ -285,8 +286,6 @@ class Doctor:
     ''
     """
 
-    patient = True
-
     def __init__(
         self,
         stop: bool = False,
@@ -294,41 +293,38 @@ class Doctor:
         thresholds: Mapping[str, Mapping[str, float] | None] | None = None,
     ) -> None:
         self.stop, self.patience, self.thresholds = stop, patience, thresholds
-        self.records: list[EpochRecord] = []
+        self.patient = _EPOCHS_TOLD if stop else 10**6
+        self._rows: Sequence[tuple[float, ...]] = ()
         self.hopeless = ""
 
-    def __call__(self, record: EpochRecord) -> bool:
-        """Take note of an epoch; True stops training."""
-        if record.epoch == 1:
-            self.records, self.hopeless = [], ""
-        self.records.append(record)
-        first = self.records[0].loss
-        if not record.loss < 5 * first + 1e-12 and record.epoch > 3:
-            self.hopeless = f"the loss is {record.loss:.3g}, and began at {first:.3g}"
-        elif record.epoch == self.patience and record.loss > 0.9999 * first:
+    def __call__(self, rows: Sequence[tuple[float, ...]]) -> bool:
+        """Take note of the epochs so far; True stops training."""
+        self._rows, first, last = rows, rows[0][0], rows[-1][0]
+        self.hopeless = ""
+        if not last < 5 * first + 1e-12 and len(rows) > 3:
+            self.hopeless = f"the loss is {last:.3g}, and began at {first:.3g}"
+        elif len(rows) >= self.patience and last > 0.9999 * first:
             self.hopeless = f"the loss has stayed at {first:.3g}"
         return self.stop and bool(self.hopeless)
 
     @property
     def history(self) -> History:
         """The epochs seen."""
-        names = [
-            name for name in vars(EpochRecord(1, 0, 0, 0, 0, 0)) if name != "epoch"
-        ]
-        columns = {name: [getattr(r, name) for r in self.records] for name in names}
-        return History.from_columns(columns)
+        columns = zip(*self._rows, strict=True) if self._rows else ((),)
+        names = [each.name for each in fields(History)]
+        return History.from_columns(dict(zip(names, columns, strict=False)))
 
     @property
     def diagnosis(self) -> Diagnosis:
         """What the curves show; nothing is tried."""
-        facts: dict[str, Any] = facts_of_history(self.history)
+        history = self.history
+        facts: dict[str, Any] = facts_of_history(history)
         facts |= {"run.diverged": not facts["run.finite"], "run.restored": False,
                   "run.ended_by_epochs": not self.hopeless}  # fmt: skip
-        if self.records and np.isfinite(self.records[0].rate):
-            rate = self.records[0].rate
+        if len(history) and np.isfinite(rate := float(history.rate[0])):
             facts |= {"rate.value": rate, "rate.usual": rate}
         found, checked, missing = judge(facts, self.thresholds)
         return Diagnosis(
-            f"training of {len(self.records)} epochs", tuple(_ordered(found)), facts,
+            f"training of {len(history)} epochs", tuple(_ordered(found)), facts,
             tuple(checked), _reasons(missing),
         )  # fmt: skip

@@ -43,7 +43,6 @@ from thalweg.watching import Callback, Scoring, Watch
 
 _ROWS_AT_ONCE = 1 << 20
 _EPOCHS_AT_ONCE = 256
-_EPOCHS_TOLD = 32  # where patient callbacks listen
 _WORK_AT_ONCE = 10**10
 
 
@@ -397,7 +396,7 @@ class Loop:
         if self.watch.listens and not counted:
             return 1
         most = _WORK_AT_ONCE // (self.n_rows * self.n_parameters)
-        limit = _EPOCHS_TOLD if self.watch.callbacks else _EPOCHS_AT_ONCE
+        limit = min(self.watch.waits, _EPOCHS_AT_ONCE)
         return int(np.clip(min(most, _ROWS_AT_ONCE // self.n_rows), 1, limit))
 
     def ask(self, n_epochs: int) -> tuple[Array | None, Array, Array]:

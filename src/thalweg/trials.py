@@ -247,7 +247,9 @@ class Trials:
     def _proof(self, cause: Tried, seeds: Sequence[int]) -> Proof:
         before = [arm.score for arm in self._before(cause.changes, seeds)]
         after = self.scores(cause.changes, seeds)
-        chance = self.train((random_change(self.base, s), s) for s in seeds)
+        hopeful = np.nanmean([*after, 0]) > np.nanmean([*before, 0])
+        chance = seeds[:_FEW] if hopeful else ()
+        chance = self.train((random_change(self.base, s), s) for s in chance)
         kind = cause.changes.get("target")
         by_class = self.base.labels is not None if kind is None else kind == "classes"
         late = time.perf_counter() > self.deadline
@@ -331,8 +333,10 @@ def prove(
 
     Parameters
     ----------
-    before, after, control : sequence of float
+    before, after : sequence of float
         One score a seed.
+    control : sequence of float
+        Those of the first seeds, or none.
     n_held : int
         Different rows that they were taken on.
     by_class : bool
@@ -346,7 +350,8 @@ def prove(
     """
     b, a, c = (np.nan_to_num(np.array(s)) for s in (before, after, control))
     gains = a - b
-    gain, over = float(gains.mean()), float((a - c).mean())
+    gain = float(gains.mean())
+    over = float((a[: len(c)] - c).mean()) if len(c) else float("nan")
     # Scores on a share of the rows wander by themselves, whatever the seeds say.
     floor = np.sqrt(max(abs(gain), 0.01) / n_held) if by_class else 0.005
     error = max(float(gains.std(ddof=1) / np.sqrt(len(gains))), float(floor))

@@ -28,7 +28,7 @@ from thalweg.records import (
 
 Predict = Callable[[ArrayLike], Array]
 Scoring = Callable[[Predict, Array, Array], float]
-Callback = Callable[[EpochRecord], bool | None]
+Callback = Callable[[Any], bool | None]
 
 _COLUMNS = tuple(f.name for f in fields(History))
 _SLOWER = "Lower the learning rate ({rate:g}), scale the inputs, or clip the gradient."
@@ -108,7 +108,7 @@ class Watch:
         by_score = plan.monitor == "score" or (plan.monitor == "auto" and scoring)
         self.monitor = "score" if by_score and self.judges else "loss"
         self.rows: list[tuple[float, ...]] = []
-        self._before = self._told = 0
+        self._before = 0
         self._clock = self._seconds()
 
     @property
@@ -123,13 +123,18 @@ class Watch:
         self.plateau = Patience(plan.tol)
 
     @property
-    def hurries(self) -> bool:
-        """Whether a callback wants each epoch at once.
+    def waits(self) -> int:
+        """How many epochs the callbacks may be told of at once.
 
-        One whose attribute ``patient`` is true is told of some epochs together, so
-        that an engine can train them in one go.
+        One with an attribute ``patient``, that number, is called with all rows so far,
+        in `History`'s order, so that an engine can train some epochs in one go.
         """
-        return not all(getattr(each, "patient", False) for each in self.callbacks)
+        return min((getattr(c, "patient", 1) for c in self.callbacks), default=10**6)
+
+    @property
+    def hurries(self) -> bool:
+        """Whether a callback wants each epoch at once."""
+        return self.waits == 1
 
     @property
     def listens(self) -> bool:
@@ -260,12 +265,11 @@ class Watch:
             self.plateau.waited = 0
 
     def _called_back(self) -> bool:
-        if not self.callbacks:
-            return False
-        first = self._told if not self.hurries else len(self.rows) - 1
-        self._told = len(self.rows)
-        new = [EpochRecord(k + 1, *self.rows[k]) for k in range(first, self._told)]
-        answers = [callback(record) for record in new for callback in self.callbacks]
+        answers = [
+            each(self.rows) if hasattr(each, "patient")
+            else each(EpochRecord(len(self.rows), *self.rows[-1]))
+            for each in self.callbacks
+        ]  # fmt: skip
         return any(answer is True for answer in answers)
 
     def _history(self) -> History:

@@ -268,8 +268,12 @@ def _leaks(case: Case, seen: Sample) -> dict[str, Any]:
         return {}
     by_class = case.labels is not None
     along = y[columns.argsort(axis=0, kind="stable")]
-    alone = (along[1:] == along[:-1]).mean(axis=0) if by_class else np.array(
-        [_score((a[2:] + a[:-2]) / 2, a[1:-1], False) for a in along.T])  # fmt: skip
+    if by_class:  # but for the borders between the classes
+        borders = np.maximum((along[1:] != along[:-1]).sum(axis=0) + 1 - len(set(y)), 0)
+        alone = 1 - borders / len(y)
+    else:
+        alone = np.array([_score((a[2:] + a[:-2]) / 2, a[1:-1], False)
+                          for a in along.T])  # fmt: skip
     k = int(alone.argmax())
     facts = {"nearest.alone": float(alone[k]), "nearest.alone_name": seen.names[k],
              "nearest.alone_at": seen.where[k], "nearest.others": 1.0}  # fmt: skip

@@ -25,6 +25,7 @@ THRESHOLDS: dict[str, dict[str, float]] = {
     "stale-gradient": {"cosine": 0.99},
     "misaligned-rows": {"gain": 0.1},
     "leak": {"alone": 0.98, "others": 0.02, "shared": 0.01, "rows": 40},
+    "uninformative-column": {},
     "image-layout": {"gap": 0.05, "channels": 4},
     "shifted-test": {"share": 0.2},
     "unscaled-input": {"ratio": 100, "size": 30},
@@ -54,7 +55,6 @@ THRESHOLDS: dict[str, dict[str, float]] = {
     "overflow": {"logit": 1e3},
     "seed-fragility": {"spread": 4},
     "no-signal": {"errors": 2},
-    "uninformative-column": {},
     "few-rows": {"rows": 50},
 }
 """Limits by code, upstream causes first; `thalweg.diagnose` takes others, and None in

@@ -134,6 +134,7 @@ def init_scale(facts: Facts, limit: Limits) -> Finding | None:
         "bars", "Values in each layer before training", "layer", "standard deviation",
         tuple(f"layer {k}" for k in range(len(spreads))), tuple(spreads), log=True,
     )  # fmt: skip
+    shallow = [{**_FRESH, "hidden": (100, 100)}] if len(spreads) > 4 else []
     value, bound = (loss / trivial, limit["loss"]) if not off else (
         far, limit["high" if far > 1 else "low"])  # fmt: skip
     return found(
@@ -142,7 +143,7 @@ def init_scale(facts: Facts, limit: Limits) -> Finding | None:
         "spread of its values" if off else "first loss over the trivial one",
         value, bound,
         Prescription("Draw them by the widths.", _FRESH,
-                     (_FRESH_RELU, {**_FRESH, "clip_norm": 1.0})), evidence,
+                     (_FRESH_RELU, {**_FRESH, "clip_norm": 1.0}, *shallow)), evidence,
     )  # fmt: skip
 
 
