@@ -44,13 +44,18 @@ Changes = Mapping[str, Any]
 class Arm:
     """One training: its rows, its run (None if it failed), and how well it does.
 
-    `worth` tells apart what scores alike: the surer, the better.
+    `surprise` is the mean −log of the true class's probability.
     """
 
     case: Case
     run: Run | None = None
     score: float = float("nan")
-    worth: float = float("nan")
+    surprise: float = float("nan")
+
+    @property
+    def worth(self) -> float:
+        """The score; of what scores alike, the surer is worth more."""
+        return float(np.nan_to_num(self.score - _SURE * self.surprise))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +140,10 @@ class Trials:
                 X = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
                 prediction = training.predict(run, X)
                 value = _common_score(part, part.decide(prediction), changes)
-                worth = value - _SURE * _surprise(part, prediction)
+                surprise = _surprise(part, prediction)
         except (ValueError, FloatingPointError, np.linalg.LinAlgError):
             return Arm(part)
-        return Arm(part, run, value, worth)
+        return Arm(part, run, value, surprise)
 
     def spread(self) -> dict[str, Any]:
         """Measure how far the scores of the seeds lie apart, and how far by chance."""
@@ -216,18 +221,24 @@ class Trials:
         self, finding: Finding, options: Sequence[Changes], seeds: Sequence[int]
     ) -> Tried:
         """Return the remedy that gains most; of nearly equal ones the first."""
-        best, most = Tried(finding, options[0], np.nan, -np.inf), -np.inf
+        best, most = Tried(finding, options[0], np.nan, -np.inf, "no gain"), -np.inf
         for changes in options:
             arms = self.train((changes, seed) for seed in seeds)
             if time.perf_counter() > self.deadline and arms[0].run is None:
                 return replace(best, over="out of budget")
-            before = np.nan_to_num([a.worth for a in self._before(changes, seeds)])
-            worth = float((np.nan_to_num([a.worth for a in arms]) - before).mean())
-            before = np.nan_to_num([a.score for a in self._before(changes, seeds)])
-            gain = float((np.nan_to_num([a.score for a in arms]) - before).mean())
-            if worth > most + 0.002:
-                best, most = Tried(finding, changes, arms[0].score, gain), worth
-        return best if best.gain > _GAIN / 2 else replace(best, over="no gain")
+            before = self._before(changes, seeds)
+            gain = np.nan_to_num([a.score for a in arms]) - np.nan_to_num(
+                [a.score for a in before])  # fmt: skip
+            worth = np.mean([a.worth for a in arms]) - np.mean(
+                [a.worth for a in before]
+            )
+            over = "" if gain.mean() > _GAIN / 2 or (
+                _surer(before, arms)) else "no gain"  # fmt: skip
+            if worth > most + _SURE / 20:
+                after, gained = arms[0].score, float(gain.mean())
+                best = Tried(finding, changes, after, gained, over)
+                most = worth
+        return best
 
     def _before(self, changes: Changes, seeds: Sequence[int]) -> list[Arm]:
         same = {"measured_as": changes["target"]} if "target" in changes else {}
@@ -245,8 +256,9 @@ class Trials:
         return best, early if best.over else self._proof(best, self.seeds)
 
     def _proof(self, cause: Tried, seeds: Sequence[int]) -> Proof:
-        before = [arm.score for arm in self._before(cause.changes, seeds)]
-        after = self.scores(cause.changes, seeds)
+        own = self._before(cause.changes, seeds)
+        arms = self.train((cause.changes, seed) for seed in seeds)
+        before, after = ([arm.score for arm in each] for each in (own, arms))
         hopeful = np.nanmean([*after, 0]) > np.nanmean([*before, 0])
         chance = seeds[:_FEW] if hopeful else ()
         chance = self.train((random_change(self.base, s), s) for s in chance)
@@ -254,8 +266,10 @@ class Trials:
         by_class = self.base.labels is not None if kind is None else kind == "classes"
         late = time.perf_counter() > self.deadline
         errors = _GLARING_ERRORS if _is_glaring(cause.finding) else _ERRORS
+        surer = _surer(own, arms)
         control, n_held = [arm.score for arm in chance], self._n_held(len(seeds))
-        return prove(before, after, control, n_held, by_class, late, errors, self.least)
+        return prove(before, after, control, n_held, by_class, late, errors, self.least,
+                     surer)  # fmt: skip
 
     def _settle(self, cause: Tried) -> Arm:
         """Take a remedy into the base; its trainings are the base's now."""
@@ -327,7 +341,7 @@ def _judged(cause: Tried, proof: Proof) -> Finding:
 def prove(
     before: Sequence[float], after: Sequence[float], control: Sequence[float],
     n_held: int, by_class: bool, late: bool, errors: float = _ERRORS,
-    least: float = -1.0,
+    least: float = -1.0, surer: bool = False,
 ) -> Proof:  # fmt: skip
     """Judge paired scores; a training that diverged scores 0.
 
@@ -347,6 +361,8 @@ def prove(
         Standard errors that the gain must exceed.
     least : float
         What the mean after must exceed.
+    surer : bool
+        Whether it is so much surer of the true classes that it need not score higher.
     """
     b, a, c = (np.nan_to_num(np.array(s)) for s in (before, after, control))
     gains = a - b
@@ -360,7 +376,8 @@ def prove(
     # One seed that gains far more than the others must not hide that none loses.
     sure = len(gains) >= 5 and gains.min() >= 0 and gain > _NONE_LOSES * floor
     clear = gain > errors * error or sure
-    if gain >= _GAIN and clear and over > 0 and a.mean() > least:
+    better = (gain >= _GAIN and clear) or (surer and gain >= 0)
+    if better and over > 0 and a.mean() > least:
         verdict = "confirmed"
     elif not np.isfinite(after).any():
         verdict = "out of budget" if late else "diverged"
@@ -403,6 +420,14 @@ def _common_score(part: Case, guess: Array, changes: Changes) -> float:
     known = np.unique(truth)
     nearest = known[np.abs(guess.reshape(-1, 1) - known).argmin(axis=1)]
     return float((nearest == truth).mean())
+
+
+def _surer(before: Sequence[Arm], after: Sequence[Arm]) -> bool:
+    """Whether from every seed little is left of the surprise at rows held out."""
+    return all(
+        a.surprise < min(b.surprise / 4, b.surprise - 0.1)
+        for a, b in zip(after, before, strict=True)
+    )
 
 
 def _surprise(part: Case, prediction: Array) -> float:
