@@ -251,7 +251,7 @@ def test_without_trials_all_is_suspicion():
     (finding,) = found.alarms
     assert (finding.code, finding.status) == ("unscaled-input", "suspected")
     assert "seeds" not in " ".join(found.facts)
-    assert found.unchecked["symmetric-init"] == "no network was given"
+    assert found.unchecked["symmetric-init"] == "no network of dense layers was given"
     assert found.costs["trainings"] == 0
 
 

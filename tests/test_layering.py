@@ -79,6 +79,7 @@ RINGS = {
         "driving",
         "tuning",
         "cases",
+        "keras_cases",
         "subjects",
         "measure",
         "trials",

@@ -42,7 +42,9 @@ class Case:
         Rows held out by the user.
     steps : tuple of transformer
         What prepares X for the network, in turn.
-    network, plan : DenseNetwork, Plan
+    network : DenseNetwork, Network or None
+        None where it is made anew by each training, such as Keras's.
+    plan : Plan
     run : Run or None
         The training, where there was one.
     class_weight : str, mapping or None
@@ -64,7 +66,7 @@ class Case:
     labels: Array | None
     held: tuple[Any, Array] | None
     steps: tuple[Any, ...]
-    network: DenseNetwork
+    network: Any
     plan: Plan
     run: Run | None = None
     class_weight: Any = None
@@ -87,7 +89,14 @@ class Case:
     def lacks_outputs(self) -> bool:
         """Whether there are more classes than outputs, so that nothing can be done."""
         known = len(self.labels) if self.labels is not None else 0
-        return self.loss in CLASSIFYING and known > self.network.n_outputs
+        layered = isinstance(self.network, DenseNetwork)
+        return self.loss in CLASSIFYING and layered and known > self.network.n_outputs
+
+    def shaped(self, inputs: Array) -> Array:
+        """Return flat inputs in the shape that the network takes."""
+        if self.images is None or isinstance(self.network, DenseNetwork):
+            return inputs
+        return inputs.reshape(-1, *self.images.shape[1:])
 
     def rows(self, chosen: Array) -> "Case":
         """Return the case of some of the rows."""
@@ -129,8 +138,7 @@ class Case:
         if self.labels is not None and prediction.shape[1] > 1:
             return prediction.argmax(axis=1) if self.y.ndim == 1 else prediction > 0.5
         if self.by_class:
-            return prediction.argmax(axis=1) if self.loss in CLASSIFYING else (
-                prediction[:, 0] > 0.5).astype(int)  # fmt: skip
+            return (prediction[:, 0] > 0.5).astype(int)
         center, scale = self._center
         return (prediction * scale + center).reshape(len(prediction), *self.y.shape[1:])
 
@@ -159,7 +167,7 @@ class Case:
         """Train on prepared inputs."""
         return training.fit(
             resized(self.network, inputs.shape[1]),
-            inputs,
+            self.shaped(inputs),
             self.targets(),
             plan=self.plan,
             sample_weight=self._weights(),
@@ -173,9 +181,9 @@ def take(X: Any, chosen: Array) -> Any:
     return X.iloc[chosen] if hasattr(X, "iloc") else X[chosen]
 
 
-def resized(network: DenseNetwork, n_inputs: int) -> DenseNetwork:
+def resized(network: Any, n_inputs: int) -> Any:
     """Return the network for another number of inputs."""
-    if network.n_inputs == n_inputs:
+    if getattr(network, "n_inputs", n_inputs) == n_inputs:
         return network
     first = network.layers[0]
     if isinstance(first.init, np.ndarray):
@@ -234,6 +242,8 @@ def _change_case(case: Case, name: str, value: Any) -> Case:
 
 def _change_hidden(case: Case, name: str, value: Any) -> Case:
     """Change the hidden layers; the widths come as one number a layer."""
+    if not isinstance(case.network, DenseNetwork):
+        raise ValueError(f"{name} is no setting of {type(case.subject).__name__}.")
     *hidden, output = case.network.layers
     if name == "hidden":
         like = hidden[0] if hidden else Dense(1, "relu")
@@ -339,13 +349,14 @@ def step_of(name: str, value: Any) -> Any:
 def random_change(case: Case, seed: int) -> dict[str, Any]:
     """Return one change of the usual kind, chosen by chance alone."""
     rng = np.random.RandomState(1000 + seed)
-    widths = [layer.units for layer in case.network.layers[:-1]]
+    layers = getattr(case.network, "layers", ())
+    widths = [layer.units for layer in layers[:-1]]
     factor = float(rng.choice([1 / 3, 3]))
     pool: list[dict[str, Any]] = [{"l2": (case.plan.l2 or 1e-4) * factor**2}]
     if widths:
         wide = tuple(max(int(w * factor), 1) for w in widths)
         pool += [{"hidden": wide}, {"activation": str(rng.choice(["tanh", "elu"]))}]
-    if not (case.plan.full_batch or case.plan.on_device):
+    if case.plan.first_order:
         pool.append({"learning_rate": case.plan.rate * factor})
         pool.append({"batch_size": int(rng.choice([16, 64, 256]))})
     return pool[rng.randint(len(pool))]

@@ -54,7 +54,9 @@ def diagnose(
     subject : object or None
         None for the data alone, before training; an estimator of thalweg's or one of
         scikit-learn's MLPs, fitted or not; a Pipeline that ends in one; a `Run`; a
-        `DenseNetwork` with `settings`; or a hand-written ``(cost, gradient)``, or a
+        `DenseNetwork` or `Network` with `settings`, of which one that holds a Keras
+        model is looked at but not tried, since its weights are the model's; or a
+        hand-written ``(cost, gradient)``, or a
         function that returns both, with `x0`.
     X : array-like, sparse matrix or DataFrame of shape (n_rows, n_columns)
         The rows that it was or will be trained on; images may have more axes.
@@ -103,7 +105,9 @@ def diagnose(
     case = _quietly(understand, subject, X, y, X_val, y_val, **settings)
     facts = dict(_quietly(measure, case)) | _modes(subject, case)
     trial = Trials(case, started + budget)
-    tries = trials and not _certain(judge(_own(case, facts), thresholds)[0])
+    held_by_another = getattr(case.network, "holder", None) is not None
+    hopeless = held_by_another or _certain(judge(_own(case, facts), thresholds)[0])
+    tries = trials and not hopeless
     if tries:
         facts |= _of_trials(trial, case, facts)
     examined = time.perf_counter() - started - trial.seconds

@@ -322,10 +322,11 @@ def _gain(proof: Proof) -> str:
     low, high = proof.interval
     if not math.isfinite(low):
         return f"{proof.metric} {proof.gain:+.3f}."
+    chance = f"; {proof.over_control:+.3f} over a random change" if math.isfinite(
+        proof.over_control) else ""  # fmt: skip
     return (
         f"{proof.metric} {_mean(proof.before)} → {_mean(proof.after)} "
-        f"({proof.gain:+.3f}, 95 %: {low:+.3f} to {high:+.3f}; "
-        f"{proof.over_control:+.3f} over a random change)."
+        f"({proof.gain:+.3f}, 95 %: {low:+.3f} to {high:+.3f}{chance})."
     )
 
 

@@ -244,6 +244,11 @@ class Plan:
         return replace(plan, **settings) if plan is not None else cls(**settings)
 
     @property
+    def first_order(self) -> bool:
+        """Whether it takes steps on batches, at a learning rate."""
+        return not (self.full_batch or self.on_device)
+
+    @property
     def full_batch(self) -> bool:
         """Whether the optimizer is a full-batch method."""
         return resolved(self.optimizer).name in FULL_BATCH

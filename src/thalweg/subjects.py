@@ -31,14 +31,17 @@ from thalweg.cases import (
 )
 from thalweg.columns import as_frame, encode, is_missing, kind_of, numbers, study
 from thalweg.estimators.base import blueprint
+from thalweg.keras_cases import case_of_keras, treated_keras
+from thalweg.keras_estimators import KerasClassifier, KerasRegressor
 from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork
+from thalweg.networks import DenseNetwork, Network
 from thalweg.plan import CLASSIFYING, Plan
 from thalweg.records import Array, History, Parameters, Run, StopReason
 
 KINDS = (
     "None (the data alone), a thalweg MLPClassifier, MLPRegressor, Classifier, "
-    "Regressor, Ensemble or Run, a DenseNetwork with settings of a Plan, "
+    "Regressor, Ensemble, KerasClassifier, KerasRegressor or Run, a DenseNetwork or "
+    "Network with settings of a Plan, "
     "scikit-learn's MLPClassifier or MLPRegressor, a Pipeline that ends in one of "
     "these, or a cost with its gradient, (cost, gradient) with x0"
 )
@@ -287,16 +290,18 @@ def _of_run(
     network: Any = last.network if run or isinstance(last, Trainee) else last
     plan = last.plan if run or isinstance(last, Trainee) else Plan.of(None, **settings)
     width = _width(X, steps)
-    if network.n_inputs != width:
+    if getattr(network, "n_inputs", width) != width:
         raise ValueError(
             f"X has {width} columns, and the network takes {network.n_inputs}. Give "
             "the data that it was made for."
         )
     labels = None
     by_class = resolved(plan.loss).label in (*CLASSIFYING, "binary_cross_entropy")
-    if by_class and y.ndim == 1:
+    layered = isinstance(network, DenseNetwork)
+    if (by_class or (not layered and looks_like_classes(y))) and y.ndim == 1:
         labels, y, held = numbered(y, held)
-        if resolved(plan.loss).label in CLASSIFYING and network.n_outputs > len(labels):
+        if layered and network.n_outputs > len(labels) > 0 and (
+            resolved(plan.loss).label in CLASSIFYING):  # fmt: skip
             labels = np.arange(network.n_outputs)
     elif y.dtype.kind not in "fiub":
         raise ValueError(f"y holds {y[:3].tolist()}, …; the network learns numbers.")
@@ -332,7 +337,8 @@ class Trainee(BaseEstimator):
 _READERS: Sequence[tuple[Any, Any]] = (
     ((*_OURS, *_THEIRS), _of_mlp),
     ((tabular.Classifier, tabular.Regressor), _of_table),
-    ((Run, DenseNetwork, Trainee), _of_run),
+    ((Run, DenseNetwork, Network, Trainee), _of_run),
+    ((KerasClassifier, KerasRegressor), case_of_keras),
 )
 
 
@@ -383,7 +389,9 @@ def treated(case: Case, changes: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]
 def _treated_last(case: Case, last: Any, settings: dict[str, Any]) -> Any:
     if last is None:
         return None, {}
-    if isinstance(last, Run | DenseNetwork | Trainee):
+    if isinstance(last, KerasClassifier | KerasRegressor):
+        return treated_keras(last, settings), dict(settings)
+    if isinstance(last, Run | DenseNetwork | Network | Trainee):
         new = changed(case, settings)
         return Trainee(new.network, new.plan), dict(settings)
     if isinstance(last, tabular.Classifier | tabular.Regressor):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from thalweg import training
-from thalweg.cases import Case, changed, random_change, take
+from thalweg.cases import Case, changed, dense, random_change, take
 from thalweg.findings import Finding, Prescription, Proof, Severity
 from thalweg.measure.network import score
 from thalweg.records import Array, Run
@@ -137,8 +137,8 @@ class Trials:
                 run, pipe = part.train(seed)
                 assert part.held is not None
                 X = pipe.transform(part.held[0]) if pipe else part.held[0]
-                X = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
-                prediction = training.predict(run, X)
+                X = dense(X)
+                prediction = training.predict(run, part.shaped(X))
                 value = _common_score(part, part.decide(prediction), changes)
                 surprise = _surprise(part, prediction)
         except (ValueError, FloatingPointError, np.linalg.LinAlgError):

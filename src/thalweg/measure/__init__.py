@@ -10,18 +10,21 @@ from thalweg.findings import Facts
 from thalweg.measure.data import facts_of_data, facts_of_held
 from thalweg.measure.network import (
     facts_of_end,
+    facts_of_layers,
+    facts_of_outputs,
     facts_of_plan,
     facts_of_run,
     facts_of_start,
 )
 from thalweg.measure.table import sampled
+from thalweg.networks import DenseNetwork
 from thalweg.records import Run
 
 WHY_NOT = {
     "image": "X is no stack of images, (n_rows, height, width, channels)",
     "held": "no rows were held out: give X_val and y_val",
-    "static": "no network was given",
-    "start": "no network was given",
+    "static": "no network of dense layers was given",
+    "start": "no network of dense layers was given",
     "run": "nothing was trained yet: give a fitted model, or let trials run",
     "end": "nothing was trained yet: give a fitted model, or let trials run",
     "labels": "the target is no class",
@@ -57,11 +60,16 @@ def measure(case: Case, run: Run | None = None) -> Facts:
         facts |= facts_of_held(case, seen)
     if case.stand_in:
         return facts
-    facts |= facts_of_plan(case, seen)
+    facts |= facts_of_plan(case)
+    layered = isinstance(case.network, DenseNetwork)
+    if layered:
+        facts |= facts_of_layers(case)
     if seen.inputs is None or case.lacks_outputs:
         return facts
     run = run or case.run
-    facts |= facts_of_start(case, seen)
+    if layered:
+        facts |= facts_of_start(case, seen)
     if run is not None:
-        facts |= facts_of_run(case, run, seen) | facts_of_end(case, run, seen)
+        end = facts_of_end if layered else facts_of_outputs
+        facts |= facts_of_run(case, run, seen) | end(case, run, seen)
     return facts

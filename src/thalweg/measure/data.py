@@ -68,6 +68,7 @@ def _uninformative(seen: Sample) -> dict[str, Any]:
             numbered.append(int(k))
     return {
         "data.constant": tuple(seen.names[k] for k in np.flatnonzero(constant)),
+        "data.constant_at": tuple(seen.where[k] for k in np.flatnonzero(constant)),
         "data.numbered": tuple(seen.names[k] for k in numbered),
         "data.numbered_at": tuple(seen.where[k] for k in numbered),
     }
@@ -267,23 +268,29 @@ def _leaks(case: Case, seen: Sample) -> dict[str, Any]:
     if case.y.ndim > 1 or not columns.shape[1] or len(some) < 20:
         return {}
     by_class = case.labels is not None
-    along = y[columns.argsort(axis=0, kind="stable")]
-    if by_class:  # but for the borders between the classes
-        borders = np.maximum((along[1:] != along[:-1]).sum(axis=0) + 1 - len(set(y)), 0)
-        alone = 1 - borders / len(y)
-    else:
-        alone = np.array([_score((a[2:] + a[:-2]) / 2, a[1:-1], False)
-                          for a in along.T])  # fmt: skip
+    alone = _alone(columns, y, by_class)
     k = int(alone.argmax())
     facts = {"nearest.alone": float(alone[k]), "nearest.alone_name": seen.names[k],
              "nearest.alone_at": seen.where[k], "nearest.others": 1.0}  # fmt: skip
+    if case.held is not None and len(case.held[1]) >= 20:
+        column = np.nan_to_num(numeric(case.held[0])[0][:, [k]])
+        facts["held.alone"] = float(_alone(column, case.held[1], by_class)[0])
     if alone[k] > 0.97 and columns.shape[1] > 1:
         forest: Any = ExtraTreesClassifier if by_class else ExtraTreesRegressor
         rest = np.delete(columns, k, axis=1)
-        guess: Any = cross_val_predict(forest(40, random_state=0), rest, y,
+        guess: Any = cross_val_predict(forest(20, random_state=0), rest, y,
                                        cv=_folds(y))  # fmt: skip
         facts["nearest.others"] = _score(guess, y, by_class)
     return facts
+
+
+def _alone(columns: Array, y: Array, by_class: bool) -> Array:
+    """Return how well rows are told by those next to them, column by column."""
+    along = y[columns.argsort(axis=0, kind="stable")]
+    if by_class:  # but for the borders between the classes
+        borders = (along[1:] != along[:-1]).sum(axis=0) + 1 - len(np.unique(y))
+        return 1 - borders / len(y)
+    return np.array([_score((a[2:] + a[:-2]) / 2, a[1:-1], False) for a in along.T])
 
 
 def _folds(y: Array) -> list[tuple[Array, Array]]:

@@ -20,43 +20,47 @@ _RANGES = {
     "relu6": (0.0, 6.0), "softplus": (0.0, np.inf),
 }  # fmt: skip
 _FEW = 512
+_LEARNED = 0.25  # of the trivial loss: with less, a network has shown that it can
 _DESCENDING = ("sgd", "momentum", "nesterov")
 
 
-def facts_of_plan(case: Case, seen: Sample) -> dict[str, Any]:
-    """Read network and plan."""
-    network, plan = case.network, case.plan
-    *hidden, output = network.layers
-    names = tuple(resolved(layer.activation).label for layer in hidden)
-    first_order = not (plan.full_batch or plan.on_device)
-    rates = plan.layer_rates or (1.0,) * len(network.layers)
-    still = [
-        k for k, layer in enumerate(network.layers) if layer.frozen or not rates[k]
-    ]
+def facts_of_plan(case: Case) -> dict[str, Any]:
+    """Read the plan."""
+    plan, rows = case.plan, case.X.shape[0]
     facts = {
         "static.loss": case.loss,
         "static.optimizer": resolved(plan.optimizer).label,
-        "static.first_order": first_order,
-        "static.widths": tuple(layer.units for layer in hidden),
-        "static.outputs": network.n_outputs,
-        "static.activations": names,
-        "static.linear": bool(hidden) and set(names) == {"identity"},
-        "static.output_activation": resolved(output.activation).label,
-        "static.frozen": tuple(still),
-        "static.normalized": any(d.normalized != "none" for d in hidden),
-        "static.dropout": max((d.dropout for d in hidden), default=0.0),
+        "static.first_order": plan.first_order,
         "static.l2": plan.l2,
         "static.epochs": plan.epochs,
         "static.by_class": case.by_class,
-        "static.batch": batch_rows(plan, case.X.shape[0]),
-        "static.shuffled": plan.shuffle
-        or batch_rows(plan, case.X.shape[0]) >= len(case.y),
+        "static.batch": batch_rows(plan, rows),
     }
-    if first_order:
+    if plan.first_order:
         usual = Plan(optimizer=plan.optimizer).rate
-        facts |= {"rate.value": plan.rate, "rate.usual": usual}
-        facts["rate.order"] = _order_of_batches(case)
-    return facts | _range(case, facts)
+        facts |= {"rate.value": plan.rate, "rate.usual": usual,
+                  "rate.order": _order_of_batches(case)}  # fmt: skip
+    return facts
+
+
+def facts_of_layers(case: Case) -> dict[str, Any]:
+    """Read the network."""
+    *hidden, output = case.network.layers
+    names = tuple(resolved(layer.activation).label for layer in hidden)
+    rates = case.plan.layer_rates or (1.0,) * (len(hidden) + 1)
+    still = [k for k, d in enumerate(case.network.layers) if d.frozen or not rates[k]]
+    squash = resolved(output.activation).label
+    return {
+        "static.widths": tuple(layer.units for layer in hidden),
+        "static.outputs": case.network.n_outputs,
+        "static.activations": names,
+        "static.linear": bool(hidden) and set(names) == {"identity"},
+        "static.output_activation": squash,
+        "static.frozen": tuple(still),
+        "static.normalized": any(d.normalized != "none" for d in hidden),
+        "static.dropout": max((d.dropout for d in hidden), default=0.0),
+        "static.unreachable": _unreachable(case, squash),
+    }
 
 
 def _order_of_batches(case: Case) -> float:
@@ -71,14 +75,14 @@ def _order_of_batches(case: Case) -> float:
     return float(np.mean(parts) / whole) if whole > 0 and parts else 1.0
 
 
-def _range(case: Case, facts: dict[str, Any]) -> dict[str, Any]:
+def _unreachable(case: Case, squash: str) -> float:
     """Return the share of targets that the output's activation cannot reach."""
-    low, high = _RANGES.get(facts["static.output_activation"], (-np.inf, np.inf))
+    low, high = _RANGES.get(squash, (-np.inf, np.inf))
     if case.by_class or case.labels is not None:
-        return {"static.unreachable": 0.0}
+        return 0.0
     y = case.targets()
     y = y[np.isfinite(y)]
-    return {"static.unreachable": float(((y < low) | (y > high)).mean())}
+    return float(((y < low) | (y > high)).mean())
 
 
 # --------------------------------------------------------------------------- start
@@ -114,14 +118,9 @@ def facts_of_start(case: Case, seen: Sample) -> dict[str, Any]:
     }
     if resolved(plan.optimizer).label == "" or callable(resolved(plan.optimizer).name):
         facts["rate.climbs"] = _climbs(network, case.plan, weights, part)
-    if facts_first_order(case.plan):
+    if case.plan.first_order:
         facts["rate.noise_scale"] = _noise_scale(network, plan, weights, part)
     return facts
-
-
-def facts_first_order(plan: Plan) -> bool:
-    """Whether the plan takes steps on batches."""
-    return not (plan.full_batch or plan.on_device)
 
 
 def _data(case: Case, seen: Sample, some: Array, inputs: Array) -> Data:
@@ -391,9 +390,35 @@ def facts_of_end(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
     }
     if np.isfinite(prediction).all():
         facts |= _scores(case, run, seen, some, prediction)
+    if cost > _LEARNED * trivial and not any(d.normalized != "none" for d in
+                                             network.layers):  # fmt: skip
+        facts["end.by_heart"] = _by_heart(quiet, case.plan.loss, data)
     if resolved(run.plan.optimizer).label in _DESCENDING:
         facts["rate.sharpness"] = _sharpness(quiet, run.plan, weights, data)
     return facts
+
+
+def _by_heart(network: DenseNetwork, loss: Any, data: Data) -> float:
+    """Return the share of the first loss that is left of 32 rows learned alone."""
+    some = np.sort(np.unique(data.X, axis=0, return_index=True)[1])[:32]
+    spread = data.X.std(axis=0)
+    X = (data.X - data.X.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    plan = Plan(loss=loss, optimizer="lbfgs", epochs=300)
+    left = training.fit(network, X[some], data.y[some], plan=plan,
+                        random_state=0).history.loss  # fmt: skip
+    return float(np.nanmin(left) / (left[0] or 1.0)) if len(left) else 1.0
+
+
+def facts_of_outputs(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
+    """Look at what any trained network says of the rows that it was trained on."""
+    assert seen.inputs is not None
+    some = np.random.RandomState(4).permutation(len(seen.rows))[:_FEW]
+    prediction = np.asarray(training.predict(run, case.shaped(seen.inputs[some])))
+    facts: dict[str, Any] = {"end.finite": bool(np.isfinite(prediction).all())}
+    if not facts["end.finite"]:
+        return facts
+    facts["end.output_std"] = float(prediction.std(axis=0).max())
+    return facts | _scores(case, run, seen, some, prediction)
 
 
 def _first_nonfinite(inside: list[tuple[Array, Array]], cost: float) -> str:
@@ -406,6 +431,7 @@ def _first_nonfinite(inside: list[tuple[Array, Array]], cost: float) -> str:
 def _scores(
     case: Case, run: Run, seen: Sample, some: Array, prediction: Array
 ) -> dict[str, Any]:
+    assert seen.inputs is not None
     guess, y = case.decide(prediction), seen.y[some]
     facts: dict[str, Any] = {"end.score": score(case, guess, y)}
     if case.labels is not None and y.ndim == 1:
@@ -418,9 +444,9 @@ def _scores(
         facts["end.recall"] = float(min(recall))
     if case.held is not None:
         held, y_held = held_inputs(case, seen)
-        if np.isfinite(held).all() and held.shape[1] == run.network.n_inputs:
+        if np.isfinite(held).all() and held.shape[1] == seen.inputs.shape[1]:
             with np.errstate(all="ignore"):
-                guess = case.decide(training.predict(run, held))
+                guess = case.decide(training.predict(run, case.shaped(held)))
             facts["held.score"] = score(case, guess, y_held)
     return facts
 

@@ -30,7 +30,8 @@ def uninformative_column(facts: Facts, limit: Limits) -> Finding | None:
     constant, numbered = facts["data.constant"], facts["data.numbered"]
     if not constant and not numbered:
         return None
-    drop = {"drop": facts["data.numbered_at"]} if numbered else {}
+    useless = (*facts["data.constant_at"], *facts["data.numbered_at"])
+    drop = {"drop": useless} if numbered else {}
     what = "says which row it is" if numbered else "is the same in each row"
     return found(
         NOTE, f"A column {what}", _some(numbered or constant),
@@ -141,11 +142,13 @@ def leak(facts: Facts, limit: Limits) -> Finding | None:
     """Kaufman et al. (2012), "Leakage in data mining"; Kapoor & Narayanan (2023)."""
     alone, others = facts["nearest.alone"], facts["nearest.others"]
     enough = facts["data.rows"] >= limit["rows"]  # of a few, one column tells by chance
-    if enough and alone > limit["alone"] and alone - others > limit["others"]:
-        lost = "held.rows" in facts and alone - facts.get("held.score", 1.0) > 0.3
+    lost = alone - facts.get("held.alone", alone) > limit["lost"]
+    if enough and alone > limit["alone"] and (alone - others > limit["others"] or lost):
         return found(
             FATAL if lost else SERIOUS,
-            "One column tells the target all alone, and the others do not",
+            "One column tells the target all alone" + (
+                ", but not that of the rows held out" if lost else
+                ", and the others do not"),
             facts["nearest.alone_name"], "score of that column", alone, limit["alone"],
             Prescription("Drop it, unless it is known before the target is.",
                          {"drop": (facts["nearest.alone_at"],)}),

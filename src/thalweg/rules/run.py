@@ -167,16 +167,20 @@ def stopped_early(facts: Facts, limit: Limits) -> Finding | None:
 
 def underfitting(facts: Facts, limit: Limits) -> Finding | None:
     """Goodfellow et al. (2016), section 5.2: capacity below the task's."""
-    score = facts["end.score"]
-    simple = facts.get("nearest.best", -1.0)
-    narrow = min(facts["static.widths"], default=99) < limit["width"]
-    lags = simple - score > limit["left"]
-    if not lags and not (narrow and score < 1):
+    score, heart = facts["end.score"], facts.get("end.by_heart", 0.0)
+    short = facts.get("nearest.best", -1.0) - score
+    narrow = min(facts["static.widths"], default=99) < limit["width"] and score < 1
+    unable = heart > limit["heart"]
+    if not (short > limit["left"] or narrow or unable):
         return None
     depth = len(facts["static.widths"])  # fewer layers would cure other faults
+    what, value, bound = (
+        ("share of the loss left on 32 rows alone", heart, limit["heart"]) if unable
+        else ("score short of the simple one", short, limit["left"]))  # fmt: skip
     return found(
-        NOTE, "The network does worse than its neighbors or a line on its own rows",
-        "hidden layers", "score short of the simple one", simple - score, limit["left"],
+        NOTE, "The network cannot learn 32 rows by heart" if unable else
+        "The network does worse than its neighbors or a line on its own rows",
+        "hidden layers", what, value, bound,
         Prescription("Widen the hidden layers.", {"hidden": (100,) * depth},
                      ({"hidden": (64,) * depth},)),
     )  # fmt: skip

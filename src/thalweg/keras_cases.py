@@ -1,0 +1,95 @@
+"""Keras estimators as the doctor's cases: their layers are Keras's own affair.
+
+Each training is a fit of a clone, so that the model that was given stays as it is. What
+a remedy changes in the plan goes into the estimator's parameters and ``settings``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+
+from thalweg.cases import Case, numbered
+from thalweg.plan import Plan
+from thalweg.records import Run, StopReason
+
+_OWN = ("epochs", "batch_size", "patience", "class_weight")
+
+
+@dataclass(frozen=True, eq=False)
+class KerasCase(Case):
+    """A training by an estimator of `thalweg.keras_estimators`.
+
+    Parameters
+    ----------
+    estimator : KerasClassifier or KerasRegressor
+    given : Plan
+        What it was told; where `plan` differs, a remedy did it.
+    """
+
+    estimator: Any = None
+    given: Any = None
+
+    def train(self, seed: int) -> tuple[Run, Any]:
+        """Fit a clone; return its run and the fitted steps."""
+        inputs, pipe = self.prepared()
+        changes = {
+            name: getattr(self.plan, name)
+            for name in vars(self.plan)
+            if getattr(self.plan, name) != getattr(self.given, name)
+        }
+        model = treated_keras(self.estimator, changes)
+        model.set_params(random_state=seed, validation_fraction=self.validation)
+        if self.labels is not None:
+            model.set_params(class_weight=self.class_weight)
+        y = self.targets().reshape(self.y.shape) if self.labels is None else (
+            self.labels[self.y])  # fmt: skip
+        model.fit(self.shaped(inputs), y)
+        return run_of(model), pipe
+
+
+def case_of_keras(
+    subject: Any, last: Any, X: Any, y: Any, held: Any, steps: Any, settings: Any
+) -> KerasCase:
+    """Bring a Keras estimator into the form of a case."""
+    labels, loss = None, "squared"
+    if is_classifier(last):
+        labels, y, held = numbered(y, held)
+        loss = "cross_entropy"
+    own = {name: getattr(last, name) for name in _OWN[:3]}
+    model = getattr(last, "model_", None)
+    if getattr(model, "optimizer", None) is not None:
+        own["learning_rate"] = float(model.optimizer.learning_rate)  # type: ignore[union-attr]
+    plan = Plan.of(None, **{"loss": loss, **own, **(last.settings or {})})
+    return KerasCase(
+        subject, X, y, labels, held, steps, None, plan,
+        run=run_of(last) if model is not None else None,
+        class_weight=getattr(last, "class_weight", None),
+        validation=last.validation_fraction, estimator=clone(last), given=plan,
+    )  # fmt: skip
+
+
+def run_of(fitted: Any) -> Run:
+    """Return the record of a fitted Keras estimator's training."""
+    network, parameters, plan = fitted._ready
+    finite = bool(np.isfinite(fitted.history_.loss).all())
+    full = fitted.n_iter_ >= fitted.epochs
+    reason = StopReason.MAX_EPOCHS if full else StopReason.CONVERGED
+    return Run(
+        network, plan, parameters, fitted.history_,
+        reason if finite else StopReason.NONFINITE, fitted.stop_reason_,
+        fitted.engine_, fitted.n_iter_,
+    )  # fmt: skip
+
+
+def treated_keras(estimator: Any, changes: Mapping[str, Any]) -> Any:
+    """Return a clone with other fields of the plan."""
+    own = {name: value for name, value in changes.items() if name in _OWN}
+    if "validation" in changes:
+        own["validation_fraction"] = changes["validation"]
+    rest = {k: v for k, v in changes.items() if k not in (*_OWN, "validation")}
+    settings = {**(estimator.settings or {}), **rest} if rest else estimator.settings
+    copy: Any = clone(estimator)
+    return copy.set_params(**own, settings=settings)
