@@ -1,5 +1,6 @@
 """Searches that are kept, broken off, resumed and spread over processes."""
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -54,6 +55,41 @@ def study_of(path: Path) -> Any:
         return optuna.load_study(study_name="search", storage=store)
     finally:
         optuna.logging.set_verbosity(before)
+
+
+def test_a_journal_cut_off_in_mid_write_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a kill left of its last record, which ends a trial."""
+    path = tmp_path / "study.journal"
+    search(path, n_trials=2, n_jobs=1)
+    lines = path.read_bytes().splitlines(keepends=True)
+    told = max(i for i, line in enumerate(lines) if b'"state":1' in line)
+    before, last = b"".join(lines[:told]), lines[told]
+    for cut in range(1, len(last)):
+        path.write_bytes(before + last[:cut])
+        with pytest.warns(UserWarning, match=f"half a line.*these {cut} bytes"):
+            study = study_of(path)
+        assert [t.state.name for t in study.trials] == ["COMPLETE", "RUNNING"]
+        study.set_user_attr("a line", cut)
+        assert study_of(path).user_attrs["a line"] == cut
+    path.write_bytes(before + last[:9])
+    monkeypatch.setattr(studies, "LEASE", 0.0)  # its driver, this process, lives on
+    with pytest.warns(UserWarning, match="half a line"):
+        found = search(path, n_trials=2)
+    assert values(found) == values(search(None, n_trials=2))
+
+
+def test_files_of_others_are_not_shortened(tmp_path: Path) -> None:
+    path = tmp_path / "diary.log"
+    path.write_text("a line\nand half a")
+    with pytest.raises(ValueError, match="cannot be used"):
+        search(path)
+    assert path.read_text() == "a line\nand half a"
+
+
+def values(found: Any) -> list[float]:
+    return sorted(trial.value for trial in found.trials)
 
 
 def nap(record: EpochRecord) -> None:
@@ -280,6 +316,66 @@ def test_postgres_keeps_a_search(postgres: str) -> None:
             estimator=model(max_iter=30), n_trials=20, study_name="pruned",
         )  # fmt: skip
     assert any(trial.state == "pruned" for trial in pruned.trials)
+
+
+def free_port() -> int:
+    with socket.socket() as own:
+        own.bind(("localhost", 0))
+        return own.getsockname()[1]
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as own:
+        return own.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_redis_keeps_a_search() -> None:
+    pytest.importorskip("redis")
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("Redis' server is not installed")
+    port = free_port()
+    command = [program, "--port", str(port), "--save", "", "--bind", "127.0.0.1"]
+    with subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL) as server:
+        try:
+            while not answers(port):
+                time.sleep(0.05)
+            url = f"redis://127.0.0.1:{port}"
+            assert len(search(url, n_trials=5).trials) == 5
+            assert told(search(url)) == told(search(None))
+        finally:
+            server.terminate()
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_optunas_proxy_keeps_a_search(tmp_path: Path) -> None:
+    """Workers that cannot reach the database report, and are pruned, through it."""
+    pytest.importorskip("grpc")
+    store, port = f"sqlite:///{tmp_path / 'study.db'}", free_port()
+    serve = (
+        "from optuna.storages import RDBStorage, run_grpc_proxy_server as run;"
+        f"run(RDBStorage({store!r}), port={port})"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", serve]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+        try:
+            proxy = optuna.storages.GrpcStorageProxy(port=port)
+            proxy.wait_server_ready(timeout=60)
+            with joblib.parallel_config(backend="loky", n_jobs=2):
+                found = search(
+                    proxy, space={"learning_rate_init": [1e-9, 0.05]}, n_trials=20,
+                    estimator=model(max_iter=30), pruner="median",
+                )  # fmt: skip
+        finally:
+            server.terminate()
+    assert any(trial.state == "pruned" for trial in found.trials)
+
+
+def test_a_driver_that_is_not_installed_is_named() -> None:
+    if importlib.util.find_spec("redis") is not None:
+        pytest.skip("redis is installed")
+    with pytest.raises(ValueError, match=r"driver is missing.*redis for Redis"):
+        search("redis://localhost:1")
 
 
 # ------------------------------------------------------------- other processes

@@ -16,7 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Self
@@ -47,6 +47,7 @@ _FILES = {
     ".journal": "journal",
 }
 _BESIDE_THE_POINT = ("callbacks", "verbose", "n_jobs", "random_state", "memory")
+_BEGINNING = b'{"op_code":'  # of a journal
 _BUSY = 10.0  # seconds that SQLite waits for another writer
 
 
@@ -82,8 +83,40 @@ def open_storage(storage: Any) -> Any:
             f"there is no folder {path.parent} to keep {path.name} in. Create it first."
         )
     if kind == "journal":
-        return _journal(JournalFileBackend(str(path)))
-    return _database(f"sqlite:///{path}", {"connect_args": {"timeout": _BUSY}})
+        _mend(path)
+        return storages.JournalStorage(JournalFileBackend(str(path)))
+    waits = {"connect_args": {"timeout": _BUSY}}
+    return storages.RDBStorage(f"sqlite:///{path}", engine_kwargs=waits)
+
+
+def _mend(path: Path) -> None:
+    """Drop the half line that a kill in mid-write leaves at a journal's end.
+
+    Optuna reads past it, and refuses the file once another line was written after it.
+    """
+    from optuna.storages.journal import JournalFileSymlinkLock
+
+    if not path.is_file() or _half(path) == 0:
+        return
+    lock = JournalFileSymlinkLock(str(path))  # or a line is being written just now
+    lock.acquire()
+    try:
+        if half := _half(path):
+            os.truncate(path, path.stat().st_size - half)
+            warnings.warn(
+                f"{path} ended in half a line, as after a kill in mid-write: these "
+                f"{half} bytes were dropped. What they told of a trial is done again.",
+                stacklevel=2,
+            )
+    finally:
+        lock.release()
+
+
+def _half(path: Path) -> int:
+    """Count the bytes after a journal's last whole line."""
+    content = path.read_bytes()
+    ours = content.startswith(_BEGINNING[: len(content)])
+    return len(content) - content.rfind(b"\n") - 1 if ours else 0
 
 
 def is_shared(storage: Any) -> bool:
@@ -301,7 +334,8 @@ def index_of(study: Any, trial: Any) -> int:
 def was_lost(trial: Any) -> bool:
     """Whether a failed trial was given up for lost, and queued again."""
     attempt = int(trial.user_attrs.get("attempt", 1))
-    failed = trial.state.name == "FAIL" and "told" not in trial.user_attrs
+    told = trial.user_attrs.get("told", {})  # it may have been lost in the telling
+    failed = trial.state.name == "FAIL" and told.get("state") != "failed"
     return failed and attempt < ATTEMPTS
 
 
@@ -377,23 +411,12 @@ def _lives(pid: int) -> bool:
 
 
 def _by_url(url: str) -> Any:
-    from optuna.storages import journal
+    from optuna import storages
+    from optuna.storages.journal import JournalRedisBackend
 
     if url.startswith("redis"):
-        return _journal(partial(journal.JournalRedisBackend, url)())
-    return _database(url, {})
-
-
-def _journal(backend: Any) -> Any:
-    from optuna.storages import JournalStorage
-
-    return JournalStorage(backend)
-
-
-def _database(url: str, options: dict[str, Any]) -> Any:
-    from optuna.storages import RDBStorage
-
-    return RDBStorage(url, engine_kwargs=options)
+        return storages.JournalStorage(JournalRedisBackend(url))
+    return storages.RDBStorage(url)
 
 
 @contextmanager
@@ -406,7 +429,8 @@ def understood(storage: Any) -> Iterator[None]:
     except ImportError as error:
         raise ValueError(
             f"search got storage={str(storage)!r}, whose driver is missing ({error}). "
-            "Install it, such as psycopg2-binary for PostgreSQL."
+            "Install it: psycopg2-binary for PostgreSQL, redis for Redis, grpcio and "
+            "protobuf for Optuna's gRPC proxy."
         ) from error
     except json.JSONDecodeError as error:  # in a journal
         raise ValueError(_trouble(storage, error)) from error
