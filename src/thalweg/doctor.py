@@ -9,7 +9,7 @@ facts alone prove it.
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -298,25 +298,18 @@ class Doctor:
     ) -> None:
         self.stop, self.patience, self.thresholds = stop, patience, thresholds
         self.patient = _EPOCHS_TOLD if stop else 10**6
-        self._rows: Sequence[tuple[float, ...]] = ()
+        self.history = History.from_columns({"loss": ()})
         self.hopeless = ""
 
-    def __call__(self, rows: Sequence[tuple[float, ...]]) -> bool:
+    def __call__(self, history: History) -> bool:
         """Take note of the epochs so far; True stops training."""
-        self._rows, first, last = rows, rows[0][0], rows[-1][0]
+        self.history, first, last = history, history.loss[0], history.loss[-1]
         self.hopeless = ""
-        if not last < 5 * first + 1e-12 and len(rows) > 3:
+        if not last < 5 * first + 1e-12 and len(history) > 3:
             self.hopeless = f"the loss is {last:.3g}, and began at {first:.3g}"
-        elif len(rows) >= self.patience and last > 0.9999 * first:
+        elif len(history) >= self.patience and last > 0.9999 * first:
             self.hopeless = f"the loss has stayed at {first:.3g}"
         return self.stop and bool(self.hopeless)
-
-    @property
-    def history(self) -> History:
-        """The epochs seen."""
-        columns = zip(*self._rows, strict=True) if self._rows else ((),)
-        names = [each.name for each in fields(History)]
-        return History.from_columns(dict(zip(names, columns, strict=False)))
 
     @property
     def diagnosis(self) -> Diagnosis:

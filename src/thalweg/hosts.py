@@ -190,7 +190,7 @@ class _Checkpoint:
         arrays = {
             **{f"carry.{k}": leaf for k, leaf in enumerate(leaves)},
             **best,
-            "rows": np.array(watch.rows), "order": self.loop.order,
+            "epochs": np.hstack(watch.blocks), "order": self.loop.order,
             "random": _state(self.loop.rng),
             "patience": _counts(watch.patience), "plateau": _counts(watch.plateau),
             "factor": np.array([watch.factor]), "steps": np.array([steps]),
@@ -227,8 +227,8 @@ class _Checkpoint:
             raise ValueError("the number of rows is another one")
         loop.steps, loop.order = steps, arrays["order"]
         _set_state(loop.rng, arrays["random"])
-        watch.rows = [tuple(row) for row in arrays["rows"].tolist()]
-        watch.started -= watch.rows[-1][4]
+        watch.blocks, watch.seen = [arrays["epochs"]], arrays["epochs"].shape[1]
+        watch.started -= arrays["epochs"][4, -1]
         watch.factor = float(arrays["factor"][0])
         for counts, name in ((watch.patience, "patience"), (watch.plateau, "plateau")):
             best, epoch, waited = arrays[name].tolist()

@@ -42,7 +42,7 @@ from thalweg.streams import apart, is_stream, open_source, train_stream
 from thalweg.watching import Callback, Scoring, Watch
 
 _ROWS_AT_ONCE = 1 << 20
-_EPOCHS_AT_ONCE = 256
+_EPOCHS_AT_ONCE = 1024
 _WORK_AT_ONCE = 10**10
 
 

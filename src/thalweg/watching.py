@@ -33,7 +33,6 @@ Callback = Callable[[Any], bool | None]
 _COLUMNS = tuple(f.name for f in fields(History))
 _SLOWER = "Lower the learning rate ({rate:g}), scale the inputs, or clip the gradient."
 _SMALLER = "Scale the inputs, begin with smaller weights, or raise l2."
-_COUNTS = _COLUMNS[_COLUMNS.index("evaluations") :]
 
 
 class Subject(Protocol):
@@ -67,6 +66,16 @@ class Patience:
             self.best, self.best_epoch = value, epoch
             return True
         return False
+
+    def see_all(self, values: Array, first: int) -> None:
+        """Take note of several epochs' values at once."""
+        lowest = np.fmin.accumulate(np.concatenate(([self.best], values)))
+        improved = np.flatnonzero(values <= lowest[:-1] - self.tol)
+        since = len(values) - 1 - improved[-1] if len(improved) else len(values)
+        self.waited = int(since) + (0 if len(improved) else self.waited)
+        if lowest[-1] < self.best:
+            self.best = float(lowest[-1])
+            self.best_epoch = first + int(np.nanargmin(values))
 
 
 class Watch:
@@ -107,18 +116,18 @@ class Watch:
         self.judges = held_out is not None and plan.monitor != "training"
         by_score = plan.monitor == "score" or (plan.monitor == "auto" and scoring)
         self.monitor = "score" if by_score and self.judges else "loss"
-        self.rows: list[tuple[float, ...]] = []
-        self._before = 0
+        self.blocks: list[Array] = []
+        self.seen = self._before = 0
         self._clock = self._seconds()
 
     @property
     def epochs(self) -> int:
         """How many epochs were seen in this phase."""
-        return len(self.rows) - self._before
+        return self.seen - self._before
 
     def turn(self, plan: Plan) -> None:
         """Go on to the next phase, with its plan; the best so far stays the best."""
-        self.plan, self._before, self.factor = plan, len(self.rows), 1.0
+        self.plan, self._before, self.factor = plan, self.seen, 1.0
         self.patience.waited = 0
         self.plateau = Patience(plan.tol)
 
@@ -126,8 +135,8 @@ class Watch:
     def waits(self) -> int:
         """How many epochs the callbacks may be told of at once.
 
-        One with an attribute ``patient``, that number, is called with all rows so far,
-        in `History`'s order, so that an engine can train some epochs in one go.
+        One with an attribute ``patient``, that number, is called with the `History` so
+        far, so that an engine can train some epochs in one go.
         """
         return min((getattr(c, "patient", 1) for c in self.callbacks), default=10**6)
 
@@ -165,39 +174,41 @@ class Watch:
 
     def see(self, sums: EpochSums, rates: Array) -> StopReason | None:
         """Take note of some epochs and judge the last one; a reason says stop."""
+        if not len(sums.loss):  # cancelled before the first was done
+            return None
         held_out = self._validate() if sums.finite else (np.nan, np.nan)
-        before, self._clock = self._clock, self._seconds()
-        seconds = np.linspace(before, self._clock, len(sums.loss) + 1)[1:]
-        unknown = np.full(len(sums.loss), np.nan)
-        columns = [
-            *(sums.loss, sums.gradient_norm, sums.update_ratio, rates, seconds),
-            *(np.full(len(sums.loss), value) for value in held_out),
-            *(sums.counts.get(name, unknown) for name in _COUNTS),
-        ]
-        numbers = [np.asarray(column, float).tolist() for column in columns]
-        self.rows.extend(zip(*numbers, strict=False))
+        count, before, self._clock = len(sums.loss), self._clock, self._seconds()
+        share = np.arange(1, count + 1) / count
+        columns = {
+            "loss": sums.loss, "gradient_norm": sums.gradient_norm,
+            "update_ratio": sums.update_ratio, "rate": rates,
+            "seconds": before + (self._clock - before) * share,
+            "validation_loss": held_out[0], "validation_score": held_out[1],
+            **sums.counts,
+        }  # fmt: skip
+        block = np.full((len(_COLUMNS), count), np.nan)
+        for name, column in columns.items():
+            block[_COLUMNS.index(name)] = column
+        self.blocks.append(block)
+        self.seen += count
         if not sums.finite:
             return StopReason.NONFINITE
         value = self._monitored(held_out)
         if not self.judges:
-            first = len(self.rows) - len(sums.loss) + 1
-            for epoch, loss in enumerate(numbers[0], first):
-                self.patience.see(loss, epoch)
-        elif self.patience.see(value, len(self.rows)):
+            self.patience.see_all(block[0], self.seen - count + 1)
+        elif self.patience.see(value, self.seen):
             self.best = self.subject.parameters()
         return self._judge(value)
 
     def amend(self, name: str, value: float) -> None:
         """Set a count of the last epoch to what was known only after it."""
-        if self.rows:
-            row = list(self.rows[-1])
-            row[_COLUMNS.index(name)] = value
-            self.rows[-1] = tuple(row)
+        if self.seen:
+            self.blocks[-1][_COLUMNS.index(name), -1] = value
 
     def close(self, network: Any, reason: StopReason, engine: str, **facts: Any) -> Run:
         """Put together the record of the whole training."""
         restored = self.best is not None and self.plan.restore_best
-        best_epoch = self.patience.best_epoch if restored else len(self.rows)
+        best_epoch = self.patience.best_epoch if restored else self.seen
         kept = self.best if restored else self.subject.parameters()
         assert kept is not None
         return Run(
@@ -230,7 +241,7 @@ class Watch:
     def _monitored(self, held_out: tuple[float, float]) -> float:
         """Return the watched value, smaller being better."""
         if not self.judges:
-            return self.rows[-1][0]
+            return float(self.blocks[-1][0, -1])
         return -held_out[1] if self.monitor == "score" else held_out[0]
 
     def _judge(self, value: float) -> StopReason | None:
@@ -258,31 +269,33 @@ class Watch:
         return None
 
     def _cut_on_plateau(self, value: float, constants: dict[str, Any]) -> None:
-        self.plateau.see(value, len(self.rows))
+        self.plateau.see(value, self.seen)
         if self.plateau.waited > constants["patience"]:
             lowest = min(self.factor, constants["floor"] / self.plan.rate)
             self.factor = max(self.factor * constants["factor"], lowest)
             self.plateau.waited = 0
 
     def _called_back(self) -> bool:
+        last = self.blocks[-1][:, -1].tolist()
         answers = [
-            each(self.rows) if hasattr(each, "patient")
-            else each(EpochRecord(len(self.rows), *self.rows[-1]))
+            each(self._history() if hasattr(each, "patient")
+                 else EpochRecord(self.seen, *last))
             for each in self.callbacks
         ]  # fmt: skip
         return any(answer is True for answer in answers)
 
     def _history(self) -> History:
-        columns = np.array(self.rows, float).reshape(-1, len(_COLUMNS)).T
-        return History.from_columns(dict(zip(_COLUMNS, columns, strict=True)))
+        self.blocks = [np.hstack([np.empty((len(_COLUMNS), 0)), *self.blocks])]
+        return History.from_columns(dict(zip(_COLUMNS, self.blocks[0], strict=True)))
 
     def _facts(self, best_epoch: int) -> dict[str, Any]:
         """Gather what the sentences of `StopReason` speak of."""
         plan = self.plan
-        rate = self.rows[-1][_COLUMNS.index("rate")] if self.rows else plan.rate
+        at = _COLUMNS.index("rate")
+        rate = float(self.blocks[-1][at, -1]) if self.seen else plan.rate
         methodical = plan.full_batch or plan.on_device
         return {
-            "epochs": plan.epochs, "epoch": len(self.rows), "best_epoch": best_epoch,
+            "epochs": plan.epochs, "epoch": self.seen, "best_epoch": best_epoch,
             "tol": plan.tol, "patience": plan.patience, "monitor": self.monitor,
             "max_time": plan.max_time or 0.0,
             "rate": rate,

@@ -307,13 +307,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self.history_, self.stop_reason_ = run.history, run.why
         self.engine_ = run.engine
         self.n_iter_ = len(run.history)
-        losses = [float(loss) for loss in run.history.loss]
+        losses = run.history.loss.tolist()
         self.loss_curve_.extend(losses)
         # A method that was done before its first iteration leaves the loss as it was.
         self.loss_ = losses[-1] if losses else getattr(self, "loss_", np.nan)
         self._no_improvement_count = watch.patience.waited
         if watch.judges:
-            scores = [float(score) for score in run.history.validation_score]
+            scores = run.history.validation_score.tolist()
             self.validation_scores_ = [*(self.validation_scores_ or []), *scores]
             self.best_validation_score_ = -watch.patience.best
         elif not run.plan.full_batch:
