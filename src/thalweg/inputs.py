@@ -5,6 +5,7 @@ here, before anything is computed, and said in a sentence that names the place.
 """
 
 import contextlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,11 @@ from thalweg.plan import CLASSIFYING, Data, Plan, each_array
 from thalweg.records import Array
 
 _FLOATING = np.dtype("float32"), np.dtype("float64")
+
+
+def is_stream(X: Any, y: Any) -> bool:
+    """Whether `X` is a path, a pyarrow dataset, or batches that bring their own y."""
+    return isinstance(X, str | os.PathLike) or hasattr(X, "to_batches") or y is None
 
 
 def as_data(

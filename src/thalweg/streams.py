@@ -35,11 +35,6 @@ _BY_EPOCHS = (
 """Schedules that ask how many steps an epoch has."""
 
 
-def is_stream(X: Any, y: Any) -> bool:
-    """Whether `X` is a path, a pyarrow dataset, or batches that bring their own y."""
-    return isinstance(X, str | os.PathLike) or hasattr(X, "to_batches") or y is None
-
-
 @dataclass(frozen=True, eq=False)
 class Window:
     """Rows to train on at once, `step` of them an update."""

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from thalweg import cores, engines
 from thalweg.fullbatch import n_trained, train_full_batch
 from thalweg.initializers import as_random_state
-from thalweg.inputs import as_data, as_rows, first_weights, split
+from thalweg.inputs import as_data, as_rows, first_weights, is_stream, split
 from thalweg.lookup import resolved
 from thalweg.networks import DenseNetwork, Network
 from thalweg.plan import (
@@ -38,7 +38,6 @@ from thalweg.records import (
     Run,
     StopReason,
 )
-from thalweg.streams import apart, is_stream, open_source, train_stream
 from thalweg.watching import Callback, Scoring, Watch
 
 _ROWS_AT_ONCE = 1 << 20
@@ -161,6 +160,8 @@ def _fit_stream(
     parameters: Any, rng: np.random.RandomState, watched: tuple[Any, ...], engine: str,
 ) -> Run:  # fmt: skip
     """Train on data that are read as they are needed."""
+    from thalweg.streams import apart, open_source, train_stream
+
     *rows, validation = given
     scoring, callbacks, started = watched
     source = open_source(network, plans, *rows)
@@ -368,7 +369,7 @@ class Loop:
         self.n_rows = n_rows
         self.watch, self.steps, self.n_parameters = watch, 0, n_parameters
         self.per_epoch = steps_per_epoch(plan, n_rows)
-        self.order: Array = np.arange(n_rows, dtype=np.int32)
+        self.order: Array = np.arange(n_rows)  # NumPy shuffles its own integers fastest
 
     def run(self) -> StopReason:
         """Train until something says stop."""
@@ -405,7 +406,7 @@ class Loop:
         factors = rate_factors(self.plan, self.steps, count, self.n_rows)
         rates = self.plan.rate * self.watch.factor * factors
         mixes = mixing_factors(self.plan, self.steps, count, self.n_rows)
-        self._asked = n_epochs, rates, self.rng.get_state(), self.order
+        self._asked = n_epochs, rates, self.rng.get_state(), self.order.copy()
         return self._orders(n_epochs), rates, mixes
 
     def tell(self, sums: EpochSums) -> StopReason | None:
@@ -425,15 +426,10 @@ class Loop:
         if not plan.shuffle or plan.batch_size is None or plan.on_device:
             return None
         orders = np.empty((n_epochs, self.n_rows), np.int32)
-        rows = np.arange(self.n_rows)
-        drawn = rows.copy()
         for order in orders:
             # sklearn.utils.shuffle of the previous order, draw for draw.
-            drawn[:] = rows
-            self.rng.shuffle(drawn)
-            # All numbers are valid; "clip" spares a copy that guards against others.
-            self.order = self.order.take(drawn, out=order, mode="clip")
-        self.order = self.order.copy()
+            self.rng.shuffle(self.order)
+            order[:] = self.order
         return orders
 
 

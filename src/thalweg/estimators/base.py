@@ -9,22 +9,19 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import get_scorer
-from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg import engines, side_by_side  # noqa: F401 (Ray is made known)
-from thalweg.estimators import files
 from thalweg.estimators.adapters import (
     Resumed,
     Scorer,
@@ -46,9 +43,11 @@ from thalweg.lookup import Spec, resolved
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Data, Plan, link
 from thalweg.records import Array, EpochRecord, Parameters, Run, StopReason
-from thalweg.saving import PathLike
 from thalweg.training import train, train_phases
 from thalweg.watching import Patience, Watch
+
+if TYPE_CHECKING:
+    from thalweg.saving import PathLike
 
 _NONFINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large "
@@ -371,6 +370,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             return self._given_split(X, target, weights, X_val, y_val, dtype)
         if not self._stops_early():
             return self._data(X, target, weights, dtype, learn=True), None
+        from sklearn.model_selection import train_test_split  # loads much
+
         parts: list[Any] = train_test_split(
             X, target, weights,
             random_state=self._random_state,
@@ -487,6 +488,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     def _scoring(self) -> Scorer | None:
         if self.scoring is None:
             return None
+        from sklearn.metrics import get_scorer
+
         return Scorer(self, self._decode, get_scorer(self.scoring))
 
     def _listeners(self) -> list[Callable[..., bool | None]]:
@@ -534,7 +537,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     # Predicting.
 
-    def save(self, path: PathLike) -> None:
+    def save(self, path: "PathLike") -> None:
         """Write the fitted estimator to a model file; nothing in it is code.
 
         The optimizer's state is not in it: what is loaded predicts the same.
@@ -544,10 +547,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             Where a parameter is a function of the user's.
         """
+        from thalweg.estimators import files
+
         files.write(self, path)
 
     @classmethod
-    def load(cls, path: PathLike) -> Self:
+    def load(cls, path: "PathLike") -> Self:
         """Read an estimator that `save` wrote.
 
         Raises
@@ -557,6 +562,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             If it is not a whole model file, or holds a model of another kind.
         """
+        from thalweg.estimators import files
+
         return files.read(cls, path)
 
     def predict(self, X: ArrayLike) -> Array:

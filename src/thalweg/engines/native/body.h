@@ -17,6 +17,7 @@
 #undef MAGIC
 #undef EXP_HIGH
 #undef EXP_LOW
+#undef EXP_NONE
 #undef LN2_HIGH
 #undef LN2_LOW
 #undef SMALLEST_NORMAL

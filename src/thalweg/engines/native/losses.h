@@ -50,10 +50,29 @@ static void FN(exponentials)(FN(Scored) *s, T *top, T *sum) {
         const T *z = s->z + k * s->ld;
         T *d = s->d + k * s->ld;
         LANE(i) {
-            T e = FN(exp)(z[i] - top[i]);
+            T e = FN(exp_negative)(z[i] - top[i]);
             d[i] = e;
             sum[i] += e;
         }
+    }
+}
+
+/* Class numbers, nothing spread over the others: targets need no arithmetic. */
+static void FN(cross_entropy_of_classes)(FN(Scored) *s) {
+    T top[PAD], sum[PAD], log_sum[PAD], loss[PAD] = {0};
+    const T *share = s->share;
+    FN(exponentials)(s, top, sum);
+    /* The sum is at least 1, or NaN. */
+    LANE(i) log_sum[i] = sum[i] == sum[i] ? FN(log_normal)(sum[i], 0) : sum[i];
+    for (int64_t k = 0; k < s->n; k++) {
+        const T *z = s->z + k * s->ld;
+        LANE(i) loss[i] -= (s->classes[i] == (int32_t)k ? 1 : (T)0) * ((z[i] - top[i]) - log_sum[i]);
+    }
+    LANE(i) s->loss[i] += loss[i];
+    LANE(i) sum[i] = 1 / sum[i];
+    for (int64_t k = 0; k < s->n; k++) {
+        T *d = s->d + k * s->ld;
+        LANE(i) d[i] = share[i] * (d[i] * sum[i] - (s->classes[i] == (int32_t)k ? 1 : (T)0));
     }
 }
 
@@ -63,6 +82,10 @@ static void FN(cross_entropy)(FN(Scored) *s) {
     bool one_hot = s->classes != NULL && s->constant == 0; /* then one logarithm a row */
     T keep = 1 - s->constant, spread = s->constant / (T)s->n;
     const T *share = s->share;
+    if (one_hot && !s->variant) {
+        FN(cross_entropy_of_classes)(s);
+        return;
+    }
     FN(exponentials)(s, top, sum);
     LANE(i) log_sum[i] = FN(log)(sum[i]);
     for (int64_t k = 0; k < s->n; k++) {
