@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from os import PathLike
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -45,9 +46,6 @@ from thalweg.plan import Data, Plan, link
 from thalweg.records import Array, EpochRecord, Parameters, Run, StopReason
 from thalweg.training import train, train_phases
 from thalweg.watching import Patience, Watch
-
-if TYPE_CHECKING:
-    from thalweg.saving import PathLike
 
 _NONFINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large "
@@ -493,8 +491,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return Scorer(self, self._decode, get_scorer(self.scoring))
 
     def _listeners(self) -> list[Callable[..., bool | None]]:
-        listeners: list[Callable[..., bool | None]] = list(self.callbacks or ())
-        return [*listeners, self._print] if self.verbose else listeners
+        return [*(self.callbacks or ()), *([self._print] if self.verbose else [])]
 
     def _tasks(self, watch: Watch, given: dict[str, Any]) -> list[TaskPerEpoch]:
         if not hasattr(self, "_skl_callbacks"):
@@ -537,7 +534,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     # Predicting.
 
-    def save(self, path: "PathLike") -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted estimator to a model file; nothing in it is code.
 
         The optimizer's state is not in it: what is loaded predicts the same.
@@ -552,7 +549,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         files.write(self, path)
 
     @classmethod
-    def load(cls, path: "PathLike") -> Self:
+    def load(cls, path: str | PathLike[str]) -> Self:
         """Read an estimator that `save` wrote.
 
         Raises
