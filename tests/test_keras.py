@@ -583,6 +583,9 @@ def test_a_second_fit_finds_its_programs_and_the_rate_of_now():
     assert network.programs == programs
     model.optimizer.learning_rate = 0.1
     assert loss() < first
+    assert tw.from_keras(model) is network
+    model.compile("sgd", "mae")
+    assert tw.from_keras(model) is not network
 
 
 def test_trains_in_mixed_precision():

@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -33,23 +34,20 @@ _LINKED = ("cross_entropy", "focal", "binary_cross_entropy")
 _building = threading.Lock()
 
 
+@dataclass(eq=False, repr=False)
 class _KerasEstimator(BaseEstimator):
     """What the two share."""
 
-    build_fn: Callable[..., Any] | None
-    build_params: Mapping[str, Any] | None
-    settings: Mapping[str, Any] | None
-    epochs: int
-    batch_size: int | str | None
-    validation_fraction: float | None
-    patience: int | None
-    random_state: Any
-    callbacks: Sequence[Callable[[EpochRecord], bool | None]]
-
-    def __init__(self, parameters: dict[str, Any]) -> None:
-        for name, value in parameters.items():
-            if name not in ("self", "__class__"):
-                setattr(self, name, value)
+    build_fn: Callable[..., Any] | None = None
+    _: KW_ONLY
+    build_params: Mapping[str, Any] | None = None
+    settings: Mapping[str, Any] | None = None
+    epochs: int = 200
+    batch_size: int | str | None = "auto"
+    validation_fraction: float | None = None
+    patience: int | None = None
+    random_state: int | np.random.RandomState | None = None
+    callbacks: Sequence[Callable[[EpochRecord], bool | None]] = ()
 
     # What the two differ in.
 
@@ -184,6 +182,7 @@ class _KerasEstimator(BaseEstimator):
         return hasattr(self, "model_")
 
 
+@dataclass(eq=False, repr=False)
 class KerasClassifier(ClassifierMixin, _KerasEstimator):
     """A classifier around a function that builds a Keras model.
 
@@ -235,23 +234,7 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
     True
     """
 
-    class_weight: Any
-
-    def __init__(
-        self,
-        build_fn: Callable[..., Any] | None = None,
-        *,
-        build_params: Mapping[str, Any] | None = None,
-        settings: Mapping[str, Any] | None = None,
-        epochs: int = 200,
-        batch_size: int | str | None = "auto",
-        validation_fraction: float | None = None,
-        patience: int | None = None,
-        class_weight: Mapping[Any, float] | str | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        callbacks: Sequence[Callable[[EpochRecord], bool | None]] = (),
-    ) -> None:
-        super().__init__(locals())
+    class_weight: Mapping[Any, float] | str | None = field(default=None, kw_only=True)
 
     def predict(self, X: ArrayLike) -> Array:
         """Predict the classes of rows; shape (n_samples,)."""
@@ -329,21 +312,6 @@ patience, random_state, callbacks
     >>> reg.fit(X, np.sin(3 * X[:, 0])).score(X, np.sin(3 * X[:, 0])) > 0.99
     True
     """
-
-    def __init__(
-        self,
-        build_fn: Callable[..., Any] | None = None,
-        *,
-        build_params: Mapping[str, Any] | None = None,
-        settings: Mapping[str, Any] | None = None,
-        epochs: int = 200,
-        batch_size: int | str | None = "auto",
-        validation_fraction: float | None = None,
-        patience: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        callbacks: Sequence[Callable[[EpochRecord], bool | None]] = (),
-    ) -> None:
-        super().__init__(locals())
 
     def predict(self, X: ArrayLike) -> Array:
         """Predict values; shape (n_samples,) or (n_samples, n_outputs), as y was."""

@@ -9,6 +9,7 @@ trains it.
 
 import copy
 import inspect
+import operator as op
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,7 +40,9 @@ def from_keras(model: Any) -> Network:
     Returns
     -------
     Network
-        Which begins with the model's weights and gives the trained ones back.
+        Which begins with the model's weights and gives the trained ones back. It is
+        the same one, whose programs are compiled, until the model is compiled anew or
+        other weights are to be trained.
 
     Raises
     ------
@@ -84,14 +87,26 @@ def from_keras(model: Any) -> Network:
                 f"from_keras got {model.name!r}, whose own {name} fit would not call. "
                 "Put what it adds to the loss into add_loss, or give fit a loss."
             )
-    return Held(model).network
+    held = vars(model).get("_thalweg")
+    if held is None or not all(map(op.is_, held.made_of, _parts(model))):
+        held = Held(model)
+        # Keras would take an attribute that is set otherwise for a part of the model.
+        object.__setattr__(model, "_thalweg", held)
+    return held.network
+
+
+def _parts(model: Any) -> list[Any]:
+    """List what programs depend on and what their weights are: others, another size."""
+    made = [getattr(model, name, None) for name in ("optimizer", "_compile_loss")]
+    kept = model.non_trainable_variables
+    return [*made, *model.trainable_variables, None, *kept]
 
 
 class Held:
     """A Keras model that holds a `Network`'s weights; see `thalweg.networks.Holder`."""
 
     def __init__(self, model: Any) -> None:
-        self.model = model
+        self.model, self.made_of = model, _parts(model)
         self.trained = _named(model.trainable_variables)
         self.kept = _named(model.non_trainable_variables)
         # Of the last fit: the same ones find their programs compiled.

@@ -126,7 +126,7 @@ class Session:
         seen: list[tuple[int, Any, Any]] = []
         size = self._batch
         try:
-            for epoch, rows, steps in own.parts(orders, size, self._looped):
+            for epoch, rows, steps in own.parts(orders, size):
                 self._batch = min(size, rows.shape[1])
                 per_epoch = rows.shape[1] // self._batch
                 order, n_met = None if whole else rows, rows.shape[1]
@@ -151,7 +151,6 @@ class Session:
             "per_epoch": np.int32(per_epoch),
             "before": np.int32(self._steps),
             "seed": self._seed,
-            "slots": np.zeros(slots, self._dtype),
         }
         flat = np.zeros(0, np.int32) if orders is None else orders.ravel()
         arguments = (
@@ -159,10 +158,19 @@ class Session:
             pad(rates.astype(self._dtype), padded_rows(n_steps)),
             pad(mixes.astype(self._dtype), padded_rows(n_steps)),
         )
-        self._carry, sums = self._call(
-            programs.advance_program(shape),
-            self._carry, self._everything, self._numbers, *arguments, counts,
-        )  # fmt: skip
+        sums: Any = programs.no_sums(slots, self._dtype)
+        program = programs.advance_program(shape)
+        given = self._call(jax.device_put, (*arguments, counts))
+
+        def train() -> tuple[Any, Any]:
+            carry, seen = self._carry, sums
+            for at in range(1 if self._looped else n_steps):
+                carry, seen = program(
+                    carry, seen, np.int32(at), self._everything, self._numbers, *given
+                )
+            return carry, seen
+
+        self._carry, sums = self._call(train)
         self._steps += n_steps
         return sums
 

@@ -172,7 +172,9 @@ def hosts_program(shape: Shape, mesh: Mesh) -> Callable[..., Any]:
     def run(carry: Any, rows: Any, numbers: Any, orders: Any, *rest: Any) -> Any:
         *per_step, counts = rest
         mine = counts["seed"] + lax.axis_index(programs.HOSTS).astype(jnp.uint32)
-        return one(carry, rows, numbers, orders, *per_step, {**counts, "seed": mine})
+        sums = programs.no_sums(len(counts["slots"]), counts["slots"].dtype)
+        more = {**counts, "seed": mine}
+        return one(carry, sums, np.int32(0), rows, numbers, orders, *per_step, more)
 
     specs = (_ALL, _OWN, _ALL, _OWN, _ALL, _ALL, _ALL)
     return jax.jit(

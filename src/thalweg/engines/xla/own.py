@@ -80,9 +80,19 @@ def examine(
     rows = batch_rows(plans[0], data.n_rows)
     X, y = (_abstract(tree, rows) for tree in (data.X, data.y))
     trained, kept = split(network, parameters)
+    leaves, structure = jax.tree.flatten((trained, kept, X))
+    seen = structure, *((leaf.shape, str(leaf.dtype)) for leaf in leaves)
+    if seen not in network.programs:
+        network.programs[seen] = _outputs_of(network, trained, kept, X, data.dtype)
+    for plan in plans:
+        _check_loss(plan, network.programs[seen], y, data, rows)
+
+
+def _outputs_of(network: Network, trained: Any, kept: Any, X: Any, dtype: Any) -> Any:
+    """Follow a pass; return what the outputs look like."""
     trace = jax.make_jaxpr(_training_pass(network), return_shape=True)
     try:
-        program, (outputs, after) = scoped(data.dtype, trace, trained, kept, X)
+        program, (outputs, after) = scoped(dtype, trace, trained, kept, X)
     except Exception as error:
         shapes = jax.tree.map(lambda leaf: leaf.shape, X)
         raise ValueError(
@@ -90,10 +100,9 @@ def examine(
         ) from error
     if network.stateful:
         _compare(kept, after, "the state", "the state before is")
-    for plan in plans:
-        _check_loss(plan, outputs, y, data, rows)
     found = any(name in str(program) for name in _SLOW_IN_LOOPS)
     network.programs.setdefault("convolves", found)
+    return outputs
 
 
 def convolves(network: Network) -> bool:
@@ -110,7 +119,7 @@ def remark(looped: bool, rest: int) -> str:
     return said
 
 
-def parts(orders: Array, size: int, looped: bool) -> Iterator[tuple[int, Array, slice]]:
+def parts(orders: Array, size: int) -> Iterator[tuple[int, Array, slice]]:
     """Cut the row numbers of epochs into calls whose batches are all of one size.
 
     Yields the first epoch's number, row numbers (n_epochs, n_rows), and the steps.
@@ -118,18 +127,14 @@ def parts(orders: Array, size: int, looped: bool) -> Iterator[tuple[int, Array, 
     n_epochs, n_rows = orders.shape
     full, rest = divmod(n_rows, size)
     per_epoch = full + (rest > 0)
-    if looped and not rest:
+    if not rest:
         yield 0, orders, slice(0, n_epochs * full)
         return
-    at_once = full if looped else 1
-    ends = [*range(at_once, full + 1, at_once)] if full else []
     for epoch in range(n_epochs):
         own, first = orders[epoch : epoch + 1], epoch * per_epoch
-        for end in ends:
-            steps = slice(first + end - at_once, first + end)
-            yield epoch, own[:, (end - at_once) * size : end * size], steps
-        if rest:
-            yield epoch, own[:, full * size :], slice(first + full, first + full + 1)
+        if full:
+            yield epoch, own[:, : full * size], slice(first, first + full)
+        yield epoch, own[:, full * size :], slice(first + full, first + per_epoch)
 
 
 def put_together(seen: Any, n_epochs: int) -> tuple[programs.Sums, bool]:

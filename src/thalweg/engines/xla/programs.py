@@ -87,6 +87,11 @@ class Sums(NamedTuple):
     failures: Any
 
 
+def no_sums(n_slots: int, dtype: Any) -> Sums:
+    """Return sums of nothing, for so many epochs."""
+    return Sums(*(np.zeros(n_slots, dtype) for _ in Sums._fields))
+
+
 def compiled_once(make: Callable[..., Any]) -> Callable[..., Any]:
     """Remember the programs that `make` makes; those of a `Network` with itself."""
     shared = functools.lru_cache(maxsize=256)(make)
@@ -390,14 +395,16 @@ def begin_program(shape: Shape) -> Callable[..., Any]:
 def advance_program(shape: Shape) -> Callable[..., Any]:
     """Program that trains some epochs, or makes one step where it is not looped.
 
-    ``(carry, batch, numbers, orders, rates, mixes, counts) -> (carry, sums)`` with
-    `batch` all rows, `orders` the epochs' row numbers one after the other, and counts
-    a dict of the numbers of ``rows``, ``steps``, ``per_epoch`` and steps done
-    ``before``, the ``seed``, and the ``slots`` whose length is the most epochs.
+    ``(carry, sums, at, batch, numbers, orders, rates, mixes, counts) -> (carry, sums)``
+    with the step `at` to begin with, `batch` all rows, `orders` the epochs' row numbers
+    one after the other, and counts a dict of the numbers of ``rows``, ``steps``,
+    ``per_epoch`` and steps done ``before``, and the ``seed``.
     """
 
     def run(
         carry: Carry,
+        sums: Sums,
+        at: jax.Array,
         everything: Batch,
         numbers: Any,
         orders: jax.Array,
@@ -405,22 +412,21 @@ def advance_program(shape: Shape) -> Callable[..., Any]:
         mixes: jax.Array,
         counts: Any,
     ) -> tuple[Carry, Sums]:
-        slots = counts["slots"]
-        sums = Sums(*(jnp.zeros_like(slots) for _ in Sums._fields))
-
         def more(state: Any) -> jax.Array:
             return (state[0] < counts["steps"]) & state[1].finite
 
         def body(state: Any) -> Any:
-            i, carry, sums = state
+            i, before, sums = state
             batch = batch_of(shape, everything, orders, i, counts)
             step = counts["before"] + i
             carry, seen = one_step(
-                shape, carry, batch, numbers, rates[i], mixes[i], step, counts["seed"]
+                shape, before, batch, numbers, rates[i], mixes[i], step, counts["seed"]
             )
-            return i + 1, carry, add_seen(sums, i // counts["per_epoch"], seen)
+            found = add_seen(sums, i // counts["per_epoch"], seen)
+            keep = lambda new, old: jnp.where(before.finite, new, old)
+            return i + 1, carry, jax.tree.map(keep, found, sums)
 
-        start = (jnp.int32(0), carry, sums)
+        start = (at, carry, sums)
         _, carry, sums = (
             lax.while_loop(more, body, start) if shape.looped else body(start)
         )
