@@ -191,7 +191,11 @@ def test_several_inputs_and_outputs():
     target = table[tokens] + numbers
     y = {"sum": target.sum(1), "parts": target}
     network = tw.Network(lambda seed: {"table": np.zeros((5, 2))}, apply)
-    run = tw.fit(network, inputs, y, loss=loss, optimizer="lbfgs", validation=0.25)
+    # Not every split leaves a row of each token to train on; this one does.
+    run = tw.fit(
+        network, inputs, y, loss=loss, optimizer="lbfgs", validation=0.25,
+        random_state=0,
+    )  # fmt: skip
     np.testing.assert_allclose(run.parameters["table"], table, atol=1e-4)
     found = tw.predict(run, inputs)
     assert found["parts"].shape == (12, 2)
@@ -217,7 +221,7 @@ def test_compares_and_finds_rates():
     means = {name: row["mean"] for name, row in found.summary().items()}
     assert means["mine"] > means["slow"]
     assert {trial.n_parameters for trial in found.trials} == {21}
-    assert 1e-6 < tw.find_rate(network, X, Y).suggestion < 10
+    assert 1e-6 < tw.find_rate(network, X, Y, random_state=0).suggestion < 10
 
 
 def test_a_loss_that_is_not_finite_is_traced():
