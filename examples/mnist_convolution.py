@@ -16,7 +16,7 @@ from thalweg import datasets
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-EPOCHS, BATCH, PEAK = 2, 64, 3e-3
+EPOCHS, BATCH, PEAK = 3, 64, 3e-3
 
 
 def network() -> Any:

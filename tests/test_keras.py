@@ -566,7 +566,7 @@ def test_a_convolutional_network_reads_digits():
 
 
 def test_a_second_fit_finds_its_programs_and_the_rate_of_now():
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model = stack(L.Dense(1, use_bias=False), shape=(3,))
     model.compile("sgd", "mse")
     network, start = tw.from_keras(model), [np.array(v) for v in model.weights]
     X = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
