@@ -286,7 +286,7 @@ def dask(n_trials: int) -> None:
     from dask.distributed import Client, LocalCluster
 
     X, y = datasets.load_digits(return_X_y=True)
-    model = tw.MLPClassifier((100, 100), max_iter=60, n_iter_no_change=np.inf)
+    model = tw.MLPClassifier((400, 200), max_iter=60, n_iter_no_change=np.inf)
     space = {"learning_rate_init": (1e-4, 1e-1, "log"), "alpha": (1e-6, 1.0, "log")}
 
     def run(count: int) -> float:
