@@ -167,8 +167,9 @@ MODELS: dict[str, Row] = {
     ),
     "convolution and pooling": (
         lambda: stack(
-            L.Conv2D(4, 3, activation="relu"), L.BatchNormalization(),
-            L.MaxPooling2D(2), L.Flatten(), L.Dense(3), shape=(8, 8, 2),
+            L.Conv2D(4, 2, activation="relu"), L.BatchNormalization(),
+            L.MaxPooling2D((3, 2)), L.MaxPooling2D(2, strides=1),
+            L.Flatten(), L.Dense(3), shape=(8, 8, 2),
         ),
         PICTURES, CLASSES, {"optimizer": "adam", "loss": LOGITS},
     ),

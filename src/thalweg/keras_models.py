@@ -13,6 +13,7 @@ import operator as op
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -135,9 +136,10 @@ class Held:
         weights = [params[name] for name in self.trained]
         others = [state[name] for name in self.kept]
         more = {"training": training} if self._takes_training else {}
-        outputs, after, losses = self.model.stateless_call(
-            weights, others, X, return_losses=True, **more
-        )
+        with _pooled_by_shape(self.model):
+            outputs, after, losses = self.model.stateless_call(
+                weights, others, X, return_losses=True, **more
+            )
         return outputs, dict(zip(self.kept, after, strict=True)), sum(losses)
 
     def project(self, params: Any) -> Any:
@@ -314,6 +316,45 @@ def _named(variables: list[Any]) -> dict[str, Any]:
 
 def _values(variables: Mapping[str, Any]) -> dict[str, Array]:
     return {name: np.array(variable.value) for name, variable in variables.items()}
+
+
+@contextmanager
+def _pooled_by_shape(model: Any) -> Iterator[None]:
+    """Let windows that tile the picture be an axis, over which the maximum is taken.
+
+    XLA's own slope of a maximum over windows is slow on a CPU: the step of a network
+    of two convolutions and poolings took 10.2 ms by it and 4.6 ms like this (28 by 28,
+    16 and 32 channels, batches of 32).
+    """
+    kinds = ("MaxPooling1D", "MaxPooling2D", "MaxPooling3D")
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if type(layer).__name__ in kinds
+        and type(layer).__module__.startswith("keras.")
+        and layer.pool_size == layer.strides
+        and (layer.padding, layer.data_format) == ("valid", "channels_last")
+    ]
+    try:
+        for layer in layers:
+            # Not as Keras sets attributes: this one is no part of the model.
+            object.__setattr__(layer, "call", partial(_tiled_max, layer.pool_size))
+        yield
+    finally:
+        for layer in layers:
+            vars(layer).pop("call", None)
+
+
+def _tiled_max(size: tuple[int, ...], inputs: Any) -> Any:
+    import keras
+
+    tiles = [n // p for n, p in zip(inputs.shape[1:-1], size, strict=True)]
+    kept = [slice(n * p) for n, p in zip(tiles, size, strict=True)]
+    pairs = [each for pair in zip(tiles, size, strict=True) for each in pair]
+    windows = keras.ops.reshape(
+        inputs[(slice(None), *kept)], (-1, *pairs, inputs.shape[-1])
+    )
+    return keras.ops.max(windows, axis=tuple(range(2, 2 + len(pairs), 2)))
 
 
 @contextmanager
