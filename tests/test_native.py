@@ -9,6 +9,8 @@ beside JAX, and input that would make careless C crash.
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 import sysconfig
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -565,3 +567,32 @@ def test_nothing_leaks() -> None:
     pages()
     before = pages()
     assert pages() - before < 500
+
+
+PREDICTION = """
+import pathlib
+import numpy as np
+from thalweg.engines import native
+from thalweg.networks import DenseNetwork
+
+def peak():
+    text = pathlib.Path("/proc/self/status").read_text()
+    return int(text.split("VmHWM:")[1].split()[0]) * 1024
+
+network = DenseNetwork.from_sizes((20, 100, 5))
+parameters = network.draw(np.random.RandomState(0), np.float32)
+X = np.ones((1_000_000, 20), np.float32)
+native.outputs(network, parameters, X[:100_000])
+before = peak()
+found = native.outputs(network, parameters, X)
+print(peak() - before - found.nbytes)
+"""
+
+
+@built
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc")
+def test_prediction_takes_no_memory_by_the_row() -> None:
+    """Ten times the rows: beside what comes out, not even one number more a row."""
+    command = [sys.executable, "-c", PREDICTION]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(told.stdout) < 4 * 900_000
