@@ -162,7 +162,7 @@ def tuned(s: Situation, solver: str) -> tuple[Situation, float]:
             "hidden_layer_sizes": (int(rng.choice([20, 50, 100])),)
             * int(rng.choice([1, 2])),
             "learning_rate_init": float(10 ** rng.uniform(-3, -1.5)),
-            "alpha": float(10 ** rng.uniform(-5, -2)),
+            "alpha": float(10 ** rng.uniform(-5, 0.5 if s.regression else -2)),
         }
         if solver != "adam":
             settings["learning_rate_init"] *= 10

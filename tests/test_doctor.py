@@ -406,3 +406,60 @@ def test_what_the_facts_alone_prove_is_an_alarm(name: str):
         model.fit(given["X"], given["y"])
     found = tw.diagnose(model, **given)
     assert [f.code for f in found.alarms][:1] == [code], str(found)
+
+
+# ------------------------------------------------------------------------- Keras
+
+
+def layered(shape: Any, n_outputs: int) -> Any:
+    """Build a chain that is not dense alone."""
+    import keras
+
+    return keras.Sequential([
+        keras.Input(shape), keras.layers.Dense(10, "relu"),
+        keras.layers.LayerNormalization(), keras.layers.Dense(n_outputs),
+    ])  # fmt: skip
+
+
+keras_warns = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+
+
+@keras_warns
+def test_a_keras_estimator_is_tried_and_treated():
+    X, y = load_wine(return_X_y=True)
+    model = tw.KerasClassifier(random_state=0, epochs=60)
+    found = tw.diagnose(model, X, y)
+    assert found.alarms[0].code == "unscaled-input"
+    assert found.unchecked["init-scale"] == "no network of dense layers was given"
+    assert not hasattr(model, "model_")
+    treated, difference = found.treat()
+    assert difference == {"scale": True}
+    assert treated.fit(X, y).score(X, y) > 0.95
+
+
+@keras_warns
+def test_a_remedy_becomes_a_setting_of_a_keras_estimator():
+    settings = {"learning_rate": 1e-6}
+    model = tw.KerasClassifier(epochs=60, settings=settings, random_state=0)
+    found = tw.diagnose(model.fit(*blobs()), *blobs())
+    assert found.alarms[0].code == "rate-too-low"
+    treated, difference = found.treat(1)
+    assert treated.settings == difference
+    assert difference["learning_rate"] > 1e-4
+    assert model.settings == {"learning_rate": 1e-6}
+
+
+@keras_warns
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_run_of_a_keras_model_is_looked_at_and_left_as_it_is():
+    X, y = map(np.asarray, load_wine(return_X_y=True))
+    model = layered((13,), 3)
+    X, X_val, y, y_val = X[::2], X[1::2], y[::2], y[1::2]
+    run = tw.fit(tw.from_keras(model), X, y, loss="cross_entropy", epochs=5)
+    before = [np.array(w) for w in model.get_weights()]
+    found = tw.diagnose(run, X, y, X_val=X_val, y_val=y_val)
+    assert found.alarms[0].code == "unscaled-input"
+    assert {"end.score", "held.score", "run.slope"} <= set(found.facts)
+    assert found.costs["trainings"] == 0
+    for one, two in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)

@@ -17,6 +17,7 @@ from thalweg import training
 from thalweg.cases import Case, changed, dense, random_change, take
 from thalweg.findings import Finding, Prescription, Proof, Severity
 from thalweg.measure.network import score
+from thalweg.networks import DenseNetwork
 from thalweg.records import Array, Run
 from thalweg.rules import ORDER
 from thalweg.side_by_side import run_all
@@ -24,9 +25,9 @@ from thalweg.side_by_side import run_all
 _MOST_ROWS = 3000
 """Rows of a trial: more would say the same for more time."""
 _FOLDS = 5
-_GAIN = 0.02
-"""Least gain that counts: two points of accuracy, or 0.02 of R²."""
-_ERRORS, _GLARING_ERRORS, _NONE_LOSES = 1.64, 0.9, 1.2
+_GAIN, _GAIN_R2 = 0.02, 0.03
+"""Least gain that counts: two points of accuracy, or 0.03 of R², which wanders more."""
+_ERRORS, _GLARING_ERRORS, _NONE_LOSES = 1.64, 0.9, 1.0
 """Standard errors that a gain must exceed: 5 % one-sided; fewer for what is glaring, or
 if no seed loses."""
 _SURE = 0.01  # what a nat of surprise weighs among remedies that score alike
@@ -111,7 +112,8 @@ class Trials:
         begun, asked = time.perf_counter(), list(jobs)
         keys = [(repr(changes), seed) for changes, seed in asked]
         new = {k: job for k, job in zip(keys, asked, strict=True) if k not in self.arms}
-        side_by_side = self.pace > _TINY and len(new) > 1
+        layered = isinstance(self.base.network, DenseNetwork)  # Keras is for one thread
+        side_by_side = layered and self.pace > _TINY and len(new) > 1
         made = run_all(self._arm, new.values()) if side_by_side else [
             self._arm(*job) for job in new.values()]  # fmt: skip
         done = {k: arm for k, arm in zip(new, made, strict=True) if arm}
@@ -369,14 +371,16 @@ def prove(
     gain = float(gains.mean())
     over = float((a[: len(c)] - c).mean()) if len(c) else float("nan")
     # Scores on a share of the rows wander by themselves, whatever the seeds say.
-    floor = np.sqrt(max(abs(gain), 0.01) / n_held) if by_class else 0.005
+    floor = np.sqrt(max(abs(gain), 0.01) / n_held)
     error = max(float(gains.std(ddof=1) / np.sqrt(len(gains))), float(floor))
     interval = (gain - 1.96 * error, gain + 1.96 * error)
     verdict = "no gain"
     # One seed that gains far more than the others must not hide that none loses.
     sure = len(gains) >= 5 and gains.min() >= 0 and gain > _NONE_LOSES * floor
     clear = gain > errors * error or sure
-    better = (gain >= _GAIN and clear) or (surer and gain >= 0)
+    better = (gain >= (_GAIN if by_class else _GAIN_R2) and clear) or (
+        surer and gain >= 0
+    )
     if better and over > 0 and a.mean() > least:
         verdict = "confirmed"
     elif not np.isfinite(after).any():

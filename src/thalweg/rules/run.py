@@ -135,7 +135,7 @@ def poor_batching(facts: Facts, limit: Limits) -> Finding | None:
         )  # fmt: skip
     noise, rows = facts["rate.noise_scale"], facts["data.rows"]
     steps = rows / batch * facts.get("run.epochs", facts["static.epochs"])
-    if batch < limit["noise"] * noise and batch < 8:
+    if (batch < limit["noise"] * noise and batch < 8) or batch == 1 < rows:
         return found(
             NOTE, "Batches are so small that noise drowns the gradient", "batch size",
             "batch size", batch, limit["noise"] * noise,

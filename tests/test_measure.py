@@ -1,0 +1,170 @@
+"""What is measured, held against what can be worked out by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import entropy
+from sklearn.datasets import make_moons
+
+import thalweg as tw
+from thalweg.measure import measure
+from thalweg.measure.network import facts_of_history
+from thalweg.subjects import understand
+
+rng = np.random.RandomState
+
+
+def facts(subject: Any, X: Any, y: Any, *held: Any, **settings: Any) -> Any:
+    return measure(understand(subject, X, y, *held, **settings))
+
+
+def columns(n: int = 200) -> Any:
+    """Two blobs along the first of three columns."""
+    X = rng(0).standard_normal((n, 3))
+    y = np.arange(n) % 2
+    X[:, 0] += 4 * y
+    return X, y
+
+
+def net(*sizes: int, **options: Any) -> Any:
+    return tw.DenseNetwork.from_sizes(sizes, **options)
+
+
+# ------------------------------------------------------------------------ the rows
+
+
+def test_a_repeated_extreme_is_measured_against_the_others():
+    X, y = columns()
+    others = np.arange(190.0)
+    X[:, 1] = np.r_[others, np.full(10, -950.0)][rng(1).permutation(200)]
+    ((name, at, value, share, gap),) = facts(None, X, y)["data.sentinels"]
+    assert (name, at, value, share) == ("column 1", 1, -950.0, 0.05)
+    # The others' quartiles are about 94.5 apart, the gap is 950.
+    assert gap == pytest.approx(950 / 94.5, rel=0.02)
+
+
+@pytest.mark.parametrize("shift", [-3, -1, 2])
+def test_a_slip_of_the_target_is_found_with_its_direction(shift: int):
+    X, y = columns()
+    y = y[order := rng(2).permutation(200)]
+    seen = facts(None, X[order], np.roll(y, -shift))
+    assert seen["nearest.shift"] == shift
+    assert seen["nearest.shifted"] > 0.9
+    assert seen["nearest.score"] < seen["nearest.chance"]
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_a_column_that_tells_all_is_told_from_one_that_tells_part(kind: str):
+    X, y = columns()
+    y = y if kind == "classes" else X[:, 0] + X[:, 1]
+    told = y + 1e-3 * rng(3).standard_normal(200)
+    told[100:] = rng(4).permutation(told[100:])  # where it is not known yet
+    X = np.c_[X, told]
+    seen = facts(None, X[:100], y[:100], X[100:], y[100:])
+    assert seen["nearest.alone_name"] == "column 3"
+    assert seen["nearest.alone"] > 0.98 > seen["nearest.others"]
+    assert seen["held.alone"] < 0.7
+
+
+def test_constant_columns_and_row_numbers():
+    X, y = columns()
+    seen = facts(None, np.c_[X, np.full(200, 7.0), np.arange(200)], y)
+    assert seen["data.constant_at"] == (3,)
+    assert seen["data.numbered_at"] == (4,)
+
+
+def test_spread_ignores_a_sentinel():
+    X, y = columns()
+    X[::20, 2] = -99999
+    assert facts(None, X, y)["inputs.ratio"] < 5
+
+
+def test_rows_held_out_are_held_against_the_others():
+    X, y = columns()
+    moved = X[100:] + np.array([0, 5, 0])
+    seen = facts(None, X[:100], y[:100], moved, y[100:])
+    assert seen["held.shifted"] == pytest.approx(1 / 3)
+    assert seen["held.shared"] == 0
+    again = facts(None, X, y, X[:50], y[:50])
+    assert again["held.shared"] == 1
+
+
+def test_images_are_alike_along_height_and_width():
+    smooth = rng(0).standard_normal((30, 9, 9, 4)).cumsum(axis=1).cumsum(axis=2)
+    height, width, channels = facts(None, smooth, np.arange(30) % 2)["image.along"]
+    assert min(height, width) > 0.8
+    assert abs(channels) < 0.3
+
+
+# --------------------------------------------------------------------- the network
+
+CE: Any = {"loss": "cross_entropy", "optimizer": "sgd", "learning_rate": 0.1}
+
+
+def test_twins_are_units_alike_on_the_way_in_and_out():
+    X, y = columns()
+    assert facts(net(3, 10, 2, init="zeros"), X, y, **CE)["start.twins"] == 1.0
+    assert facts(net(3, 10, 2), X, y, **CE)["start.twins"] == 0.0
+
+
+def test_the_trivial_loss_is_the_entropy_of_the_classes():
+    X, _ = columns()
+    y = (np.arange(200) % 4 == 0).astype(int)
+    seen = facts(net(3, 10, 2), X, y, **CE)
+    assert seen["start.trivial"] == pytest.approx(entropy([0.25, 0.75]))
+
+
+@pytest.mark.parametrize(("order", "mixed"), [("sorted", 0.0), ("mixed", 1.0)])
+def test_batches_of_sorted_rows_hold_one_class_each(order: str, mixed: float):
+    X, y = columns()
+    y = np.sort(y) if order == "sorted" else y
+    seen = facts(net(3, 5, 2), X, y, shuffle=False, batch_size=20, **CE)
+    assert seen["rate.order"] == pytest.approx(mixed, abs=1e-9)
+
+
+def test_sharpness_is_the_rate_times_the_largest_eigenvalue():
+    X = rng(0).standard_normal((100, 3)) * [3.0, 1.0, 0.2]
+    y = X @ [1.0, 2.0, 3.0]
+    settings: Any = {"loss": "squared", "optimizer": "sgd", "learning_rate": 0.01}
+    run = tw.fit(net(3, 1), X, y, epochs=2, random_state=0, **settings)
+    A = np.c_[X, np.ones(100)]
+    largest = np.linalg.eigvalsh(A.T @ A / 100).max()
+    found = measure(understand(run, X, y))["rate.sharpness"]
+    # Five products of the power method; squared is half the square.
+    assert found == pytest.approx(0.01 * largest, rel=0.05)
+
+
+@pytest.mark.parametrize(("width", "able"), [(1, False), (30, True)])
+def test_only_a_wide_enough_network_learns_32_rows_by_heart(width: int, able: bool):
+    X, y = make_moons(300, noise=0.15, random_state=0)
+    network = net(2, width, 2)
+    run = tw.fit(network, X, y, epochs=1, random_state=0, **CE)
+    left = measure(understand(run, X, y))["end.by_heart"]
+    assert (left < 0.05) == able
+
+
+def test_the_curve_by_hand():
+    loss = [2.0, 1.0, 1.5, 0.5, np.nan]
+    norm = [1.0, 1.0, 9.0, 1.0, 1.0]
+    history = tw.History.from_columns({"loss": loss, "gradient_norm": norm})
+    seen = facts_of_history(history)
+    assert not seen["run.finite"]
+    assert (seen["run.first"], seen["run.last"], seen["run.best"]) == (2.0, 0.5, 0.5)
+    assert seen["run.slope"] == pytest.approx((1.5 - 0.5) / 1.5)
+    assert seen["run.rises"] == pytest.approx(1 / 3)
+    assert seen["run.spike"] == 9.0
+
+
+def test_what_cannot_be_measured_has_no_name():
+    X, y = columns()
+    alone = facts(None, X, y)
+    assert not {"static", "start", "run", "end", "held"} & {
+        name.split(".")[0] for name in alone
+    }
+    X = X.copy()
+    X[3, 1] = np.nan
+    broken = facts(net(3, 5, 2), X, y, **CE)
+    assert broken["data.nonfinite"] == 1
+    assert broken["data.nonfinite_at"] == "row 3, column 1"
+    assert "inputs.ratio" not in broken
