@@ -142,9 +142,21 @@ class Session:
     def validate(self) -> tuple[Array, Array]:
         """Compute raw outputs and losses on the validation data."""
         assert self.validation is not None
-        held_out = self.validation
-        found = outputs(self.network, self.parameters(), held_out.X)
-        return found, row_losses(self.plan, found, held_out.y)
+        flat = np.empty(self._layout.n_parameters, self._dtype)
+        self._training.copy(flat)
+        found = self._outputs(flat)[-1]
+        return found, self._losses(found)
+
+    @functools.cached_property
+    def _outputs(self) -> Callable[[Array], list[Any]]:
+        assert self.validation is not None
+        return _forward(self.network, self._layout, self.validation.X, only_last=True)
+
+    @functools.cached_property
+    def _losses(self) -> Callable[[Array], Array]:
+        assert self.validation is not None
+        shape = len(self.validation.y), self.network.n_outputs
+        return _judge(self.plan, np.zeros(shape, self._dtype), self.validation.y)
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are now."""
@@ -211,35 +223,53 @@ def activations(network: DenseNetwork, parameters: Parameters, X: Any) -> list[A
 
 def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
     """Compute the loss of each row of raw `outputs` against `y`, without penalties."""
-    dtype = outputs.dtype
-    network = DenseNetwork.from_sizes((1, outputs.shape[1]))
-    layout = _Layout(network)
-    table = kernel.Table(_ready(outputs, dtype), _target(y, dtype), None)
-    found = np.empty(len(outputs), dtype)
-    description = _describe(network, plan, layout, None, 0, dtype=dtype)
-    kernel.row_losses(description, table, _ready(outputs, dtype), found)
-    return found
+    return _judge(plan, outputs, y)(outputs)
+
+
+def _judge(plan: Plan, shaped: Array, y: Array) -> Callable[[Array], Array]:
+    """Return what computes losses of outputs that are shaped so, again and again."""
+    dtype = shaped.dtype
+    network = DenseNetwork.from_sizes((1, shaped.shape[1]))
+    table = kernel.Table(_ready(shaped, dtype), _target(y, dtype), None)
+    description = _describe(network, plan, _Layout(network), None, 0, dtype=dtype)
+
+    def losses(outputs: Array) -> Array:
+        found = np.empty(len(outputs), dtype)
+        kernel.row_losses(description, table, _ready(outputs, dtype), found)
+        return found
+
+    return losses
 
 
 def _layer_outputs(
     network: DenseNetwork, parameters: Parameters, X: Any, only_last: bool
 ) -> list[Any]:
-    dtype, layout = X.dtype, _Layout(network)
-    flat = layout.pack(parameters, dtype)
-    rows = X.shape[0]
-    description = _describe(network, Plan(), layout, None, 0, dtype=dtype)
+    layout = _Layout(network)
+    flat = layout.pack(parameters, X.dtype)
+    return _forward(network, layout, X, only_last=only_last)(flat)
+
+
+def _forward(
+    network: DenseNetwork, layout: "_Layout", X: Any, *, only_last: bool
+) -> Callable[[Array], list[Any]]:
+    """Return what computes the layers' outputs for flat weights, again and again."""
+    description = _describe(network, Plan(), layout, None, 0, dtype=X.dtype)
     skipped = len(network.layers) - 1 if only_last else 0
-    found = [
-        None if index < skipped else np.empty((rows, layer.units), dtype)
-        for index, layer in enumerate(network.layers)
-    ]
-    table = _table(network, X)
+    table, rows = _table(network, X), X.shape[0]
 
-    def compute(workers: int) -> None:
-        kernel.outputs(description, table, flat, found, CHUNK, workers)
+    def outputs(flat: Array) -> list[Any]:
+        found = [
+            None if index < skipped else np.empty((rows, layer.units), X.dtype)
+            for index, layer in enumerate(network.layers)
+        ]
 
-    _run(description, rows, compute)
-    return found
+        def compute(workers: int) -> None:
+            kernel.outputs(description, table, flat, found, CHUNK, workers)
+
+        _run(description, rows, compute)
+        return found
+
+    return outputs
 
 
 # ------------------------------------------------------------------ translation
