@@ -456,7 +456,7 @@ def alphas(**more):
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
 with joblib.parallel_config(backend="ray"):
     spread = alphas()
-print(spread == alphas(n_jobs=1))
+print("the same:", spread == alphas(n_jobs=1))
 """
 
 
@@ -466,7 +466,8 @@ def test_ray_does_the_same_trials() -> None:
     pytest.importorskip("ray")
     command = [sys.executable, "-W", "ignore", "-c", _RAY]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.stdout.strip().endswith("True"), done.stderr[-2000:]
+    # Ray has its own things to say, on the same stream.
+    assert "the same: True" in done.stdout, done.stderr[-2000:]
 
 
 if __name__ == "__main__":  # the search that is killed

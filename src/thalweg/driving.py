@@ -129,8 +129,10 @@ class Driver:
 
     def _round(self, goal: float) -> Exception | None:
         """Do trials until `goal` are begun; return what broke the crew, if it did."""
-        self.broken = None
-        with closing(self._outcomes(goal)) as outcomes:
+        # Who broke it is found out by doing what was lost one by one: otherwise the
+        # trials beside it would be lost with it each time, and given up too.
+        alone, self.broken = self.broken is not None, None
+        with closing(self._outcomes(goal, alone)) as outcomes:
             try:
                 for number, outcome in outcomes:
                     self._tell(number, outcome)
@@ -139,20 +141,23 @@ class Driver:
                 raise
         return self.broken
 
-    def _outcomes(self, goal: float) -> Generator[tuple[int, Outcome]]:
+    def _outcomes(self, goal: float, alone: bool) -> Generator[tuple[int, Outcome]]:
         jobs = (delayed(_work)(*job) for job in iter(partial(self._next, goal), None))
         crew, parallel = self.crew, cast(Any, Parallel)  # typed as if by texts alone
+        if alone:
+            jobs = islice(jobs, self._waiting())
         stream = "generator_unordered" if crew.streams else "list"
         workers = parallel(
             n_jobs=crew.asked, prefer="threads", return_as=stream,
-            pre_dispatch=crew.size, batch_size=1,
+            pre_dispatch=1 if alone else crew.size, batch_size=1,
         )  # fmt: skip
         try:
             if crew.streams:
                 yield from workers(jobs)
             else:
                 with workers:  # they stay from one handful to the next
-                    while handful := list(islice(jobs, _HANDFUL * crew.size)):
+                    most = 1 if alone else _HANDFUL * crew.size
+                    while handful := list(islice(jobs, most)):
                         yield from workers(handful)
         except Exception as error:
             # What a trial raises is its outcome: this is of who should have done it.
@@ -171,9 +176,11 @@ class Driver:
         return sum(t.state.name != "WAITING" and not was_lost(t) for t in trials)
 
     def _left(self, goal: float) -> bool:
+        return self._waiting() > 0 or self._begun() < goal
+
+    def _waiting(self) -> int:
         trials = self.study.get_trials(deepcopy=False)
-        waiting = any(trial.state.name == "WAITING" for trial in trials)
-        return waiting or self._begun() < goal
+        return sum(trial.state.name == "WAITING" for trial in trials)
 
     def _over(self) -> bool:
         """Whether no more trials are to be begun, whatever is left."""
