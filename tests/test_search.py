@@ -25,6 +25,7 @@ from sklearn.model_selection import (
     HalvingGridSearchCV,
     RandomizedSearchCV,
     ShuffleSplit,
+    StratifiedKFold,
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -287,10 +288,16 @@ def test_the_luck_of_the_best_is_shown() -> None:
 
 
 def test_nested_cross_validation_scores_whole_searches() -> None:
-    found = search(n_trials=3, nested=3, repeats=2, refit=True)
-    assert len(found.nested) == 3
-    # Three trials side by side may end in any order, and so propose other settings.
-    assert all(0 < score <= 1 for score in found.nested)
+    outer = StratifiedKFold(3, shuffle=True, random_state=1)
+    found = search(n_trials=3, nested=outer, sampler="random")
+    options: Any = {"n_trials": 3, "sampler": "random", "repeats": 0, "random_state": 0}
+    by_hand = [
+        tw.search(model(), WIDE, X[rows], Y[rows], **options).best_estimator.score(
+            X[rest], Y[rest]
+        )
+        for rows, rest in outer.split(X, Y)
+    ]
+    assert found.nested == pytest.approx(by_hand, abs=0)
     assert f"Nested cross-validation: {np.mean(found.nested):.4f}" in str(found)
 
 
@@ -304,6 +311,14 @@ def test_the_winner_is_fitted_on_all_rows_as_it_was_configured() -> None:
     found = search(refit=True, estimator=model(random_state=3))
     again = model(random_state=3, **found.best_params).fit(X, Y)
     np.testing.assert_array_equal(found.best_estimator.coefs_[0], again.coefs_[0])
+
+
+def test_a_search_with_a_seed_ends_in_the_same_network() -> None:
+    first, second = (
+        search(refit=True, n_trials=2, sampler="random").best_estimator
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.coefs_[0], second.coefs_[0])
 
 
 # --------------------------------------------------------------------- results

@@ -21,14 +21,15 @@ from thalweg import cores
 Result = TypeVar("Result")
 
 
+def make_ray_known() -> None:
+    """Let ``joblib.parallel_config`` find Ray by its name, as it finds Dask."""
+    EXTERNAL_BACKENDS.setdefault("ray", _register_ray)
+
+
 def _register_ray() -> None:
-    """Tell joblib of Ray, which it knows as it does Dask only after this."""
     from ray.util.joblib import register_ray
 
     register_ray()
-
-
-EXTERNAL_BACKENDS.setdefault("ray", _register_ray)
 
 
 def run_all(

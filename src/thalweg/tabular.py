@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from thalweg import saving, side_by_side, training  # noqa: F401 (Ray is made known)
+from thalweg import saving, training
 from thalweg.columns import (
     Column,
     Frame,

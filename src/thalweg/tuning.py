@@ -129,7 +129,8 @@ def search(
     nested : int, splitter or None
         Folds of nested cross-validation: a whole search for each.
     refit : bool
-        Whether the best setting is fitted on all rows.
+        Whether the best setting is fitted on all rows: with the estimator's own
+        `random_state`, or the search's where it has none.
     random_state : int or None
         None takes the one in `storage`, or draws one.
     callbacks : sequence of callable
@@ -194,7 +195,7 @@ def search(
         chosen = settings(read, study.get_trials()[found.best].params)
         fresh = _estimate(task, chosen, seed, repeats, division, crew)
         outer = () if nested is None else _nested(given, X, y, nested)
-        model = prepared(estimator, chosen)
+        model = _with_seed(prepared(estimator, chosen), seed)
         if refit:
             model.fit(X, y)
     return replace(found, estimates=fresh, nested=outer, best_estimator=model)
@@ -252,6 +253,16 @@ def _estimate(
     ]
     outcomes = run_all(try_settings, again, n_jobs=crew.asked) if again else []
     return tuple(each.value for each in outcomes if each.state == "complete")
+
+
+def _with_seed(model: Any, seed: int) -> Any:
+    """Seed what the user left to chance, so that a search can be repeated."""
+    open_ = [
+        name
+        for name, value in model.get_params().items()
+        if name.split("__")[-1] == "random_state" and value is None
+    ]
+    return model.set_params(**dict.fromkeys(open_, seed))
 
 
 def _nested(given: Mapping[str, Any], X: Any, y: Any, nested: Any) -> tuple[float, ...]:

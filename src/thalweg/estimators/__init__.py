@@ -8,5 +8,8 @@ on data of one's own.
 
 from thalweg.estimators.classifier import MLPClassifier
 from thalweg.estimators.regressor import MLPRegressor
+from thalweg.side_by_side import make_ray_known
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
+
+make_ray_known()  # before anyone asks joblib for it by name

@@ -22,7 +22,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from thalweg import engines, side_by_side  # noqa: F401 (Ray is made known)
+from thalweg import engines
 from thalweg.estimators.adapters import (
     Resumed,
     Scorer,
