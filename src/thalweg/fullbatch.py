@@ -6,6 +6,7 @@ epoch to the `Watch`, which records, validates and stops it like any other optim
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -188,6 +189,8 @@ class _Descent:
         )
         own = isinstance(network, Network)
         self.order = (engines.on_jax().Leaves if own else _Layers)(network, first)
+        sizes = [np.prod(shape, dtype=int) for shape in self.order.shapes]
+        self._ends = np.cumsum(sizes)[:-1]
         self.x = self.pack(first)
         self._met: list[tuple[Array, float, Array]] = []
         self._best: tuple[Array, float, Array] = (self.x, np.inf, self.x)
@@ -303,13 +306,12 @@ class _Descent:
 
     def validate(self) -> tuple[Array, Array]:
         """Compute raw outputs and losses on the validation data."""
-        held_out = self.watch.held_out
-        assert held_out is not None
-        if isinstance(self.network, Network):
-            now = self.parameters()
-            return self.module.judge(self.network, self.plan, now, held_out)
-        outputs = self.module.outputs(self.network, self.parameters(), held_out.X)
-        return outputs, self.module.row_losses(self.plan, outputs, held_out.y)
+        return self._judge(self.parameters())
+
+    @cached_property
+    def _judge(self) -> Callable[[Any], tuple[Array, Array]]:
+        assert self.watch.held_out is not None
+        return self.module.judge(self.network, self.plan, self.watch.held_out)
 
     def pack(self, parameters: Any) -> Array:
         """Flatten what is trained into one float64 vector."""
@@ -321,8 +323,7 @@ class _Descent:
         return self.order.joined(self.first, self._shaped(x))
 
     def _shaped(self, x: Array) -> Any:
-        ends = np.cumsum([np.prod(shape, dtype=int) for shape in self.order.shapes])
-        pieces = zip(np.split(x, ends[:-1]), self.order.shapes, strict=True)
+        pieces = zip(np.split(x, self._ends), self.order.shapes, strict=True)
         return self.order.filled([p.reshape(s).astype(self.dtype) for p, s in pieces])
 
     def _note(self, intermediate_result: Any) -> None:

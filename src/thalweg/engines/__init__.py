@@ -13,6 +13,8 @@ An engine is a module with these names:
     The same for every layer's output.
 ``row_losses(plan, outputs, y) -> ndarray``
     Loss of each row, without penalties.
+``judge(network, plan, data) -> callable``
+    Returns both for the data's rows, given parameters: described once, used often.
 ``Objective(network, plan, data)``
     The plan's objective on all rows at once (see `Objective`).
 ``cost_and_gradient(network, plan, parameters, data) -> (float, parameters)``

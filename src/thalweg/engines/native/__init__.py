@@ -141,22 +141,12 @@ class Session:
 
     def validate(self) -> tuple[Array, Array]:
         """Compute raw outputs and losses on the validation data."""
-        assert self.validation is not None
-        flat = np.empty(self._layout.n_parameters, self._dtype)
-        self._training.copy(flat)
-        found = self._outputs(flat)[-1]
-        return found, self._losses(found)
+        return self._judge(self.parameters())
 
     @functools.cached_property
-    def _outputs(self) -> Callable[[Array], list[Any]]:
+    def _judge(self) -> Callable[[Parameters], tuple[Array, Array]]:
         assert self.validation is not None
-        return _forward(self.network, self._layout, self.validation.X, only_last=True)
-
-    @functools.cached_property
-    def _losses(self) -> Callable[[Array], Array]:
-        assert self.validation is not None
-        shape = len(self.validation.y), self.network.n_outputs
-        return _judge(self.plan, np.zeros(shape, self._dtype), self.validation.y)
+        return judge(self.network, self.plan, self.validation)
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are now."""
@@ -179,12 +169,13 @@ class Objective:
             without_noise(network), plan, self._layout, data, 0, all_rows=True
         )
         self._cost = kernel.Cost(self._description, self._table)
+        self._settles = any(layer.normalized == "batch" for layer in network.layers)
 
     def cost_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
         """Compute the objective and its gradient."""
         flat = self._layout.pack(parameters, self._dtype)
         gradient = np.empty(self._layout.n_trained, self._dtype)
-        return self._value(flat, gradient), self._layout.unpack_trained(gradient)
+        return self._value(flat, gradient), self._layout.unpack(gradient)
 
     def cost(self, parameters: Parameters) -> float:
         """Compute the objective alone."""
@@ -192,6 +183,8 @@ class Objective:
 
     def settle(self, parameters: Parameters) -> Parameters:
         """Set the running statistics to those of all rows."""
+        if not self._settles:
+            return parameters
         flat = self._layout.pack(parameters, self._dtype)
         rows = self._table.n_rows
         _run(self._description, rows, lambda workers: self._cost.settle(flat))
@@ -223,10 +216,26 @@ def activations(network: DenseNetwork, parameters: Parameters, X: Any) -> list[A
 
 def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
     """Compute the loss of each row of raw `outputs` against `y`, without penalties."""
-    return _judge(plan, outputs, y)(outputs)
+    return _losses(plan, outputs, y)(outputs)
 
 
-def _judge(plan: Plan, shaped: Array, y: Array) -> Callable[[Array], Array]:
+def judge(
+    network: DenseNetwork, plan: Plan, data: Data
+) -> Callable[[Parameters], tuple[Array, Array]]:
+    """Return what computes raw outputs and losses of rows, again and again."""
+    layout = _Layout(network)
+    outputs = _forward(network, layout, data.X, only_last=True)
+    shape = data.n_rows, network.n_outputs
+    losses = _losses(plan, np.zeros(shape, data.dtype), data.y)
+
+    def judged(parameters: Parameters) -> tuple[Array, Array]:
+        found = outputs(layout.pack(parameters, data.dtype))[-1]
+        return found, losses(found)
+
+    return judged
+
+
+def _losses(plan: Plan, shaped: Array, y: Array) -> Callable[[Array], Array]:
     """Return what computes losses of outputs that are shaped so, again and again."""
     dtype = shaped.dtype
     network = DenseNetwork.from_sizes((1, shaped.shape[1]))
@@ -309,20 +318,14 @@ class _Layout:
         return flat
 
     def unpack(self, flat: Array) -> Parameters:
+        """Shape what lies in `flat`, which of a gradient is what is trained."""
         return tuple(
-            {name: self._part(flat, index, name) for name in shapes}
-            for index, shapes in enumerate(self._shapes)
-        )
-
-    def unpack_trained(self, flat: Array) -> Parameters:
-        return tuple(
-            {
-                name: self._part(flat, index, name)
-                for name in shapes
-                if name in _TRAINED and not self._frozen[index]
-            }
-            for index, shapes in enumerate(self._shapes)
-        )
+            {name: self._part(flat, index, name)
+             for name in shapes if offsets[name] < len(flat)}
+            for index, (shapes, offsets) in enumerate(
+                zip(self._shapes, self.offsets, strict=True)
+            )
+        )  # fmt: skip
 
     def _part(self, flat: Array, index: int, name: str) -> Array:
         shape, start = self._shapes[index][name], self.offsets[index][name]

@@ -27,7 +27,6 @@ from thalweg.engines.xla.own import blame as blame
 from thalweg.engines.xla.own import examine as examine
 from thalweg.engines.xla.own import first_weights as first_weights
 from thalweg.engines.xla.own import floating_type as floating_type
-from thalweg.engines.xla.own import judge as judge
 from thalweg.engines.xla.passes import merge, split
 from thalweg.engines.xla.programs import padded_rows
 from thalweg.lookup import resolved
@@ -177,11 +176,7 @@ class Session:
     def validate(self) -> tuple[Array, Array]:
         """Compute raw outputs and losses on the validation data."""
         assert self.validation is not None
-        if isinstance(self.network, Network):
-            parameters = self._current()
-            return own.judge(self.network, self.plan, parameters, self.validation)
-        outputs = _layer_outputs(self.network, self._current(), self.validation.X)[-1]
-        return outputs, row_losses(self.plan, outputs, self.validation.y)
+        return judge(self.network, self.plan, self.validation)(self._current())
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are now."""
@@ -235,6 +230,20 @@ def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
         outputs.dtype, program, numbers, pad_rows(outputs, rows), pad_rows(y, rows)
     )
     return np.asarray(losses)[: len(outputs)]
+
+
+def judge(
+    network: _Any, plan: Plan, data: Data
+) -> Callable[[Any], tuple[Array, Array]]:
+    """Return what computes raw outputs and losses of rows, again and again."""
+    if isinstance(network, Network):
+        return lambda parameters: own.judge(network, plan, parameters, data)
+
+    def judged(parameters: Parameters) -> tuple[Array, Array]:
+        found = outputs(network, parameters, data.X)
+        return found, row_losses(plan, found, data.y)
+
+    return judged
 
 
 class Objective:
