@@ -142,7 +142,7 @@ def _of_trials(trial: Trials, case: Case, facts: Facts) -> dict[str, Any]:
     arm = trial.begin()
     found = trial.spread()
     if case.run is None and arm.run is not None:
-        more = _quietly(measure, arm.case, arm.run)
+        more = _quietly(measure, arm.case, arm.run, again=True)
         found |= {k: v for k, v in more.items() if k.startswith(_OF_RUN)}
     if found and "held.score" not in facts:
         found["held.score"] = float(np.nanmean(found["seeds.scores"]))
@@ -153,7 +153,7 @@ def _look_again(
     trial: Trials, facts: Facts, thresholds: Any, arm: Arm
 ) -> dict[str, Finding]:
     """Measure and judge what a remedy has made of it; return what is found, by code."""
-    seen = _quietly(measure, arm.case, arm.run) if arm.run else facts
+    seen = _quietly(measure, arm.case, arm.run, again=True) if arm.run else facts
     seen = {**seen, **trial.spread()}
     now = {k: seen.get(k, v) for k, v in facts.items() if _is_remeasured(k)}
     found, _, _ = judge(_own(trial.base, {**facts, **now}), thresholds)

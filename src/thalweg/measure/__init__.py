@@ -7,7 +7,7 @@ measured there. What could not be measured has no name here; `WHY_NOT` says why.
 
 from thalweg.cases import Case
 from thalweg.findings import Facts
-from thalweg.measure.data import facts_of_data, facts_of_held
+from thalweg.measure.data import facts_of_data, facts_of_held, facts_of_neighbors
 from thalweg.measure.network import (
     facts_of_end,
     facts_of_layers,
@@ -41,7 +41,7 @@ WHY_NOT = {
 }
 
 
-def measure(case: Case, run: Run | None = None) -> Facts:
+def measure(case: Case, run: Run | None = None, *, again: bool = False) -> Facts:
     """Measure a case, and its run or another one of it.
 
     Parameters
@@ -49,6 +49,8 @@ def measure(case: Case, run: Run | None = None) -> Facts:
     case : Case
     run : Run, optional
         Instead of the case's own.
+    again : bool
+        Whether neighbors and rows held out, which are dear, are known already.
 
     Returns
     -------
@@ -56,8 +58,9 @@ def measure(case: Case, run: Run | None = None) -> Facts:
     """
     seen = sampled(case)
     facts = facts_of_data(case, seen)
-    if case.held is not None and seen.inputs is not None:
-        facts |= facts_of_held(case, seen)
+    if seen.inputs is not None and not again:
+        facts |= facts_of_neighbors(case, seen)
+        facts |= facts_of_held(case, seen, facts) if case.held is not None else {}
     if case.stand_in:
         return facts
     facts |= facts_of_plan(case)

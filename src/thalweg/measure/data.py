@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.model_selection import cross_val_predict
+from sklearn.neighbors import NearestNeighbors
 
 from thalweg.cases import Case
+from thalweg.findings import Facts
 from thalweg.measure.table import Sample, held_inputs, numeric, standardized
 from thalweg.records import Array
 from thalweg.subjects import looks_like_classes
@@ -14,6 +16,8 @@ from thalweg.subjects import looks_like_classes
 _NEIGHBORS, _CIRCLE, _AT_ONCE = 5, 15, 1000
 _SHIFTS = (-3, -2, -1, 1, 2, 3)
 _SHUFFLES = 20
+_CONTRADICT = 0.05
+"""Share of rows contradicted by their neighbors, beyond which it is asked why."""
 
 
 def facts_of_data(case: Case, seen: Sample) -> dict[str, Any]:
@@ -30,9 +34,7 @@ def facts_of_data(case: Case, seen: Sample) -> dict[str, Any]:
     }
     if seen.inputs is None:
         return facts
-    facts |= _scales(case, seen, facts["data.sentinels"])
-    facts |= _nearest(case, seen) | _leaks(case, seen)
-    return facts
+    return facts | _scales(case, seen, facts["data.sentinels"])
 
 
 def _nonfinite(case: Case) -> dict[str, Any]:
@@ -94,14 +96,16 @@ def _sentinels(seen: Sample) -> dict[str, Any]:
         spread = others[1] - others[0]
         with np.errstate(divide="ignore", invalid="ignore"):
             gap = (extreme - others[2]) / spread
-        enough = (count >= 2) & (left >= 3) & (spread > 0)
+        enough = (count >= 2) & (left >= 3) & (spread > 0) & (_distinct(columns) > 3)
         for k in np.flatnonzero(enough & np.isfinite(gap)):
-            if len(np.unique(columns[: left[k], k])) >= 3:
-                value, share = float(sign * extreme[k]), float(count[k] / n)
-                found.append(
-                    (seen.names[k], seen.where[k], value, share, float(gap[k]))
-                )
+            value, share = float(sign * extreme[k]), float(count[k] / n)
+            found.append((seen.names[k], seen.where[k], value, share, float(gap[k])))
     return {"data.sentinels": tuple(sorted(found, key=lambda each: -each[4])[:20])}
+
+
+def _distinct(columns: Array) -> Array:
+    """Return how many different values sorted columns hold."""
+    return 1 + (columns[1:] != columns[:-1]).sum(axis=0)
 
 
 def _scales(case: Case, seen: Sample, sentinels: Any) -> dict[str, Any]:
@@ -116,7 +120,7 @@ def _scales(case: Case, seen: Sample, sentinels: Any) -> dict[str, Any]:
     low, middle, high = np.percentile(columns, [5, 50, 95], axis=0)
     spread, size = (high - low) / 3.3, np.abs(middle)
     encoded = any(type(step).__name__ == "_Encoder" for step in case.steps)
-    varied = np.array([len(np.unique(c[:200])) > 2 for c in columns.T]) & (spread > 0)
+    varied = (_distinct(np.sort(columns[:200], axis=0)) > 2) & (spread > 0)
     if not varied.any() or encoded:
         return {"inputs.ratio": 1.0, "inputs.largest": 0.0, "inputs.widest": "",
                 "inputs.encoded": encoded}  # fmt: skip
@@ -180,6 +184,11 @@ def _image(case: Case) -> dict[str, Any]:
 # ----------------------------------------------------------------------- neighbors
 
 
+def facts_of_neighbors(case: Case, seen: Sample) -> dict[str, Any]:
+    """Ask rows for each other's targets, nearest by all columns and by one."""
+    return _nearest(case, seen) | _leaks(case, seen)
+
+
 def _nearest(case: Case, seen: Sample) -> dict[str, Any]:
     """Ask each row's neighbors for its target: as it is, shuffled, and shifted."""
     assert seen.inputs is not None
@@ -221,12 +230,8 @@ def _nearest(case: Case, seen: Sample) -> dict[str, Any]:
 
 def _neighbors(points: Array, k: int) -> Array:
     """Return the k nearest rows of each, itself left out."""
-    squares = (points**2).sum(axis=1)
-    distances = squares[:, None] + squares - 2 * points @ points.T
-    np.fill_diagonal(distances, np.inf)
-    part = np.argpartition(distances, k - 1, axis=1)[:, :k]
-    near = np.take_along_axis(distances, part, axis=1)
-    return np.take_along_axis(part, np.argsort(near, axis=1), axis=1)
+    near: Any = NearestNeighbors(n_neighbors=k, algorithm="brute")
+    return near.fit(points).kneighbors(return_distance=False)
 
 
 def _agreement(y: Array, close: Array) -> float:
@@ -309,8 +314,11 @@ def _score(guess: Array, y: Array, by_class: bool) -> float:
 # ---------------------------------------------------------------------------- held
 
 
-def facts_of_held(case: Case, seen: Sample) -> dict[str, Any]:
-    """Compare the rows held out with the others."""
+def facts_of_held(case: Case, seen: Sample, facts: Facts) -> dict[str, Any]:
+    """Compare the rows held out with the others.
+
+    Their neighbors are asked only where those of the others, in `facts`, contradict.
+    """
     assert case.held is not None
     assert seen.inputs is not None
     held, y = held_inputs(case, seen)
@@ -331,7 +339,7 @@ def facts_of_held(case: Case, seen: Sample) -> dict[str, Any]:
         [row.tobytes() in all_rows for row in np.ascontiguousarray(held_rows)]
     )
     n = case.X.shape[0]
-    facts = {
+    found = {
         "held.rows": len(case.held[1]),
         "held.shifted": float((shift > 0.5).mean()),
         "held.stretched": float((stretch > np.log(3)).mean()),
@@ -339,14 +347,16 @@ def facts_of_held(case: Case, seen: Sample) -> dict[str, Any]:
         "held.shared": float(shared),
         "held.repeated": float(1 - (len(all_rows) - 1) / max(n - 1, 1)),
     }
-    if len(y) >= 40 and y.ndim == 1:
-        facts |= _held_agreement(case, held, y)
+    by_chance = facts.get("nearest.score", 1.0) <= facts.get("nearest.chance", 0.0)
+    contradict = facts.get("labels.disagree", 0.0) > _CONTRADICT or by_chance
+    if len(y) >= 40 and y.ndim == 1 and contradict:
+        found |= _held_agreement(case, held, y)
     if case.labels is not None and case.y.ndim == 1:
         k = len(case.labels)
         ours = np.bincount(case.y, minlength=k) / n
         theirs = np.bincount(y.astype(int), minlength=k) / len(y)
-        facts["held.rarer"] = float(np.max(theirs / np.maximum(ours, 1e-9)))
-    return facts
+        found["held.rarer"] = float(np.max(theirs / np.maximum(ours, 1e-9)))
+    return found
 
 
 def _held_agreement(case: Case, held: Array, y: Array) -> dict[str, Any]:

@@ -10,7 +10,14 @@ from thalweg.lookup import resolved
 from thalweg.measure.table import Sample, held_inputs
 from thalweg.networks import DenseNetwork, without_noise
 from thalweg.plan import Data, Plan, batch_rows, link
-from thalweg.records import Array, History, Parameters, Run, StopReason
+from thalweg.records import (
+    Array,
+    EpochRecord,
+    History,
+    Parameters,
+    Run,
+    StopReason,
+)
 
 _SQUASHING = ("logistic", "tanh", "hard_logistic", "hard_tanh", "softsign")
 _CUTTING = ("relu", "relu6")
@@ -21,6 +28,9 @@ _RANGES = {
 }  # fmt: skip
 _FEW = 512
 _LEARNED = 0.25  # of the trivial loss: with less, a network has shown that it can
+_BY_HEART = 0.01  # of the first loss: what is left then is no matter
+_SMALL_BATCH = 8
+"""Rows of a batch, below which it is asked whether noise drowns its gradient."""
 _DESCENDING = ("sgd", "momentum", "nesterov")
 
 
@@ -104,7 +114,7 @@ def facts_of_start(case: Case, seen: Sample) -> dict[str, Any]:
         inside = _inside(network, weights, inputs)
         cost, gradient = _slope(network, plan, weights, part)
         trivial = trivial_loss(case, part)
-        spreads = [float(z.std()) for z, _ in inside]
+        spreads = _spreads(network, _doubled(weights), inputs, inside)
     sizes = [_rms(own["weights"]) for own in gradient if "weights" in own]
     facts = {
         "start.loss": float(cost),
@@ -114,11 +124,11 @@ def facts_of_start(case: Case, seen: Sample) -> dict[str, Any]:
         "start.gradients": tuple(sizes),
         "start.vanishing": _ratio(sizes),
         "start.zero_gradient": bool(max(sizes, default=0.0) < 1e-12),
-        **{f"start.{name}": v for name, v in _stuck(network, inside, weights).items()},
+        **{f"start.{name}": v for name, v in _stuck(network, inside).items()},
     }
     if resolved(plan.optimizer).label == "" or callable(resolved(plan.optimizer).name):
         facts["rate.climbs"] = _climbs(network, case.plan, weights, part)
-    if case.plan.first_order:
+    if case.plan.first_order and batch_rows(plan, case.X.shape[0]) < _SMALL_BATCH:
         facts["rate.noise_scale"] = _noise_scale(network, plan, weights, part)
     return facts
 
@@ -138,34 +148,37 @@ def _engine(network: DenseNetwork, plan: Plan) -> Any:
 def _slope(
     network: DenseNetwork, plan: Plan, weights: Parameters, data: Data
 ) -> tuple[float, Parameters]:
-    weights = tuple(
-        {k: np.asarray(v, float) for k, v in own.items()} for own in weights
-    )
-    return _engine(network, plan).cost_and_gradient(network, plan, weights, data)
+    engine = _engine(network, plan)
+    return engine.cost_and_gradient(network, plan, _doubled(weights), data)
 
 
-def _inside(
-    network: DenseNetwork, weights: Parameters, inputs: Array
-) -> list[tuple[Array, Array]]:
-    """Return each layer's values before and after its activation.
+def _inside(network: DenseNetwork, weights: Parameters, inputs: Array) -> list[Array]:
+    """Return each layer's values."""
+    return _engine(network, Plan()).activations(network, _doubled(weights), inputs)
 
-    Before, without normalization and shortcuts.
+
+def _spreads(
+    network: DenseNetwork, weights: Parameters, inputs: Array, inside: list[Array]
+) -> list[float]:
+    """Return how widely each layer's values spread before its activation.
+
+    Without normalization and shortcuts.
     """
-    weights = tuple(
-        {k: np.asarray(v, float) for k, v in own.items()} for own in weights
-    )
-    after = _engine(network, Plan()).activations(network, weights, inputs)
-    pairs, before = [], inputs
-    for index, (own, a) in enumerate(zip(weights, after, strict=True)):
-        if "weights" in own:
-            W = own["weights"]
-        else:
-            layer = network.layers[index]
-            shared = weights[layer.shares or 0]["weights"]
-            W = shared.T if layer.transposed else shared
-        pairs.append((before @ W + own["bias"], a))
-        before = a
-    return pairs
+    spreads = []
+    for layer, own, before in zip(
+        network.layers, weights, (inputs, *inside), strict=False
+    ):
+        W = own.get("weights")
+        if W is None:
+            W = weights[layer.shares or 0]["weights"]
+            W = W.T if layer.transposed else W
+        spreads.append(float((before @ W + own["bias"]).std()))
+    return spreads
+
+
+def _doubled(weights: Parameters) -> Parameters:
+    """Return weights in double precision."""
+    return tuple({k: np.asarray(v, float) for k, v in own.items()} for own in weights)
 
 
 def _ratio(sizes: list[float]) -> float:
@@ -196,12 +209,10 @@ def _twins(network: DenseNetwork, weights: Parameters) -> float:
     return max(shares)
 
 
-def _stuck(
-    network: DenseNetwork, inside: list[tuple[Array, Array]], weights: Parameters
-) -> dict[str, Any]:
+def _stuck(network: DenseNetwork, inside: list[Array]) -> dict[str, Any]:
     """Return the largest shares of saturated and of dead units, and their layers."""
     saturated, dead = [], []
-    for layer, (_, a) in zip(network.layers[:-1], inside[:-1], strict=True):
+    for layer, a in zip(network.layers[:-1], inside[:-1], strict=True):
         name = resolved(layer.activation).label
         squashed = layer.normalized == "none" and name in _SQUASHING
         flat = _flat(name, a) if name in _SQUASHING else np.zeros(a.shape, bool)
@@ -363,7 +374,7 @@ def facts_of_end(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
     plain = Plan.of(run.plan, l1=0.0, l2=0.0)
     with np.errstate(all="ignore"):
         inside = _inside(quiet, weights, inputs)
-        outputs = inside[-1][1]
+        outputs = inside[-1]
         cost, gradient = _slope(quiet, plain, weights, data)
         with_penalty = _slope(quiet, run.plan, weights, data)[1]
         prediction = link(run.plan.loss)(outputs)
@@ -386,7 +397,7 @@ def facts_of_end(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
         "end.penalty": penalty / force if force > 0 else 0.0,
         "end.output_std": float(prediction.std(axis=0).max()),
         "end.largest_logit": float(np.abs(outputs).max()),
-        **{f"end.{name}": v for name, v in _stuck(network, inside, weights).items()},
+        **{f"end.{name}": v for name, v in _stuck(network, inside).items()},
     }
     if np.isfinite(prediction).all():
         facts |= _scores(case, run, seen, some, prediction)
@@ -403,9 +414,14 @@ def _by_heart(network: DenseNetwork, loss: Any, data: Data) -> float:
     some = np.sort(np.unique(data.X, axis=0, return_index=True)[1])[:32]
     spread = data.X.std(axis=0)
     X = (data.X - data.X.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    plan = Plan(loss=loss, optimizer="lbfgs", epochs=300)
-    left = training.fit(network, X[some], data.y[some], plan=plan,
-                        random_state=0).history.loss  # fmt: skip
+    plan, first = Plan(loss=loss, optimizer="lbfgs", epochs=300), []
+
+    def learned(epoch: EpochRecord) -> bool:
+        first.append(epoch.loss)
+        return bool(epoch.loss < _BY_HEART * first[0])
+
+    left = training.fit(network, X[some], data.y[some], plan=plan, random_state=0,
+                        callbacks=[learned]).history.loss  # fmt: skip
     return float(np.nanmin(left) / (left[0] or 1.0)) if len(left) else 1.0
 
 
@@ -421,8 +437,8 @@ def facts_of_outputs(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
     return facts | _scores(case, run, seen, some, prediction)
 
 
-def _first_nonfinite(inside: list[tuple[Array, Array]], cost: float) -> str:
-    for index, (_, a) in enumerate(inside):
+def _first_nonfinite(inside: list[Array], cost: float) -> str:
+    for index, a in enumerate(inside):
         if not np.isfinite(a).all():
             return f"the output of layer {index}"
     return "" if np.isfinite(cost) else "the loss"
@@ -476,9 +492,7 @@ def _sharpness(
     Each is a difference of gradients. Momentum μ allows 2(1 + μ), and is divided out.
     """
     rng = np.random.RandomState(5)
-    weights = tuple(
-        {k: np.asarray(v, float) for k, v in own.items()} for own in weights
-    )
+    weights = _doubled(weights)
     start = _slope(network, plan, weights, data)[1]
     way: Parameters = tuple(
         {k: rng.standard_normal(v.shape) for k, v in own.items()} for own in start

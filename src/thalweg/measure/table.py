@@ -88,8 +88,7 @@ def held_inputs(case: Case, sample: Sample) -> tuple[Array, Array]:
 
 def standardized(columns: Array) -> Array:
     """Give each column mean 0 and deviation 1, and cut off what lies far out."""
-    middle = np.median(columns, axis=0)
-    low, high = np.percentile(columns, [5, 95], axis=0)
+    low, middle, high = np.percentile(columns, [5, 50, 95], axis=0)
     spread = np.where(high > low, (high - low) / 3.3, columns.std(axis=0))
     scaled = (columns - middle) / np.where(spread > 0, spread, 1)
     return np.clip(scaled, -5, 5)

@@ -133,9 +133,9 @@ def poor_batching(facts: Facts, limit: Limits) -> Finding | None:
             "batches", "their entropy over that of all", order, limit["order"],
             Prescription("Shuffle the rows in each epoch.", {"shuffle": True}),
         )  # fmt: skip
-    noise, rows = facts["rate.noise_scale"], facts["data.rows"]
+    noise, rows = facts.get("rate.noise_scale", 1.0), facts["data.rows"]
     steps = rows / batch * facts.get("run.epochs", facts["static.epochs"])
-    if (batch < limit["noise"] * noise and batch < 8) or batch == 1 < rows:
+    if batch < limit["noise"] * noise or batch == 1 < rows:
         return found(
             NOTE, "Batches are so small that noise drowns the gradient", "batch size",
             "batch size", batch, limit["noise"] * noise,
