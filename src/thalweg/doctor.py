@@ -114,7 +114,7 @@ def diagnose(
     found, checked, missing = judge(_own(case, facts), thresholds)
     if tries:
         again = partial(_look_again, trial, facts, thresholds)
-        found = trial.over(found, again)
+        found = trial.over(found, again, facts.get("nearest.best", np.inf))
     return Diagnosis(
         subject=_name(subject, case),
         findings=tuple(_ordered(found)),

@@ -1,9 +1,10 @@
 """Paired trials: the same rows and seeds, with a remedy, without, and by chance.
 
-What a rule suspects is tried on one seed; what gains there most is proved on the
-others, as few as make it clear, beside a random change in the remedy's place. After a
-confirmed remedy all is looked at again: what has disappeared was its symptom. Each
-training is done once, whatever asks for it.
+What rules suspect is tried on one seed, upstream first, until a remedy does as well as
+the rows' neighbors say one can. What gains there most is proved on as few seeds as make
+it clear, beside a random change in the remedy's place. After a confirmed remedy all is
+looked at again: what has disappeared was its symptom. Each training is done once,
+whatever asks for it.
 """
 
 import time
@@ -37,6 +38,8 @@ _QUICK, _TINY = 0.3, 0.03
 """Seconds of a fit that many seeds are affordable of, and of one too short to share."""
 _LAST_RESORT = ("seed-fragility",)
 """What other causes bring about; tried when none of them is left."""
+_BLINDING = ("noisy-labels", "misaligned-rows", "no-signal")
+"""With these, neighbors do not tell what a network can reach."""
 MOST_CAUSES = 3
 Changes = Mapping[str, Any]
 
@@ -95,6 +98,7 @@ class Trials:
         self.seeds, self.worst, self.pace = range(1), 0, 0.0
         self.seconds, self.count = 0.0, 0
         self.least = -1.0  # score that a remedy must reach: that of knowing nothing
+        self.enough = np.inf  # score of which no more is asked
 
     # Training.
 
@@ -170,8 +174,9 @@ class Trials:
     # Judging.
 
     def over(
-        self, found: list[Finding], look_again: Callable[[Arm], Mapping[str, Finding]]
-    ) -> list[Finding]:
+        self, found: list[Finding], look_again: Callable[[Arm], Mapping[str, Finding]],
+        enough: float = np.inf,
+    ) -> list[Finding]:  # fmt: skip
         """Try the remedies of what was found, root causes first.
 
         Parameters
@@ -179,45 +184,60 @@ class Trials:
         found : list of Finding
         look_again : callable
             Tells, by code, what is found once a remedy is in the base.
+        enough : float
+            Score at which a confirmed remedy leaves the notes among the others untried.
         """
         waiting = [f for f in found if _can_be_tried(f)]
         done = [f for f in found if not _can_be_tried(f)]
         limits = [f.limit for f in found if f.code == "no-signal"]
         self.least, roots = max(limits, default=-1.0), 0
+        blind = any(f.code in _BLINDING for f in found)
+        self.enough = np.inf if blind else enough
         while waiting and roots < MOST_CAUSES:
             tried = self._screen(waiting)
             cause = _foremost(tried)
             closed = [each.closed(self.scores({}, [self.worst]))
                       for each in tried if each.over]  # fmt: skip
-            waiting = [t.finding for t in tried if not t.over and t is not cause]
             if cause is None:
                 return done + closed
+            others = [f for f in waiting if f is not cause.finding]
             cause, proof = self._prove(cause)
             judged = _judged(cause, proof)
             if proof.verdict != "confirmed":
+                shut = [t.finding for t in tried if t.over]
+                waiting = [f for f in others if f not in shut]
                 done += [*closed, judged]
                 continue
             roots += 1
             still = look_again(self._settle(cause))
-            others = [t.finding for t in tried if t.finding is not cause.finding]
             doubtful = [f for f in done if not is_proved(f)]
             gone = [f for f in others + doubtful if f.code not in still]
             waiting = [still[f.code] for f in others if f.code in still]
             done = [f for f in done if f not in gone]
             done.append(replace(judged, symptoms=tuple(gone)))
+            if self._suffices(cause.changes, proof.after):
+                done += [f for f in waiting if f.severity is Severity.NOTE]
+                waiting = [f for f in waiting if f.severity > Severity.NOTE]
         rest = [replace(f, severity=min(f.severity, Severity.ADVICE)) for f in waiting]
         return done + rest
 
     def _screen(self, waiting: list[Finding]) -> list[Tried]:
-        """Try each finding's remedy from one seed, and others where it gains none."""
-        some = [self.worst]
-        own = {id(f): [_remedy(f).changes] for f in waiting}
-        self.train((c, s) for f in waiting for c in own[id(f)] for s in some)
-        weak = [f for f in waiting if self._best(f, own[id(f)], some).over == "no gain"]
-        for f in weak:
-            own[id(f)] += _remedy(f).alternatives
-        self.train((c, s) for f in weak for c in own[id(f)] for s in some)
-        return [self._best(f, own[id(f)], some) for f in waiting]
+        """Try remedies from one seed, until one suffices; others where it gains none."""
+        some, tried = [self.worst], []
+        for finding in waiting:
+            remedy = _remedy(finding)
+            best = self._best(finding, [remedy.changes], some)
+            if best.over == "no gain" and remedy.alternatives:
+                options = [remedy.changes, *remedy.alternatives]
+                best = self._best(finding, options, some)
+            tried.append(best)
+            if best.gain > _GAIN and self._suffices(best.changes, [best.after]):
+                break
+        return tried
+
+    def _suffices(self, changes: Changes, after: Sequence[float]) -> bool:
+        """Whether scores with a remedy leave nothing to wish for."""
+        return "target" not in changes and float(np.mean(after)) >= self.enough
 
     def _best(
         self, finding: Finding, options: Sequence[Changes], seeds: Sequence[int]
@@ -247,22 +267,31 @@ class Trials:
         return self.train((same, seed) for seed in seeds)
 
     def _prove(self, cause: Tried) -> tuple[Tried, Proof]:
-        """Choose the best remedy by two seeds, and go on with it until it is clear."""
-        remedy, two = _remedy(cause.finding), self.seeds[:2]
-        options, some = [remedy.changes, *remedy.alternatives], {*two, self.worst}
-        self.train((changes, seed) for changes in options for seed in some)
-        best = self._best(cause.finding, options, list(some))
-        early = self._proof(best, two)
-        if early.verdict == "confirmed" and early.interval[0] > _GAIN:
-            return best, early
-        return best, early if best.over else self._proof(best, self.seeds)
+        """Prove a remedy that suffices, or the best one that there is."""
+        if self._suffices(cause.changes, [cause.after]):
+            proof = self._seed_by_seed(cause)
+            if self._suffices(cause.changes, proof.after):
+                return cause, proof
+        remedy = _remedy(cause.finding)
+        options, some = [remedy.changes, *remedy.alternatives], {0, 1, self.worst}
+        best = self._best(cause.finding, options, sorted(some))
+        return best, self._seed_by_seed(best)
+
+    def _seed_by_seed(self, cause: Tried) -> Proof:
+        """Go on until it is clear."""
+        for n in (2, _FEW, len(self.seeds)):
+            proof = self._proof(cause, self.seeds[:n])
+            clear = proof.verdict == "confirmed" and proof.interval[0] > _GAIN
+            if clear or cause.over or (n > 2 and proof.gain <= 0):
+                break
+        return proof
 
     def _proof(self, cause: Tried, seeds: Sequence[int]) -> Proof:
         own = self._before(cause.changes, seeds)
         arms = self.train((cause.changes, seed) for seed in seeds)
         before, after = ([arm.score for arm in each] for each in (own, arms))
         hopeful = np.nanmean([*after, 0]) > np.nanmean([*before, 0])
-        chance = seeds[:_FEW] if hopeful else ()
+        chance = seeds[: (len(seeds) + 1) // 2] if hopeful else ()
         chance = self.train((random_change(self.base, s), s) for s in chance)
         kind = cause.changes.get("target")
         by_class = self.base.labels is not None if kind is None else kind == "classes"

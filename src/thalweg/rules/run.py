@@ -139,7 +139,7 @@ def poor_batching(facts: Facts, limit: Limits) -> Finding | None:
         return found(
             NOTE, "Batches are so small that noise drowns the gradient", "batch size",
             "batch size", batch, limit["noise"] * noise,
-            Prescription("Use 32 rows.", {"batch_size": 32}),
+            Prescription("Use 32 rows.", {"batch_size": 32}, ({"batch_size": 200},)),
         )  # fmt: skip
     brief = facts.get("run.epochs", 20) < 20
     if steps < limit["steps"] and batch > 32 and rows > 64 and not brief:
