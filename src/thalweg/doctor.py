@@ -24,7 +24,7 @@ from thalweg.measure.written import facts_of_steps, facts_of_written
 from thalweg.records import History
 from thalweg.rules import ORDER, judge
 from thalweg.subjects import treated, understand
-from thalweg.trials import MOST_CAUSES, Arm, Trials, is_proved
+from thalweg.trials import MOST_CAUSES, Arm, Trials
 
 _ALONE = ("data", "target", "inputs", "nearest", "held", "labels", "numbers", "image")
 _OF_RUN = ("run.", "end.", "rate.sharpness")
@@ -201,8 +201,8 @@ def _ordered(found: list[Finding]) -> Iterator[Finding]:
 
 def _share(finding: Finding) -> float:
     """Return what a remedy gained; of what only the user can put right, all."""
-    proof = finding.proof if is_proved(finding) else None
-    return proof.gain if proof else np.inf
+    proof = finding.proof
+    return proof.gain if proof and finding.confirmed else np.inf
 
 
 def _modes(subject: Any, case: Case) -> dict[str, Any]:

@@ -147,13 +147,16 @@ class Finding:
     symptoms: tuple["Finding", ...] = ()
 
     @property
+    def confirmed(self) -> bool:
+        """Whether a trial confirmed it."""
+        return self.proof is not None and self.proof.verdict == "confirmed"
+
+    @property
     def status(self) -> str:
         """What the trial said: confirmed by it, or only suspected."""
-        if self.proof is None:
-            return "suspected"
-        if self.proof.verdict == "confirmed":
+        if self.confirmed:
             return "confirmed by trial"
-        return f"suspected; trial: {self.proof.verdict}"
+        return f"suspected; trial: {self.proof.verdict}" if self.proof else "suspected"
 
     def __str__(self) -> str:
         """One line: severity, cause, place, number against limit, remedy, gain."""
@@ -253,7 +256,7 @@ class Diagnosis:
             diagnosis was read from JSON.
         """
         if k is None:
-            chosen = [f for f in self.findings if _is_confirmed(f)]
+            chosen = [f for f in self.findings if f.confirmed]
         elif 1 <= k <= len(self.findings):
             chosen = [self.findings[k - 1]]
         else:
@@ -310,10 +313,6 @@ class Diagnosis:
                 "checked": tuple(content["checked"]),
             }
         )
-
-
-def _is_confirmed(finding: Finding) -> bool:
-    return finding.proof is not None and finding.proof.verdict == "confirmed"
 
 
 def _gain(proof: Proof) -> str:

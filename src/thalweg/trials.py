@@ -210,7 +210,7 @@ class Trials:
                 continue
             roots += 1
             still = look_again(self._settle(cause))
-            doubtful = [f for f in done if not is_proved(f)]
+            doubtful = [f for f in done if not f.confirmed]
             gone = [f for f in others + doubtful if f.code not in still]
             waiting = [still[f.code] for f in others if f.code in still]
             done = [f for f in done if f not in gone]
@@ -222,7 +222,7 @@ class Trials:
         return done + rest
 
     def _screen(self, waiting: list[Finding]) -> list[Tried]:
-        """Try remedies from one seed, until one suffices; others where it gains none."""
+        """Try remedies from one seed, until one suffices; others where none gains."""
         some, tried = [self.worst], []
         for finding in waiting:
             remedy = _remedy(finding)
@@ -325,11 +325,6 @@ def _is_glaring(finding: Finding) -> bool:
     """Whether the number is ten times past its limit: a trial need not prove all."""
     value, limit = abs(finding.value), abs(finding.limit)
     return bool(limit and value and max(value / limit, limit / value) > 10)
-
-
-def is_proved(finding: Finding) -> bool:
-    """Whether a trial confirmed it."""
-    return finding.proof is not None and finding.proof.verdict == "confirmed"
 
 
 def _can_be_tried(finding: Finding) -> bool:

@@ -24,8 +24,6 @@ def facts_of_data(case: Case, seen: Sample) -> dict[str, Any]:
     """Measure the rows."""
     facts: dict[str, Any] = {
         "data.rows": int(case.X.shape[0]),
-        "data.columns": seen.raw.shape[1],
-        "data.names": seen.names,
         **_nonfinite(case),
         **_uninformative(seen),
         **_sentinels(seen),
@@ -143,26 +141,17 @@ def _target(case: Case) -> dict[str, Any]:
     if case.labels is not None:
         y = y if y.ndim == 1 else y.argmax(axis=1)
         counts = np.bincount(y.astype(int), minlength=len(case.labels))
-        values = case.labels
-        numeric_labels = values.dtype.kind in "fiu"
         return {
             "labels.counts": tuple(counts.tolist()),
-            "labels.names": tuple(map(str, values.tolist())),
-            "labels.numbers": bool(numeric_labels),
-            "target.constant": float(counts.max() / counts.sum()),
-            "target.unique": len(values),
+            "labels.numbers": case.labels.dtype.kind in "fiu",
+            "target.unique": len(case.labels),
         }
     values = np.asarray(y, float)
     known = values[np.isfinite(values)]
     return {
-        "numbers.mean": float(known.mean()),
-        "numbers.std": float(known.std()),
         "numbers.learned": 1.0 if case.scales_target else float(known.std()),
-        "numbers.min": float(known.min()),
-        "numbers.max": float(known.max()),
         "numbers.like_classes": looks_like_classes(values) if y.ndim == 1 else False,
         "target.unique": len(np.unique(known)),
-        "target.constant": 0.0,
     }
 
 
@@ -198,17 +187,14 @@ def _nearest(case: Case, seen: Sample) -> dict[str, Any]:
     points = standardized(seen.inputs)[some]
     order = _neighbors(points, min(_CIRCLE, len(some) - 1))
     rows = seen.rows[some]
+    y, close = case.y[rows], order[:, :_NEIGHBORS]
     agree = _agreement if case.labels is not None else _explained
-    close = order[:, :_NEIGHBORS]
-    rng = np.random.RandomState(3)
-    y = case.y[rows]
-    shuffled = [agree(rng.permutation(y), close) for _ in range(_SHUFFLES)]
+    score, chance = _told(case, y, close, seed=3)
     shifted = [agree(np.roll(case.y, s)[rows], close) for s in _SHIFTS]
     best = int(np.argmax(shifted))
     facts = {
-        "nearest.score": agree(y, close),
-        "nearest.shuffled": float(np.mean(shuffled)),
-        "nearest.chance": float(np.mean(shuffled) + 3 * np.std(shuffled)),
+        "nearest.score": score,
+        "nearest.chance": chance,
         "nearest.shifted": shifted[best],
         "nearest.shift": _SHIFTS[best],
         "nearest.linear": _linear(points, y, case.labels),
@@ -234,14 +220,20 @@ def _neighbors(points: Array, k: int) -> Array:
     return near.fit(points).kneighbors(return_distance=False)
 
 
+def _told(case: Case, y: Array, close: Array, seed: int) -> tuple[float, float]:
+    """Return how well neighbors tell the target, and how well they might by chance."""
+    agree = _agreement if case.labels is not None else _explained
+    rng = np.random.RandomState(seed)
+    chance = [agree(rng.permutation(y), close) for _ in range(_SHUFFLES)]
+    return agree(y, close), float(np.mean(chance) + 3 * np.std(chance))
+
+
 def _agreement(y: Array, close: Array) -> float:
     return float((y[close] == y[:, None]).mean())
 
 
 def _explained(y: Array, close: Array) -> float:
-    total = ((y - y.mean()) ** 2).sum()
-    left = ((y - y[close].mean(axis=1)) ** 2).sum()
-    return float(1 - left / total) if total > 0 else 0.0
+    return _score(y[close].mean(axis=1), y, by_class=False)
 
 
 def _linear(points: Array, y: Array, labels: Array | None) -> float:
@@ -254,10 +246,10 @@ def _linear(points: Array, y: Array, labels: Array | None) -> float:
         X, T = columns[fold != k], target[fold != k]
         square = X.T @ X + np.eye(X.shape[1]) * 1e-2 * len(X)
         predicted[fold == k] = columns[fold == k] @ np.linalg.solve(square, X.T @ T)
-    if labels is not None:
-        return float((predicted.argmax(axis=1) == y).mean())
-    total = ((y - y.mean()) ** 2).sum()
-    return float(1 - ((y - predicted[:, 0]) ** 2).sum() / total) if total > 0 else 0.0
+    by_class = labels is not None
+    return _score(
+        predicted.argmax(axis=1) if by_class else predicted[:, 0], y, by_class
+    )
 
 
 # --------------------------------------------------------------------------- leaks
@@ -308,7 +300,8 @@ def _folds(y: Array) -> list[tuple[Array, Array]]:
 def _score(guess: Array, y: Array, by_class: bool) -> float:
     if by_class:
         return float((guess == y).mean())
-    return float(1 - ((guess - y) ** 2).sum() / (((y - y.mean()) ** 2).sum() + 1e-300))
+    total = ((y - y.mean()) ** 2).sum()
+    return float(1 - ((guess - y) ** 2).sum() / total) if total > 0 else 0.0
 
 
 # ---------------------------------------------------------------------------- held
@@ -362,11 +355,8 @@ def facts_of_held(case: Case, seen: Sample, facts: Facts) -> dict[str, Any]:
 def _held_agreement(case: Case, held: Array, y: Array) -> dict[str, Any]:
     held, y = held[:_AT_ONCE], y[:_AT_ONCE]
     close = _neighbors(standardized(held), _NEIGHBORS)
-    agree = _agreement if case.labels is not None else _explained
-    rng = np.random.RandomState(6)
-    chance = [agree(rng.permutation(y), close) for _ in range(_SHUFFLES)]
-    by_chance = float(np.mean(chance) + 3 * np.std(chance))
-    return {"held.agreement": agree(y, close), "held.chance": by_chance}
+    score, chance = _told(case, y, close, seed=6)
+    return {"held.agreement": score, "held.chance": chance}
 
 
 def _bare(X: Any) -> Array:

@@ -63,7 +63,6 @@ def facts_of_layers(case: Case) -> dict[str, Any]:
     return {
         "static.widths": tuple(layer.units for layer in hidden),
         "static.outputs": case.network.n_outputs,
-        "static.activations": names,
         "static.linear": bool(hidden) and set(names) == {"identity"},
         "static.output_activation": squash,
         "static.frozen": tuple(still),
@@ -342,7 +341,6 @@ def facts_of_history(history: History) -> dict[str, Any]:
     if len(norms):
         typical = max(float(np.median(norms)), 1e-300)
         facts["run.spike"] = float(norms.max() / typical)
-        facts["run.gradient_last"] = float(norms[-1])
     if len(ratios):
         facts["run.update"] = float(np.median(ratios[-max(len(ratios) // 4, 1) :]))
     held = history.validation_loss[np.isfinite(history.validation_loss)]
@@ -380,21 +378,16 @@ def facts_of_end(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
         prediction = link(run.plan.loss)(outputs)
         trivial = trivial_loss(case, data)
     facts["end.overflow_at"] = _first_nonfinite(inside, cost)
-    sizes = [_rms(own["weights"]) for own in gradient if "weights" in own]
-    apart = [
-        np.sqrt(_norm2(tuple({k: p[k] - g[k] for k in g} for p, g in
-                             zip(with_penalty, gradient, strict=True))))
-    ]  # fmt: skip
-    penalty = float(apart[0]) * len(some) / (
-        len(case.y) if run.plan.penalty_scale == "sample"
-        else batch_rows(run.plan, len(case.y)))  # fmt: skip
-    force = float(np.sqrt(_norm2(gradient)))
+    of_penalty = tuple({k: p[k] - g[k] for k in g} for p, g in
+                       zip(with_penalty, gradient, strict=True))  # fmt: skip
+    per_sample = run.plan.penalty_scale == "sample"
+    rows = len(case.y) if per_sample else batch_rows(run.plan, len(case.y))
+    penalty = np.sqrt(_norm2(of_penalty)) * len(some) / rows
+    force = np.sqrt(_norm2(gradient))
     facts |= {
         "end.loss": float(cost),
         "end.trivial": trivial,
-        "end.vanishing": _ratio(sizes),
-        "end.gradients": tuple(sizes),
-        "end.penalty": penalty / force if force > 0 else 0.0,
+        "end.penalty": float(penalty / force) if force > 0 else 0.0,
         "end.output_std": float(prediction.std(axis=0).max()),
         "end.largest_logit": float(np.abs(outputs).max()),
         **{f"end.{name}": v for name, v in _stuck(network, inside).items()},
@@ -456,8 +449,6 @@ def _scores(
                       for v in (guess, y))  # fmt: skip
         entropy = _entropy(true)
         facts["end.entropy"] = _entropy(told) / entropy if entropy > 0 else 1.0
-        recall = [(guess[y == c] == c).mean() for c in range(k) if (y == c).any()]
-        facts["end.recall"] = float(min(recall))
     if case.held is not None:
         held, y_held = held_inputs(case, seen)
         if np.isfinite(held).all() and held.shape[1] == seen.inputs.shape[1]:
