@@ -53,6 +53,7 @@ RINGS = {
         "minimizing",
     ),
     "4": (
+        "gathering",
         "side_by_side",
         "populations",
         "estimators",

@@ -19,10 +19,11 @@ import numpy as np
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
-from thalweg import cores
+from thalweg import cores, engines
 from thalweg.samplers import make_sampler, round_size
 from thalweg.searches import SearchTrial
-from thalweg.spaces import Space, settings, suggest
+from thalweg.side_by_side import run_all
+from thalweg.spaces import Space, settings, suggest, walk
 from thalweg.studies import (
     ATTEMPTS,
     Lease,
@@ -41,6 +42,12 @@ Callback = Callable[[SearchTrial], bool | None]
 
 HOPELESS = 10
 """Failures, and nothing else, after which a search ends."""
+
+_NUMBERS = {
+    *("learning_rate", "learning_rate_init", "momentum", "beta_1", "beta_2"),
+    *("alpha", "l1", "l2", "weight_decay", "dropout", "random_state", "tol"),
+}
+"""Parameters of networks that are of one kind whatever their values."""
 
 _HANDFUL = 4  # trials for each worker, where joblib returns them all at once
 
@@ -142,10 +149,15 @@ class Driver:
         return self.broken
 
     def _outcomes(self, goal: float, alone: bool) -> Generator[tuple[int, Outcome]]:
-        jobs = (delayed(_work)(*job) for job in iter(partial(self._next, goal), None))
+        calls = iter(partial(self._next, goal), None)
         crew, parallel = self.crew, cast(Any, Parallel)  # typed as if by texts alone
         if alone:
-            jobs = islice(jobs, self._waiting())
+            calls = islice(calls, self._waiting())
+        elif self._agree():
+            while handful := list(islice(calls, crew.size)):
+                yield from run_all(_work, handful, crew.size)
+            return
+        jobs = (delayed(_work)(*call) for call in calls)
         stream = "generator_unordered" if crew.streams else "list"
         workers = parallel(
             n_jobs=crew.asked, prefer="threads", return_as=stream,
@@ -163,6 +175,11 @@ class Driver:
             # What a trial raises is its outcome: this is of who should have done it.
             self.broken = error
             self._queue_asked()
+
+    def _agree(self) -> bool:
+        """Whether trials begun together may train as one program (`run_all`)."""
+        names = {name.split("__")[-1] for name, _ in walk(self.space)}
+        return self.crew.here and names <= _NUMBERS and engines.gathers("auto")
 
     def _goal(self) -> float:
         """Return how many trials may be begun before those at work are done."""

@@ -231,20 +231,13 @@ class _Checkpoint:
         watch.started -= arrays["epochs"][4, -1]
         watch.factor = float(arrays["factor"][0])
         for counts, name in ((watch.patience, "patience"), (watch.plateau, "plateau")):
-            best, epoch, waited = arrays[name].tolist()
-            counts.best, counts.best_epoch, counts.waited = (
-                best,
-                int(epoch),
-                int(waited),
-            )
-        layers = [loop.session.parameters()[k] for k in range(n_best)]
-        watch.best = (
-            tuple(
+            counts.best, *whole = arrays[name].tolist()
+            counts.best_epoch, counts.waited = map(int, whole)
+        if n_best:
+            watch.best = tuple(
                 {name: arrays[f"best.{k}.{name}"] for name in own}
-                for k, own in enumerate(layers)
+                for k, own in enumerate(loop.session.parameters())
             )
-            or None
-        )
         self.epochs = watch.epochs
 
 

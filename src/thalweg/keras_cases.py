@@ -60,8 +60,9 @@ def case_of_keras(
         loss = "cross_entropy"
     own = {name: getattr(last, name) for name in _OWN[:3]}
     model = getattr(last, "model_", None)
-    if getattr(model, "optimizer", None) is not None:
-        own["learning_rate"] = float(model.optimizer.learning_rate)  # type: ignore[union-attr]
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None:
+        own["learning_rate"] = float(optimizer.learning_rate)
     plan = Plan.of(None, **{"loss": loss, **own, **(last.settings or {})})
     return KerasCase(
         subject, X, y, labels, held, steps, None, plan,

@@ -97,9 +97,9 @@ class _KerasEstimator(BaseEstimator):
         self._make_ready()
         return self
 
-    def _check(self, X: Any, y: Any) -> tuple[Any, Any]:
+    def _check(self, X: Any, y: Any, **more: Any) -> tuple[Any, Any]:
         checked: Any = validate_data(
-            self, X, y, allow_nd=True, multi_output=True, dtype="numeric"
+            self, X, y, allow_nd=True, multi_output=True, dtype="numeric", **more
         )
         return checked
 
@@ -255,8 +255,8 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    def _check(self, X: Any, y: Any) -> tuple[Any, Any]:
-        X, y = super()._check(X, y)
+    def _check(self, X: Any, y: Any, **more: Any) -> tuple[Any, Any]:
+        X, y = super()._check(X, y, **more)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         return X, y
@@ -318,12 +318,8 @@ patience, random_state, callbacks
         outputs = self._outputs(X)
         return outputs if self._wide else outputs.reshape(len(outputs))
 
-    def _check(self, X: Any, y: Any) -> tuple[Any, Any]:
-        checked: Any = validate_data(
-            self, X, y, allow_nd=True, multi_output=True, dtype="numeric",
-            y_numeric=True,
-        )  # fmt: skip
-        X, y = checked
+    def _check(self, X: Any, y: Any, **more: Any) -> tuple[Any, Any]:
+        X, y = super()._check(X, y, y_numeric=True, **more)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y

@@ -79,15 +79,19 @@ def open_source(
     """
     plan = plans[0]
     _check_plan(plans)
-    rows = _Rows(network, plan, class_weight)
+
+    def check(X: Any, y: Any, weight: Any = None) -> Data:
+        return as_data(network, plan, X, y, weight, class_weight)
+
+    most = _most_rows(network)
     if isinstance(X, str | os.PathLike) or hasattr(X, "to_batches"):
-        return _parquet(rows, X, y, sample_weight)
+        return _parquet(check, plan, most, X, y, sample_weight)
     if sample_weight is not None:
         raise ValueError(
             "fit got sample_weight beside batches. Give each batch its own, as the "
             "third in (X, y, sample_weight)."
         )
-    return _batches(rows, X)
+    return _batches(check, plan, most, X)
 
 
 def train_stream(
@@ -240,18 +244,6 @@ def apart(
     return as_data(network, replace(plan, dtype=str(dtype)), *validation)
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """How rows are to be checked and cast."""
-
-    network: DenseNetwork | Network
-    plan: Plan
-    class_weight: Any
-
-    def of(self, X: Any, y: Any, weight: Any = None) -> Data:
-        return as_data(self.network, self.plan, X, y, weight, self.class_weight)
-
-
 def _check_plan(plans: Sequence[Plan]) -> None:
     plan = plans[0]
     rule, average = resolved(plan.optimizer), resolved(plan.average)
@@ -271,24 +263,28 @@ def _check_plan(plans: Sequence[Plan]) -> None:
 # ------------------------------------------------------------------ any iterable
 
 
-def _batches(rows: _Rows, X: Any) -> Source:
+_Check = Callable[..., Data]
+"""Checks and casts rows: ``(X, y, weight)``."""
+
+
+def _batches(check: _Check, plan: Plan, most: int, X: Any) -> Source:
     if not callable(X) and not isinstance(X, Iterable):
         raise TypeError(
             f"fit got X={X!r} and y=None; without y, X must be the path of a Parquet "
             "file, or an iterable of batches (X, y), or a callable that returns one."
         )
-    once, epochs = isinstance(X, Iterator), rows.plan.epochs
-    if once and epochs > 1:
+    once = isinstance(X, Iterator)
+    if once and plan.epochs > 1:
         raise ValueError(
-            f"fit got {_kind(X)} and epochs={epochs}, but it can be read only once. "
-            "Give a callable that returns a new iterator for each epoch, a list of "
-            "batches, or epochs=1."
+            f"fit got {_kind(X)} and epochs={plan.epochs}, but it can be read only "
+            "once. Give a callable that returns a new iterator for each epoch, a list "
+            "of batches, or epochs=1."
         )
     open_: Callable[[], Any] = X if callable(X) else lambda: X
     begun = iter(open_())
     head = list(islice(begun, 1))
     opened = [chain(head, begun)]  # the first epoch's
-    dtype = _floating_type(rows.plan, head[0][0] if head and len(head[0]) else None)
+    dtype = _floating_type(plan, head[0][0] if head and len(head[0]) else None)
 
     def count() -> tuple[int, float]:
         if once:
@@ -302,12 +298,12 @@ def _batches(rows: _Rows, X: Any) -> Source:
 
     def read() -> Iterator[Window]:
         batches = opened.pop() if opened else open_()
-        return _gathered(_checked(rows, batches), _most_rows(rows.network))
+        return _gathered(_checked(check, batches), most)
 
     return Source(read, count, dtype, shuffled=False)
 
 
-def _checked(rows: _Rows, batches: Iterable[Any]) -> Iterator[Data]:
+def _checked(check: _Check, batches: Iterable[Any]) -> Iterator[Data]:
     """Check each batch, and that all are alike."""
     known = None
     for number, batch in enumerate(batches):
@@ -325,7 +321,7 @@ def _checked(rows: _Rows, batches: Iterable[Any]) -> Iterator[Data]:
                 "columns in the same type."
             )
         try:
-            data = rows.of(*batch)
+            data = check(*batch)
         except ValueError as error:
             raise ValueError(f"batch {number}: {error}") from None
         yield data
@@ -374,14 +370,16 @@ def _kind(value: Any) -> str:
 # ----------------------------------------------------------------------- Parquet
 
 
-def _parquet(rows: _Rows, X: Any, y: Any, weight: str | None) -> Source:
-    dataset, plan = _dataset(X), rows.plan
+def _parquet(
+    check: _Check, plan: Plan, most: int, X: Any, y: Any, weight: str | None
+) -> Source:
+    dataset = _dataset(X)
     inputs = _columns(dataset, y, weight)
     n_rows = dataset.count_rows()
     if n_rows == 0:
         raise ValueError(f"{X} has no rows. Give at least one.")
     step = batch_rows(plan, n_rows)
-    size = max(_most_rows(rows.network) // step, 1) * step
+    size = max(most // step, 1) * step
     targets = [y] if isinstance(y, str) else list(y)
 
     def read() -> Iterator[Window]:
@@ -394,7 +392,7 @@ def _parquet(rows: _Rows, X: Any, y: Any, weight: str | None) -> Source:
                 None if weight is None else _matrix(table, [weight])[:, 0],
             )
             try:
-                data = rows.of(*parts)
+                data = check(*parts)
             except ValueError as error:
                 start = number * size
                 raise ValueError(f"{X}, rows from {start} on: {error}") from None

@@ -6,7 +6,8 @@ serves every engine and every first-order optimizer.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -43,6 +44,9 @@ from thalweg.watching import Callback, Scoring, Watch
 _ROWS_AT_ONCE = 1 << 20
 _EPOCHS_AT_ONCE = 1024
 _WORK_AT_ONCE = 10**10
+
+attend: ContextVar[Callable[..., Any] | None] = ContextVar("attend", default=None)
+"""Where `train` goes first, if it is one of several; see `thalweg.gathering`."""
 
 
 def fit(
@@ -241,14 +245,22 @@ def train(
         As it was left.
     """
     rows = batch_rows(plan, data.n_rows)
-    module, why_engine = engines.pick(engine, network, plan, rows)
-    seed = noise_seed(network, rng)
-    session = module.Session(network, plan, data, first, seed, state, watch.held_out)
-    watch.subject = session
-    why_engine += getattr(session, "note", "")
-    size = n_trained(network, first)
-    reason = Loop(plan, session, data.n_rows, size, rng, watch).run()
-    return finish(network, watch, module, why_engine, reason, data), session
+    module, why = engines.pick(engine, network, plan, rows)
+    seed, size = noise_seed(network, rng), n_trained(network, first)
+    meeting = attend.get() if state is None else None
+    session = meeting and meeting(
+        network, plan, data, first, seed, size, rng, watch, engine
+    )
+    if session:
+        why, reason = session.why, session.reason
+    else:
+        session = module.Session(
+            network, plan, data, first, seed, state, watch.held_out
+        )
+        watch.subject = session
+        why += getattr(session, "note", "")
+        reason = Loop(plan, session, data.n_rows, size, rng, watch).run()
+    return finish(network, watch, module, why, reason, data), session
 
 
 def predict(run: Run, X: Any) -> Any:

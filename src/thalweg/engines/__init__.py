@@ -158,6 +158,14 @@ def pick(
     )
 
 
+def gathers(engine: str) -> bool:
+    """Whether networks may be fastest trained as one program: on a GPU, or on request.
+
+    On the CPU the kernel side by side was 1.3 to 7 times faster.
+    """
+    return engine == "jax" or (engine == "auto" and _has_gpu())
+
+
 def pick_for_many(
     engine: str, network: DenseNetwork | Network, plan: Plan, rows: int
 ) -> tuple[ModuleType | None, str]:
@@ -173,14 +181,12 @@ def pick_for_many(
     Returns
     -------
     module : module or None
-        With ``kind_of`` and ``Population``; None where each is better trained alone,
-        as on the CPU.
+        With ``kind_of`` and ``Population``; None where each is better trained alone.
     why : str
     """
     _, why = pick(engine, network, plan, rows)
-    if isinstance(network, Network):
-        return None, why
-    if engine != "jax" and not (engine == "auto" and _gpu_gain(network, rows)):
+    gains = engine == "jax" or (engine == "auto" and _gpu_gain(network, rows))
+    if isinstance(network, Network) or not gains:
         return None, why
     return importlib.import_module(f"{ENGINES['jax']}.populations"), why
 
@@ -194,11 +200,16 @@ def _gpu_gain(network: DenseNetwork | Network, rows: int) -> str:
     if isinstance(network, Network):
         return ""  # which JAX trains in any case
     work = 6.0 * network.n_parameters * rows
-    if work < GPU_WORK or importlib.util.find_spec("jax_plugins") is None:
-        return ""  # without a plugin JAX knows no GPU, and need not be loaded
-    if not importlib.import_module(ENGINES["jax"]).on_gpu():
+    if work < GPU_WORK or not _has_gpu():
         return ""
     return f"on the GPU: a step of {work:.1g} operations gains by it"
+
+
+def _has_gpu() -> bool:
+    # Without a plugin JAX knows no GPU, and need not be loaded.
+    if importlib.util.find_spec("jax_plugins") is None:
+        return False
+    return importlib.import_module(ENGINES["jax"]).on_gpu()
 
 
 def over_hosts() -> ModuleType:

@@ -158,7 +158,7 @@ class Session:
             pad(mixes.astype(self._dtype), padded_rows(n_steps)),
         )
         sums: Any = programs.no_sums(slots, self._dtype)
-        program = programs.advance_program(shape)
+        program = programs.compiled(programs.advance, shape)
         given = self._call(jax.device_put, (*arguments, counts))
 
         def train() -> tuple[Any, Any]:
@@ -190,7 +190,7 @@ class Session:
     def _begin(self, parameters: Any) -> None:
         rows = padded_rows(self._n_rows) + self._batch * (self._per_epoch > 1)
         trained, kept = split(self.network, parameters)
-        begin = programs.begin_program(self._shape(False))
+        begin = programs.compiled(programs.begin, self._shape(False))
         self._everything = self._call(jax.device_put, padded(self.data, rows))
         self._carry = self._call(begin, trained, kept, self._numbers)
 
@@ -212,12 +212,7 @@ class Session:
 
 def outputs(network: _Any, parameters: Any, X: Any) -> Any:
     """Return the raw outputs, shape (n_rows, n_outputs)."""
-    return _layer_outputs(network, parameters, X)[-1]
-
-
-def activations(network: _Any, parameters: Any, X: Any) -> list[Any]:
-    """Return the outputs of every layer, each of shape (n_rows, units)."""
-    return _layer_outputs(network, parameters, X)
+    return activations(network, parameters, X)[-1]
 
 
 def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
@@ -225,7 +220,7 @@ def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
     loss = resolved(plan.loss)
     rows = padded_rows(len(outputs))
     numbers = cast(loss.numbers, outputs.dtype)
-    program = programs.losses_program(loss.structure)
+    program = programs.compiled(programs.losses, loss.structure)
     losses = scoped(
         outputs.dtype, program, numbers, pad_rows(outputs, rows), pad_rows(y, rows)
     )
@@ -262,35 +257,32 @@ class Objective:
 
     def cost_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
         """Compute the objective and its gradient."""
-        program = programs.cost_and_gradient_program(self._shape)
-        cost, gradient = self._call(program, parameters)
+        cost, gradient = self._call(programs.cost_and_gradient, parameters)
         return float(cost), jax.tree.map(np.array, gradient)
 
     def cost(self, parameters: Parameters) -> float:
         """Compute the objective alone."""
-        return float(self._call(programs.cost_program(self._shape), parameters))
+        return float(self._call(programs.cost, parameters))
 
     def hessian_product(
         self, parameters: Parameters, direction: Parameters
     ) -> Parameters:
         """Multiply a direction, shaped like the gradient, by the exact Hessian."""
-        program = programs.hessian_product_program(self._shape)
-        return jax.tree.map(np.array, self._call(program, parameters, direction))
+        product = self._call(programs.hessian_product, parameters, direction)
+        return jax.tree.map(np.array, product)
 
     def hessian(self, parameters: Parameters) -> tuple[Array, Parameters]:
         """Compute the whole Hessian; gives what `gauss_newton` does."""
-        return self._matrix(programs.hessian_program(self._shape), parameters)
+        return self._matrix(programs.hessian, parameters)
 
     def repeats(self, parameters: Any) -> bool:
         """Whether the objective is the same when computed again, one step later."""
-        program = programs.redrawn_program(self._shape)
-        first, second = self._call(program, parameters)
+        first, second = self._call(programs.redrawn, parameters)
         return bool(first == second)
 
     def rowwise(self, parameters: Any) -> bool:
         """Whether rows train apart: neither outputs nor losses depend on others."""
-        program = programs.rowwise_program(self._shape)
-        return bool(self._call(program, parameters)[0])
+        return bool(self._call(programs.rowwise, parameters)[0])
 
     def gauss_newton(self, parameters: Parameters) -> tuple[Array, Parameters]:
         """Compute the Gauss-Newton matrix, and what its rows stand for.
@@ -309,14 +301,17 @@ class Objective:
             batch = jax.tree.map(lambda v: pad(np.asarray(v), n_rows), batch)
         fits = _JACOBIAN // (n_trained * self._n_outputs(parameters))
         rows = max(d for d in _divisors(n_rows) if d <= max(fits, 1))
-        program = programs.gauss_newton_program(self._shape, rows)
-        return self._matrix(program, parameters, batch)
+        return self._matrix(programs.gauss_newton, parameters, rows, batch=batch)
 
     def _matrix(
-        self, program: Callable[..., Any], parameters: Parameters, batch: Any = None
+        self,
+        function: Callable[..., Any],
+        parameters: Parameters,
+        *fixed: Any,
+        batch: Any = None,
     ) -> tuple[Array, Parameters]:
         trained, _ = split(self.network, parameters)
-        matrix = np.array(self._call(program, parameters, batch=batch))
+        matrix = np.array(self._call(function, parameters, fixed=fixed, batch=batch))
         leaves, structure = jax.tree.flatten(trained)
         ends = np.cumsum([leaf.size for leaf in leaves])
         places = [
@@ -327,23 +322,23 @@ class Objective:
 
     def settle(self, parameters: Parameters) -> Parameters:
         """Set the running statistics to those of all rows."""
-        program = programs.statistics_program(self._shape)
-        kept = own.host(self._call(program, parameters))
+        kept = own.host(self._call(programs.statistics, parameters))
         return merge(self.network, split(self.network, parameters)[0], kept)
 
     def _n_outputs(self, parameters: Any) -> int:
         if isinstance(self.network, DenseNetwork):
             return self.network.n_outputs
-        program = programs.rowwise_program(self._shape)
-        return int(self._call(program, parameters)[1])
+        return int(self._call(programs.rowwise, parameters)[1])
 
     def _call(
         self,
-        program: Callable[..., Any],
+        function: Callable[..., Any],
         parameters: Any,
         *more: Any,
+        fixed: tuple[Any, ...] = (),
         batch: Any = None,
     ) -> Any:
+        program = programs.compiled(function, self._shape, *fixed)
         trained, kept = split(self.network, parameters)
         batch = self._batch if batch is None else batch
         arguments = (trained, kept, batch, self._numbers, *more)
@@ -357,8 +352,9 @@ def cost_and_gradient(
     return Objective(network, plan, data).cost_and_gradient(parameters)
 
 
-def _layer_outputs(network: _Any, parameters: Any, X: Any) -> list[Any]:
-    program = programs.outputs_program(programs.skeleton(network))
+def activations(network: _Any, parameters: Any, X: Any) -> list[Any]:
+    """Return the outputs of every layer, each of shape (n_rows, units)."""
+    program = programs.compiled(programs.outputs, programs.skeleton(network))
     single = isinstance(network, DenseNetwork)
     at_once = CHUNK if single else own.ROWS_AT_ONCE
     dtype = X.dtype if single else own.floating_type(parameters)

@@ -7,8 +7,6 @@ are on every process, and stay the same to the last bit, for all do the same wit
 same sums.
 """
 
-import functools
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -90,7 +88,8 @@ class Session:
         everything = rows._replace(mask=rows.mask * (np.arange(room) < n_rows))
         self._everything = Batch._make(map(self._own, everything))
         trained, kept = split(network, parameters)
-        begin = programs.begin_program(replace(self._shape(False), hosts=False))
+        alone = replace(self._shape(False), hosts=False)
+        begin = programs.compiled(programs.begin, alone)
         carry = scoped(self._dtype, begin, trained, kept, self._numbers)
         self._carry: Any = jax.tree.map(np.asarray, carry)
 
@@ -113,7 +112,8 @@ class Session:
             pad(each.astype(self._dtype), padded_rows(n_steps))
             for each in (rates, mixes)
         )
-        program = hosts_program(self._shape(orders is not None), self._mesh)
+        shape = self._shape(orders is not None)
+        program = programs.compiled(_advance, shape, self._mesh)
         self._carry, sums = scoped(
             self._dtype, program, self._carry, self._everything, self._numbers,
             chosen, *per_step, counts,
@@ -164,22 +164,24 @@ class Session:
             return jax.make_array_from_process_local_data(sharding, values)
 
 
-@functools.lru_cache(maxsize=64)
-def hosts_program(shape: Shape, mesh: Mesh) -> Callable[..., Any]:
-    """Program of `programs.advance_program` over the processes of a mesh."""
-    one = programs.advance_program(shape)
+def _advance(shape: Shape, mesh: Mesh, *arguments: Any) -> tuple[Any, Any]:
+    """Do as `programs.advance`, over the processes of a mesh."""
 
-    def run(carry: Any, rows: Any, numbers: Any, orders: Any, *rest: Any) -> Any:
-        *per_step, counts = rest
+    def run(
+        carry: Any, rows: Any, numbers: Any, orders: Any, rates: Any, mixes: Any,
+        counts: Any,
+    ) -> Any:  # fmt: skip
         mine = counts["seed"] + lax.axis_index(programs.HOSTS).astype(jnp.uint32)
         sums = programs.no_sums(len(counts["slots"]), counts["slots"].dtype)
-        more = {**counts, "seed": mine}
-        return one(carry, sums, np.int32(0), rows, numbers, orders, *per_step, more)
+        more, first = {**counts, "seed": mine}, jnp.int32(0)
+        return programs.advance(
+            shape, carry, sums, first, rows, numbers, orders, rates, mixes, more
+        )
 
     specs = (_ALL, _OWN, _ALL, _OWN, _ALL, _ALL, _ALL)
-    return jax.jit(
-        jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=_ALL, check_vma=False)
-    )
+    return jax.shard_map(
+        run, mesh=mesh, in_specs=specs, out_specs=_ALL, check_vma=False
+    )(*arguments)
 
 
 def _mesh() -> Mesh:

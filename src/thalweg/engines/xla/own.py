@@ -153,7 +153,8 @@ def put_together(seen: Any, n_epochs: int) -> tuple[programs.Sums, bool]:
 
 def judge(network: Network, plan: Plan, parameters: Any, data: Data) -> Any:
     """Compute raw outputs, and the loss of each row without penalties."""
-    program = programs.validation_program(programs.shape_of(network, plan, 0, False))
+    shape = programs.shape_of(network, plan, 0, False)
+    program = programs.compiled(programs.validation, shape)
     numbers = programs.numbers_of(network, plan, 1.0)["loss"]
     trained, kept = split(network, parameters)
     chunks = []
@@ -206,7 +207,7 @@ def blame(network: Network, plan: Plan, parameters: Any, data: Data) -> str:
     shape = programs.shape_of(network, plan, data.n_rows, False)
     numbers = programs.numbers_of(network, plan, float(data.weights.sum()))
     batch = programs.Batch(data.X, data.y, data.weights, np.ones_like(data.weights))
-    program = programs.cost_and_gradient_program(shape)
+    program = programs.compiled(programs.cost_and_gradient, shape)
     arguments = *split(network, parameters), batch, numbers
     _, gradient = scoped(data.dtype, program, *arguments)
     for place, leaf in jax.tree.leaves_with_path(gradient):
@@ -294,7 +295,7 @@ def _check_loss(plan: Plan, outputs: Any, y: Any, data: Data, rows: int) -> None
             )
     if not callable(loss.name):
         _check_named_loss(loss.label, outputs, data.y, shapes)
-    program = programs.losses_program(loss.structure)
+    program = programs.compiled(programs.losses, loss.structure)
     try:
         losses = scoped(data.dtype, jax.eval_shape, program, loss.numbers, outputs, y)
     except Exception as error:

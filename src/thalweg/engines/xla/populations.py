@@ -6,9 +6,9 @@ seed, while the rows lie on the device once. A member that has stopped, or that 
 number that is not finite, keeps its weights while the others go on.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,10 +17,17 @@ import numpy as np
 from jax import lax
 
 from thalweg.engines.xla import programs, updates
-from thalweg.engines.xla.arrays import cast, epochs, pad, padded, scoped
-from thalweg.engines.xla.losses import row_losses
-from thalweg.engines.xla.passes import merge, propagate, split
-from thalweg.engines.xla.programs import Carry, Shape, Sums, padded_rows
+from thalweg.engines.xla.arrays import (
+    cast,
+    dense,
+    epochs,
+    pad,
+    pad_rows,
+    padded,
+    scoped,
+)
+from thalweg.engines.xla.passes import merge, split
+from thalweg.engines.xla.programs import Carry, Shape, Sums, compiled, padded_rows
 from thalweg.lookup import resolved
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
@@ -47,38 +54,53 @@ class Population:
     networks : sequence of DenseNetwork
     plans : sequence of Plan
         All of one kind, as `kind_of` says.
-    data : Data
+    data : sequence of Data
+        Each member's rows, as many for all; they lie on the device once where they are
+        the same.
     parameters : sequence of tuple of dict
         First weights.
     seeds : sequence of int
         Of the noise.
-    rows : sequence of ndarray of shape (n_rows,), optional
-        The rows of the data that each member trains on; all of them if None.
+    validation : sequence of Data
+        Each member's, or none.
     """
 
     def __init__(
         self,
         networks: Sequence[DenseNetwork],
         plans: Sequence[Plan],
-        data: Data,
+        data: Sequence[Data],
         parameters: Sequence[Parameters],
         seeds: Sequence[int],
-        rows: Sequence[Array] | None = None,
+        validation: Sequence[Data] = (),
     ) -> None:
-        self.networks, self.plans, self.rows = networks, plans, rows
-        self._dtype, self._steps = data.X.dtype, 0
-        self._n_rows = len(data.X) if rows is None else len(rows[0])
+        self.networks, self.plans = networks, plans
+        self._dtype, self._steps = data[0].dtype, 0
+        self._n_rows, self._seeds = data[0].n_rows, np.array(seeds, np.uint32)
         self._per_epoch = steps_per_epoch(plans[0], self._n_rows)
         batch = batch_rows(plans[0], self._n_rows)
         self._batch = padded_rows(batch) if self._per_epoch == 1 else batch
-        self._seeds = np.array(seeds, np.uint32)
-        self._numbers = self._all_numbers(data)
-        room = padded_rows(len(data.X)) + self._batch * (self._per_epoch > 1)
-        self._everything = self._call(jax.device_put, padded(data, room))
+        weights = [float(each.weights.sum()) for each in data]
+        numbers = map(programs.numbers_of, networks, plans, weights)
+        self._numbers = cast(_stack([*numbers]), self._dtype)
+        room = padded_rows(self._n_rows) + self._batch * (self._per_epoch > 1)
+        rows = _distinct(data)
+        self._own_rows = len(rows) > 1
+        self._everything = self._put([padded(each, room) for each in rows])
+        self._begin_validation(_distinct(validation))
         self._network = _noisiest(networks)
         trained, kept = split(self._network, _stack(parameters))
-        begin = jax.jit(jax.vmap(programs.begin_program(self._shape(shuffled=False))))
+        begin = compiled(_begin, self._shape(shuffled=False))
         self._carry: Carry = self._call(begin, trained, kept, self._numbers)
+
+    def _begin_validation(self, rows: Sequence[Data]) -> None:
+        self._n_held, self._own_held = rows[0].n_rows if rows else 0, len(rows) > 1
+        size = min(max(_ROWS // len(self.plans), 64), padded_rows(self._n_held + 1))
+        self._held = []
+        for start in range(0, self._n_held, size):
+            parts = [each.take(slice(start, start + size)) for each in rows]
+            filled = [pad_rows((part.X, part.y), size) for part in parts]
+            self._held.append(self._put(filled))
 
     def advance(
         self, orders: Sequence[Array | None], rates: Array, mixes: Array, going: Array
@@ -113,8 +135,8 @@ class Population:
             pad(np.ascontiguousarray(each.T, self._dtype), length)
             for each in (rates, mixes)
         ]
-        shape = self._shape(shuffled=chosen.size > 0)
-        program = population_program(shape, shared=chosen.ndim == 1)
+        shape = self._shape(chosen.size > 0)
+        program = compiled(_advance, shape, self._own_rows, chosen.ndim > 1)
         self._carry, sums = self._call(
             program, self._carry, self._everything, self._numbers, chosen,
             *steps_first, counts, self._seeds, going,
@@ -126,69 +148,44 @@ class Population:
             for k in range(len(going))
         ]
 
-    def validate(self, held_out: Data) -> tuple[Array, Array]:
-        """Compute all members' raw outputs and losses.
-
-        Parameters
-        ----------
-        held_out : Data
-            Rows for all members, or, with the member as the first axis, for each.
+    def validate(self) -> tuple[Array, Array]:
+        """Compute all members' raw outputs and losses on their validation rows.
 
         Returns
         -------
         outputs : ndarray of shape (n_members, n_rows, n_outputs)
         losses : ndarray of shape (n_members, n_rows)
         """
-        own = held_out.X.ndim == 3
-        program = validation_program(self._shape(shuffled=False), own)
-        current = self._current()
-        n_rows = held_out.X.shape[-2]
-        size = min(max(_ROWS // len(self.plans), 64), padded_rows(n_rows))
-        found = []
-        for start in range(0, n_rows, size):
-            part = (slice(None),) * own + (slice(start, start + size),)
-            X, y = (
-                _pad_axis(each[part], size, int(own))
-                for each in (held_out.X, held_out.y)
-            )
-            found.append(self._call(program, current, X, y, self._numbers))
+        program = compiled(_validation, self._shape(False), self._own_held)
+        current, constants = self._current(), self._numbers["loss"]
+        found = [self._call(program, *current, *rows, constants) for rows in self._held]
         columns = zip(*jax.device_get(found), strict=True)
-        outputs, losses = (np.concatenate(c, axis=1)[:, :n_rows] for c in columns)
-        return outputs, losses
+        outputs, losses = (np.concatenate(c, axis=1) for c in columns)
+        return outputs[:, : self._n_held], losses[:, : self._n_held]
 
     def parameters(self, member: int) -> Parameters:
         """Copy a member's weights."""
         own = jax.tree.map(lambda leaf: np.array(leaf[member]), self._current())
         return merge(self._network, *own)
 
-    def _all_numbers(self, data: Data) -> Any:
-        weights = [
-            float((data.weights if self.rows is None else data.weights[rows]).sum())
-            for rows in self.rows or [None] * len(self.plans)
-        ]
-        numbers = [
-            programs.numbers_of(network, plan, weight)
-            for network, plan, weight in zip(
-                self.networks, self.plans, weights, strict=True
-            )
-        ]
-        return cast(_stack(numbers), self._dtype)
+    def _put(self, members: Sequence[Any]) -> Any:
+        """Bring rows to the device: everyone's, or each member's."""
+        rows = members[0] if len(members) == 1 else _stack(members)
+        return self._call(jax.device_put, rows)
 
     def _chosen(
         self, orders: Sequence[Array | None], n_epochs: int, going: Array
     ) -> Array:
         """Row numbers: none for all in order, one list for all, or a list each."""
-        given = [own for own in orders if own is not None]
-        if self.rows is None and not given:
+        given = [own.ravel() for own in orders if own is not None]
+        if not given:
             return np.zeros(0, np.int32)
         room = padded_rows(n_epochs * self._n_rows) + self._batch
-        if self.rows is None and all(np.array_equal(own, given[0]) for own in given):
-            return pad(given[0].ravel(), room)
-        chosen = np.zeros((len(orders), room), np.int32)
-        own = np.tile(np.arange(self._n_rows), n_epochs)
+        if all(np.array_equal(own, given[0]) for own in given):
+            return pad(given[0], room)
+        chosen = np.zeros((len(given), room), np.int32)
         for k in np.flatnonzero(going).tolist():
-            own = given[k].ravel() if given else own
-            chosen[k, : own.size] = own if self.rows is None else self.rows[k][own]
+            chosen[k, : given[k].size] = given[k]
         return chosen
 
     def _shape(self, shuffled: bool) -> Shape:
@@ -206,9 +203,7 @@ class Population:
     def _current(self) -> Any:
         carry = self._carry
         trained = carry.average or carry.trained
-        evaluate = functools.partial(
-            updates.evaluated, resolved(self.plans[0].optimizer)
-        )
+        evaluate = partial(updates.evaluated, resolved(self.plans[0].optimizer))
         trained = self._call(jax.vmap(evaluate), carry.rule, trained)
         return trained, carry.kept
 
@@ -216,60 +211,51 @@ class Population:
         return scoped(self._dtype, function, *arguments)
 
 
-@functools.lru_cache(maxsize=64)
-def population_program(shape: Shape, shared: bool) -> Callable[..., Any]:
-    """Program that trains all members for some epochs.
+def _advance(
+    shape: Shape, own_rows: bool, own_order: bool, carry: Carry, everything: Any,
+    numbers: Any, orders: Any, rates: Any, mixes: Any, counts: Any, seeds: Any,
+    going: Any,
+) -> tuple[Carry, Sums]:  # fmt: skip
+    """Train all members for some epochs.
 
-    That of `programs.advance_program` with a member's axis before the others, except
-    that rates and mixes have the step's before it; `shared` says that all members meet
-    the same batches.
+    As `programs.advance`, with a member's axis before the others, except that rates and
+    mixes have the step's before it; rows, and their order, have it only where each
+    member has its own.
     """
-    own = None if shared or not shape.shuffled else 0
-    each = jax.vmap(
-        functools.partial(programs.one_step, shape),
-        in_axes=(0, own, 0, 0, 0, None, 0),
-    )
+    axes = 0 if own_rows else None, 0 if own_order else None, None, None
+    apart = own_rows or own_order
+    one = partial(programs.one_step, shape)
+    each = jax.vmap(one, (0, 0 if apart else None, 0, 0, 0, None, 0))
     add = jax.vmap(programs.add_seen, in_axes=(0, None, 0))
+    empty = jnp.zeros((len(seeds), len(counts["slots"])), rates.dtype)
+    choose = partial(programs.batch_of, shape)
+    rows = jax.vmap(choose, axes) if apart else choose
 
-    def run(
-        carry: Carry, everything: Any, numbers: Any, orders: Any, rates: Any,
-        mixes: Any, counts: Any, seeds: Any, going: Any,
-    ) -> tuple[Carry, Sums]:  # fmt: skip
-        empty = jnp.zeros((len(seeds), len(counts["slots"])), everything.X.dtype)
-        sums = Sums(*(empty for _ in Sums._fields))
-        choose = functools.partial(programs.batch_of, shape)
-        rows = jax.vmap(choose, in_axes=(None, own, None, None)) if own == 0 else choose
+    def more(state: Any) -> jax.Array:
+        return (state[0] < counts["steps"]) & state[1].finite.any()
 
-        def more(state: Any) -> jax.Array:
-            return (state[0] < counts["steps"]) & state[1].finite.any()
+    def body(state: Any) -> Any:
+        i, carry, sums = state
+        batch = rows(everything, orders, i, counts)
+        step = counts["before"] + i
+        new, seen = each(carry, batch, numbers, rates[i], mixes[i], step, seeds)
+        added = add(sums, i // counts["per_epoch"], seen)
+        return i + 1, new, _where(carry.finite, added, sums)
 
-        def body(state: Any) -> Any:
-            i, carry, sums = state
-            batch = rows(everything, orders, i, counts)
-            step = counts["before"] + i
-            new, seen = each(carry, batch, numbers, rates[i], mixes[i], step, seeds)
-            added = add(sums, i // counts["per_epoch"], seen)
-            return i + 1, new, _where(carry.finite, added, sums)
-
-        carry = carry._replace(finite=carry.finite & going)
-        _, carry, sums = lax.while_loop(more, body, (jnp.int32(0), carry, sums))
-        return carry, sums
-
-    return jax.jit(run)
+    carry = carry._replace(finite=carry.finite & going)
+    start = jnp.int32(0), carry, Sums(*(empty for _ in Sums._fields))
+    return lax.while_loop(more, body, start)[1:]
 
 
-@functools.lru_cache(maxsize=64)
-def validation_program(shape: Shape, own: bool) -> Callable[..., Any]:
-    """Program ``(parameters, X, y, numbers) -> (outputs, losses)`` of all members."""
+def _begin(shape: Shape, *arguments: Any) -> Carry:
+    return jax.vmap(partial(programs.begin, shape))(*arguments)
 
-    def run(parameters: Any, X: Any, y: Any, numbers: Any) -> Any:
-        trained, kept = parameters
-        outputs = propagate(shape.network, trained, kept, X)[0][-1]
-        constants = {**dict(shape.loss.constants), **numbers["loss"]}
-        return outputs, row_losses(shape.loss, constants, outputs, y)
 
+def _validation(shape: Shape, own: bool, *arguments: Any) -> Any:
+    """Compute ``(outputs, losses)`` of all members, on rows of each if `own`."""
     rows = 0 if own else None
-    return jax.jit(jax.vmap(run, in_axes=(0, rows, rows, 0)))
+    each = partial(programs.validation, shape)
+    return jax.vmap(each, (0, 0, rows, rows, 0))(*arguments)
 
 
 def _noisiest(networks: Sequence[DenseNetwork]) -> DenseNetwork:
@@ -295,7 +281,12 @@ def _stack(trees: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
-def _pad_axis(values: Array, length: int, axis: int) -> Array:
-    missing = [(0, 0)] * values.ndim
-    missing[axis] = (0, length - values.shape[axis])
-    return np.pad(values, missing, mode="edge")
+def _distinct(data: Sequence[Data]) -> list[Data]:
+    """Return everyone's rows once if all have the same, each member's otherwise."""
+    written = [dense(each) for each in data]
+    return written[:1] if all(_same(each, written[0]) for each in written) else written
+
+
+def _same(one: Data, other: Data) -> bool:
+    pairs = (one.X, other.X), (one.y, other.y), (one.weights, other.weights)
+    return all(a is b or np.array_equal(a, b) for a, b in pairs)

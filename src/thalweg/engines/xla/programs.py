@@ -6,9 +6,9 @@ argument, and row counts are padded to a coarse grid, so that another rate, or a
 fold of a cross-validation, finds the program compiled.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -92,21 +92,22 @@ def no_sums(n_slots: int, dtype: Any) -> Sums:
     return Sums(*(np.zeros(n_slots, dtype) for _ in Sums._fields))
 
 
-def compiled_once(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Remember the programs that `make` makes; those of a `Network` with itself."""
-    shared = functools.lru_cache(maxsize=256)(make)
+def compiled(function: Callable[..., Any], *fixed: Any) -> Callable[..., Any]:
+    """Return the program of a function whose first arguments are `fixed`.
 
-    @functools.wraps(make)
-    def find(what: Any, *rest: Any) -> Any:
-        network = getattr(what, "network", what)
-        if not isinstance(network, Network):
-            return shared(what, *rest)
-        key = (make, what, *rest)
-        if key not in network.programs:
-            network.programs[key] = make(what, *rest)
-        return network.programs[key]
+    It is the same one each time; that of a `Network` is remembered with itself.
+    """
+    network = getattr(fixed[0], "network", fixed[0])
+    if not isinstance(network, Network):
+        return _compiled(function, *fixed)
+    if (function, *fixed) not in network.programs:
+        network.programs[function, *fixed] = jax.jit(partial(function, *fixed))
+    return network.programs[function, *fixed]
 
-    return find
+
+@lru_cache(maxsize=1024)
+def _compiled(function: Callable[..., Any], *fixed: Any) -> Callable[..., Any]:
+    return jax.jit(partial(function, *fixed))
 
 
 def shape_of(network: Any, plan: Plan, batch: int, shuffled: bool) -> Shape:
@@ -185,254 +186,201 @@ def objective(
     return value, kept
 
 
-@compiled_once
-def cost_and_gradient_program(shape: Shape) -> Callable[..., Any]:
-    """Program ``(trained, kept, batch, numbers) -> (cost, gradient)``."""
-
-    def run(trained: Tree, *rest: Any) -> Any:
-        cost = _all_rows(shape, *rest)
-        (value, _), gradient = jax.value_and_grad(cost, has_aux=True)(trained)
-        return value, gradient
-
-    return jax.jit(run)
+def cost_and_gradient(shape: Shape, trained: Tree, *rest: Any) -> Any:
+    """Compute the objective and its gradient."""
+    cost = _all_rows(shape, *rest)
+    (value, _), gradient = jax.value_and_grad(cost, has_aux=True)(trained)
+    return value, gradient
 
 
-@compiled_once
-def cost_program(shape: Shape) -> Callable[..., Any]:
-    """Program ``(trained, kept, batch, numbers) -> cost``."""
-    return jax.jit(lambda trained, *rest: _all_rows(shape, *rest)(trained)[0])
+def cost(shape: Shape, trained: Tree, *rest: Any) -> jax.Array:
+    """Compute the objective of ``(trained, kept, batch, numbers)``."""
+    return _all_rows(shape, *rest)(trained)[0]
 
 
-@compiled_once
-def hessian_product_program(shape: Shape) -> Callable[..., Any]:
-    """Program ``(trained, kept, batch, numbers, direction) -> product``.
-
-    The derivative of the gradient along the direction (Pearlmutter, 1994).
-    """
-
-    def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any, along: Tree) -> Any:
-        cost = _all_rows(shape, kept, batch, numbers)
-        gradient = jax.grad(lambda point: cost(point)[0])
-        return jax.jvp(gradient, (trained,), (along,))[1]
-
-    return jax.jit(run)
+def hessian_product(
+    shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any, along: Tree
+) -> Any:
+    """Compute the derivative of the gradient along a direction (Pearlmutter, 1994)."""
+    cost = _all_rows(shape, kept, batch, numbers)
+    gradient = jax.grad(lambda point: cost(point)[0])
+    return jax.jvp(gradient, (trained,), (along,))[1]
 
 
-@compiled_once
-def hessian_program(shape: Shape) -> Callable[..., Any]:
-    """Program ``(trained, kept, batch, numbers) -> Hessian (p, p)``.
+def hessian(shape: Shape, trained: Tree, *rest: Any) -> jax.Array:
+    """Compute the Hessian, shape (p, p).
 
     One product a column; parameters in the order of ``jax.tree.leaves``.
     """
+    cost = _all_rows(shape, *rest)
+    flat, unravel = jax.flatten_util.ravel_pytree(trained)
+    gradient = jax.grad(lambda point: cost(unravel(point))[0])
 
-    def run(trained: Tree, *rest: Any) -> jax.Array:
-        cost = _all_rows(shape, *rest)
-        flat, unravel = jax.flatten_util.ravel_pytree(trained)
-        gradient = jax.grad(lambda point: cost(unravel(point))[0])
+    def column(along: jax.Array) -> jax.Array:
+        return jax.jvp(gradient, (flat,), (along,))[1]
 
-        def column(along: jax.Array) -> jax.Array:
-            return jax.jvp(gradient, (flat,), (along,))[1]
-
-        unit = jnp.eye(len(flat), dtype=flat.dtype)
-        return lax.map(column, unit, batch_size=_COLUMNS_AT_ONCE)
-
-    return jax.jit(run)
+    unit = jnp.eye(len(flat), dtype=flat.dtype)
+    return lax.map(column, unit, batch_size=_COLUMNS_AT_ONCE)
 
 
-@compiled_once
-def gauss_newton_program(shape: Shape, rows: int) -> Callable[..., Any]:
-    """Program ``(trained, kept, batch, numbers) -> Gauss-Newton matrix (p, p)``.
+def gauss_newton(
+    shape: Shape, rows: int, trained: Tree, kept: Tree, batch: Batch, numbers: Any
+) -> jax.Array:
+    """Compute the Gauss-Newton matrix, shape (p, p).
 
     JᵀHJ (Schraudolph, 2002), with the Jacobian J of the outputs and the Hessian H of
     the loss in them, summed over chunks of `rows`; parameters in the order of
     ``jax.tree.leaves``.
     """
+    flat, unravel = jax.flatten_util.ravel_pytree(trained)
+    constants = _constants(shape.loss, numbers["loss"])
+    # Our layers' own statistics are running ones here; they are none for those
+    # that may be trained so.
+    quiet = _noise(numbers, batch) if isinstance(shape.network, Network) else None
 
-    def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> jax.Array:
-        flat, unravel = jax.flatten_util.ravel_pytree(trained)
-        constants = _constants(shape.loss, numbers["loss"])
-        # Our layers' own statistics are running ones here; they are none for those
-        # that may be trained so.
-        quiet = _quiet(numbers, batch) if isinstance(shape.network, Network) else None
+    def output(point: jax.Array, x: jax.Array) -> jax.Array:
+        row = jax.tree.map(lambda v: v[None], x)
+        outputs = propagate(shape.network, unravel(point), kept, row, quiet)[0]
+        return outputs[-1].ravel()
 
-        def output(point: jax.Array, x: jax.Array) -> jax.Array:
-            row = jax.tree.map(lambda v: v[None], x)
-            outputs = propagate(shape.network, unravel(point), kept, row, quiet)[0]
-            return outputs[-1].ravel()
+    def loss(z: jax.Array, y: jax.Array) -> jax.Array:
+        return row_losses(shape.loss, constants, z[None], y[None])[0]
 
-        def loss(z: jax.Array, y: jax.Array) -> jax.Array:
-            return row_losses(shape.loss, constants, z[None], y[None])[0]
+    def add(total: jax.Array, chunk: Batch) -> tuple[jax.Array, None]:
+        outputs = jax.vmap(output, (None, 0))(flat, chunk.X)
+        jacobian = jax.vmap(jax.jacrev(output), (None, 0))(flat, chunk.X)
+        curved = jax.vmap(jax.hessian(loss))(outputs, chunk.y)
+        right = jnp.einsum("nkl,nlp->nkp", curved, jacobian)
+        right = right * chunk.weights[:, None, None]
+        wide = (-1, len(flat))
+        return total + jacobian.reshape(wide).T @ right.reshape(wide), None
 
-        def add(total: jax.Array, chunk: Batch) -> tuple[jax.Array, None]:
-            outputs = jax.vmap(output, (None, 0))(flat, chunk.X)
-            jacobian = jax.vmap(jax.jacrev(output), (None, 0))(flat, chunk.X)
-            curved = jax.vmap(jax.hessian(loss))(outputs, chunk.y)
-            right = jnp.einsum("nkl,nlp->nkp", curved, jacobian)
-            right = right * chunk.weights[:, None, None]
-            wide = (-1, len(flat))
-            return total + jacobian.reshape(wide).T @ right.reshape(wide), None
-
-        chunks = jax.tree.map(lambda v: v.reshape(-1, rows, *v.shape[1:]), batch)
-        total = jnp.zeros((len(flat), len(flat)), flat.dtype)
-        total, _ = lax.scan(add, total, chunks)
-        weight = batch.weights.sum()
-        divisor = weight if shape.by_batch else numbers["total_weight"]
-        decayed = jax.tree.map(lambda v: jnp.full_like(v, is_weight(v)), trained)
-        ridge = numbers["l2"] / divisor * jax.flatten_util.ravel_pytree(decayed)[0]
-        return total / weight + jnp.diag(ridge)
-
-    return jax.jit(run)
+    chunks = jax.tree.map(lambda v: v.reshape(-1, rows, *v.shape[1:]), batch)
+    total = jnp.zeros((len(flat), len(flat)), flat.dtype)
+    total, _ = lax.scan(add, total, chunks)
+    weight = batch.weights.sum()
+    divisor = weight if shape.by_batch else numbers["total_weight"]
+    decayed = jax.tree.map(lambda v: jnp.full_like(v, is_weight(v)), trained)
+    ridge = numbers["l2"] / divisor * jax.flatten_util.ravel_pytree(decayed)[0]
+    return total / weight + jnp.diag(ridge)
 
 
-@compiled_once
-def statistics_program(shape: Shape) -> Callable[..., Any]:
-    """Program ``(trained, kept, batch, numbers) -> kept``, settled on all rows."""
-
-    def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Tree:
-        quiet = _quiet(numbers, batch)
-        return settled(shape.network, trained, kept, batch.X, quiet)
-
-    return jax.jit(run)
+def statistics(
+    shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any
+) -> Tree:
+    """Return `kept`, settled on all rows."""
+    quiet = _noise(numbers, batch)
+    return settled(shape.network, trained, kept, batch.X, quiet)
 
 
 def _all_rows(shape: Shape, kept: Tree, batch: Batch, numbers: Any) -> Any:
     """Make the objective of the trained parameters, with the batch's statistics."""
-    quiet = _quiet(numbers, batch)
+    quiet = _noise(numbers, batch)
     return lambda trained: objective(shape, trained, kept, batch, numbers, quiet)
 
 
-def _quiet(numbers: Any, batch: Batch, step: int = 0) -> Noise:
-    """Describe a pass as training does it; what noise there is is that of one step."""
-    stream = (jnp.uint32(0), jnp.uint32(step))
+def _noise(numbers: Any, batch: Batch, step: Any = 0, seed: Any = 0) -> Noise:
+    """Describe a pass as training does it, with the noise of one step."""
+    stream = jnp.uint32(seed), jnp.uint32(step)
     rates = numbers["dropout"], numbers["threshold"], numbers["input_noise"]
     return Noise(stream, *rates, batch.mask)
 
 
-@compiled_once
-def redrawn_program(shape: Shape) -> Callable[..., Any]:
-    """Program ``(trained, kept, batch, numbers) -> costs at one step and the next``."""
-
-    def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Any:
-        first, after = _all_rows(shape, kept, batch, numbers)(trained)
-        later = _quiet(numbers, batch, step=1)
-        return first, objective(shape, trained, after, batch, numbers, later)[0]
-
-    return jax.jit(run)
+def redrawn(shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Any:
+    """Compute the objective at one step and at the next."""
+    first, after = _all_rows(shape, kept, batch, numbers)(trained)
+    later = _noise(numbers, batch, step=1)
+    return first, objective(shape, trained, after, batch, numbers, later)[0]
 
 
-@compiled_once
-def rowwise_program(shape: Shape) -> Callable[..., Any]:
-    """Program ``(trained, kept, batch, numbers) -> (whether, n_outputs)``.
+def rowwise(shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Any:
+    """Tell whether rows pass apart, and the number of outputs.
 
-    Whether the outputs of some rows are those of each alone, and nothing is added to
-    the loss, as Levenberg-Marquardt needs it.
+    Levenberg-Marquardt needs the outputs of some rows to be those of each alone, and
+    nothing added to the loss.
+    """
+    quiet = _noise(numbers, batch)
+
+    def output(X: Any) -> Any:
+        layers, _, added = propagate(shape.network, trained, kept, X, quiet)
+        return layers[-1], added
+
+    some = jax.tree.map(lambda v: v[:8], batch.X)
+    together, added = output(some)
+    alone = lax.map(lambda x: output(jax.tree.map(lambda v: v[None], x))[0], some)
+    same = jnp.allclose(together, alone[:, 0], rtol=1e-3, atol=1e-4)
+    return same & (jnp.asarray(added) == 0), together[0].size
+
+
+def outputs(network: Any, trained: Tree, kept: Tree, X: Any) -> list[Any]:
+    """Compute the outputs of every layer of a skeleton."""
+    return propagate(network, trained, kept, X)[0]
+
+
+def validation(
+    shape: Shape, trained: Tree, kept: Tree, X: Any, y: Any, numbers: Any
+) -> Any:
+    """Compute raw outputs and losses."""
+    outputs = propagate(shape.network, trained, kept, X)[0][-1]
+    constants = _constants(shape.loss, numbers)
+    return outputs, row_losses(shape.loss, constants, outputs, y)
+
+
+def losses(loss: Choice, numbers: Any, outputs: jax.Array, y: jax.Array) -> jax.Array:
+    """Compute the loss of each row."""
+    return row_losses(loss, _constants(loss, numbers), outputs, y)
+
+
+def begin(shape: Shape, trained: Tree, kept: Tree, numbers: Any) -> Carry:
+    """Return what the first step takes over."""
+    rule = _rule(shape, numbers, numbers["rate"])
+    return Carry(
+        trained=trained,
+        kept=kept,
+        average=trained if shape.averaged else (),
+        rule=rule.init(trained),
+        accumulated=_zeros(trained) if shape.accumulate > 1 else (),
+        ratio=jnp.zeros(()),
+        finite=jnp.array(True),
+    )
+
+
+def advance(
+    shape: Shape,
+    carry: Carry,
+    sums: Sums,
+    at: jax.Array,
+    everything: Batch,
+    numbers: Any,
+    orders: jax.Array,
+    rates: jax.Array,
+    mixes: jax.Array,
+    counts: Any,
+) -> tuple[Carry, Sums]:
+    """Train some epochs, or make one step where the shape is not looped.
+
+    `at` is the step to begin with, `everything` all rows, `orders` the epochs' row
+    numbers one after the other, and `counts` a dict of the numbers of ``rows``,
+    ``steps``, ``per_epoch`` and steps done ``before``, and the ``seed``.
     """
 
-    def run(trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Any:
-        quiet = _quiet(numbers, batch)
+    def more(state: Any) -> jax.Array:
+        return (state[0] < counts["steps"]) & state[1].finite
 
-        def output(X: Any) -> Any:
-            layers, _, added = propagate(shape.network, trained, kept, X, quiet)
-            return layers[-1], added
-
-        some = jax.tree.map(lambda v: v[:8], batch.X)
-        together, added = output(some)
-        alone = lax.map(lambda x: output(jax.tree.map(lambda v: v[None], x))[0], some)
-        same = jnp.allclose(together, alone[:, 0], rtol=1e-3, atol=1e-4)
-        return same & (jnp.asarray(added) == 0), together[0].size
-
-    return jax.jit(run)
-
-
-@compiled_once
-def outputs_program(network: Any) -> Callable[..., Any]:
-    """Program ``(trained, kept, X) -> outputs of every layer``; a skeleton's."""
-    return jax.jit(lambda *arguments: propagate(network, *arguments)[0])
-
-
-@compiled_once
-def validation_program(shape: Shape) -> Callable[..., Any]:
-    """Program ``(trained, kept, X, y, numbers) -> (outputs, losses)``."""
-
-    def run(trained: Tree, kept: Tree, X: Any, y: Any, numbers: Any) -> Any:
-        outputs = propagate(shape.network, trained, kept, X)[0][-1]
-        constants = _constants(shape.loss, numbers)
-        return outputs, row_losses(shape.loss, constants, outputs, y)
-
-    return jax.jit(run)
-
-
-@functools.lru_cache(maxsize=256)
-def losses_program(loss: Choice) -> Callable[..., Any]:
-    """Program ``(numbers, outputs, y) -> losses``."""
-
-    def run(numbers: Any, outputs: jax.Array, y: jax.Array) -> jax.Array:
-        return row_losses(loss, _constants(loss, numbers), outputs, y)
-
-    return jax.jit(run)
-
-
-@compiled_once
-def begin_program(shape: Shape) -> Callable[..., Any]:
-    """Program ``(trained, kept, numbers) -> Carry`` before the first step."""
-
-    def run(trained: Tree, kept: Tree, numbers: Any) -> Carry:
-        rule = _rule(shape, numbers, numbers["rate"])
-        return Carry(
-            trained=trained,
-            kept=kept,
-            average=trained if shape.averaged else (),
-            rule=rule.init(trained),
-            accumulated=_zeros(trained) if shape.accumulate > 1 else (),
-            ratio=jnp.zeros(()),
-            finite=jnp.array(True),
+    def body(state: Any) -> Any:
+        i, before, sums = state
+        batch = batch_of(shape, everything, orders, i, counts)
+        step = counts["before"] + i
+        carry, seen = one_step(
+            shape, before, batch, numbers, rates[i], mixes[i], step, counts["seed"]
         )
+        found = add_seen(sums, i // counts["per_epoch"], seen)
+        keep = lambda new, old: jnp.where(before.finite, new, old)
+        return i + 1, carry, jax.tree.map(keep, found, sums)
 
-    return jax.jit(run)
-
-
-@compiled_once
-def advance_program(shape: Shape) -> Callable[..., Any]:
-    """Program that trains some epochs, or makes one step where it is not looped.
-
-    ``(carry, sums, at, batch, numbers, orders, rates, mixes, counts) -> (carry, sums)``
-    with the step `at` to begin with, `batch` all rows, `orders` the epochs' row numbers
-    one after the other, and counts a dict of the numbers of ``rows``, ``steps``,
-    ``per_epoch`` and steps done ``before``, and the ``seed``.
-    """
-
-    def run(
-        carry: Carry,
-        sums: Sums,
-        at: jax.Array,
-        everything: Batch,
-        numbers: Any,
-        orders: jax.Array,
-        rates: jax.Array,
-        mixes: jax.Array,
-        counts: Any,
-    ) -> tuple[Carry, Sums]:
-        def more(state: Any) -> jax.Array:
-            return (state[0] < counts["steps"]) & state[1].finite
-
-        def body(state: Any) -> Any:
-            i, before, sums = state
-            batch = batch_of(shape, everything, orders, i, counts)
-            step = counts["before"] + i
-            carry, seen = one_step(
-                shape, before, batch, numbers, rates[i], mixes[i], step, counts["seed"]
-            )
-            found = add_seen(sums, i // counts["per_epoch"], seen)
-            keep = lambda new, old: jnp.where(before.finite, new, old)
-            return i + 1, carry, jax.tree.map(keep, found, sums)
-
-        start = (at, carry, sums)
-        _, carry, sums = (
-            lax.while_loop(more, body, start) if shape.looped else body(start)
-        )
-        return carry, sums
-
-    return jax.jit(run)
+    start = (at, carry, sums)
+    _, carry, sums = lax.while_loop(more, body, start) if shape.looped else body(start)
+    return carry, sums
 
 
 def batch_of(
@@ -467,14 +415,7 @@ def one_step(
     seed: Any,
 ) -> tuple[Carry, tuple[Any, ...]]:
     """Do the plan's list on one batch; after a step that was not finite, nothing."""
-    stream = (seed, step.astype(jnp.uint32))
-    training = Noise(
-        stream,
-        numbers["dropout"],
-        numbers["threshold"],
-        numbers["input_noise"],
-        batch.mask,
-    )
+    training = _noise(numbers, batch, step, seed)
 
     def cost(trained: Tree) -> Any:
         return objective(shape, trained, carry.kept, batch, numbers, training)
@@ -485,13 +426,13 @@ def one_step(
         value, gradient = lax.pmean((value, gradient), HOSTS)
         rows = lax.psum(rows, HOSTS)
     norm = _norm(gradient)
+    move = partial(_move, shape, carry, numbers, rate, mix)
     if shape.optimizer.name == "lbfgs_on_device":
-        more = {"value": value, "value_fn": lambda trained: cost(trained)[0]}
-        moved = _move(shape, carry, gradient, numbers, rate, mix, more)
+        moved = move(gradient, value=value, value_fn=lambda at: cost(at)[0])
     elif shape.accumulate == 1:
-        moved = _move(shape, carry, gradient, numbers, rate, mix)
+        moved = move(gradient)
     else:
-        moved = _gather_or_move(shape, carry, gradient, numbers, rate, mix, step)
+        moved = _gather_or_move(shape, carry, gradient, step, move)
     finite = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.isfinite(moved.ratio)
     finite = finite & carry.finite
     moved = moved._replace(kept=kept)
@@ -502,41 +443,31 @@ def one_step(
 
 
 def _gather_or_move(
-    shape: Shape,
-    carry: Carry,
-    gradient: Tree,
-    numbers: Any,
-    rate: Any,
-    mix: Any,
-    step: Any,
+    shape: Shape, carry: Carry, gradient: Tree, step: Any, move: Callable[..., Carry]
 ) -> Carry:
     accumulated = jax.tree.map(
         lambda a, g: a + g / shape.accumulate, carry.accumulated, gradient
     )
-
-    def move() -> Carry:
-        moved = _move(shape, carry, accumulated, numbers, rate, mix)
-        return moved._replace(accumulated=_zeros(accumulated))
-
-    def wait() -> Carry:
-        return carry._replace(accumulated=accumulated)
-
-    return lax.cond((step + 1) % shape.accumulate == 0, move, wait)
+    return lax.cond(
+        (step + 1) % shape.accumulate == 0,
+        lambda: move(accumulated)._replace(accumulated=_zeros(accumulated)),
+        lambda: carry._replace(accumulated=accumulated),
+    )
 
 
 def _move(
     shape: Shape,
     carry: Carry,
-    gradient: Tree,
     numbers: Any,
     rate: Any,
     mix: Any,
-    for_search: dict[str, Any] | None = None,
+    gradient: Tree,
+    **for_search: Any,
 ) -> Carry:
     """Do steps 3 to 8 of the plan's list."""
     gradient = _clip(shape, gradient, numbers)
     rule = _rule(shape, numbers, rate)
-    more = {} if for_search is None else {**for_search, "grad": gradient}
+    more = {**for_search, "grad": gradient} if for_search else {}
     update, state = rule.update(gradient, carry.rule, carry.trained, **more)
     decay = rate * numbers["decay"]
     update = jax.tree.map(
