@@ -4,35 +4,29 @@ Only names, defaults and ranges stand here, with the formulas in words; the engi
 `thalweg.plan` hold what they do.
 """
 
-from thalweg.lookup import Constant, Interval
+from thalweg.lookup import tabulate
 
-_POSITIVE = Interval("(0, inf)")
-_NONNEGATIVE = Interval("[0, inf)")
-_SHARE = Interval("[0, 1)")
-_CLOSED_SHARE = Interval("[0, 1]")
-_OPEN_SHARE = Interval("(0, 1)")
+_POSITIVE, _NONNEGATIVE, _AT_LEAST_1 = "(0, inf)", "[0, inf)", "[1, inf)"
+_SHARE, _CLOSED_SHARE, _OPEN_SHARE = "[0, 1)", "[0, 1]", "(0, 1)"
 
-_SCALE = {"scale": Constant(1.0, _POSITIVE)}
-
-LOSSES: dict[str, dict[str, Constant]] = {
-    "cross_entropy": {
-        "label_smoothing": Constant(0.0, _SHARE),
-        "clipped": Constant(False),
+LOSSES = tabulate(
+    {
+        "cross_entropy": {"label_smoothing": 0.0, "clipped": False},
+        "binary_cross_entropy": {
+            "label_smoothing": 0.0, "clipped": False, "scale": 1.0,
+        },
+        "squared": {"averaged": False, "scale": 1.0},
+        "absolute": {"scale": 1.0},
+        "huber": {"delta": 1.0, "scale": 1.0},
+        "log_cosh": {"scale": 1.0},
+        "quantile": {"quantile": 0.5},
+        "poisson": {},
+        "hinge": {},
+        "focal": {"gamma": 2.0},
     },
-    "binary_cross_entropy": {
-        "label_smoothing": Constant(0.0, _SHARE),
-        "clipped": Constant(False),
-        **_SCALE,
-    },
-    "squared": {"averaged": Constant(False), **_SCALE},
-    "absolute": _SCALE,
-    "huber": {"delta": Constant(1.0, _POSITIVE), **_SCALE},
-    "log_cosh": _SCALE,
-    "quantile": {"quantile": Constant(0.5, _OPEN_SHARE)},
-    "poisson": {},
-    "hinge": {},
-    "focal": {"gamma": Constant(2.0, _NONNEGATIVE)},
-}
+    label_smoothing=_SHARE, scale=_POSITIVE, delta=_POSITIVE, quantile=_OPEN_SHARE,
+    gamma=_NONNEGATIVE,
+)  # fmt: skip
 """Losses by name, z the output and y the target of one row, summed over outputs:
 ``cross_entropy`` -Σ y log softmax(z); ``binary_cross_entropy`` the same for sigmoid(z);
 ``squared`` ½(z-y)²; ``absolute`` |z-y|; ``huber`` (Huber, 1964); ``log_cosh``
@@ -49,95 +43,48 @@ the dtype's own; ``averaged`` divides by the number of outputs."""
 CLASSIFYING = ("cross_entropy", "focal", "hinge")
 """Losses whose target is a class number, or one row of class probabilities."""
 
-_ADAM = {
-    "beta_1": Constant(0.9, _SHARE),
-    "beta_2": Constant(0.999, _SHARE),
-    "epsilon": Constant(1e-8, _POSITIVE),
-}
+_BETAS = {"beta_1": 0.9, "beta_2": 0.999}
+_ADAM = {**_BETAS, "epsilon": 1e-8}
+_MOMENTUM = {"momentum": (0.9, _CLOSED_SHARE), "rate_in_velocity": False}
+_FREE = {"beta_1": (0.9, _OPEN_SHARE)}
 
-OPTIMIZERS: dict[str, dict[str, Constant]] = {
-    "sgd": {},
-    "momentum": {
-        "momentum": Constant(0.9, _CLOSED_SHARE),
-        "rate_in_velocity": Constant(False),
+OPTIMIZERS = tabulate(
+    {
+        "sgd": {},
+        "momentum": _MOMENTUM,
+        "nesterov": _MOMENTUM,
+        "adagrad": {"initial_accumulator": 0.0, "epsilon": 1e-7},
+        "rmsprop": {"decay": 0.9, "epsilon": 1e-8, "centered": False},
+        "adadelta": {"rho": 0.9, "epsilon": 1e-6},
+        "adam": {**_ADAM, "uncorrected_epsilon": False},
+        "amsgrad": _ADAM,
+        "adamw": {**_ADAM, "weight_decay": 0.01},
+        "nadam": _ADAM,
+        "radam": {**_ADAM, "threshold": 5.0},
+        "adamax": _ADAM,
+        "lion": {"beta_1": 0.9, "beta_2": 0.99},
+        "lamb": {**_ADAM, "epsilon": 1e-6},
+        "lars": {"momentum": 0.9, "trust": 0.001, "epsilon": (0.0, _NONNEGATIVE)},
+        "adafactor": {"decay": (0.8, _OPEN_SHARE), "clipping": 1.0, "epsilon": 1e-30},
+        "muon": {"momentum": 0.95, **_BETAS},
+        "schedule_free_sgd": _FREE,
+        "schedule_free_adamw": {**_FREE, "beta_2": 0.999, "epsilon": 1e-8},
+        "adabelief": {**_ADAM, "epsilon": 1e-16},
+        "yogi": {**_ADAM, "epsilon": 1e-3},
+        "novograd": {"beta_1": 0.9, "beta_2": 0.25, "epsilon": 1e-6},
+        "adan": {"beta_1": 0.98, "beta_2": 0.92, "beta_3": 0.99, "epsilon": 1e-8},
+        "rprop": {"shrink": 0.5, "grow": 1.2, "smallest": 1e-6, "largest": 50.0},
+        "sign_sgd": {},
+        "sm3": {"momentum": 0.9},
+        "lbfgs_on_device": {"memory": 10, "max_line_search": 20},
+        "prodigy": _ADAM,
     },
-    "nesterov": {
-        "momentum": Constant(0.9, _CLOSED_SHARE),
-        "rate_in_velocity": Constant(False),
-    },
-    "adagrad": {
-        "initial_accumulator": Constant(0.0, _NONNEGATIVE),
-        "epsilon": Constant(1e-7, _POSITIVE),
-    },
-    "rmsprop": {
-        "decay": Constant(0.9, _SHARE),
-        "epsilon": Constant(1e-8, _POSITIVE),
-        "centered": Constant(False),
-    },
-    "adadelta": {
-        "rho": Constant(0.9, _SHARE),
-        "epsilon": Constant(1e-6, _POSITIVE),
-    },
-    "adam": {**_ADAM, "uncorrected_epsilon": Constant(False)},
-    "amsgrad": _ADAM,
-    "adamw": {**_ADAM, "weight_decay": Constant(0.01, _NONNEGATIVE)},
-    "nadam": _ADAM,
-    "radam": {**_ADAM, "threshold": Constant(5.0, _POSITIVE)},
-    "adamax": _ADAM,
-    "lion": {"beta_1": Constant(0.9, _SHARE), "beta_2": Constant(0.99, _SHARE)},
-    "lamb": {**_ADAM, "epsilon": Constant(1e-6, _POSITIVE)},
-    "lars": {
-        "momentum": Constant(0.9, _SHARE),
-        "trust": Constant(0.001, _POSITIVE),
-        "epsilon": Constant(0.0, _NONNEGATIVE),
-    },
-    "adafactor": {
-        "decay": Constant(0.8, _OPEN_SHARE),
-        "clipping": Constant(1.0, _POSITIVE),
-        "epsilon": Constant(1e-30, _POSITIVE),
-    },
-    "muon": {
-        "momentum": Constant(0.95, _SHARE),
-        "beta_1": Constant(0.9, _SHARE),
-        "beta_2": Constant(0.999, _SHARE),
-    },
-    "schedule_free_sgd": {"beta_1": Constant(0.9, _OPEN_SHARE)},
-    "schedule_free_adamw": {
-        "beta_1": Constant(0.9, _OPEN_SHARE),
-        "beta_2": Constant(0.999, _SHARE),
-        "epsilon": Constant(1e-8, _POSITIVE),
-    },
-    "adabelief": {**_ADAM, "epsilon": Constant(1e-16, _POSITIVE)},
-    "yogi": {**_ADAM, "epsilon": Constant(1e-3, _POSITIVE)},
-    "novograd": {
-        "beta_1": Constant(0.9, _SHARE),
-        "beta_2": Constant(0.25, _SHARE),
-        "epsilon": Constant(1e-6, _POSITIVE),
-    },
-    "adan": {
-        "beta_1": Constant(0.98, _SHARE),
-        "beta_2": Constant(0.92, _SHARE),
-        "beta_3": Constant(0.99, _SHARE),
-        "epsilon": Constant(1e-8, _POSITIVE),
-    },
-    "rprop": {
-        "shrink": Constant(0.5, _OPEN_SHARE),
-        "grow": Constant(1.2, Interval("(1, inf)")),
-        "smallest": Constant(1e-6, _POSITIVE),
-        "largest": Constant(50.0, _POSITIVE),
-    },
-    "sign_sgd": {},
-    "sm3": {"momentum": Constant(0.9, _SHARE)},
-    "lbfgs_on_device": {
-        "memory": Constant(10, Interval("[1, inf)")),
-        "max_line_search": Constant(20, Interval("[1, inf)")),
-    },
-    "prodigy": {
-        "beta_1": Constant(0.9, _SHARE),
-        "beta_2": Constant(0.999, _SHARE),
-        "epsilon": Constant(1e-8, _POSITIVE),
-    },
-}
+    **dict.fromkeys(("beta_1", "beta_2", "beta_3", "momentum", "decay", "rho"), _SHARE),
+    **dict.fromkeys(("initial_accumulator", "weight_decay"), _NONNEGATIVE),
+    **dict.fromkeys(("epsilon", "threshold", "trust", "clipping"), _POSITIVE),
+    **dict.fromkeys(("memory", "max_line_search"), _AT_LEAST_1),
+    shrink=_OPEN_SHARE, grow="(1, inf)", smallest=_POSITIVE, largest=_POSITIVE,
+)  # fmt: skip
 """Update rules by name, with optax's formulas and scikit-learn's spelling of their
 constants. ``rate_in_velocity`` multiplies gradients by the rate as they enter the
 velocity (v ← μv - εg: scikit-learn's and Sutskever's form) and not as they leave it;
@@ -146,53 +93,35 @@ zoom line search: a full-batch method whose every step stays on the device.
 ``uncorrected_epsilon`` adds ε to √v before the bias correction, as scikit-learn and
 Kingma & Ba (2015), section 2, do."""
 
-_TOLERANCE = Constant(1e-5, _NONNEGATIVE)
-_EVALUATIONS = Constant(15000, Interval("[1, inf)"))
-_RADII = {
-    "initial_radius": Constant(1.0, _POSITIVE),
-    "max_radius": Constant(1000.0, _POSITIVE),
-    "eta": Constant(0.15, Interval("[0, 0.25)")),
-    "gtol": Constant(1e-4, _NONNEGATIVE),
-}
+_SIMPLEX = {"ftol": 1e-4, "xtol": 1e-4, "max_evaluations": 15000}
+_RADII = {"initial_radius": 1.0, "max_radius": 1000.0, "eta": 0.15, "gtol": 1e-4}
+_UNSET = (-1.0, "[-1, inf)")
 
-FULL_BATCH: dict[str, dict[str, Constant]] = {
-    "lbfgs": {
-        "max_corrections": Constant(10, Interval("[1, inf)")),
-        "ftol": Constant(2.220446049250313e-09, _NONNEGATIVE),
-        "gtol": _TOLERANCE,
-        "max_evaluations": _EVALUATIONS,
-        "max_line_search": Constant(20, Interval("[1, inf)")),
+FULL_BATCH = tabulate(
+    {
+        "lbfgs": {
+            "max_corrections": 10, "ftol": 2.220446049250313e-09, "gtol": 1e-5,
+            "max_evaluations": 15000, "max_line_search": 20,
+        },
+        "cg": {"gtol": 1e-5},
+        "bfgs": {"gtol": 1e-5},
+        "tnc": {
+            "ftol": _UNSET, "gtol": _UNSET, "xtol": _UNSET, "max_evaluations": 15000,
+        },
+        "newton-cg": {"xtol": 1e-5},
+        "trust-ncg": _RADII,
+        "trust-krylov": {"gtol": 1e-5},
+        "trust-exact": _RADII,
+        "dogleg": _RADII,
+        "levenberg-marquardt": {"damping": 1e-3, "gtol": 1e-6, "xtol": 1e-10},
+        "powell": _SIMPLEX,
+        "nelder-mead": {**_SIMPLEX, "adaptive": True},
     },
-    "cg": {"gtol": _TOLERANCE},
-    "bfgs": {"gtol": _TOLERANCE},
-    "tnc": {
-        "ftol": Constant(-1.0, Interval("[-1, inf)")),
-        "gtol": Constant(-1.0, Interval("[-1, inf)")),
-        "xtol": Constant(-1.0, Interval("[-1, inf)")),
-        "max_evaluations": _EVALUATIONS,
-    },
-    "newton-cg": {"xtol": _TOLERANCE},
-    "trust-ncg": _RADII,
-    "trust-krylov": {"gtol": _TOLERANCE},
-    "trust-exact": _RADII,
-    "dogleg": _RADII,
-    "levenberg-marquardt": {
-        "damping": Constant(1e-3, _POSITIVE),
-        "gtol": Constant(1e-6, _NONNEGATIVE),
-        "xtol": Constant(1e-10, _NONNEGATIVE),
-    },
-    "powell": {
-        "ftol": Constant(1e-4, _NONNEGATIVE),
-        "xtol": Constant(1e-4, _NONNEGATIVE),
-        "max_evaluations": _EVALUATIONS,
-    },
-    "nelder-mead": {
-        "ftol": Constant(1e-4, _NONNEGATIVE),
-        "xtol": Constant(1e-4, _NONNEGATIVE),
-        "max_evaluations": _EVALUATIONS,
-        "adaptive": Constant(True),
-    },
-}
+    **dict.fromkeys(("ftol", "gtol", "xtol"), _NONNEGATIVE),
+    **dict.fromkeys(("initial_radius", "max_radius", "damping"), _POSITIVE),
+    **dict.fromkeys(("max_corrections", "max_evaluations"), _AT_LEAST_1),
+    eta="[0, 0.25)", max_line_search=_AT_LEAST_1,
+)  # fmt: skip
 """Full-batch methods by name, with SciPy's own defaults. An epoch is an iteration.
 Nelder-Mead is ``adaptive`` (Gao & Han, 2012), unlike SciPy's: otherwise it stalls with
 a dozen weights, at 0.25 where 0.09 can be had (softmax regression of iris).
@@ -230,38 +159,27 @@ DEFAULT_RATES = {
 }
 """Learning rate where none is given; 0.001 for the others."""
 
-SCHEDULES: dict[str, dict[str, Constant]] = {
-    "constant": {},
-    "inverse_scaling": {"power": Constant(0.5, _NONNEGATIVE)},
-    "invscaling": {"power": Constant(0.5, Interval("(-inf, inf)"))},
-    "inverse_time": {"decay": Constant(0.01, _NONNEGATIVE)},
-    "linear": {"floor": Constant(0.0, _CLOSED_SHARE)},
-    "step": {
-        "every": Constant(10, Interval("[1, inf)")),
-        "factor": Constant(0.5, _POSITIVE),
+_PACE = {"floor": (1e-6, _NONNEGATIVE)}
+
+SCHEDULES = tabulate(
+    {
+        "constant": {},
+        "inverse_scaling": {"power": 0.5},
+        "invscaling": {"power": (0.5, "(-inf, inf)")},
+        "inverse_time": {"decay": 0.01},
+        "linear": {"floor": 0.0},
+        "step": {"every": 10, "factor": 0.5},
+        "exponential": {"factor": 0.95},
+        "cosine": {"floor": 0.0},
+        "cosine_restarts": {"period": 10, "growth": 2.0, "floor": 0.0},
+        "one_cycle": {"peak": 0.3, "start": 0.04, "end": 1e-4},
+        "plateau": {"factor": (0.5, _OPEN_SHARE), "patience": 5, **_PACE},
+        "adaptive": {"factor": (0.2, _OPEN_SHARE), **_PACE},
     },
-    "exponential": {"factor": Constant(0.95, _POSITIVE)},
-    "cosine": {"floor": Constant(0.0, _CLOSED_SHARE)},
-    "cosine_restarts": {
-        "period": Constant(10, Interval("[1, inf)")),
-        "growth": Constant(2.0, Interval("[1, inf)")),
-        "floor": Constant(0.0, _CLOSED_SHARE),
-    },
-    "one_cycle": {
-        "peak": Constant(0.3, _OPEN_SHARE),
-        "start": Constant(0.04, _POSITIVE),
-        "end": Constant(1e-4, _NONNEGATIVE),
-    },
-    "plateau": {
-        "factor": Constant(0.5, _OPEN_SHARE),
-        "patience": Constant(5, Interval("[0, inf)")),
-        "floor": Constant(1e-6, _NONNEGATIVE),
-    },
-    "adaptive": {
-        "factor": Constant(0.2, _OPEN_SHARE),
-        "floor": Constant(1e-6, _NONNEGATIVE),
-    },
-}
+    **dict.fromkeys(("every", "period", "growth"), _AT_LEAST_1),
+    **dict.fromkeys(("power", "decay", "end", "patience"), _NONNEGATIVE),
+    floor=_CLOSED_SHARE, factor=_POSITIVE, start=_POSITIVE, peak=_OPEN_SHARE,
+)  # fmt: skip
 """Schedules by name. ``power``, ``decay`` count updates; ``every``, ``period`` and the
 ``factor`` of ``exponential`` count epochs; ``floor``, ``start`` and ``end`` are shares
 of the learning rate, except in the two that watch the loss, where ``floor`` is a rate.
@@ -269,11 +187,11 @@ of the learning rate, except in the two that watch the loss, where ``floor`` is 
 ``plateau`` cuts the rate when the monitored value has stopped improving; ``adaptive``,
 scikit-learn's, cuts it where training would have stopped."""
 
-AVERAGES: dict[str, dict[str, Constant]] = {
-    "none": {},
-    "ema": {"decay": Constant(0.999, _SHARE)},
-    "polyak": {"start": Constant(0.5, _SHARE)},
-}
+AVERAGES = tabulate(
+    {"none": {}, "ema": {"decay": 0.999}, "polyak": {"start": 0.5}},
+    decay=_SHARE,
+    start=_SHARE,
+)
 """Averages of the weights over updates: ``ema`` exponential, without the pull of the
 first weights; ``polyak`` the plain mean from the share ``start`` of the epochs on
 (Polyak & Juditsky, 1992; stochastic weight averaging, Izmailov et al., 2018)."""

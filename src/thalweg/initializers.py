@@ -5,30 +5,33 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.lookup import Constant, Interval, find
+from thalweg.lookup import find, tabulate
 from thalweg.records import Array
 
-_ANY = Interval("(-inf, inf)")
-_POSITIVE = Interval("(0, inf)")
+_GAIN = {"gain": 1.0}
 
-INITIALIZERS: dict[str, dict[str, Constant]] = {
-    "auto": {},
-    "zeros": {},
-    "constant": {"value": Constant(0.0, _ANY)},
-    "normal": {"std": Constant(0.01, Interval("[0, inf)"))},
-    "uniform": {"limit": Constant(0.05, Interval("[0, inf)"))},
-    "glorot_uniform": {"gain": Constant(1.0, _POSITIVE)},
-    "glorot_normal": {"gain": Constant(1.0, _POSITIVE)},
-    "xavier_uniform": {"gain": Constant(1.0, _POSITIVE)},
-    "xavier_normal": {"gain": Constant(1.0, _POSITIVE)},
-    "xavier": {},
-    "he_uniform": {},
-    "he_normal": {},
-    "lecun_uniform": {},
-    "lecun_normal": {},
-    "orthogonal": {"gain": Constant(1.0, _POSITIVE)},
-    "sklearn": {"factor": Constant(6.0, _POSITIVE)},
-}
+INITIALIZERS = tabulate(
+    {
+        "auto": {},
+        "zeros": {},
+        "constant": {"value": 0.0},
+        "normal": {"std": 0.01},
+        "uniform": {"limit": 0.05},
+        "glorot_uniform": _GAIN,
+        "glorot_normal": _GAIN,
+        "xavier_uniform": _GAIN,
+        "xavier_normal": _GAIN,
+        "xavier": {},
+        "he_uniform": {},
+        "he_normal": {},
+        "lecun_uniform": {},
+        "lecun_normal": {},
+        "orthogonal": _GAIN,
+        "sklearn": {"factor": 6.0},
+    },
+    value="(-inf, inf)", std="[0, inf)", limit="[0, inf)", gain="(0, inf)",
+    factor="(0, inf)",
+)  # fmt: skip
 """Initializers by name. ``xavier`` is the textbook's normal with standard deviation
 1/√fan_in; ``sklearn`` draws from (-b, b), b² = factor/(fan_in + fan_out), weights and
 biases alike, as scikit-learn's MLP does (its factor is 2 if hidden units are

@@ -46,6 +46,30 @@ class Constant:
 Table: TypeAlias = Mapping[str, Mapping[str, Constant]]
 
 
+def tabulate(
+    rows: Mapping[str, Mapping[str, Number | tuple[Number, str]]], **allowed: str
+) -> dict[str, dict[str, Constant]]:
+    """Make a table of choices from the defaults of their constants.
+
+    Parameters
+    ----------
+    rows : mapping of name to mapping of constant to default
+        A pair (default, interval) where a constant's range is not its usual one.
+    **allowed
+        The usual range of each constant, such as ``decay="[0, 1)"``.
+    """
+
+    def constant(key: str, given: Number | tuple[Number, str]) -> Constant:
+        if isinstance(given, tuple):
+            return Constant(given[0], Interval(given[1]))
+        return Constant(given, Interval(allowed[key]) if key in allowed else None)
+
+    return {
+        name: {key: constant(key, given) for key, given in row.items()}
+        for name, row in rows.items()
+    }
+
+
 @dataclass(frozen=True)
 class Choice:
     """A name with all its constants filled in, or a function of the user's own."""

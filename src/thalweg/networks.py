@@ -19,60 +19,48 @@ frozen layer normalizes as after training, and its running values stay.
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from thalweg.initializers import INITIALIZERS, as_random_state, first_values
-from thalweg.lookup import Choice, Constant, Interval, Spec, choose, resolved
+from thalweg.lookup import Choice, Interval, Spec, choose, resolved, tabulate
 from thalweg.records import Array, Parameters
 
-_ANY = Interval("(-inf, inf)")
-_POSITIVE = Interval("(0, inf)")
 _SHARE = Interval("[0, 1)")
 
-ACTIVATIONS: dict[str, dict[str, Constant]] = {
-    "identity": {},
-    "logistic": {},
-    "tanh": {},
-    "relu": {},
-    "leaky_relu": {"slope": Constant(0.01, _ANY)},
-    "elu": {"alpha": Constant(1.0, _POSITIVE)},
-    "selu": {},
-    "gelu": {},
-    "silu": {},
-    "mish": {},
-    "softplus": {},
-    "softsign": {},
-    "hard_logistic": {},
-    "hard_tanh": {},
-    "hard_silu": {},
-    "relu6": {},
-}
+_NAMES = (
+    "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu",
+    "mish", "softplus", "softsign", "hard_logistic", "hard_tanh", "hard_silu", "relu6",
+)  # fmt: skip
+_CONSTANTS = {"leaky_relu": {"slope": 0.01}, "elu": {"alpha": 1.0}}
+ACTIVATIONS = tabulate(
+    {name: _CONSTANTS.get(name, {}) for name in _NAMES},
+    slope="(-inf, inf)",
+    alpha="(0, inf)",
+)
 """Activations by name. Their formulas are in the engines and in the user guide:
 ``gelu`` is the exact x·Φ(x); ``hard_logistic`` is clip(x/6 + 1/2, 0, 1), and
 ``hard_silu`` is x times that (Howard et al., 2019)."""
 
-NORMALIZATIONS: dict[str, dict[str, Constant]] = {
-    "none": {},
-    "batch": {
-        "epsilon": Constant(1e-5, _POSITIVE),
-        "momentum": Constant(0.9, _SHARE),
-        "warmup": Constant(True),
+NORMALIZATIONS = tabulate(
+    {
+        "none": {},
+        "batch": {"epsilon": 1e-5, "momentum": 0.9, "warmup": True},
+        "layer": {"epsilon": 1e-5},
     },
-    "layer": {"epsilon": Constant(1e-5, _POSITIVE)},
-}
+    epsilon="(0, inf)",
+    momentum="[0, 1)",
+)
 """Normalizations by name (Ioffe & Szegedy, 2015; Ba et al., 2016). ``momentum`` is the
 weight that running statistics keep at each step; without ``warmup`` from the first one
 on, so that the 0 and 1 they begin with count for long, as in Keras and PyTorch."""
 
-CONSTRAINTS: dict[str, dict[str, Constant]] = {
-    "none": {},
-    "max_norm": {"limit": Constant(3.0, _POSITIVE)},
-    "unit_norm": {},
-    "non_negative": {},
-}
+CONSTRAINTS = tabulate(
+    {"none": {}, "max_norm": {"limit": 3.0}, "unit_norm": {}, "non_negative": {}},
+    limit="(0, inf)",
+)
 """What a layer's weights are projected on after each update; norms are of the incoming
 weights of one unit, a column of the matrix."""
 
@@ -517,26 +505,14 @@ def without_noise(network: Any) -> Any:
 
 
 def _layer_to_json(layer: Dense) -> dict[str, Any]:
-    def plain(spec: Any) -> Any:
-        return "zeros" if isinstance(spec, np.ndarray) else spec.to_json()
-
-    return {
-        "units": int(layer.units),
-        "activation": plain(layer.activation),
-        "init": plain(layer.init) if _is_named(layer.init) else "zeros",
-        "bias_init": plain(layer.bias_init) if _is_named(layer.bias_init) else "zeros",
-        "dropout": float(layer.dropout),
-        "normalization": plain(layer.normalization),
-        "residual": int(layer.residual),
-        "frozen": bool(layer.frozen),
-        "shares": layer.shares,
-        "transposed": bool(layer.transposed),
-        "constraint": plain(layer.constraint),
-    }
-
-
-def _is_named(spec: Any) -> bool:
-    return isinstance(spec, Choice) and isinstance(spec.name, str)
+    given = {each.name: getattr(layer, each.name) for each in fields(layer)}
+    for name in ("init", "bias_init"):  # which are gone after the draw
+        if not isinstance(getattr(given[name], "name", None), str):
+            given[name] = "zeros"
+    plain = {Choice: Choice.to_json, np.generic: np.generic.item}
+    for kind, undo in plain.items():
+        given = {k: undo(v) if isinstance(v, kind) else v for k, v in given.items()}
+    return given
 
 
 def _name(spec: Any) -> str:

@@ -12,14 +12,22 @@ import importlib
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from thalweg import cores
-from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork, Network, without_noise
+from thalweg.choices import LOSSES
+from thalweg.lookup import Choice, resolved
+from thalweg.networks import (
+    ACTIVATIONS,
+    CONSTRAINTS,
+    NORMALIZATIONS,
+    DenseNetwork,
+    Network,
+    without_noise,
+)
 from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
 from thalweg.records import Array, EpochSums, Parameters
 
@@ -29,16 +37,6 @@ try:
 except ImportError:  # built without a compiler
     kernel = None
 
-_ACTIVATIONS = (
-    "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu",
-    "mish", "softplus", "softsign", "hard_logistic", "hard_tanh", "hard_silu", "relu6",
-)  # fmt: skip
-_NORMALIZATIONS = ("none", "batch", "layer")
-_CONSTRAINTS = ("none", "max_norm", "unit_norm", "non_negative")
-_LOSSES = (
-    "cross_entropy", "binary_cross_entropy", "squared", "absolute", "huber", "log_cosh",
-    "quantile", "poisson", "hinge", "focal",
-)  # fmt: skip
 _RULES = (
     "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "amsgrad",
     "nadam", "radam", "adamax", "lion", "adabelief", "yogi", "sign_sgd",
@@ -58,20 +56,14 @@ def covers(network: DenseNetwork | Network, plan: Plan) -> str:
         _say_once()
         return "the kernel was not built"
     for index, layer in enumerate(network.layers):
-        if resolved(layer.activation).name not in _ACTIVATIONS:
+        if resolved(layer.activation).name not in ACTIVATIONS:
             return f"the activation of layer {index} is a function of yours"
-    if resolved(plan.loss).name not in _LOSSES:
+    if resolved(plan.loss).name not in LOSSES:
         return "the loss is a function of yours"
     if max(network.widths) > _LARGEST:
         return "a layer is too wide"
-    return _covers_rule(plan)
-
-
-def _covers_rule(plan: Plan) -> str:
     rule = resolved(plan.optimizer)
-    if _rule_number(plan) is not None:
-        return ""
-    if getattr(plan, "full_batch", False):
+    if plan.full_batch or _rule_name(plan) in _RULES:
         return ""
     if callable(rule.name):
         return "the optimizer is a transformation of yours"
@@ -290,46 +282,39 @@ class _Layout:
     def __init__(self, network: DenseNetwork) -> None:
         self.offsets: list[dict[str, int]] = [{} for _ in network.layers]
         self._shapes = network.shapes()
-        self._frozen = [layer.frozen for layer in network.layers]
-        self.n_parameters = 0
-        self._place(trained=True)
-        self.n_trained = self.n_parameters
-        self._place(trained=False)
-
-    def _place(self, trained: bool) -> None:
-        for index, shapes in enumerate(self._shapes):
-            for name, shape in shapes.items():
-                mine = name in _TRAINED and not self._frozen[index]
-                if mine is trained:
-                    self.offsets[index][name] = self.n_parameters
-                    self.n_parameters += int(np.prod(shape))
+        self.n_parameters = self.n_trained = 0
+        for wanted in (True, False):
+            for index, shapes in enumerate(self._shapes):
+                for name, shape in shapes.items():
+                    trained = name in _TRAINED and not network.layers[index].frozen
+                    if trained is wanted:
+                        self.offsets[index][name] = self.n_parameters
+                        self.n_parameters += int(np.prod(shape))
+                        self.n_trained += int(np.prod(shape)) * trained
 
     def pack(self, parameters: Parameters, dtype: Any) -> Array:
         flat = np.empty(self.n_parameters, dtype)
-        for own, shapes, offsets in zip(
-            parameters, self._shapes, self.offsets, strict=True
-        ):
-            for name, shape in shapes.items():
-                value = own[name]
-                if value.shape != shape:
-                    raise ValueError(f"{name} has shape {value.shape}, not {shape}.")
-                start = offsets[name]
-                flat[start : start + value.size] = value.ravel()
+        for own, places in zip(parameters, self.unpack(flat), strict=True):
+            for name, place in places.items():
+                if own[name].shape != place.shape:
+                    raise ValueError(
+                        f"{name} has shape {own[name].shape}, not {place.shape}."
+                    )
+                place[...] = own[name]
         return flat
 
     def unpack(self, flat: Array) -> Parameters:
-        """Shape what lies in `flat`, which of a gradient is what is trained."""
+        """Return views of all parameters, or of the trained ones that `flat` holds."""
         return tuple(
-            {name: self._part(flat, index, name)
-             for name in shapes if offsets[name] < len(flat)}
-            for index, (shapes, offsets) in enumerate(
-                zip(self._shapes, self.offsets, strict=True)
-            )
-        )  # fmt: skip
-
-    def _part(self, flat: Array, index: int, name: str) -> Array:
-        shape, start = self._shapes[index][name], self.offsets[index][name]
-        return flat[start : start + int(np.prod(shape))].reshape(shape)
+            {
+                name: flat[start : start + int(np.prod(shapes[name]))].reshape(
+                    shapes[name]
+                )
+                for name, start in offsets.items()
+                if start < len(flat)
+            }
+            for shapes, offsets in zip(self._shapes, self.offsets, strict=True)
+        )
 
 
 def _describe(
@@ -347,14 +332,8 @@ def _describe(
     if rows < 1:
         raise ValueError("there are no rows to train on.")
     rates = plan.layer_rates or (1.0,) * len(network.layers)
-    if len(rates) != len(network.layers):
-        raise ValueError(
-            f"layer_rates has {len(rates)} numbers for {len(network.layers)} layers."
-        )
-    layers = [
-        _layer(network, index, layout.offsets[index], rates[index])
-        for index in range(len(network.layers))
-    ]
+    places = zip(layout.offsets, rates, strict=True)
+    layers = [_layer(network, index, *place) for index, place in enumerate(places)]
     norms = [dict(resolved(layer.normalization).constants) for layer in network.layers]
     batch = rows if all_rows else batch_rows(plan, rows)
     whole = data if plan.penalty_scale == "none" else None
@@ -388,16 +367,15 @@ def _layer(
     activation = resolved(layer.activation)
     norm, constraint = resolved(layer.normalization), resolved(layer.constraint)
     norms, limits = dict(norm.constants), dict(constraint.constants)
-    name = activation.name
     return (
         network.widths[index],
         layer.units,
-        _ACTIVATIONS.index(name) if name in _ACTIVATIONS else 0,
+        _number(ACTIVATIONS, activation),
         next(iter(activation.numbers.values()), 0.0),
-        _NORMALIZATIONS.index(norm.label),
+        _number(NORMALIZATIONS, norm),
         norms.get("epsilon", 0.0),
         norms.get("momentum", 0.0),
-        _CONSTRAINTS.index(constraint.label),
+        _number(CONSTRAINTS, constraint),
         limits.get("limit", 0.0),
         layer.residual,
         index if layer.shares is None else layer.shares,
@@ -413,36 +391,37 @@ def _layer(
     )
 
 
+def _number(table: Mapping[str, Any], choice: Choice) -> int:
+    """Return a choice's number in C, whose enumerations keep the tables' order."""
+    return list(table).index(choice.label) if choice.name in table else 0
+
+
 def _loss(plan: Plan) -> dict[str, Any]:
     loss = resolved(plan.loss)
-    known = loss.name in _LOSSES
     constants = dict(loss.constants)
     scale = constants.pop("scale", 1.0)
     numbers = [float(v) for v in constants.values() if isinstance(v, float)]
     return {
-        "loss": _LOSSES.index(loss.label) if known else 0,
+        "loss": _number(LOSSES, loss),
         "loss_scale": scale,
         "loss_constant": numbers[0] if numbers else 0.0,
         "loss_variant": any(v is True for v in constants.values()),
     }
 
 
-def _rule_number(plan: Plan) -> int | None:
+def _rule_name(plan: Plan) -> Any:
     name = resolved(plan.optimizer).name
-    if name == "adamw":  # adam, whose decay is the plan's
-        return _RULES.index("adam")
-    return _RULES.index(name) if name in _RULES else None
+    return "adam" if name == "adamw" else name  # whose decay is the plan's
 
 
 def _rule(plan: Plan) -> dict[str, Any]:
     constants: dict[str, Any] = dict(resolved(plan.optimizer).constants)
     constants.pop("weight_decay", None)
-    number = _rule_number(plan)
-    known = constants if number is not None else {}
-    numbers = [float(v) for v in known.values() if not isinstance(v, bool)]
+    name = _rule_name(plan)
+    known = constants if name in _RULES else {}
     return {
-        "rule": number or 0,
-        "constants": numbers,
+        "rule": _RULES.index(name) if name in _RULES else 0,
+        "constants": [float(v) for v in known.values() if not isinstance(v, bool)],
         "variant": any(v is True for v in known.values()),
     }
 
@@ -456,14 +435,12 @@ def _table(network: DenseNetwork, X: Any, y: Any = None, weights: Any = None) ->
         raise ValueError(f"X has shape {X.shape}, not (n_rows, {network.n_inputs}).")
     if rows > _LARGEST:
         raise ValueError(f"X has {rows} rows; the kernel takes {_LARGEST}.")
-    if y is not None:
-        y = _target(y, dtype)
-        if y.shape not in ((rows,), (rows, network.n_outputs)):
-            raise ValueError(f"y has shape {y.shape} for {rows} rows.")
-    if weights is not None:
-        weights = _ready(weights, dtype)
-        if weights.shape != (rows,):
-            raise ValueError(f"weights has shape {weights.shape} for {rows} rows.")
+    y = None if y is None else _target(y, dtype)
+    weights = None if weights is None else _ready(weights, dtype)
+    allowed = (y, ((rows,), (rows, network.n_outputs))), (weights, ((rows,),))
+    for name, (given, shapes) in zip(("y", "weights"), allowed, strict=True):
+        if given is not None and given.shape not in shapes:
+            raise ValueError(f"{name} has shape {given.shape} for {rows} rows.")
     if not hasattr(X, "indptr"):
         return kernel.Table(_ready(X, dtype), y, weights)
     X = X.tocsr()
@@ -479,10 +456,6 @@ def _target(y: Array, dtype: Any) -> Array:
 
 def _ready(values: Any, dtype: Any) -> Array:
     """Return an array that C can read: a copy where it is not contiguous or aligned."""
-    if isinstance(values, np.ndarray):
-        flags = values.flags
-        if flags.c_contiguous and flags.aligned and values.dtype == dtype:
-            return values
     return np.require(values, dtype, ["C_CONTIGUOUS", "ALIGNED"])
 
 
