@@ -509,10 +509,9 @@ def _layer_to_json(layer: Dense) -> dict[str, Any]:
     for name in ("init", "bias_init"):  # which are gone after the draw
         if not isinstance(getattr(given[name], "name", None), str):
             given[name] = "zeros"
-    plain = {Choice: Choice.to_json, np.generic: np.generic.item}
-    for kind, undo in plain.items():
-        given = {k: undo(v) if isinstance(v, kind) else v for k, v in given.items()}
-    return given
+    numbers = {k: v.item() for k, v in given.items() if isinstance(v, np.generic)}
+    choices = {k: v.to_json() for k, v in given.items() if isinstance(v, Choice)}
+    return {**given, **numbers, **choices}
 
 
 def _name(spec: Any) -> str:
