@@ -130,7 +130,7 @@ def test_smoothing_is_the_mean_of_the_neighbors_there_are():
     [
         (CURVES, "score", r"was not recorded: validation=0.2"),
         ({"loss": [1.0]}, "rate", "was not recorded: first-order optimizers"),
-        (CURVES, "lost", "must be one of loss, score"),
+        (CURVES, "lost", "must be one of 'loss', 'score'"),
     ],
 )
 def test_what_was_not_recorded_says_which_option_records_it(
@@ -190,7 +190,7 @@ def test_a_comparison_of_what_was_not_recorded_says_so():
         empty.plot()
     with pytest.raises(ValueError, match=r"compare\(seeds=5\) records them"):
         plots.DifferenceDisplay.from_comparison(empty)
-    with pytest.raises(ValueError, match="must be one of loss"):
+    with pytest.raises(ValueError, match="must be one of 'loss'"):
         found.plot(what="speed")
 
 
@@ -225,7 +225,7 @@ def test_layers_are_histograms_of_shares():
     assert [text.get_text() for text in half.ax_[0].texts] == ["50% beyond"]
     with pytest.raises(ValueError, match="with y, records it"):
         plots.LayersDisplay(values).plot("gradients")
-    with pytest.raises(ValueError, match="must be one of activations"):
+    with pytest.raises(ValueError, match="must be one of 'activations'"):
         plots.LayersDisplay(values).plot("biases")
 
 

@@ -177,6 +177,18 @@ def check_names(
             )
 
 
+def check_word(
+    parameter: str, value: object, options: Iterable[object], *, owner: str
+) -> None:
+    """Raise unless `value` is one of `options`."""
+    options = list(options)
+    if value not in options:
+        raise ValueError(
+            f"{owner} got {parameter}={value!r}; it must be one of "
+            f"{', '.join(map(repr, options))}."
+        )
+
+
 def check_number(
     parameter: str, value: object, allowed: Interval | None, *, owner: str
 ) -> None:

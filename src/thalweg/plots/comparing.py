@@ -6,12 +6,12 @@ from typing import Any, Self
 import numpy as np
 
 from thalweg.comparisons import Comparison
+from thalweg.lookup import check_word
 from thalweg.plots.style import (
+    Display,
     legend_outside,
     line_style,
     log_where_it_helps,
-    only,
-    panels,
     smooth,
     tidy,
 )
@@ -32,31 +32,24 @@ _AGAINST = {
 
 
 @dataclass
-class _Display:
+class _OfComparison(Display):
     """What the displays of a comparison share.
 
     Parameters
     ----------
     comparison : Comparison
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
     """
 
     comparison: Comparison
 
     @classmethod
-    def from_comparison(
-        cls, comparison: Comparison, *, ax: Any = None, **options: Any
-    ) -> Self:
+    def from_comparison(cls, comparison: Comparison, **options: Any) -> Self:
         """Draw what `thalweg.compare` returned; `options` are those of `plot`."""
         drawing: Any = cls(comparison)
-        return drawing.plot(ax=ax, **options)
+        return drawing.plot(**options)
 
 
-class ComparisonDisplay(_Display):
+class ComparisonDisplay(_OfComparison):
     """Curves of the variants: the mean over seeds, and their range."""
 
     def plot(
@@ -89,10 +82,9 @@ class ComparisonDisplay(_Display):
         ValueError
             If it was not recorded: which option records it.
         """
-        _check("what", what, _WHAT)
-        _check("against", against, _AGAINST)
-        self.figure_, axes = panels(ax, 1)
-        self.ax_ = only(axes)
+        check_word("what", what, _WHAT, owner="plot")
+        check_word("against", against, _AGAINST, owner="plot")
+        self.take(ax)
         drawn = []
         for index, name in enumerate(self.comparison.variants):
             own = [t for t in self.comparison.of(name) if t.history is not None]
@@ -106,7 +98,9 @@ class ComparisonDisplay(_Display):
         if not drawn:
             raise ValueError(_not_recorded(what))
         log_where_it_helps(self.ax_, drawn)
-        self._dress(what, against, legend)
+        if legend:
+            legend_outside(self.ax_)
+        tidy(self.ax_, _AGAINST[against], _WHAT[what])
         return self
 
     def _draw(
@@ -133,15 +127,8 @@ class ComparisonDisplay(_Display):
             mew=2.5,
         )  # fmt: skip
 
-    def _dress(self, what: str, against: str, legend: bool) -> None:
-        self.ax_.set_xlabel(_AGAINST[against], fontsize=9)
-        self.ax_.set_ylabel(_WHAT[what], fontsize=9)
-        if legend:
-            legend_outside(self.ax_)
-        tidy(self.ax_)
 
-
-class SweepDisplay(_Display):
+class SweepDisplay(_OfComparison):
     """Value of each variant, each seed a point; by width, if names are numbers."""
 
     def plot(self, *, ax: Any = None, xlabel: str = "") -> Self:
@@ -157,8 +144,7 @@ class SweepDisplay(_Display):
         -------
         self
         """
-        self.figure_, axes = panels(ax, 1)
-        self.ax_ = only(axes)
+        self.take(ax)
         names = self.comparison.variants
         places = np.arange(len(names))
         for place, name in zip(places, names, strict=True):
@@ -174,14 +160,12 @@ class SweepDisplay(_Display):
         means = [row["mean"] for row in self.comparison.summary().values()]
         self.ax_.plot(places, means, "-", color="black", label="mean", linewidth=1.2)
         self.ax_.set_xticks(places, names, fontsize=8)
-        self.ax_.set_xlabel(xlabel, fontsize=9)
-        self.ax_.set_ylabel(self.comparison.metric, fontsize=9)
         legend_outside(self.ax_)
-        tidy(self.ax_)
+        tidy(self.ax_, xlabel, self.comparison.metric)
         return self
 
 
-class DifferenceDisplay(_Display):
+class DifferenceDisplay(_OfComparison):
     """Paired differences with their intervals: what crosses 0 may be chance."""
 
     def plot(self, *, ax: Any = None) -> Self:
@@ -206,8 +190,7 @@ class DifferenceDisplay(_Display):
                 "there are no differences to draw. compare(seeds=5) records them, "
                 "for variants that do not diverge."
             )
-        self.figure_, axes = panels(ax, 1)
-        self.ax_ = only(axes)
+        self.take(ax)
         for row, pair in enumerate(reversed(pairs)):
             certain = pair.p_value < 0.05
             style = line_style(0 if certain else 6)
@@ -219,18 +202,9 @@ class DifferenceDisplay(_Display):
         names = [f"{pair.first} less {pair.second}" for pair in reversed(pairs)]
         self.ax_.set_yticks(range(len(pairs)), names, fontsize=8)
         self.ax_.axvline(0, color="0.4", linewidth=1, linestyle="--")
-        self.ax_.set_xlabel(
-            f"difference in {self.comparison.metric}, 95 % for all together", fontsize=9
-        )
-        tidy(self.ax_)
+        metric = self.comparison.metric
+        tidy(self.ax_, f"difference in {metric}, 95 % for all together")
         return self
-
-
-def _check(name: str, value: str, options: dict[str, str]) -> None:
-    if value not in options:
-        raise ValueError(
-            f"plot got {name}={value!r}; it must be one of {', '.join(options)}."
-        )
 
 
 def _not_recorded(what: str) -> str:

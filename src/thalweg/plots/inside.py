@@ -5,35 +5,29 @@ from typing import Any, Self
 
 import numpy as np
 
-from thalweg.plots.style import COLORS, only, panels
+from thalweg.lookup import check_word
+from thalweg.plots.style import COLORS, Display
 from thalweg.records import Array, LayerValues
 
 _WHAT = ("activations", "weights", "gradients")
 
 
 @dataclass
-class LayersDisplay:
+class LayersDisplay(Display):
     """Histograms of a network's activations, weights or gradients, layer by layer.
 
     Parameters
     ----------
     values : LayerValues
         What `thalweg.inspection.look_inside` computed.
-
-    Attributes
-    ----------
-    ax_ : ndarray of matplotlib Axes
-    figure_ : matplotlib Figure
     """
 
     values: LayerValues
 
     @classmethod
-    def from_values(
-        cls, values: LayerValues, *, ax: Any = None, **options: Any
-    ) -> Self:
+    def from_values(cls, values: LayerValues, **options: Any) -> Self:
         """Draw what `thalweg.inspection.look_inside` computed."""
-        return cls(values).plot(ax=ax, **options)
+        return cls(values).plot(**options)
 
     def plot(
         self,
@@ -63,17 +57,14 @@ class LayersDisplay:
         ValueError
             If it was not recorded: which option records it.
         """
-        if what not in _WHAT:
-            raise ValueError(
-                f"plot got what={what!r}; it must be one of {', '.join(_WHAT)}."
-            )
+        check_word("what", what, _WHAT, owner="plot")
         layers = getattr(self.values, what)
         if not layers:
             raise ValueError(
                 f"plot got what={what!r}, which was not recorded: "
                 "look_inside(run, X, y), with y, records it."
             )
-        self.figure_, axes = panels(ax, len(layers))
+        axes = self.take(ax, len(layers))
         self.ax_ = np.array(axes)
         for number, (each, layer) in enumerate(zip(axes, layers, strict=True), 1):
             self._draw(each, layer, bins, span)
@@ -101,32 +92,27 @@ class LayersDisplay:
 
 
 @dataclass
-class WeightsDisplay:
+class WeightsDisplay(Display):
     """Weights into each unit of the first layer, as images.
 
     Parameters
     ----------
     weights : ndarray of shape (n_inputs, units)
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
     """
 
     weights: Array
 
     @classmethod
-    def from_run(cls, run: Any, *, ax: Any = None, **options: Any) -> Self:
+    def from_run(cls, run: Any, **options: Any) -> Self:
         """Draw a `thalweg.Run`."""
-        return cls(run.parameters[0]["weights"]).plot(ax=ax, **options)
+        return cls(run.parameters[0]["weights"]).plot(**options)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None, **options: Any) -> Self:
+    def from_estimator(cls, estimator: Any, **options: Any) -> Self:
         """Draw a fitted estimator that has ``coefs_`` or ``run_``."""
         if hasattr(estimator, "run_"):
-            return cls.from_run(estimator.run_, ax=ax, **options)
-        return cls(estimator.coefs_[0]).plot(ax=ax, **options)
+            return cls.from_run(estimator.run_, **options)
+        return cls(estimator.coefs_[0]).plot(**options)
 
     def plot(
         self,
@@ -164,8 +150,7 @@ class WeightsDisplay:
             )
         order = np.argsort(-np.linalg.norm(self.weights, axis=0), kind="stable")[:most]
         mosaic = _mosaic(self.weights[:, order].T.reshape(-1, rows, columns))
-        self.figure_, axes = panels(ax, 1)
-        self.ax_ = only(axes)
+        self.take(ax)
         limit = float(np.nanmax(np.abs(mosaic))) or 1.0
         image = self.ax_.imshow(mosaic, cmap="PuOr", vmin=-limit, vmax=limit)
         bar = self.figure_.colorbar(image, ax=self.ax_, shrink=0.8)

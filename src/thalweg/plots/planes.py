@@ -6,37 +6,25 @@ from typing import Any, Self
 
 import numpy as np
 
-from thalweg.plots.style import (
-    COLORS,
-    legend_outside,
-    line_style,
-    marker,
-    only,
-    panels,
-)
+from thalweg.plots.style import COLORS, Display, legend_outside, line_style, marker
 from thalweg.records import Array, Paths
 
 
 @dataclass
-class PathsDisplay:
+class PathsDisplay(Display):
     """Ways of optimizers over the contours of a surface.
 
     Parameters
     ----------
     paths : Paths
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes, or ndarray of them
-    figure_ : matplotlib Figure
     """
 
     paths: Paths
 
     @classmethod
-    def from_paths(cls, paths: Paths, *, ax: Any = None, **options: Any) -> Self:
+    def from_paths(cls, paths: Paths, **options: Any) -> Self:
         """Draw what `thalweg.inspection.descend` found."""
-        return cls(paths).plot(ax=ax, **options)
+        return cls(paths).plot(**options)
 
     def plot(self, *, ax: Any = None, apart: bool = False) -> Self:
         """Draw.
@@ -52,8 +40,7 @@ class PathsDisplay:
         self
         """
         names = list(self.paths.points)
-        self.figure_, axes = panels(ax, len(names) if apart else 1)
-        self.ax_ = only(axes)
+        axes = self.take(ax, len(names) if apart else 1)
         for index, name in enumerate(names):
             own = axes[index if apart else 0]
             if apart or index == 0:
@@ -85,7 +72,7 @@ class PathsDisplay:
 
 
 @dataclass
-class BoundaryDisplay:
+class BoundaryDisplay(Display):
     """What a classifier of two inputs says over the plane, with the rows on it.
 
     Parameters
@@ -95,11 +82,6 @@ class BoundaryDisplay:
     predict_proba : callable
         (n, 2) → (n, n_classes).
     classes : ndarray of shape (n_classes,)
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
     """
 
     X: Array
@@ -116,20 +98,16 @@ class BoundaryDisplay:
             )
 
     @classmethod
-    def from_estimator(
-        cls, estimator: Any, X: Any, y: Any, *, ax: Any = None, **options: Any
-    ) -> Self:
+    def from_estimator(cls, estimator: Any, X: Any, y: Any, **options: Any) -> Self:
         """Draw a fitted classifier."""
-        made = cls(X, y, estimator.predict_proba, estimator.classes_)
-        return made.plot(ax=ax, **options)
+        return cls(X, y, estimator.predict_proba, estimator.classes_).plot(**options)
 
     @classmethod
     def from_predictor(
-        cls, predict_proba: Callable[[Array], Array], X: Any, y: Any, *, ax: Any = None,
-        **options: Any,
-    ) -> Self:  # fmt: skip
+        cls, predict_proba: Callable[[Array], Array], X: Any, y: Any, **options: Any
+    ) -> Self:
         """Draw a function, such as ``lambda rows: thalweg.predict(run, rows)``."""
-        return cls(X, y, predict_proba, np.unique(y)).plot(ax=ax, **options)
+        return cls(X, y, predict_proba, np.unique(y)).plot(**options)
 
     def plot(
         self, *, ax: Any = None, resolution: int = 200, legend: bool = True
@@ -147,8 +125,7 @@ class BoundaryDisplay:
         -------
         self
         """
-        self.figure_, axes = panels(ax, 1)
-        self.ax_ = only(axes)
+        self.take(ax)
         across, up, shares = self._grid(resolution)
         likeliest = shares.argmax(axis=-1)
         colors = [COLORS[k % len(COLORS)] for k in range(len(self.classes))]

@@ -53,6 +53,25 @@ def _matplotlib(part: str) -> Any:
         ) from error
 
 
+class Display:
+    """What the displays share: where they are drawn, once they are.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes, or ndarray of them
+    figure_ : matplotlib Figure
+    """
+
+    ax_: Any
+    figure_: Any
+
+    def take(self, ax: Any, count: int = 1) -> list[Any]:
+        """Return `count` axes to draw on: those given, or new ones."""
+        self.figure_, axes = panels(ax, count)
+        self.ax_ = only(axes)
+        return axes
+
+
 def panels(ax: Any, count: int) -> tuple[Any, list[Any]]:
     """Return the figure and `count` axes: those given, or new ones side by side.
 
@@ -65,13 +84,9 @@ def panels(ax: Any, count: int) -> tuple[Any, list[Any]]:
         plt = _matplotlib("matplotlib.pyplot")
         columns = min(count, 2)
         rows = -(-count // columns)
-        figure, grid = plt.subplots(
-            rows,
-            columns,
-            figsize=(6.0, 4.0 if rows == 1 else 2.6 * rows + 0.6),
-            layout="constrained",
-            squeeze=False,
-        )
+        height = 4.0 if rows == 1 else 2.6 * rows + 0.6
+        size = {"figsize": (6.0, height), "layout": "constrained"}
+        figure, grid = plt.subplots(rows, columns, squeeze=False, **size)
         for spare in grid.ravel()[count:]:
             spare.remove()
         return figure, list(grid.ravel()[:count])
@@ -103,13 +118,8 @@ def marker(index: int) -> str:
 
 def legend_outside(ax: Any, **options: Any) -> None:
     """Put the legend to the right of the data."""
-    ax.legend(
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-        frameon=False,
-        fontsize=8,
-        **options,
-    )
+    place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+    ax.legend(**place, frameon=False, fontsize=8, **options)
 
 
 def legend_above(ax: Any) -> None:
@@ -118,8 +128,10 @@ def legend_above(ax: Any) -> None:
     ax.legend(**place, frameon=False, fontsize=8, ncols=2, borderaxespad=0.2)
 
 
-def tidy(ax: Any) -> None:
-    """Take away what is no data, and make the rest readable at 600 pixels."""
+def tidy(ax: Any, xlabel: str = "", ylabel: str = "") -> None:
+    """Name the axes, take away what is no data; readable at 600 pixels."""
+    ax.set_xlabel(xlabel or ax.get_xlabel(), fontsize=9)
+    ax.set_ylabel(ylabel or ax.get_ylabel(), fontsize=9)
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=8)
     ax.grid(visible=True, color="0.9", linewidth=0.6)
@@ -161,8 +173,6 @@ def draw_curves(
     for index, (name, values) in enumerate(curves.items()):
         number = np.arange(1, len(values) + 1)
         ax.plot(number, values, label=name, linewidth=1.4, **line_style(index))
-    ax.set_xlabel(xlabel, fontsize=9)
-    ax.set_ylabel(ylabel, fontsize=9)
     if legend:
         legend_outside(ax)
-    tidy(ax)
+    tidy(ax, xlabel, ylabel)

@@ -6,12 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from thalweg.lookup import check_word
 from thalweg.plots.style import (
     COLORS,
+    Display,
     legend_above,
     log_where_it_helps,
-    only,
-    panels,
     smooth,
     tidy,
 )
@@ -32,7 +32,7 @@ _POINTS = 100  # epochs from which lines are smoothed
 
 
 @dataclass
-class TrainingDisplay:
+class TrainingDisplay(Display):
     """Curves of one training.
 
     Parameters
@@ -40,23 +40,18 @@ class TrainingDisplay:
     history : History
     best_epoch : int or None
         Is marked where it is not the last.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes, or ndarray of them
-    figure_ : matplotlib Figure
     """
 
     history: History
     best_epoch: int | None = None
 
     @classmethod
-    def from_run(cls, run: Any, *, ax: Any = None, **options: Any) -> Self:
+    def from_run(cls, run: Any, **options: Any) -> Self:
         """Draw a `thalweg.Run`."""
-        return cls(run.history, run.best_epoch).plot(ax=ax, **options)
+        return cls(run.history, run.best_epoch).plot(**options)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None, **options: Any) -> Self:
+    def from_estimator(cls, estimator: Any, **options: Any) -> Self:
         """Draw a fitted estimator of thalweg's.
 
         Raises
@@ -70,7 +65,7 @@ class TrainingDisplay:
                 f"{type(estimator).__name__} has no history_ to draw. Fit one of "
                 "thalweg's estimators first."
             )
-        return cls(history).plot(ax=ax, **options)
+        return cls(history).plot(**options)
 
     def plot(
         self,
@@ -105,8 +100,7 @@ class TrainingDisplay:
         chosen = [what] if isinstance(what, str) else list(what or self._recorded())
         for name in chosen:
             self._check(name)
-        self.figure_, axes = panels(ax, len(chosen))
-        self.ax_ = only(axes)
+        axes = self.take(ax, len(chosen))
         for each, name in zip(axes, chosen, strict=True):
             self._draw(each, name, window)
         return self
@@ -122,10 +116,7 @@ class TrainingDisplay:
         return [name for name in list(_PANELS)[:4] if self._columns(name)]
 
     def _check(self, name: str) -> None:
-        if name not in _PANELS:
-            raise ValueError(
-                f"plot got what={name!r}; it must be one of {', '.join(_PANELS)}."
-            )
+        check_word("what", name, _PANELS, owner="plot")
         if not self._columns(name):
             how = _RECORDED_BY.get(name, "train for at least one epoch")
             raise ValueError(f"plot got what={name!r}, which was not recorded: {how}.")
@@ -142,10 +133,8 @@ class TrainingDisplay:
         if name == "score" and self.best_epoch not in (None, len(epochs)):
             best = self.best_epoch
             ax.axvline(best, color="0.5", linestyle=":", label=f"best: epoch {best}")
-        ax.set_xlabel("epoch", fontsize=9)
-        ax.set_ylabel(_PANELS[name][0], fontsize=9)
         if name != "score":
             log_where_it_helps(ax, list(columns.values()))
         if len(ax.get_legend_handles_labels()[1]) > 1:
             legend_above(ax)
-        tidy(ax)
+        tidy(ax, "epoch", _PANELS[name][0])
