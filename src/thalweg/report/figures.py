@@ -160,64 +160,68 @@ def scores(evaluation: Evaluation) -> Figure:
     rows = {"this network": (evaluation.score, evaluation.interval)}
     for name, score in evaluation.baselines.items():
         rows[name] = (score, evaluation.intervals.get(name, (score, score)))
-    said = [f"{name} {number(score)} ({number(low)} to {number(high)})"
-            for name, (score, (low, high)) in rows.items()]  # fmt: skip
-    layout = {
-        "height": 90 + 36 * len(rows),
-        "xaxis": {"title": {"text": evaluation.metric}},
-        "yaxis": _names(list(rows)),
-    }
-    points = _intervals([(score, interval) for score, interval in rows.values()], said)
+    said = [f"{name} {_with_interval(*row)}" for name, row in rows.items()]
+    points = _intervals(list(rows.values()), said)
     points["marker"]["color"] = [BLUE] + [GRAY] * len(evaluation.baselines)
     return Figure(
         "Score and baselines",
         f"{evaluation.metric}, with 95 % intervals: {'; '.join(said)}.",
         [points],
-        layout,
+        _by_name(36, list(rows), evaluation.metric),
     )
 
 
 def importance(found: Sequence[Importance], metric: str) -> Figure:
     """Draw what the score loses without each column; the twenty that matter most."""
     shown = found[:_MOST_COLUMNS]
+    rows = [(each.drop, each.interval) for each in shown]
+    names = [each.column for each in shown]
     said = [
-        f"{each.column}: {number(each.drop)} ({number(low)} to {number(high)})"
-        for each in shown
-        for low, high in [each.interval]
+        f"{name}: {_with_interval(*row)}" for name, row in zip(names, rows, strict=True)
     ]
-    layout = {
-        "height": 90 + 24 * len(shown),
-        "xaxis": {"title": {"text": f"drop of {metric}"}},
-        "yaxis": _names([each.column for each in shown]),
-    }
     return Figure(
         "Importance of the columns",
         f"Drop of {metric} when a column is shuffled, with 95 % intervals: "
         f"{'; '.join(said)}.",
-        [_intervals([(each.drop, each.interval) for each in shown], said)],
-        layout,
+        [_intervals(rows, said)],
+        _by_name(24, names, f"drop of {metric}"),
     )
 
 
-def _names(names: Sequence[str]) -> dict[str, Any]:
-    """Return an axis that names rows from the top, at the places 0, 1, 2, ..."""
-    shown = [escape(shorten(name, 22), quote=False) for name in names]
-    places = {"tickmode": "array", "tickvals": list(range(len(names)))}
-    rows = {"range": [len(names) - 0.5, -0.5], "showgrid": False, "zeroline": False}
-    return {**places, **rows, "ticktext": shown, "ticks": ""}
+def _with_interval(value: float, interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{number(value)} ({number(low)} to {number(high)})"
 
 
-def _intervals(
-    rows: Sequence[tuple[float, tuple[float, float]]], said: Sequence[str]
-) -> dict[str, Any]:
-    values = [value for value, _ in rows]
+def _by_name(row: int, names: Sequence[str], title: str) -> dict[str, Any]:
+    """Return a layout with a row a name from the top, at the places 0, 1, 2, ..."""
+    layout = _axes(90 + row * len(names), title, "")
+    layout["yaxis"] = {**_ticks(names, 22), "range": [len(names) - 0.5, -0.5]}
+    return layout
+
+
+def _ticks(names: Sequence[str], length: int, every: int = 1) -> dict[str, Any]:
+    """Return an axis with names of so many letters at the places 0, 1, 2, ..."""
     return {
-        "type": "scatter", "mode": "markers", "x": _plain(values),
-        "y": list(range(len(rows))),
+        "tickmode": "array", "tickvals": list(range(0, len(names), every)),
+        "ticktext": [escape(shorten(n, length), quote=False) for n in names[::every]],
+        "showgrid": False, "zeroline": False, "ticks": "",
+    }  # fmt: skip
+
+
+_Rows = Sequence[tuple[float, tuple[float, float]]]
+
+
+def _intervals(rows: _Rows, said: Sequence[str], axis: str = "x") -> dict[str, Any]:
+    """Return points with their intervals along an axis; the other counts them."""
+    return {
+        "type": "scatter", "mode": "markers",
+        "x" if axis == "y" else "y": list(range(len(rows))),
+        axis: _plain(value for value, _ in rows),
         "text": [escape(text, quote=False) for text in said],
         "hovertemplate": "%{text}<extra></extra>",
         "marker": {"size": 10, "color": BLUE},
-        "error_x": {
+        f"error_{axis}": {
             "type": "data", "thickness": 1.5, "symmetric": False, "color": GRAY,
             "array": _plain(high - value for value, (_, high) in rows),
             "arrayminus": _plain(value - low for value, (low, _) in rows),
@@ -230,7 +234,6 @@ def confusion(found: Confusion) -> Figure:
     counts = np.array(found.counts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names = [escape(label, quote=False) for label in found.labels]
-    short = [escape(shorten(label, 10), quote=False) for label in found.labels]
     n = len(names)
     cells = {
         "type": "heatmap", "z": shares.round(4).tolist(), "zmin": 0, "zmax": 1,
@@ -242,16 +245,10 @@ def confusion(found: Confusion) -> Figure:
     }  # fmt: skip
     if n <= _CELLS_WITH_NUMBERS:
         cells["texttemplate"] = "%{text}"
-    every = -(-n // _LABELS)
-    ticks = {
-        "tickmode": "array", "tickvals": list(range(0, n, every)),
-        "ticktext": short[::every], "showgrid": False, "zeroline": False, "ticks": "",
-    }  # fmt: skip
-    layout = {
-        "height": int(np.clip(120 + 40 * n, 260, 560)),
-        "xaxis": {**ticks, "title": {"text": "predicted"}},
-        "yaxis": {**ticks, "title": {"text": "true"}, "range": [n - 0.5, -0.5]},
-    }
+    layout = _axes(int(np.clip(120 + 40 * n, 260, 560)), "predicted", "true")
+    ticks = _ticks(found.labels, 10, -(-n // _LABELS))
+    layout["xaxis"] |= ticks
+    layout["yaxis"] |= {**ticks, "range": [n - 0.5, -0.5]}
     return Figure("Confusion matrix", _confused(found.labels, counts), [cells], layout)
 
 
@@ -269,19 +266,12 @@ def _confused(labels: Sequence[str], counts: Array) -> str:
 
 def predictions(found: Residuals) -> Figure:
     """Draw what was predicted over what is true."""
-    ends = [min(found.truth + found.predicted), max(found.truth + found.predicted)]
+    values = found.truth + found.predicted
     data = [
         _cloud(found.truth, found.predicted, "true %{x:.5g}, predicted %{y:.5g}"),
-        {
-            "type": "scatter", "mode": "lines", "x": _plain(ends), "y": _plain(ends),
-            "hoverinfo": "skip", "line": {"color": VERMILION, "width": 1.5},
-        },
-    ]  # fmt: skip
-    layout = {
-        "height": 320,
-        "xaxis": {"title": {"text": "true"}},
-        "yaxis": {"title": {"text": "predicted"}},
-    }
+        _diagonal(min(values), max(values)),
+    ]
+    layout = _axes(320, "true", "predicted")
     alt = (
         f"Predictions of {len(found.truth)} rows over their true values; on the line "
         "they would be exact."
@@ -292,11 +282,8 @@ def predictions(found: Residuals) -> Figure:
 def residuals(found: Residuals) -> Figure:
     """Draw true less predicted over what was predicted."""
     rest = np.subtract(found.truth, found.predicted)
-    layout = {
-        "height": 320,
-        "xaxis": {"title": {"text": "predicted"}},
-        "yaxis": {"title": {"text": "true less predicted"}, "zerolinecolor": VERMILION},
-    }
+    layout = _axes(320, "predicted", "true less predicted")
+    layout["yaxis"]["zerolinecolor"] = VERMILION
     low, middle, high = np.quantile(rest, (0.05, 0.5, 0.95))
     alt = (
         f"Residuals, true less predicted: median {middle:.4g}; nine of ten lie between "
@@ -304,6 +291,22 @@ def residuals(found: Residuals) -> Figure:
     )
     cloud = _cloud(found.predicted, rest, "predicted %{x:.5g}, off by %{y:.5g}")
     return Figure("Residuals", alt, [cloud], layout)
+
+
+def _axes(height: int, x: str, y: str) -> dict[str, Any]:
+    """Return a layout whose axes are named."""
+    titles = {"xaxis": x, "yaxis": y}
+    named = {axis: {"title": {"text": text}} for axis, text in titles.items()}
+    return {"height": height, **named}
+
+
+def _diagonal(low: float, high: float) -> dict[str, Any]:
+    """Return the line on which both axes say the same."""
+    ends = _plain((low, high))
+    return {
+        "type": "scatter", "mode": "lines", "x": ends, "y": ends,
+        "hoverinfo": "skip", "line": {"color": VERMILION, "width": 1.5},
+    }  # fmt: skip
 
 
 def _cloud(x: Iterable[float], y: Iterable[float], tip: str) -> dict[str, Any]:
@@ -324,32 +327,15 @@ def calibration(found: Calibration) -> Figure:
         )
     ]
     low = min(found.confidence + found.accuracy)
-    points = {
-        "type": "scatter", "mode": "markers", "x": _plain(found.confidence),
-        "y": _plain(found.accuracy), "text": said,
-        "hovertemplate": "%{text}<extra></extra>",
-        "marker": {"size": 9, "color": BLUE},
-        "error_y": {
-            "type": "data", "thickness": 1.5, "symmetric": False, "color": GRAY,
-            "array": _plain(high - right for right, (_, high) in pairs),
-            "arrayminus": _plain(right - low for right, (low, _) in pairs),
-        },
-    }  # fmt: skip
-    honest = {
-        "type": "scatter", "mode": "lines", "x": [low, 1], "y": [low, 1],
-        "hoverinfo": "skip", "line": {"color": VERMILION, "width": 1.5},
-    }  # fmt: skip
-    shares = {"tickformat": ".0%"}
-    layout = {
-        "height": 340,
-        "xaxis": {**shares, "title": {"text": "how sure it is"}},
-        "yaxis": {**shares, "title": {"text": "how often it is right"}},
-    }
+    points = {**_intervals(pairs, said, "y"), "x": _plain(found.confidence)}
+    layout = _axes(340, "how sure it is", "how often it is right")
+    for axis in ("xaxis", "yaxis"):
+        layout[axis]["tickformat"] = ".0%"
     alt = (
         f"On the line it would be right as often as it is sure to be; it is off by "
         f"{found.error:.1%} on average. Rows in order of confidence: {'; '.join(said)}."
     )
-    return Figure("Calibration", alt, [honest, points], layout)
+    return Figure("Calibration", alt, [_diagonal(low, 1.0), points], layout)
 
 
 def _axis_type(curves: Sequence[Array]) -> str:
