@@ -48,8 +48,19 @@ from thalweg.choices import (
     SCHEDULES,
 )
 from thalweg.choices import CLASSIFYING as CLASSIFYING
-from thalweg.lookup import Interval, Spec, check_names, check_number, choose, resolved
+from thalweg.lookup import (
+    Interval,
+    Spec,
+    check_names,
+    check_number,
+    check_word,
+    choose,
+    resolved,
+)
 from thalweg.records import Array
+
+ON_DEVICE = "lbfgs_on_device"
+"""The full-batch method that an engine runs as a step."""
 
 _POSITIVE = Interval("(0, inf)")
 _NONNEGATIVE = Interval("[0, inf)")
@@ -159,7 +170,8 @@ class Plan:
         if self.layer_rates is not None:
             object.__setattr__(self, "layer_rates", tuple(map(float, self.layer_rates)))
         self._check_numbers()
-        self._check_words()
+        for name, options in _WORDS.items():
+            check_word(name, getattr(self, name), options, owner="Plan")
         if self.full_batch or self.on_device:
             self._check_full_batch()
         if self.bounds is not None:
@@ -190,15 +202,6 @@ class Plan:
             if name in _WHOLE and value is not None and value != int(value):
                 raise ValueError(
                     f"Plan got {name}={value!r}; it must be a whole number."
-                )
-
-    def _check_words(self) -> None:
-        for name, options in _WORDS.items():
-            if getattr(self, name) not in options:
-                allowed = ", ".join(repr(option) for option in options)
-                raise ValueError(
-                    f"Plan got {name}={getattr(self, name)!r}; it must be one of "
-                    f"{allowed}."
                 )
 
     def _check_full_batch(self) -> None:
@@ -256,7 +259,7 @@ class Plan:
     @property
     def on_device(self) -> bool:
         """Whether the optimizer is the full-batch method that runs as a step."""
-        return resolved(self.optimizer).name == "lbfgs_on_device"
+        return resolved(self.optimizer).name == ON_DEVICE
 
     @property
     def rate(self) -> float:
@@ -409,7 +412,7 @@ def phases(plan: Plan | None, settings: Mapping[str, Any]) -> list[Plan]:
         own = {**settings, "optimizer": optimizer}
         if isinstance(epochs, list):
             own["epochs"] = epochs[index]
-        if _full_batch_name(optimizer):
+        if optimizer_name(optimizer) in (*FULL_BATCH, ON_DEVICE):
             own = {k: v for k, v in own.items() if k not in _FIRST_ORDER_ONLY}
         plans.append(Plan.of(plan, **own))
     return plans
@@ -419,10 +422,11 @@ def _is_pair(spec: list[Any]) -> bool:
     return len(spec) == 2 and isinstance(spec[1], Mapping)
 
 
-def _full_batch_name(optimizer: Any) -> bool:
-    name = canonical(optimizer)
-    name = name[0] if isinstance(name, tuple | list) else name
-    return isinstance(name, str) and (name in FULL_BATCH or name == "lbfgs_on_device")
+def optimizer_name(spec: Any) -> str:
+    """Return an optimizer's name as the tables spell it; "" for a transformation."""
+    name = canonical(spec)
+    name = name[0] if isinstance(name, tuple | list) and name else name
+    return name if isinstance(name, str) else ""
 
 
 def steps_per_epoch(plan: Plan, n_rows: int) -> int:
@@ -459,9 +463,11 @@ def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
     schedule = resolved(plan.schedule)
     if callable(schedule.name):
         factors = np.array([float(schedule.name(int(step))) for step in steps])
-    else:
+    elif schedule.name in _FACTORS:
         clock = _Clock(steps, steps_per_epoch(plan, n_rows), plan.epochs, n_rows)
-        factors = _FACTORS[schedule.name](clock, dict(schedule.constants))
+        factors = _FACTORS[schedule.name](clock, **dict(schedule.constants))
+    else:
+        factors = np.ones(count)
     if plan.warmup:
         factors = factors * np.minimum(1.0, (steps + 1) / plan.warmup)
     return np.asarray(factors, float)
@@ -548,9 +554,6 @@ class _Transformation:
         return self.transformation
 
 
-_Numbers = Mapping[str, Any]
-
-
 @dataclass(frozen=True, eq=False)
 class _Clock:
     """Numbers of the updates asked for, and how they are counted."""
@@ -561,35 +564,18 @@ class _Clock:
     n_rows: int
 
     @property
+    def epoch(self) -> Array:
+        return self.steps // self.per_epoch
+
+    @property
     def total(self) -> int:
         return self.epochs * self.per_epoch
 
 
-def _inverse_scaling(clock: _Clock, constants: _Numbers) -> Array:
-    return (clock.steps + 1.0) ** -constants["power"]
-
-
-def _invscaling(clock: _Clock, constants: _Numbers) -> Array:
-    rows_seen = (clock.steps // clock.per_epoch) * clock.n_rows
+def _invscaling(clock: _Clock, power: float) -> Array:
+    rows_seen = clock.epoch * clock.n_rows
     # scikit-learn sets the rate at the end of an epoch: the first is untouched.
-    return np.where(rows_seen == 0, 1.0, (rows_seen + 1.0) ** -constants["power"])
-
-
-def _inverse_time(clock: _Clock, constants: _Numbers) -> Array:
-    return 1 / (1 + constants["decay"] * clock.steps)
-
-
-def _linear(clock: _Clock, constants: _Numbers) -> Array:
-    done = np.minimum(clock.steps / clock.total, 1)
-    return 1 - (1 - constants["floor"]) * done
-
-
-def _step(clock: _Clock, constants: _Numbers) -> Array:
-    return constants["factor"] ** (clock.steps // clock.per_epoch // constants["every"])
-
-
-def _exponential(clock: _Clock, constants: _Numbers) -> Array:
-    return constants["factor"] ** (clock.steps // clock.per_epoch)
+    return np.where(rows_seen == 0, 1.0, (rows_seen + 1.0) ** -power)
 
 
 def _half_cosine(done: Array, floor: float) -> Array:
@@ -597,51 +583,37 @@ def _half_cosine(done: Array, floor: float) -> Array:
     return floor + (1 - floor) * (1 + np.cos(np.pi * np.minimum(done, 1))) / 2
 
 
-def _cosine(clock: _Clock, constants: _Numbers) -> Array:
-    return _half_cosine(clock.steps / clock.total, constants["floor"])
-
-
-def _cosine_restarts(clock: _Clock, constants: _Numbers) -> Array:
-    period, growth = constants["period"] * clock.per_epoch, constants["growth"]
+def _cosine_restarts(clock: _Clock, period: int, growth: float, floor: float) -> Array:
+    first = period * clock.per_epoch
     if growth == 1:
-        done = (clock.steps % period) / period
+        done = (clock.steps % first) / first
     else:
         # The cycles' lengths are a geometric series; invert its sum.
-        cycle = np.floor(np.log1p(clock.steps / period * (growth - 1)) / np.log(growth))
-        begun = period * (growth**cycle - 1) / (growth - 1)
-        done = (clock.steps - begun) / (period * growth**cycle)
-    return _half_cosine(done, constants["floor"])
+        cycle = np.floor(np.log1p(clock.steps / first * (growth - 1)) / np.log(growth))
+        begun = first * (growth**cycle - 1) / (growth - 1)
+        done = (clock.steps - begun) / (first * growth**cycle)
+    return _half_cosine(done, floor)
 
 
-def _one_cycle(clock: _Clock, constants: _Numbers) -> Array:
+def _one_cycle(clock: _Clock, peak: float, start: float, end: float) -> Array:
     # Smith & Topin (2018), with cosine flanks.
     done = np.minimum(clock.steps / max(clock.total - 1, 1), 1)
-    peak = constants["peak"]
-    rise = (
-        constants["start"]
-        + (1 - constants["start"])
-        * (1 - np.cos(np.pi * np.minimum(done / peak, 1)))
-        / 2
-    )
-    fall = _half_cosine((done - peak) / (1 - peak), constants["end"])
-    return np.where(done < peak, rise, fall)
+    risen = (1 - np.cos(np.pi * np.minimum(done / peak, 1))) / 2
+    fall = _half_cosine((done - peak) / (1 - peak), end)
+    return np.where(done < peak, start + (1 - start) * risen, fall)
 
 
-def _constant(clock: _Clock, constants: _Numbers) -> Array:
-    return np.ones(len(clock.steps))
-
-
-_FACTORS = {
-    "constant": _constant,
-    "plateau": _constant,
-    "adaptive": _constant,
-    "inverse_scaling": _inverse_scaling,
+_FACTORS: dict[str, Callable[..., Array]] = {
+    "inverse_scaling": lambda clock, power: (clock.steps + 1.0) ** -power,
     "invscaling": _invscaling,
-    "inverse_time": _inverse_time,
-    "linear": _linear,
-    "step": _step,
-    "exponential": _exponential,
-    "cosine": _cosine,
+    "inverse_time": lambda clock, decay: 1 / (1 + decay * clock.steps),
+    "linear": lambda clock, floor: (
+        1 - (1 - floor) * np.minimum(clock.steps / clock.total, 1)
+    ),
+    "step": lambda clock, every, factor: factor ** (clock.epoch // every),
+    "exponential": lambda clock, factor: factor**clock.epoch,
+    "cosine": lambda clock, floor: _half_cosine(clock.steps / clock.total, floor),
     "cosine_restarts": _cosine_restarts,
     "one_cycle": _one_cycle,
 }
+"""The others are constant: ``plateau`` and ``adaptive`` are steered by the loop."""

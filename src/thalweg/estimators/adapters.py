@@ -1,78 +1,35 @@
 """scikit-learn's scorers, callbacks, rates and packed weights, in the forms of ours."""
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.callback import CallbackContext
 
-from thalweg import engines
 from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork
-from thalweg.plan import Data, Plan, steps_per_epoch
+from thalweg.plan import Plan, steps_per_epoch
 from thalweg.records import Array, EpochRecord, Parameters
-from thalweg.watching import Watch
+from thalweg.watching import Scoring, Watch
 
 
-class Scorer:
-    """A scikit-learn scorer on the network as it is between two epochs.
+def scoring(estimator: Any, scorer: Callable[[Any, Array, Array], float]) -> Scoring:
+    """Return a scikit-learn scorer's score of the network between two epochs."""
 
-    Parameters
-    ----------
-    estimator : MLPClassifier or MLPRegressor
-        Whose targets are scored.
-    decode : callable
-        Predictions of the output layer → labels or values.
-    scorer : callable
-        ``(estimator, X, y) -> float``.
-    """
+    def score(predict: Callable[[Any], Array], X: Array, y: Array) -> float:
+        present = copy(estimator)
+        present._outputs = predict
+        # The outputs that would predict the target, which the engines have encoded.
+        outputs = np.eye(estimator.n_outputs_)[y] if y.ndim == 1 else y
+        return float(scorer(present, X, estimator._decode(outputs)))
 
-    def __init__(
-        self,
-        estimator: Any,
-        decode: Callable[[Array], Array],
-        scorer: Callable[[Any, Array, Array], float],
-    ) -> None:
-        self.estimator, self.decode, self.scorer = estimator, decode, scorer
-
-    def __call__(self, predict: Callable[[Any], Array], X: Array, y: Array) -> float:
-        """Score, the target being as the engines have it."""
-        present = _Present(self.estimator, self.decode, predict)
-        return float(self.scorer(present, X, self.decode(_as_outputs(y, present))))
-
-
-class _Present:
-    """The estimator as it is now, as far as a scorer asks."""
-
-    def __init__(
-        self,
-        estimator: Any,
-        decode: Callable[[Array], Array],
-        outputs: Callable[[Any], Array],
-    ) -> None:
-        self._estimator, self._decode, self._outputs = estimator, decode, outputs
-        self.classes_ = getattr(estimator, "classes_", None)
-        self.n_outputs_ = estimator.n_outputs_
-
-    def predict(self, X: Any) -> Array:
-        return self._decode(self._outputs(X))
-
-    def predict_proba(self, X: Any) -> Array:
-        return with_complement(self._outputs(X))
-
-    def __sklearn_tags__(self) -> Any:
-        return self._estimator.__sklearn_tags__()
+    return score
 
 
 def with_complement(outputs: Array) -> Array:
     """Put the first class's probability beside the second's, where that is all."""
     return outputs if outputs.shape[1] > 1 else np.hstack([1 - outputs, outputs])
-
-
-def _as_outputs(y: Array, present: _Present) -> Array:
-    """Turn a target into the outputs that would predict it."""
-    return np.eye(present.n_outputs_)[y] if y.ndim == 1 else y
 
 
 class TaskPerEpoch:
@@ -150,20 +107,3 @@ class Resumed:
         power: Any = resolved(self.plan.schedule)["power"]
         seen = self.rows_before + epoch * self.n_rows
         return 1.0 if epoch == 0 else (seen + 1.0) ** -power
-
-
-def packed_cost(
-    engine: str, network: DenseNetwork, plan: Plan, packed: Array, data: Data
-) -> tuple[float, Array]:
-    """Compute cost and gradient with all weights, then all biases, in one vector."""
-    parameters: Parameters = tuple({} for _ in network.layers)
-    start = 0
-    for name in ("weights", "bias"):
-        for own, shapes in zip(parameters, network.shapes(), strict=True):
-            end = start + int(np.prod(shapes[name]))
-            own[name] = packed[start:end].reshape(shapes[name])
-            start = end
-    module, _ = engines.pick(engine, network, plan)
-    cost, gradient = module.cost_and_gradient(network, plan, parameters, data)
-    parts = [own[name].ravel() for name in ("weights", "bias") for own in gradient]
-    return cost, np.concatenate(parts)

@@ -14,21 +14,20 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg import engines
 from thalweg.estimators.adapters import (
     Resumed,
-    Scorer,
     TaskPerEpoch,
     as_attributes,
-    packed_cost,
+    scoring,
 )
 from thalweg.estimators.parameters import (
     can_fit_partially,
@@ -42,10 +41,11 @@ from thalweg.estimators.parameters import (
 from thalweg.inputs import as_weights
 from thalweg.lookup import Spec, resolved
 from thalweg.networks import DenseNetwork
+from thalweg.packing import Packing
 from thalweg.plan import Data, Plan, link
 from thalweg.records import Array, EpochRecord, Parameters, Run, StopReason
 from thalweg.training import train, train_phases
-from thalweg.watching import Patience, Watch
+from thalweg.watching import Patience, Scoring, Watch
 
 _NONFINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large "
@@ -119,25 +119,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     # What the two estimators differ in.
 
-    def _check_target(
-        self, X: Any, y: Any, reset: bool, classes: Classes
-    ) -> tuple[Any, Any]:
-        """Validate; `reset` learns the features anew."""
-        raise NotImplementedError
-
-    def _encode(self, y: Any, dtype: np.dtype[Any]) -> Array:
-        raise NotImplementedError
-
-    def _loss(self) -> Spec:
-        raise NotImplementedError
-
-    def _decode(self, outputs: Array) -> Array:
-        """Turn predictions of the output layer into what `predict` returns."""
-        raise NotImplementedError
-
-    def _output_kind(self) -> tuple[int, str]:
-        """Return the number of outputs, and scikit-learn's name of their activation."""
-        raise NotImplementedError
+    _encode: ClassVar[Callable[[Any, np.dtype[Any]], Array]]
+    _loss: ClassVar[Callable[[], Spec]]
+    _decode: ClassVar[Callable[[Array], Array]]
+    """Predictions of the output layer → what `predict` returns."""
+    _output_kind: ClassVar[Callable[[], tuple[int, str]]]
+    """Number of outputs, and scikit-learn's name of their activation."""
 
     # Fitting.
 
@@ -274,16 +261,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         plans = [each._plan(incremental, n_rows, validated) for each in self._phases()]
         if watch_only:
             plans = [Plan.of(each, monitor="training") for each in plans]
-        plan, network = plans[0], self._network()
-        first = tuple(
-            {k: v.astype(data.X.dtype) for k, v in own.items()}
-            for own in self._parameters()
-        )
+        plan, network, rng = plans[0], self._network(), self._random_state
+        first = self._parameters(data.X.dtype)
         patience = self._patience(plan, validated)
         watch = Watch(plan, held_out, self._scoring(), (), started, patience)
         tasks = [] if incremental else self._tasks(watch, given)
         watch.callbacks = [*self._listeners(), *tasks]
-        rng = self._random_state
         if plan.full_batch or len(plans) > 1:
             run = train_phases(network, plans, data, first, rng, watch, self.engine)
         else:
@@ -331,25 +314,39 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             print(run.why)  # noqa: T201
         if reason is StopReason.INTERRUPTED:
             warnings.warn("Training interrupted by user.", stacklevel=6)
-        elif reason is StopReason.NONFINITE:
-            warnings.warn(run.why, ConvergenceWarning, stacklevel=6)
+            return
+        if reason is StopReason.NONFINITE:
+            words = run.why
         elif run.plan.full_batch and reason in _UNCONVERGED:
-            warnings.warn(
+            words = (
                 f"{self.solver} failed to converge after {self.n_iter_} "
                 f"iteration(s): {run.why} Increase max_iter or max_fun to improve "
-                "the convergence, or scale the data.",
-                ConvergenceWarning,
-                stacklevel=6,
+                "the convergence, or scale the data."
             )
         elif reason is StopReason.MAX_EPOCHS:
-            warnings.warn(
+            words = (
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
-                "reached and the optimization hasn't converged yet.",
-                ConvergenceWarning,
-                stacklevel=6,
+                "reached and the optimization hasn't converged yet."
             )
+        else:
+            return
+        warnings.warn(words, ConvergenceWarning, stacklevel=6)
 
     # Pieces of fitting.
+
+    def _check_target(
+        self, X: Any, y: Any, reset: bool, classes: Classes
+    ) -> tuple[Any, Any]:
+        """Validate; `reset` learns the features anew."""
+        X, y = validate_data(
+            self, X, y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=is_regressor(self),
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )  # fmt: skip
+        return X, column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
 
     def _dtype_of(self, X: Any) -> np.dtype[Any]:
         if self.dtype is not None:
@@ -409,13 +406,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return None
 
     def _data(
-        self,
-        X: Any,
-        y: Array,
-        weights: Array,
-        dtype: np.dtype[Any],
+        self, X: Any, y: Array, weights: Array, dtype: np.dtype[Any],
         learn: bool = False,
-    ) -> Data:
+    ) -> Data:  # fmt: skip
         if self.scale_inputs:
             X = X.toarray() if hasattr(X, "toarray") else X
             if learn and not hasattr(self.scaler_, "mean_"):
@@ -483,12 +476,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             best = np.inf
         return Patience(plan.tol, best, 0, self._no_improvement_count)
 
-    def _scoring(self) -> Scorer | None:
+    def _scoring(self) -> Scoring | None:
         if self.scoring is None:
             return None
         from sklearn.metrics import get_scorer
 
-        return Scorer(self, self._decode, get_scorer(self.scoring))
+        return scoring(self, get_scorer(self.scoring))
 
     def _listeners(self) -> list[Callable[..., bool | None]]:
         return [*(self.callbacks or ()), *([self._print] if self.verbose else [])]
@@ -510,8 +503,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         """Compute loss and packed gradient; scikit-learn's own tests call this."""
         weights = self._weights(sample_weight, X, y)
         data = self._data(X, np.asarray(y, float), weights, np.dtype(float))
-        plan = make_plan(self, self._loss())
-        return packed_cost(self.engine, self._network(), plan, packed, data)
+        packing = Packing([self.coefs_, self.intercepts_])
+        self.coefs_, self.intercepts_ = packing.unpack(packed)
+        network, plan = self._network(), make_plan(self, self._loss())
+        module, _ = engines.pick(self.engine, network, plan)
+        given = network, plan, self._parameters(), data
+        cost, gradient = module.cost_and_gradient(*given)
+        parts = [[own[name] for own in gradient] for name in ("weights", "bias")]
+        return cost, packing.pack(parts)
 
     # Weights, as scikit-learn keeps them and as the engines take them.
 
@@ -519,11 +518,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         for name, value in as_attributes(parameters).items():
             setattr(self, name, value)
 
-    def _parameters(self) -> Parameters:
+    def _parameters(self, dtype: Any = None) -> Parameters:
         normalization = getattr(self, "_normalization", [{}] * len(self.coefs_))
         layers = zip(self.coefs_, self.intercepts_, normalization, strict=True)
         return tuple(
-            {"weights": np.asarray(w), "bias": np.asarray(b), **more}
+            {
+                name: np.array(value, dtype)
+                for name, value in {"weights": w, "bias": b, **more}.items()
+            }
             for w, b, more in layers
         )
 
@@ -603,14 +605,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
         dtype = dtype if dtype in (np.float32, np.float64) else np.dtype(float)
         data = self._data(X, np.empty(0), np.empty(0), dtype)
-        parameters = tuple(
-            {k: v.astype(dtype) for k, v in own.items()} for own in self._parameters()
-        )
         network = self._network()
-        return (
-            engines.pick(self.engine, network, _ANY_PLAN)[0],
-            network, parameters, data.X,
-        )  # fmt: skip
+        engine, _ = engines.pick(self.engine, network, _ANY_PLAN)
+        return engine, network, self._parameters(dtype), data.X
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

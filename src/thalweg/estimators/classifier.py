@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
 
 from thalweg.choices import CLASSIFYING
 from thalweg.estimators.adapters import with_complement
@@ -218,19 +216,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return np.log(self.predict_proba(X))
 
     def _learn_classes(self, y: Any, classes: Any) -> None:
-        if getattr(self, "classes_", None) is None and classes is None:
+        known = getattr(self, "classes_", None)
+        if known is None and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        if classes is None:
-            return
-        if getattr(self, "classes_", None) is not None:
-            if not np.array_equal(self.classes_, unique_labels(classes)):
-                raise ValueError(
-                    f"`classes={classes!r}` is not the same as on last call to "
-                    f"partial_fit, was: {self.classes_!r}"
-                )
-            return
-        several = type_of_target(y).startswith("multilabel")
-        self._learn_labels(y if several else classes)
+        if known is None:
+            several = type_of_target(y).startswith("multilabel")
+            self._learn_labels(y if several else classes)
+        elif classes is not None and not np.array_equal(known, unique_labels(classes)):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to "
+                f"partial_fit, was: {known!r}"
+            )
 
     def _learn_labels(self, y: Any) -> None:
         self._label_binarizer = LabelBinarizer().fit(y)
@@ -250,15 +246,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _check_target(
         self, X: Any, y: Any, reset: bool, classes: Classes
     ) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )  # fmt: skip
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        X, y = super()._check_target(X, y, reset, classes)
         if classes == "learn":
             self._learn_labels(y)
         else:

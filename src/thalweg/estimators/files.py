@@ -60,11 +60,7 @@ def read(kind: type, path: saving.PathLike) -> Any:
     ValueError
         If it is not a whole model file, or holds another kind of model.
     """
-    found, content, arrays = saving.read(path)
-    if found != kind.__name__:
-        raise ValueError(
-            f"{path} holds a {found}, not a {kind.__name__}. Read it with thalweg.load."
-        )
+    content, arrays = saving.read_as(kind.__name__, path)
     with saving.understanding(path):
         estimator = kind(**{k: _again(v) for k, v in content["settings"].items()})
         for name, value in content["plain"].items():

@@ -5,7 +5,7 @@ are drawn like weights, the penalty is divided by the batch, Adam's epsilon is a
 before its bias correction, momentum takes the rate into the velocity.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from thalweg.choices import FULL_BATCH, OPTIMIZERS, SCHEDULES
 from thalweg.initializers import INITIALIZERS
 from thalweg.lookup import Interval, Spec, nearest
 from thalweg.networks import ACTIVATIONS, Dense, DenseNetwork
-from thalweg.plan import Plan, canonical
+from thalweg.plan import ON_DEVICE, Plan, canonical, optimizer_name
 
 _NUMBERS: dict[str, tuple[str, type]] = {
     "alpha": ("[0, inf)", float),
@@ -44,7 +44,6 @@ _WORDS: dict[str, tuple[str | None, ...]] = {
     "engine": ("auto", "jax", "native"),
     "dtype": (None, "float32", "float64"),
 }
-_ON_DEVICE = "lbfgs_on_device"
 _CHOICES: dict[str, Collection[str]] = {
     "activation": ACTIVATIONS,
     "solver": {**OPTIMIZERS, **FULL_BATCH},
@@ -162,19 +161,12 @@ def make_plan(
 
 def is_full_batch(solver: Any) -> bool:
     """Whether a solver is a full-batch method."""
-    return solver_name(solver) in FULL_BATCH
-
-
-def solver_name(solver: Any) -> str:
-    """Return a solver's name as the tables spell it; "" for a transformation."""
-    name = canonical(solver)
-    name = name[0] if isinstance(name, tuple | list) and name else name
-    return name if isinstance(name, str) else ""
+    return optimizer_name(solver) in FULL_BATCH
 
 
 def _first_order(estimator: Any) -> dict[str, Any]:
     solver = estimator.solver
-    has_own_rate = hasattr(solver, "update") or solver_name(solver) == _ON_DEVICE
+    has_own_rate = hasattr(solver, "update") or optimizer_name(solver) == ON_DEVICE
     return {
         "learning_rate": None if has_own_rate else estimator.learning_rate_init,
         "batch_size": estimator.batch_size,
@@ -185,51 +177,35 @@ def _first_order(estimator: Any) -> dict[str, Any]:
 def _schedule(estimator: Any) -> Spec:
     if estimator.schedule is not None:
         return estimator.schedule
-    steered = is_sgd(estimator) and estimator.learning_rate != "constant"
-    endless = estimator.n_iter_no_change == np.inf
-    if not steered or (estimator.learning_rate == "adaptive" and endless):
+    if not is_sgd(estimator):
         return "constant"
-    if estimator.learning_rate == "adaptive":
-        # Without patience scikit-learn never cuts the rate.
-        return "constant" if estimator.n_iter_no_change == np.inf else "adaptive"
-    return ("invscaling", {"power": float(estimator.power_t)})
+    if estimator.learning_rate == "invscaling":
+        return ("invscaling", {"power": float(estimator.power_t)})
+    # Without patience scikit-learn never cuts the rate.
+    endless = estimator.n_iter_no_change == np.inf
+    return "constant" if endless else estimator.learning_rate
 
 
 def _optimizer(estimator: Any) -> Any:
+    """Take the constants of scikit-learn's three solvers from the parameters."""
     solver = canonical(estimator.solver)
-    if isinstance(solver, str) and solver in _SOLVERS:
-        return _SOLVERS[solver](estimator)
+    if solver == "sgd":
+        name = "nesterov" if estimator.nesterovs_momentum else "momentum"
+        momentum = float(estimator.momentum)
+        return (name, {"momentum": momentum, "rate_in_velocity": True})
+    if solver == "adam":
+        names = ("beta_1", "beta_2", "epsilon")
+        constants = {name: float(getattr(estimator, name)) for name in names}
+        return ("adam", {**constants, "uncorrected_epsilon": True})
+    if solver == "lbfgs":
+        most = int(estimator.max_fun)
+        return ("lbfgs", {"gtol": float(estimator.tol), "max_evaluations": most})
     return solver
 
 
 def is_sgd(estimator: Any) -> bool:
     """Whether the solver is scikit-learn's ``"sgd"``, momentum and all."""
     return isinstance(estimator.solver, str) and canonical(estimator.solver) == "sgd"
-
-
-def _sgd(estimator: Any) -> Spec:
-    name = "nesterov" if estimator.nesterovs_momentum else "momentum"
-    momentum = float(estimator.momentum)
-    return (name, {"momentum": momentum, "rate_in_velocity": True})
-
-
-def _adam(estimator: Any) -> Spec:
-    names = ("beta_1", "beta_2", "epsilon")
-    constants = {name: float(getattr(estimator, name)) for name in names}
-    return ("adam", {**constants, "uncorrected_epsilon": True})
-
-
-def _lbfgs(estimator: Any) -> Spec:
-    most = int(estimator.max_fun)
-    return ("lbfgs", {"gtol": float(estimator.tol), "max_evaluations": most})
-
-
-_SOLVERS: dict[str, Callable[[Any], Spec]] = {
-    "sgd": _sgd,
-    "adam": _adam,
-    "lbfgs": _lbfgs,
-}
-"""scikit-learn's three, whose constants are parameters of the estimator."""
 
 
 def _initializers(estimator: Any) -> tuple[Spec, Spec]:

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils import column_or_1d
-from sklearn.utils.validation import validate_data
 
-from thalweg.estimators.base import BaseMLP, Classes
+from thalweg.estimators.base import BaseMLP
 from thalweg.lookup import Spec
 from thalweg.records import Array
 
@@ -68,21 +66,6 @@ n_outputs_, out_activation_, t_, history_, stop_reason_, engine_
     _loss_names = (
         *_LOSSES, "poisson", "squared", "absolute", "huber", "log_cosh", "quantile",
     )  # fmt: skip
-
-    def _check_target(
-        self, X: Any, y: Any, reset: bool, classes: Classes
-    ) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            y_numeric=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )  # fmt: skip
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return X, y
 
     def _encode(self, y: Any, dtype: np.dtype[Any]) -> Array:
         columns = y.reshape(-1, 1) if y.ndim == 1 else y
