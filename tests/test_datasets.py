@@ -96,13 +96,13 @@ def test_missing_files_are_fetched_once_and_checked(
         for name, data in files.items()
     }
     monkeypatch.setitem(datasets._SOURCES, "mnist", (source.as_uri(), sums))  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(datasets, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(datasets, "user_cache", lambda: tmp_path)
     (X, _), _ = datasets.mnist()
     for name in files:
         (source / name).unlink()
     (again, _), _ = datasets.mnist()
     np.testing.assert_array_equal(X, again)
-    assert len(list((tmp_path / "cache" / "mnist").iterdir())) == 4
+    assert len(list((tmp_path / "data" / "mnist").iterdir())) == 4
 
 
 def test_what_is_fetched_must_be_what_was_asked_for(

@@ -1,7 +1,6 @@
 """What commands are given: a table, what to predict in it, and their options."""
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,42 +14,36 @@ if TYPE_CHECKING:
     from thalweg.columns import Frame, Series
     from thalweg.tabular import Classifier, Regressor
 
+File = Path | None
+Names = list[str] | None
+
+
+def option(text: str, *names: str, of: str | None = None) -> Any:
+    """Declare an option: what it is for, its names, and what it is given."""
+    return typer.Option(*names, help=text, metavar=of)
+
+
+def output(text: str) -> Any:
+    """Declare where to write what is handed over."""
+    return option(text, "--output", "-o", of="FILE")
+
+
 TablePath = Annotated[
     Path, typer.Argument(help="A CSV file (also gzipped) or a Parquet file.")
 ]
 NoHeader = Annotated[
-    bool,
-    typer.Option(
-        "--no-header", help="The first line is a row: columns are named 1, 2, ..."
-    ),
+    bool, option("The first line is a row: columns are named 1, 2, ...", "--no-header")
 ]
-Target = Annotated[
-    str, typer.Option("--target", "-t", metavar="COLUMN", help="What to predict.")
-]
+Target = Annotated[str, option("What to predict.", "--target", "-t", of="COLUMN")]
 Task = Annotated[
     Literal["auto", "classification", "regression"],
-    typer.Option(
-        metavar="TASK", help="classification or regression; auto looks at the target."
-    ),
+    option("classification or regression; auto looks at the target.", of="TASK"),
 ]
-Ignore = Annotated[
-    list[str] | None,
-    typer.Option("--ignore", metavar="COLUMN", help="Leave it out. Repeatable."),
-]
-Hidden = Annotated[
-    str, typer.Option(metavar="WIDTHS", help="Of the hidden layers, such as 256,128.")
-]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-ModelPath = Annotated[
-    Path | None,
-    typer.Option(
-        "--output", "-o", metavar="FILE", help="The model. [default: TABLE.thalweg]"
-    ),
-]
-FiguresPath = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="All figures, as JSON."),
-]
+Ignore = Annotated[Names, option("Leave it out. Repeatable.", "--ignore", of="COLUMN")]
+Hidden = Annotated[str, option("Of the hidden layers, such as 256,128.", of="WIDTHS")]
+Seed = Annotated[int, option("Seed of everything random.")]
+ModelPath = Annotated[File, output("The model. [default: TABLE.thalweg]")]
+FiguresPath = Annotated[File, output("All figures, as JSON.")]
 
 
 def as_numbers(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
@@ -68,13 +61,23 @@ def as_numbers(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
     return inputs, ((values - values.mean()) / (values.std() or 1)).astype("float32")
 
 
-def check_folder(output: Path | None) -> None:
-    """Find out before the work is done, not after."""
-    if output is not None and not output.parent.is_dir():
-        raise FileNotFoundError(
-            f"there is no folder {output.parent} to write {output.name} in. Create it "
-            "first, or choose another."
-        )
+def prepare(*outputs: Path | None) -> None:
+    """Find out before the work is done, not after, whether its files can be written.
+
+    JAX keeps what it compiles for the next run, unless told otherwise.
+    """
+    from thalweg.saving import check_folder, user_cache
+
+    for path in filter(None, outputs):
+        check_folder(path)
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    folder = user_cache() / "compiled"
+    with suppress(OSError):  # a home that cannot be written to
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
 
 def divide(
@@ -118,24 +121,3 @@ def widths(given: str) -> tuple[int, ...]:
             "256,128, or '' for no hidden layer. Write whole numbers above 0."
         )
     return tuple(map(int, words))
-
-
-def use_compile_cache() -> None:
-    """Have JAX keep what it compiled for the next run, unless told otherwise."""
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
-    folder = _cache_folder() / "thalweg" / "compiled"
-    with suppress(OSError):  # a home that cannot be written to
-        folder.mkdir(parents=True, exist_ok=True)
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
-
-
-def _cache_folder() -> Path:
-    home = Path.home()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import fill
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -21,19 +21,22 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from thalweg.asking import (
     FiguresPath,
+    File,
     Hidden,
     Ignore,
     ModelPath,
+    Names,
     NoHeader,
     Seed,
     TablePath,
     Target,
     Task,
     as_numbers,
-    check_folder,
     choose,
     divide,
-    use_compile_cache,
+    option,
+    output,
+    prepare,
     widths,
 )
 from thalweg.examining import diagnose, examine
@@ -78,48 +81,36 @@ def fit(
     target: Target,
     task: Task = "auto",
     output: ModelPath = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A page about all of it, as HTML."),
-    ] = None,
+    report: Annotated[File, option("A page about it, as HTML.", of="FILE")] = None,
     no_header: NoHeader = False,
     ignore: Ignore = None,
     category: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--category", metavar="COLUMN", help="Its numbers are codes. Repeatable."
-        ),
+        Names, option("Its numbers are codes. Repeatable.", "--category", of="COLUMN")
     ] = None,
     hidden: Hidden = "128,64",
-    activation: Annotated[str, typer.Option(help="Such as relu, tanh, gelu.")] = "relu",
+    activation: Annotated[str, option("Such as relu, tanh, gelu.")] = "relu",
     dropout: Annotated[
-        float | None, typer.Option(help="Share of units dropped. [default: 0.1]")
+        float | None, option("Share of units dropped. [default: 0.1]")
     ] = None,
     optimizer: Annotated[
-        str, typer.Option(help="Such as adam, sgd, lbfgs; or adam,lbfgs in turn.")
+        str, option("Such as adam, sgd, lbfgs; or adam,lbfgs in turn.")
     ] = "adam",
     learning_rate: Annotated[
-        float | None, typer.Option(help="[default: the optimizer's usual one]")
+        float | None, option("[default: the optimizer's usual one]")
     ] = None,
     schedule: Annotated[
-        str, typer.Option(help="Such as constant, cosine, one_cycle.")
+        str, option("Such as constant, cosine, one_cycle.")
     ] = "constant",
-    epochs: Annotated[
-        int | None, typer.Option(help="At most. [default: by size]")
-    ] = None,
+    epochs: Annotated[int | None, option("At most. [default: by size]")] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Rows of one update. [default: by size]")
+        int | None, option("Rows of one update. [default: by size]")
     ] = None,
-    l2: Annotated[float, typer.Option(help="Penalty on the weights.")] = 1.0,
-    patience: Annotated[
-        int, typer.Option(help="Epochs without improvement before stopping.")
-    ] = 10,
+    l2: Annotated[float, option("Penalty on the weights.")] = 1.0,
+    patience: Annotated[int, option("Epochs without gain before stopping.")] = 10,
     seed: Seed = 0,
-    time: Annotated[
-        float | None, typer.Option(help="Seconds to train, in all.")
-    ] = None,
+    time: Annotated[float | None, option("Seconds to train, in all.")] = None,
     dtype: Annotated[
-        Literal["float32", "float64"], typer.Option(help="What is computed in.")
+        Literal["float32", "float64"], option("What is computed in.")
     ] = "float32",
 ) -> None:
     """Train a network on a table and write it to a file.
@@ -139,24 +130,14 @@ def fit(
     - `thalweg fit flowers.csv -t species --report flowers.html`
     """
     from thalweg import report as page
-    from thalweg.columns import as_frame, is_missing, study
     from thalweg.summary import summarize
-    from thalweg.tables import read_table
-    from thalweg.tabular import evaluate, n_networks
+    from thalweg.tabular import n_networks
 
-    use_compile_cache()
-    check_folder(output)
-    check_folder(report)
+    prepare(output, report)
     if report:
         page.check()
-    console = Console(highlight=False, markup=False, emoji=False)
-    output = output or Path(table.name.split(".")[0] + ".thalweg")
-    frame = read_table(table, header=not no_header)
-    X, y = divide(frame, target, ignore or [], category or [])
-    known = ~is_missing(y)
-    n_rows = int(known.sum())
-    model, why = choose(task, y)
-    _show_table(console, table, n_rows, study(as_frame(X)), y, why)
+    X, y = _open(table, no_header, target, ignore, category)
+    model, why, known = _choose(table, task, X, y)
     model.set_params(
         hidden_layer_sizes=widths(hidden),
         activation=activation,
@@ -169,29 +150,24 @@ def fit(
         l2=l2,
         patience=patience,
         random_state=seed,
-        max_time=time and time / n_networks(n_rows),
+        max_time=time and time / n_networks(int(known.sum())),
         dtype=dtype,
     )
-    with _watch(console, model) as announce:
-        evaluation = evaluate(model, X, y, announce, closely=report is not None)
-    model.save(output)
+    evaluation, output = _train(model, X, y, table, output, closely=report is not None)
     found = examine(model, X[known], y[known])
     if report:
         told = {"path": table, "task": why, "command": context.obj, "diagnosis": found}
         page.write(summarize(model, evaluation, X, y, **told), report)
     fitted = model.score(X[known], y[known])
-    _show_result(console, model, evaluation, fitted, output, report)
-    console.print(f"\n{found}")
+    _show_result(model, evaluation, fitted, output, report)
+    _console().print(f"\n{found}")
 
 
 @app.command(no_args_is_help=True)
 def predict(
     model: Annotated[Path, typer.Argument(help="What `thalweg fit` wrote.")],
     table: TablePath,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="A .csv or .parquet file."),
-    ] = None,
+    output: Annotated[File, output("A .csv or .parquet file.")] = None,
     no_header: NoHeader = False,
 ) -> None:
     """Predict each row of a table with a model that `thalweg fit` wrote.
@@ -209,8 +185,7 @@ def predict(
     from thalweg.tables import read_table, write_table
     from thalweg.tabular import load
 
-    use_compile_cache()
-    check_folder(output)
+    prepare(output)
     fitted = load(model)
     if isinstance(fitted, Run):
         raise ValueError(
@@ -232,24 +207,19 @@ def compare(
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     target: Target = "",
     optimizers: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--optimizers", metavar="NAME...", help=f"[default: {' '.join(_COMPARED)}]"
-        ),
+        Names,
+        option(f"[default: {' '.join(_COMPARED)}]", "--optimizers", of="NAME..."),
     ] = None,
     task: Task = "auto",
     hidden: Hidden = "100",
-    epochs: Annotated[int, typer.Option(help="Or iterations.")] = 20,
-    seeds: Annotated[int, typer.Option(help="Networks of each optimizer.")] = 5,
+    epochs: Annotated[int, option("Or iterations.")] = 20,
+    seeds: Annotated[int, option("Networks of each optimizer.")] = 5,
     by: Annotated[
         Literal["score", "loss", "training loss"],
-        typer.Option(metavar="METRIC", help="score, loss or 'training loss'."),
+        option("score, loss or 'training loss'.", of="METRIC"),
     ] = "score",
     output: FiguresPath = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The curves, as PNG, SVG or PDF."),
-    ] = None,
+    plot: Annotated[File, option("The curves, as PNG, SVG or PDF.", of="FILE")] = None,
     no_header: NoHeader = False,
     ignore: Ignore = None,
 ) -> None:
@@ -265,16 +235,11 @@ def compare(
     - `thalweg compare houses.csv -t price --seeds 10 --plot curves.png`
     """
     from thalweg.experiments import compare as train_and_compare
-    from thalweg.tables import read_table
 
     if not target:
         raise ValueError("--target is missing. Name the column to predict.")
-    use_compile_cache()
-    check_folder(output)
-    check_folder(plot)
-    console = Console(highlight=False, markup=False, emoji=False)
-    frame = read_table(table, header=not no_header)
-    inputs, answers = as_numbers(*divide(frame, target, ignore or [], []), task)
+    prepare(output, plot)
+    inputs, answers = as_numbers(*_open(table, no_header, target, ignore), task)
     names = [*(optimizers or ([] if more else _COMPARED)), *(more or [])]
     found = train_and_compare(
         [name for part in names for name in part.split(",") if name],
@@ -285,7 +250,7 @@ def compare(
         seeds=seeds,
         by=by,
     )
-    console.print(str(found), soft_wrap=True)
+    _console().print(str(found), soft_wrap=True)
     if output:
         output.write_text(json.dumps(found.to_json()))
     if plot:
@@ -296,8 +261,7 @@ def compare(
 def gallery(
     out: Annotated[Path, typer.Argument(help="Folder for the pictures.")],
     mnist: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Of MNIST's files.  [default: digits]"),
+        File, option("Of MNIST's files.  [default: digits]", of="FOLDER")
     ] = None,
 ) -> None:
     """Draw a chapter on training: optimizers, first weights, remedies, ensembles.
@@ -313,7 +277,7 @@ def gallery(
     """
     from thalweg.gallery import draw_gallery
 
-    use_compile_cache()
+    prepare()
     for caption, path in draw_gallery(out, mnist):
         print(f"{path}  {caption}", flush=True)
 
@@ -323,25 +287,18 @@ def search(
     table: TablePath,
     target: Target,
     task: Task = "auto",
-    trials: Annotated[int, typer.Option(help="Settings to try, at most.")] = 100,
+    trials: Annotated[int, option("Settings to try, at most.")] = 100,
     time: Annotated[
-        str | None, typer.Option(help="To search for, such as 90s, 10m or 2h.")
+        str | None, option("To search for, such as 90s, 10m or 2h.")
     ] = None,
     storage: Annotated[
-        Path | None,
-        typer.Option(help="A .db or .journal file to go on from, if broken off."),
+        File, option("A .db or .journal file to go on from, if broken off.")
     ] = None,
-    sampler: Annotated[str, typer.Option(help="tpe, random or cmaes.")] = "tpe",
-    pruner: Annotated[
-        str, typer.Option(help="median, halving, hyperband or none.")
-    ] = "median",
+    sampler: Annotated[str, option("tpe, random or cmaes.")] = "tpe",
+    pruner: Annotated[str, option("median, halving, hyperband or none.")] = "median",
     output: ModelPath = None,
-    trace: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="All trials.")
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The course, as PNG or SVG.")
-    ] = None,
+    trace: Annotated[File, option("All trials.", "--json", of="FILE")] = None,
+    plot: Annotated[File, option("The course, as PNG or SVG.", of="FILE")] = None,
     no_header: NoHeader = False,
     ignore: Ignore = None,
     seed: Seed = 0,
@@ -359,21 +316,13 @@ def search(
     - `thalweg search houses.csv -t price --time 10m --storage study.db`
     """
     from thalweg import searching
-    from thalweg.columns import as_frame, is_missing, study
     from thalweg.samplers import PRUNERS
-    from thalweg.tables import read_table
-    from thalweg.tabular import evaluate
 
-    use_compile_cache()
-    for path in (output, trace, plot):
-        check_folder(path)
-    console = Console(highlight=False, markup=False, emoji=False)
-    X, y = divide(read_table(table, header=not no_header), target, ignore or [], [])
-    known = ~is_missing(y)
-    model, why = choose(task, y)
-    _show_table(console, table, int(known.sum()), study(as_frame(X)), y, why)
+    prepare(output, trace, plot)
+    X, y = _open(table, no_header, target, ignore)
+    model, _, known = _choose(table, task, X, y)
     found = searching.search_table(
-        console,
+        _console(),
         model.set_params(random_state=seed),
         X[known],
         y[known],
@@ -384,19 +333,54 @@ def search(
         pruner=searching.choice("--pruner", pruner, (*PRUNERS, "none")),
         random_state=seed,
     )
-    console.print()
-    console.print(str(found), soft_wrap=True)
+    _console().print(f"\n{found}", soft_wrap=True)
     if trace:
         trace.write_text(json.dumps(found.to_json()))
     if plot:
         searching.draw(found, plot)
-    with _watch(console, best := found.best_estimator) as announce:
-        evaluation = evaluate(best, X, y, announce)
+    best = found.best_estimator
+    evaluation, output = _train(best, X, y, table, output)
+    _show_result(best, evaluation, best.score(X[known], y[known]), output, None)
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def _open(
+    table: Path, no_header: bool, target: str, ignore: Names, category: Names = None
+) -> tuple["Frame", "Series"]:
+    """Read the columns to learn from, and the one to learn."""
+    from thalweg.tables import read_table
+
+    frame = read_table(table, header=not no_header)
+    return divide(frame, target, ignore or [], category or [])
+
+
+def _choose(
+    table: Path, task: str, X: "Frame", y: "Series"
+) -> tuple["Classifier | Regressor", str, "Series"]:
+    """Choose a model, say what was seen; return it, why it, and what rows to use."""
+    from thalweg.columns import as_frame, is_missing, study
+
+    known = ~is_missing(y)
+    model, why = choose(task, y)
+    _show_table(table, int(known.sum()), study(as_frame(X)), y, why)
+    return model, why, known
+
+
+def _train(
+    model: "Classifier | Regressor", X: "Frame", y: "Series", table: Path, output: File,
+    *, closely: bool = False,
+) -> tuple["Evaluation", Path]:  # fmt: skip
+    """Train, measure and save a model; return what was measured, and the file."""
+    from thalweg.tabular import evaluate
+
+    with _watch(model) as announce:
+        evaluation = evaluate(model, X, y, announce, closely=closely)
     output = output or Path(table.name.split(".")[0] + ".thalweg")
-    best.save(output)
-    _show_result(
-        console, best, evaluation, best.score(X[known], y[known]), output, None
-    )
+    model.save(output)
+    return evaluation, output
 
 
 def _draw(found: "Comparison", path: Path) -> None:
@@ -408,13 +392,12 @@ def _draw(found: "Comparison", path: Path) -> None:
 
 
 @contextmanager
-def _watch(
-    console: Console, model: "Classifier | Regressor"
-) -> Iterator[Callable[[str], None]]:
+def _watch(model: "Classifier | Regressor") -> Iterator[Callable[[str], None]]:
     """Show each epoch in a live line, on a terminal only.
 
     Gives the function that announces the next network.
     """
+    console = _console()
     columns = (BarColumn(6), TextColumn("{task.description}"))
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
@@ -445,14 +428,10 @@ def _live(epoch: "EpochRecord") -> str:
 
 
 def _show_table(
-    console: Console,
-    path: Path,
-    n_rows: int,
-    columns: "Sequence[Column]",
-    y: "Series",
-    why: str,
+    path: Path, n_rows: int, columns: "Sequence[Column]", y: "Series", why: str
 ) -> None:
     """Say what was seen in the table."""
+    console = _console()
     left = f" ({len(y) - n_rows} more have no target)" if n_rows < len(y) else ""
     console.print(f"{path.name}: {n_rows} rows{left}, {len(columns)} columns")
     console.print(f"Target {y.name}: {why}")
@@ -469,14 +448,11 @@ def _show_table(
 
 
 def _show_result(
-    console: Console,
-    model: "Classifier | Regressor",
-    evaluation: "Evaluation",
-    fitted: float,
-    output: Path,
-    report: Path | None,
-) -> None:
+    model: "Classifier | Regressor", evaluation: "Evaluation", fitted: float,
+    output: Path, report: Path | None,
+) -> None:  # fmt: skip
     """Say what was trained, how good it is, why it stopped and where it went."""
+    console = _console()
     run, (low, high) = model.run_, evaluation.interval
     plan, history = run.plan, run.history
     others = ", ".join(f"{k} {v:.3f}" for k, v in evaluation.baselines.items())
@@ -493,17 +469,13 @@ def _show_result(
         "Model": str(output),
     }
     console.print()
+    wrapper = TextWrapper(
+        console.width, subsequent_indent=" " * 13, break_on_hyphens=False,
+        break_long_words=False,
+    )  # fmt: skip
     for title, text in lines.items():
-        console.print(
-            fill(
-                text,
-                console.width,
-                initial_indent=f"{title:11}  ",
-                subsequent_indent=" " * 13,
-                break_on_hyphens=False,
-                break_long_words=False,
-            )
-        )
+        wrapper.initial_indent = f"{title:11}  "
+        console.print(wrapper.fill(text))
 
 
 def _method(model: "Classifier | Regressor") -> str:

@@ -7,8 +7,6 @@ user's cache, and downloaded to there, their checksums compared, if they are in 
 
 import gzip
 import hashlib
-import os
-import sys
 import tarfile
 import urllib.request
 from collections.abc import Mapping
@@ -19,9 +17,10 @@ import numpy as np
 from sklearn import datasets
 
 from thalweg.records import Array
-from thalweg.saving import PathLike
+from thalweg.saving import PathLike, replace, user_cache
 
 Rows = tuple[Array, Array]
+_theirs: Any = datasets  # whose types leave open how many arrays there are
 
 _MNIST_FILES = (
     "train-images-idx3-ubyte.gz",
@@ -33,18 +32,17 @@ _MNIST_FILES = (
 
 def moons(n: int = 200, noise: float = 0.2, random_state: int = 0) -> Rows:
     """Draw two half circles that reach into each other; X of shape (n, 2)."""
-    return _both(datasets.make_moons(n, noise=noise, random_state=random_state))
+    return _theirs.make_moons(n, noise=noise, random_state=random_state)
 
 
 def circles(n: int = 200, noise: float = 0.1, random_state: int = 0) -> Rows:
     """Draw a ring around another; X of shape (n, 2)."""
-    made = datasets.make_circles(n, noise=noise, factor=0.5, random_state=random_state)
-    return _both(made)
+    return _theirs.make_circles(n, noise=noise, factor=0.5, random_state=random_state)
 
 
 def blobs(n: int = 200, n_classes: int = 3, random_state: int = 0) -> Rows:
     """Draw one Gaussian cloud a class; X of shape (n, 2)."""
-    return _both(datasets.make_blobs(n, centers=n_classes, random_state=random_state))
+    return _theirs.make_blobs(n, centers=n_classes, random_state=random_state)
 
 
 def spirals(
@@ -60,7 +58,7 @@ def spirals(
 
 def digits() -> Rows:
     """Return scikit-learn's 1797 digits; X of shape (1797, 64), from 0 to 1."""
-    X, y = _both(datasets.load_digits(return_X_y=True))
+    X, y = _theirs.load_digits(return_X_y=True)
     return X / 16, y
 
 
@@ -134,14 +132,8 @@ def cifar10(folder: PathLike | None = None) -> tuple[Rows, Rows]:
     return (X, y), batches[5]
 
 
-def _both(made: Any) -> Rows:
-    """Return what scikit-learn gives, as the two arrays it is."""
-    return made[0], made[1]
-
-
 def _images(name: str, folder: PathLike | None) -> tuple[Rows, Rows]:
-    arrays = [_read_idx(path) for path in _files(name, folder)]
-    X, y, X_test, y_test = arrays
+    X, y, X_test, y_test = (_read_idx(path) for path in _files(name, folder))
     return (_shades(X), y.astype(int)), (_shades(X_test), y_test.astype(int))
 
 
@@ -173,11 +165,12 @@ def _batch(archive: tarfile.TarFile, name: str) -> Rows:
 def _files(name: str, folder: PathLike | None) -> list[Path]:
     """Return the paths of a set's files, fetching those that are missing."""
     address, checksums = _SOURCES[name]
-    home = Path(folder) if folder is not None else _cache() / name
-    missing = [file for file in checksums if not (home / file).is_file()]
-    for file in missing:
-        _fetch(f"{address}/{file}", home / file, checksums)
-    return [home / file for file in checksums]
+    home = user_cache() / "data" / name if folder is None else Path(folder)
+    paths = [home / file for file in checksums]
+    for path in paths:
+        if not path.is_file():
+            _fetch(f"{address}/{path.name}", path, checksums)
+    return paths
 
 
 def _fetch(url: str, path: Path, checksums: Mapping[str, str]) -> None:
@@ -196,21 +189,7 @@ def _fetch(url: str, path: Path, checksums: Mapping[str, str]) -> None:
             f"or put the file into {path.parent} yourself."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(data)
-    os.replace(draft, path)
-
-
-def _cache() -> Path:
-    """Return the folder for what the user need not keep."""
-    home = Path.home()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = home / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))
-    return base / "thalweg" / "data"
+    replace(path, data)
 
 
 def _checked(*checksums: str) -> dict[str, str]:

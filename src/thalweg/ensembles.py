@@ -187,9 +187,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         ValueError
             If it is not a whole model file, or holds another kind of model.
         """
-        kind, content, arrays = saving.read(path)
-        if kind != "Ensemble":
-            raise ValueError(f"{path} holds a {kind}, not an Ensemble.")
+        content, arrays = saving.read_as("Ensemble", path)
         with saving.understanding(path):
             own: list[dict[str, Array]] = [{} for _ in content["members"]]
             for name, value in arrays.items():

@@ -13,9 +13,8 @@ from thalweg.asking import (
     NoHeader,
     TablePath,
     Target,
-    check_folder,
     divide,
-    use_compile_cache,
+    prepare,
 )
 from thalweg.findings import Diagnosis
 
@@ -55,8 +54,7 @@ def diagnose(
     from thalweg.tables import read_table
     from thalweg.tabular import load
 
-    use_compile_cache()
-    check_folder(output)
+    prepare(output)
     frame = read_table(table, header=not no_header)
     X, y = divide(frame, target, ignore or [], [])
     known = ~is_missing(y)

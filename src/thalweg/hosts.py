@@ -207,9 +207,7 @@ class _Checkpoint:
             )
         if not found or self.path is None:
             return
-        kind, content, arrays = saving.read(self.path)
-        if kind != "checkpoint":
-            raise ValueError(f"{self.path} holds a {kind}, not a checkpoint.")
+        content, arrays = saving.read_as("checkpoint", self.path)
         try:
             self._take(content["best"], arrays)
         except (KeyError, ValueError) as error:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import secrets
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ from thalweg.records import Array, History, Run, StopReason
 
 FORMAT = 1
 """Version of what `write` writes; `read` understands it and all before it."""
+
+_MISUNDERSTOOD = AttributeError, LookupError, RecursionError, TypeError, ValueError
 
 PathLike = str | os.PathLike[str]
 Contents = tuple[str, dict[str, Any], dict[str, Array]]
@@ -65,11 +68,7 @@ def load(path: PathLike) -> Run:
     ValueError
         If it is not a whole model file, or holds another kind of model.
     """
-    kind, content, arrays = read(path)
-    if kind != "run":
-        raise ValueError(
-            f"{path} holds a {kind}, not a run. Load it with thalweg.{kind}.load."
-        )
+    content, arrays = read_as("run", path)
     with understanding(path):
         return unpack(content, arrays)
 
@@ -140,7 +139,7 @@ def write(
         "document": text,
         "digest": _digest(f"{FORMAT}{text}", plain),
     }
-    _replace(Path(path), to_bytes(plain, metadata))
+    replace(Path(path), to_bytes(plain, metadata))
 
 
 def read(path: PathLike) -> Contents:
@@ -165,18 +164,30 @@ def read(path: PathLike) -> Contents:
         return document["kind"], document["content"], arrays
 
 
+def read_as(kind: str, path: PathLike) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read what `write` wrote of this kind: its content and arrays.
+
+    Raises
+    ------
+    OSError, ValueError
+        As `read`, and where the file holds something else.
+    """
+    found, content, arrays = read(path)
+    if found != kind:
+        article = "an" if kind[0] in "AEIOU" else "a"
+        raise ValueError(
+            f"{path} holds a {found}, not {article} {kind}. Load it with "
+            f"thalweg.{'load' if found == 'run' else f'{found}.load'}."
+        )
+    return content, arrays
+
+
 @contextmanager
 def understanding(path: PathLike) -> Iterator[None]:
     """Turn whatever goes wrong with a file's content into one clear error."""
     try:
         yield
-    except (
-        AttributeError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except _MISUNDERSTOOD as error:
         raise _damaged(path) from error
 
 
@@ -225,12 +236,30 @@ def _digest(text: str, arrays: Mapping[str, Array]) -> str:
     return digest.hexdigest()
 
 
-def _replace(path: Path, data: bytes) -> None:
+def user_cache() -> Path:
+    """Return the folder for what the user need not keep."""
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))
+    return base / "thalweg"
+
+
+def check_folder(path: Path) -> None:
+    """Raise FileNotFoundError if there is no folder to write a file in."""
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"there is no folder {path.parent} to write {path.name} in. Create it "
             "first, or choose another."
         )
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file under its name in one step, in a folder that exists."""
+    check_folder(path)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(draft, "xb") as file:

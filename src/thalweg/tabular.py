@@ -158,12 +158,7 @@ class _Tabular(BaseEstimator):
         ValueError
             If it is not a whole model file, or holds a model of another kind.
         """
-        kind, content, arrays = saving.read(path)
-        if kind != cls.__name__:
-            raise ValueError(
-                f"{path} holds a {kind}, not a {cls.__name__}. Load it with "
-                f"thalweg.{'load' if kind == 'run' else kind + '.load'}."
-            )
+        content, arrays = saving.read_as(cls.__name__, path)
         with saving.understanding(path):
             model = cls(**content["settings"])
             model.hidden_layer_sizes = tuple(model.hidden_layer_sizes)
