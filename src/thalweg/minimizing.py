@@ -12,22 +12,21 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import optimize
 
 from thalweg.gradients import LOG_OF_0, Ruler, examine
 from thalweg.line_searches import LineSearches
-from thalweg.lookup import check_names, find
+from thalweg.lookup import check_names, check_word, find
 from thalweg.packing import Packing
 from thalweg.plan import ALIASES
 from thalweg.records import Array, GradientCheck, History
 from thalweg.written import ONE_HOT, Misshapen, Written
 
 
-@dataclass(frozen=True)
-class _Method:
+class _Method(NamedTuple):
     """What one of SciPy's methods makes use of, and the names of its options."""
 
     label: str
@@ -42,61 +41,51 @@ class _Method:
 
 _DIFFERENCES = "eps finite_diff_rel_step workers"
 _TRUST = "initial_trust_radius max_trust_radius eta gtol maxiter disp return_all"
-_METHODS = {
-    "cg": _Method(
-        "CG", "gradient", f"maxiter gtol norm c1 c2 return_all disp {_DIFFERENCES}"
-    ),
-    "bfgs": _Method(
-        "BFGS", "gradient",
+_LISTED = {
+    "CG": ("gradient", f"maxiter gtol norm c1 c2 return_all disp {_DIFFERENCES}"),
+    "BFGS": (
+        "gradient",
         f"maxiter gtol norm xrtol c1 c2 hess_inv0 return_all disp {_DIFFERENCES}",
     ),
-    "lbfgs": _Method(
-        "L-BFGS-B", "gradient bounds",
-        f"maxiter maxfun maxcor maxls ftol gtol {_DIFFERENCES}",
+    "L-BFGS-B": (
+        "gradient bounds", f"maxiter maxfun maxcor maxls ftol gtol {_DIFFERENCES}",
     ),
-    "tnc": _Method(
-        "TNC", "gradient bounds",
+    "TNC": (
+        "gradient bounds",
         "maxfun ftol gtol xtol scale offset maxCGit eta stepmx accuracy minfev rescale "
         f"disp {_DIFFERENCES}",
     ),
-    "newton-cg": _Method(
-        "Newton-CG", "gradient! hess hessp",
-        "maxiter xtol c1 c2 eps return_all disp workers",
+    "Newton-CG": (
+        "gradient! hess hessp", "maxiter xtol c1 c2 eps return_all disp workers",
     ),
-    "trust-ncg": _Method("trust-ncg", "gradient! hess! hessp", _TRUST),
-    "trust-krylov": _Method(
-        "trust-krylov", "gradient! hess! hessp", f"{_TRUST} inexact"
-    ),
-    "trust-exact": _Method(
-        "trust-exact", "gradient! hess!", f"{_TRUST} subproblem_maxiter"
-    ),
-    "dogleg": _Method("dogleg", "gradient! hess!", _TRUST),
-    "trust-constr": _Method(
-        "trust-constr", "gradient hess hessp bounds constraints",
+    "trust-ncg": ("gradient! hess! hessp", _TRUST),
+    "trust-krylov": ("gradient! hess! hessp", f"{_TRUST} inexact"),
+    "trust-exact": ("gradient! hess!", f"{_TRUST} subproblem_maxiter"),
+    "dogleg": ("gradient! hess!", _TRUST),
+    "trust-constr": (
+        "gradient hess hessp bounds constraints",
         "maxiter gtol xtol barrier_tol sparse_jacobian initial_tr_radius "
         "initial_constr_penalty initial_barrier_parameter initial_barrier_tolerance "
         "factorization_method finite_diff_rel_step workers verbose disp",
     ),
-    "slsqp": _Method(
-        "SLSQP", "gradient bounds constraints", f"maxiter ftol disp {_DIFFERENCES}"
+    "SLSQP": ("gradient bounds constraints", f"maxiter ftol disp {_DIFFERENCES}"),
+    "Powell": ("bounds", "maxiter maxfev xtol ftol direc return_all disp"),
+    "Nelder-Mead": (
+        "bounds", "maxiter maxfev xatol fatol initial_simplex adaptive return_all disp",
     ),
-    "powell": _Method(
-        "Powell", "bounds", "maxiter maxfev xtol ftol direc return_all disp"
-    ),
-    "nelder-mead": _Method(
-        "Nelder-Mead", "bounds",
-        "maxiter maxfev xatol fatol initial_simplex adaptive return_all disp",
-    ),
-    "cobyla": _Method(
-        "COBYLA", "bounds constraints", "maxiter rhobeg tol catol f_target disp"
-    ),
-    "cobyqa": _Method(
-        "COBYQA", "bounds constraints",
+    "COBYLA": ("bounds constraints", "maxiter rhobeg tol catol f_target disp"),
+    "COBYQA": (
+        "bounds constraints",
         "maxiter maxfev f_target feasibility_tol initial_tr_radius final_tr_radius "
         "scale disp",
     ),
 }  # fmt: skip
 """`uses` with ``!``: what the method cannot do without."""
+
+_METHODS = {
+    ALIASES.get(label.lower(), label.lower()): _Method(label, *words)
+    for label, words in _LISTED.items()
+}
 
 
 def minimize(
@@ -218,10 +207,7 @@ def _check_call(
 ) -> None:  # fmt: skip
     if not callable(fun):
         raise TypeError(f"minimize got fun={fun!r}; it must be a function of x.")
-    if check not in ("raise", "warn", "off"):
-        raise ValueError(
-            f"minimize got check={check!r}; it must be 'raise', 'warn' or 'off'."
-        )
+    check_word("check", check, ("raise", "warn", "off"), owner="minimize")
     if not (jac is None or isinstance(jac, bool) or callable(jac) or _is_rule(jac)):
         raise ValueError(
             f"minimize got jac={jac!r}; it must be a function, True where fun returns "
@@ -235,12 +221,8 @@ def _check_call(
 
 
 def _check_use(method: _Method, name: str, given: bool) -> None:
-    if given and name not in method.uses.replace("!", "").split():
-        able = [
-            m.label
-            for m in _METHODS.values()
-            if name in m.uses.replace("!", "").split()
-        ]
+    if given and name not in method.takes:
+        able = [each.label for each in _METHODS.values() if name in each.takes]
         raise ValueError(
             f"minimize got {name} with method {method.label!r}, which makes no use of "
             f"it. Leave it out, or take one of {', '.join(able)}."
@@ -251,15 +233,10 @@ def _check_bounds(method: _Method, packing: Packing, bounds: Any) -> None:
     if bounds is None:
         return
     _check_use(method, "bounds", True)
-    if isinstance(bounds, optimize.Bounds):
-        low, high = np.atleast_1d(bounds.lb), np.atleast_1d(bounds.ub)
-    else:
-        low, high = _columns(bounds)
+    low, high = _ends(bounds)
+    allowed = {packing.size, 1 if isinstance(bounds, optimize.Bounds) else packing.size}
     for ends in (low, high):
-        if len(ends) not in (
-            1 if isinstance(bounds, optimize.Bounds) else 0,
-            packing.size,
-        ):
+        if len(ends) not in allowed:
             raise ValueError(
                 f"minimize got bounds of {len(ends)} pairs for {packing.size} weights. "
                 "Give one pair (low, high) for each, in the order of the flat vector."
@@ -272,17 +249,18 @@ def _check_bounds(method: _Method, packing: Packing, bounds: Any) -> None:
         )
 
 
-def _columns(bounds: Any) -> tuple[Array, Array]:
+def _ends(bounds: Any) -> tuple[Array, Array]:
+    """Return the low and the high ends, NaN for none."""
+    if isinstance(bounds, optimize.Bounds):
+        return np.atleast_1d(bounds.lb), np.atleast_1d(bounds.ub)
     try:
-        pairs = [(low, high) for low, high in bounds]
+        pairs = np.array([(low, high) for low, high in bounds], float).reshape(-1, 2)
     except (TypeError, ValueError):
         raise ValueError(
             f"minimize got bounds={bounds!r}; it must be a sequence of pairs "
             "(low, high), None for no end."
         ) from None
-    low = [-np.inf if low is None else low for low, _ in pairs]
-    high = [np.inf if high is None else high for _, high in pairs]
-    return np.array(low, float), np.array(high, float)
+    return pairs[:, 0], pairs[:, 1]
 
 
 def _is_rule(jac: Any) -> bool:

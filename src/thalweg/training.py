@@ -34,7 +34,6 @@ from thalweg.plan import (
 from thalweg.records import (
     Array,
     EpochSums,
-    Parameters,
     RateFinding,
     Run,
     StopReason,
@@ -279,18 +278,13 @@ def predict(run: Run, X: Any) -> Any:
         themselves after the others; in the dtype of the run's weights. Of a `Network`,
         whatever shape it gives.
     """
-    own = isinstance(run.network, Network)
-    floating_type = engines.on_jax().floating_type if own else _type_of_biases
-    dtype = floating_type(run.parameters)
+    if isinstance(run.network, Network):
+        dtype = engines.on_jax().floating_type(run.parameters)
+    else:
+        dtype = run.parameters[0]["bias"].dtype
     module, _ = engines.pick("auto", run.network, run.plan)
-    outputs = module.outputs(
-        run.network, run.parameters, as_rows(run.network, X, dtype)
-    )
-    return link(run.plan.loss)(outputs)
-
-
-def _type_of_biases(parameters: Parameters) -> np.dtype[Any]:
-    return parameters[0]["bias"].dtype
+    rows = as_rows(run.network, X, dtype)
+    return link(run.plan.loss)(module.outputs(run.network, run.parameters, rows))
 
 
 def find_rate(
@@ -342,14 +336,11 @@ def find_rate(
     if isinstance(network, Network):
         engines.on_jax().examine(network, [plan], data, first)
     module, _ = engines.pick(engine, network, plan)
-    session = module.Session(
-        network, plan, data, first, int(rng.randint(2**31)), None, None
-    )
+    seed = int(rng.randint(2**31))
+    session = module.Session(network, plan, data, first, seed, None, None)
     rates = np.geomspace(lowest, highest, n_steps)
-    sums = session.advance(
-        _batches(plan, data.n_rows, n_steps, rng), rates, np.ones(n_steps)
-    )
-    return _read_rates(rates, sums)
+    orders = _batches(plan, data.n_rows, n_steps, rng)
+    return _read_rates(rates, session.advance(orders, rates, np.ones(n_steps)))
 
 
 _FINAL = (
@@ -489,12 +480,9 @@ def finish(
 
 
 def _blame(
-    module: ModuleType,
-    network: DenseNetwork | Network,
-    plan: Plan,
-    weights: Any,
+    module: ModuleType, network: DenseNetwork | Network, plan: Plan, weights: Any,
     data: Data,
-) -> str:
+) -> str:  # fmt: skip
     """Name the layer in which something first is not finite."""
     if isinstance(network, Network):
         return module.blame(network, plan, weights, data.take(slice(256)))
@@ -525,12 +513,8 @@ def _batches(
 def _read_rates(rates: Array, sums: EpochSums) -> RateFinding:
     losses = sums.loss if sums.finite else sums.loss[:-1]
     weights = 0.9 ** np.arange(len(losses))
-    smooth = np.array(
-        [
-            np.average(losses[: i + 1][::-1], weights=weights[: i + 1])
-            for i in range(len(losses))
-        ]
-    )
+    before = [losses[i::-1] for i in range(len(losses))]  # the newest first
+    smooth = np.array([np.average(b, weights=weights[: len(b)]) for b in before])
     lowest = np.fmin.accumulate(smooth)
     blown = np.flatnonzero(smooth > lowest + 0.5 * np.abs(smooth[0]))
     end = int(blown[0]) if len(blown) else len(smooth)

@@ -142,20 +142,15 @@ class Watch:
 
     @property
     def hurries(self) -> bool:
-        """Whether a callback wants each epoch at once."""
-        return self.waits == 1
+        """Whether a callback, a validation, a clock or a schedule wants each epoch."""
+        watched = self.held_out is not None or self.plan.max_time is not None
+        steered = resolved(self.plan.schedule).name in ("plateau", "adaptive")
+        return self.waits == 1 or watched or steered
 
     @property
     def listens(self) -> bool:
         """Whether something must be judged after each single epoch."""
-        plan = self.plan
-        return bool(
-            self.hurries
-            or self.held_out is not None
-            or plan.patience is not None
-            or plan.max_time is not None
-            or resolved(plan.schedule).name in ("plateau", "adaptive")
-        )
+        return self.hurries or self.plan.patience is not None
 
     @property
     def stop_rule(self) -> tuple[int, float, float, int]:
@@ -167,10 +162,7 @@ class Watch:
     @property
     def counts_only(self) -> bool:
         """Whether patience with the training loss is all that must be judged."""
-        plan = self.plan
-        judged = self.hurries or self.held_out is not None or plan.max_time
-        steered = resolved(plan.schedule).name in ("plateau", "adaptive")
-        return plan.patience is not None and not judged and not steered
+        return self.plan.patience is not None and not self.hurries
 
     def see(self, sums: EpochSums, rates: Array) -> StopReason | None:
         """Take note of some epochs and judge the last one; a reason says stop."""
