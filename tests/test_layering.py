@@ -48,6 +48,7 @@ RINGS = {
         "hosts",
         "packing",
         "written",
+        "rulers",
         "suspects",
         "gradients",
         "minimizing",

@@ -1,14 +1,11 @@
 """Whether a hand-written gradient belongs to its cost, and if not, what the mistake is.
 
-Central differences along random directions decide whether they agree. Each is taken
-with several step sizes: agreement at any of them is agreement, and a disagreement
-counts only where two neighboring steps agree with each other, so that kinks, saturated
-units and rounding raise no alarm. `thalweg.suspects` then finds the mistake.
+Central differences along random directions (`thalweg.rulers`) decide whether they
+agree; `thalweg.suspects` then finds the mistake.
 """
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -16,19 +13,13 @@ import numpy as np
 
 from thalweg.packing import Packing
 from thalweg.records import Array, GradientCheck
+from thalweg.rulers import WRONG, Ruler, Trial, sizes
 from thalweg.suspects import Evidence, Found, explain
 from thalweg.written import ONE_HOT, Misshapen, Written
 
 _DIRECTIONS = 20
 _FEWEST = 4
 _SECONDS = 10.0
-_WRONG = 1e-4
-"""Relative disagreement that is a mistake."""
-_DOUBTFUL = 1e-6
-"""Relative disagreement that is one if a single mistake explains all of it."""
-_STEPS = (1e-5, 1e-6, 1e-7, 1e-4, 1e-3, 1e-2)
-"""Relative to the weights, and in the order of trying: costs that are computed in
-float32 need the last ones, and inputs in the ten thousands the small ones."""
 
 
 def check_gradient(
@@ -103,7 +94,7 @@ def _examine(written: Written, x0: Array) -> GradientCheck:
     if all(trial.fine for trial in tried):
         return _verdict(written, None, error, len(tried))
     found = explain(Evidence(ruler, gradient, written.packing, written.args, rng))
-    sure = any(trial.error > _WRONG and not trial.fine for trial in tried)
+    sure = any(trial.error > WRONG and not trial.fine for trial in tried)
     if found.cause == "wrong-derivative" and not sure:
         found = None
     return _verdict(written, found, error, len(tried))
@@ -111,7 +102,7 @@ def _examine(written: Written, x0: Array) -> GradientCheck:
 
 def _aside(written: Written, x0: Array, rng: np.random.Generator) -> Array:
     """Return a point near x0 where no weight is 0, if the cost is finite there."""
-    moved = x0 + 0.1 * _sizes(written.packing, x0) * rng.standard_normal(len(x0))
+    moved = x0 + 0.1 * sizes(written.packing, x0) * rng.standard_normal(len(x0))
     try:
         both = written.cost(moved), written.gradient(moved)
     except ArithmeticError:
@@ -119,99 +110,9 @@ def _aside(written: Written, x0: Array, rng: np.random.Generator) -> Array:
     return moved if all(np.isfinite(value).all() for value in both) else x0
 
 
-def _sizes(packing: Packing, x: Array) -> Array:
-    """Return the typical size of each weight: of its array, or 0.1 where that is 0."""
-    whole = float(np.sqrt(np.mean(x**2))) or 0.1
-    sizes = np.empty(len(x))
-    for part in packing.parts:
-        own = slice(part.start, part.stop)
-        size = float(np.sqrt(np.mean(x[own] ** 2))) if part.rank else 0.0
-        sizes[own] = size or whole
-    return sizes
-
-
-class Ruler:
-    """Central differences of a cost around `x`, in units of the weights' sizes."""
-
-    def __init__(self, written: Written, x: Array) -> None:
-        self.written, self.x = written, x
-        self.units = np.maximum(_sizes(written.packing, x), 0.01)
-        self.single = written.single or self._is_rough()
-        digits = np.finfo(np.float32 if self.single else float).eps
-        self.rounding = 10 * float(digits) * abs(written.cost(x))
-        self.step = 3e-3 if self.single else 3e-5
-        self.apart = dict.fromkeys(pairwise(sorted(_STEPS)), 0.0)
-
-    def slope(self, direction: Array, step: float) -> float:
-        """Difference along `direction`, which is in units too."""
-        move, cost = step * self.units * direction, self.written.cost
-        try:
-            return (cost(self.x + move) - cost(self.x - move)) / (2 * step)
-        except ArithmeticError:
-            return np.nan
-
-    def _is_rough(self) -> bool:
-        """Whether the cost moves in jumps that float64 does not make."""
-        along = np.random.default_rng(1).standard_normal(len(self.x))
-        tiny, small, usual = (2 * h * self.slope(along, h) for h in (1e-9, 1e-8, 1e-5))
-        jump = abs(tiny - small / 10) if small else abs(usual) / 1e3
-        return jump > 1e-12 * abs(self.written.cost(self.x))
-
-    def entry(self, index: int) -> float:
-        """Difference by one weight."""
-        direction = np.zeros(len(self.x))
-        direction[index] = 1.0
-        return self.slope(direction, 3 * self.step) / self.units[index]
-
-    def moved(self, rng: np.random.Generator) -> "Ruler":
-        """Return the same ruler at a point nearby."""
-        aside = self.x + 0.3 * self.units * rng.standard_normal(len(self.x))
-        ruler = Ruler(self.written, aside)
-        ruler.step = self.step
-        return ruler
-
-    def try_direction(self, direction: Array, gradient: Array) -> "_Trial | None":
-        """Compare with the gradient; None where the differences tell nothing."""
-        expected = float(gradient * self.units @ direction)
-        typical = float(np.linalg.norm((gradient * self.units)[direction != 0]))
-        slopes: dict[float, float] = {}
-        error = scale = 0.0
-        for step in _STEPS:
-            slopes[step] = self.slope(direction, step)
-            scale = max(abs(expected), typical, *map(abs, slopes.values()), 1e-300)
-            error = min(abs(slope - expected) for slope in slopes.values()) / scale
-            if error <= _DOUBTFUL:
-                return _Trial(error, True)
-        if not np.isfinite(list(slopes.values())).all():
-            return None
-        apart = self._plateau(slopes, scale)
-        if error > _WRONG and apart > 0.1 * error:
-            return None
-        return _Trial(error, error <= 10 * apart)
-
-    def _plateau(self, slopes: dict[float, float], scale: float) -> float:
-        """Return how far the two steps differ that agree best; keep them in mind."""
-        found = {}
-        for fine, coarse in self.apart:
-            apart = abs(slopes[fine] - slopes[coarse]) + self.rounding / fine
-            found[fine, coarse] = apart / scale
-            self.apart[fine, coarse] += apart / scale
-        best = min(self.apart, key=lambda steps: self.apart[steps])
-        self.step = float(np.sqrt(best[0] * best[1]))
-        return min(found.values())
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """A direction: the relative disagreement, and whether it is within the noise."""
-
-    error: float
-    fine: bool
-
-
 def _along_directions(
     ruler: Ruler, gradient: Array, packing: Packing, rng: np.random.Generator
-) -> Iterator[_Trial]:
+) -> Iterator[Trial]:
     """Try random directions, through all weights and within parts."""
     begun = time.perf_counter()
     blocks = _blocks(packing)

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import optimize
 
-from thalweg.gradients import LOG_OF_0, Ruler, examine
+from thalweg.gradients import LOG_OF_0, examine
 from thalweg.line_searches import LineSearches
 from thalweg.lookup import check_names, check_word, find
 from thalweg.packing import Packing
 from thalweg.plan import ALIASES
 from thalweg.records import Array, GradientCheck, History
+from thalweg.rulers import Ruler
 from thalweg.written import ONE_HOT, Misshapen, Written
 
 

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from thalweg.packing import Packing, Part
 from thalweg.records import Array
+from thalweg.rulers import Ruler
 from thalweg.written import ONE_HOT
 
 _SECONDS = 4.0
@@ -35,28 +36,6 @@ class Found(NamedTuple):
     where: str
     factor: float
     words: str
-
-
-class Ruler(Protocol):
-    """Central differences around a point; see `thalweg.gradients.Ruler`."""
-
-    written: Any
-    x: Array
-    units: Array
-    rounding: float
-    step: float
-
-    def slope(self, direction: Array, step: float) -> float:
-        """Difference along a direction."""
-        ...
-
-    def entry(self, index: int) -> float:
-        """Difference by one weight."""
-        ...
-
-    def moved(self, rng: np.random.Generator) -> "Ruler":
-        """Return the same ruler at a point nearby."""
-        ...
 
 
 @dataclass(frozen=True)
