@@ -8,6 +8,7 @@ what ``thalweg gallery`` does.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from thalweg.estimators import MLPClassifier
 from thalweg.experiments import compare, judge_steps
 from thalweg.inspection import descend, look_inside, train_steps
 from thalweg.networks import DenseNetwork
-from thalweg.plots.style import COLORS, draw_curves, tidy
+from thalweg.plots.style import COLORS, draw_curves, legend_above, tidy
 from thalweg.records import Array, LayerValues, Paths, Run
 from thalweg.saving import PathLike
 from thalweg.searches import SearchResult
@@ -106,51 +107,45 @@ def draw_bowl(paths: Paths) -> Any:
     return figure
 
 
-def five_layers(images: Images, **hidden: Any) -> DenseNetwork:
+def five_layers(images: Images, init: Any) -> DenseNetwork:
     """Return four hidden layers of 100 ReLU units and an output layer."""
-    sizes = (images.X.shape[1], *[100] * 4, 10)
-    return DenseNetwork.from_sizes(sizes, **{"init": "he_normal", **hidden})
-
-
-_SEEDS = 3
+    return DenseNetwork.from_sizes((images.X.shape[1], *[100] * 4, 10), init=init)
 
 
 def _steps(images: Images, variants: Mapping[str, Any], n_steps: int) -> Comparison:
     common = {"loss": "cross_entropy", "batch_size": 128}
-    rows = (images.X, images.y, n_steps)
-    return judge_steps(
-        {
-            name: [
-                train_steps(network, *rows, random_state=seed, **common, **settings)
-                for seed in range(_SEEDS)
-            ]
-            for name, (network, settings) in variants.items()
-        }
-    )
+    runs = {
+        name: [
+            train_steps(
+                five_layers(images, init=init), images.X, images.y, n_steps,
+                random_state=seed, optimizer=optimizer, learning_rate=rate, **common,
+            )
+            for seed in range(3)
+        ]
+        for name, (init, optimizer, rate) in variants.items()
+    }  # fmt: skip
+    return judge_steps(runs)
 
 
 def optimizers(images: Images, n_steps: int = 2000) -> Comparison:
     """Train five layers with four optimizers, batch 128."""
-    network = five_layers(images)
     rates = {"sgd": 0.01, "momentum": 0.01, "adagrad": 0.01, "adam": 0.001}
-    variants = {
-        name: (network, {"optimizer": name, "learning_rate": rate})
-        for name, rate in rates.items()
-    }
+    variants = {name: ("he_normal", name, rate) for name, rate in rates.items()}
     return _steps(images, variants, n_steps)
+
+
+_INITS = {
+    "std 1": ("normal", {"std": 1.0}),
+    "std 0.01": ("normal", {"std": 0.01}),
+    "Xavier": "xavier",
+    "He": "he_normal",
+}
 
 
 def initial_weights(images: Images, n_steps: int = 2000) -> Comparison:
     """Train five ReLU layers by SGD from three kinds of first weights."""
-    inits = {
-        "std 0.01": ("normal", {"std": 0.01}),
-        "Xavier": "xavier",
-        "He": "he_normal",
-    }
-    settings = {"optimizer": "sgd", "learning_rate": 0.01}
-    variants = {
-        name: (five_layers(images, init=init), settings) for name, init in inits.items()
-    }
+    chosen = ("std 0.01", "Xavier", "He")
+    variants = {name: (_INITS[name], "sgd", 0.01) for name in chosen}
     return _steps(images, variants, n_steps)
 
 
@@ -168,19 +163,13 @@ def layer_values(
 ) -> dict[str, LayerValues]:
     """Look into five layers of 100 units, given 1000 Gaussian rows, untrained."""
     X = np.random.RandomState(0).standard_normal((1000, 100))
-    inits = {
-        "std 1": ("normal", {"std": 1.0}),
-        "std 0.01": ("normal", {"std": 0.01}),
-        "Xavier": "xavier",
-        "He": "he_normal",
-    }
-    networks = {
-        name: DenseNetwork.from_sizes(
-            [100] * 6, init=init, activation=activation, output_activation=activation
+    both: dict[str, Any] = {"activation": activation, "output_activation": activation}
+    return {
+        name: look_inside(
+            DenseNetwork.from_sizes([100] * 6, init=init, **both), X, random_state=1
         )
-        for name, init in inits.items()
+        for name, init in _INITS.items()
     }
-    return {n: look_inside(each, X, random_state=1) for n, each in networks.items()}
 
 
 def draw_layers(values: Mapping[str, LayerValues]) -> Any:
@@ -300,12 +289,9 @@ def draw_overfitting(runs: Mapping[str, tuple[Run, Run]]) -> Any:
 
 
 _ON_MOONS = {
-    "loss": "cross_entropy",
-    "optimizer": "sgd",
+    "loss": "cross_entropy", "optimizer": "sgd", "batch_size": None, "l2": 0.01,
     "learning_rate": 2.0,  # 0.01 a row
-    "batch_size": None,
-    "l2": 0.01,
-}
+}  # fmt: skip
 
 
 def moons(
@@ -315,16 +301,13 @@ def moons(
 ) -> dict[int, Run]:
     """Train one hidden layer of tanh units on the moons; width 0 has none."""
     X, y = datasets.moons()
-    networks = {
-        width: DenseNetwork.from_sizes(
-            (2, *[width] * (width > 0), 2), activation="tanh"
-        )
-        for width in widths
-    }
-    return {
-        width: fit(network, X, y, random_state=0, epochs=epochs, **_ON_MOONS)
-        for width, network in networks.items()
-    }
+    settings = {"random_state": 0, "epochs": epochs, **_ON_MOONS}
+    runs = {}
+    for width in widths:
+        sizes = (2, *[width] * (width > 0), 2)
+        network = DenseNetwork.from_sizes(sizes, activation="tanh")
+        runs[width] = fit(network, X, y, **settings)
+    return runs
 
 
 def draw_moons(runs: Mapping[int, Run]) -> Any:
@@ -336,13 +319,10 @@ def draw_moons(runs: Mapping[int, Run]) -> Any:
         plots.BoundaryDisplay.from_predictor(
             lambda rows, run=run: predict(run, rows), X, y, ax=ax, legend=False
         )
-        ax.set_title(_units(width), fontsize=8)
+        title = f"{width} unit{'s' * (width > 1)}" if width else "no hidden layer"
+        ax.set_title(title, fontsize=8)
         ax.label_outer()
     return figure
-
-
-def _units(width: int) -> str:
-    return f"{width} unit{'s' * (width > 1)}" if width else "no hidden layer"
 
 
 def annealing(
@@ -409,20 +389,16 @@ def draw_ensemble(found: Averaged) -> Any:
     axes[0].plot(number, found.members, "o", color=blue, label="members")
     axes[0].axhline(found.together, color=red, label="ensemble")
     axes[0].set_xticks(number)
-    axes[0].set(xlabel="member", ylabel="test accuracy")
-    axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
+    tidy(axes[0], "member", "test accuracy")
     edges = np.linspace(0, found.doubts.max() or 1.0, 16)
-    for rows, color, name in (
-        (found.right, blue, "right"),
-        (~found.right, red, "wrong"),
-    ):
+    answers = {"right": (found.right, blue), "wrong": (~found.right, red)}
+    for name, (rows, color) in answers.items():
         doubts = found.doubts[rows]
         shares = np.full(len(doubts), 1 / max(len(doubts), 1))
         axes[1].hist(doubts, edges, weights=shares, color=color, alpha=0.6, label=name)
-    axes[1].set(xlabel="disagreement [nats]", ylabel="share of rows")
-    axes[1].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
+    tidy(axes[1], "disagreement [nats]", "share of rows")
     for ax in axes:
-        tidy(ax)
+        legend_above(ax)
     return figure
 
 
@@ -482,6 +458,7 @@ def draw_search(found: SearchResult) -> Any:
     return found.plot("curves").figure_
 
 
+_tanh, _relu = (partial(layer_values, activation=name) for name in ("tanh", "relu"))
 _Figure = tuple[str, Callable[[Images], Any], Callable[[Any], Any]]
 
 FIGURES: dict[str, _Figure] = {
@@ -489,22 +466,14 @@ FIGURES: dict[str, _Figure] = {
     "2_optimizers": ("Four optimizers on images", optimizers, draw_steps),
     "3_initial_weights": ("First weights matter", initial_weights, draw_steps),
     "4_layers_logistic": ("Sigmoid layers, untrained", layer_values, draw_layers),
-    "4_layers_tanh": (
-        "tanh layers, untrained", lambda i: layer_values(i, "tanh"), draw_layers,
-    ),
-    "4_layers_relu": (
-        "ReLU layers, untrained", lambda i: layer_values(i, "relu"), draw_layers,
-    ),
-    "5_batch_norm": (
-        "Batch norm at sixteen scales of weights", batch_norm, draw_batch_norm,
-    ),
-    "6_overfitting": (
-        "Overfitting, and two remedies", overfitting, draw_overfitting,
-    ),
+    "4_layers_tanh": ("tanh layers, untrained", _tanh, draw_layers),
+    "4_layers_relu": ("ReLU layers, untrained", _relu, draw_layers),
+    "5_batch_norm": ("Batch norm at sixteen scales", batch_norm, draw_batch_norm),
+    "6_overfitting": ("Overfitting, and two remedies", overfitting, draw_overfitting),
     "7_moons": ("Boundaries by width of the hidden layer", moons, draw_moons),
     "7_annealing": ("A constant and an annealed rate", annealing, draw_annealing),
     "8_ensemble": ("An ensemble and its members", ensemble, draw_ensemble),
     "9_ravine": ("Four ways down one ravine", ravine, draw_ravine),
     "9_search": ("The twenty best of a hundred rates", search_rates, draw_search),
-}  # fmt: skip
+}
 """File name → caption, what computes it, what draws it."""
