@@ -141,32 +141,23 @@ def _sklearn(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
     return rng.uniform(-limit, limit, shape)
 
 
-def _glorot(fan_in: int, fan_out: int) -> float:
-    return 2 / (fan_in + fan_out)
-
-
-def _he(fan_in: int, fan_out: int) -> float:
-    return 2 / fan_in
-
-
-def _lecun(fan_in: int, fan_out: int) -> float:
-    return 1 / fan_in
-
+_VARIANCES: dict[str, Callable[[int, int], float]] = {
+    "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
+    "xavier": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
+    "he": lambda fan_in, fan_out: 2 / fan_in,
+    "lecun": lambda fan_in, fan_out: 1 / fan_in,
+}
+"""Glorot & Bengio (2010), eq. 16; He et al. (2015), eq. 10; LeCun et al. (1998), eq.
+16: those of weights that keep the size of what goes through them."""
 
 _DRAWS: dict[str, _Draw] = {
     "zeros": lambda rng, i, o, shape, c: np.zeros(shape),
     "constant": lambda rng, i, o, shape, c: np.full(shape, c["value"]),
     "normal": lambda rng, i, o, shape, c: c["std"] * rng.standard_normal(shape),
     "uniform": lambda rng, i, o, shape, c: rng.uniform(-c["limit"], c["limit"], shape),
-    "glorot_uniform": _uniform(_glorot),  # Glorot & Bengio (2010), eq. 16
-    "glorot_normal": _normal(_glorot),
-    "xavier_uniform": _uniform(_glorot),
-    "xavier_normal": _normal(_glorot),
-    "xavier": _normal(_lecun),
-    "he_uniform": _uniform(_he),  # He et al. (2015), eq. 10
-    "he_normal": _normal(_he),
-    "lecun_uniform": _uniform(_lecun),  # LeCun et al. (1998), eq. 16
-    "lecun_normal": _normal(_lecun),
+    **{f"{name}_uniform": _uniform(each) for name, each in _VARIANCES.items()},
+    **{f"{name}_normal": _normal(each) for name, each in _VARIANCES.items()},
+    "xavier": _normal(_VARIANCES["lecun"]),
     "orthogonal": _orthogonal,
     "sklearn": _sklearn,
 }
