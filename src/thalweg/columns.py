@@ -38,19 +38,11 @@ MOST_CATEGORIES = 50
 """Categories of one column that get a column of their own; the rest share one."""
 
 DATE_FORMATS = (
-    *(
-        "ISO8601",
-        "%m/%d/%Y",
-        "%d/%m/%Y",
-        "%m/%d/%y",
-        "%d/%m/%y",
-        "%d.%m.%Y",
-        "%d.%m.%y",
-    ),
-    *("%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y"),
-    *("%b %d, %Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M"),
-    *("%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S"),
-)
+    "ISO8601", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y",
+    "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y",
+    "%b %d, %Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M",
+    "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S",
+)  # fmt: skip
 """How dates may be written; the first one that fits a whole column is taken."""
 
 _MOST_PIECES = 8
@@ -195,7 +187,7 @@ def encode_each(columns: Sequence[Column], frame: Frame) -> dict[str, Array]:
             f"the table has no column {', '.join(absent)}, which the model learned "
             "from. Add it, empty where its values are not known."
         )
-    return {c.name: _ENCODERS[c.kind](c, frame[c.name]) for c in used}
+    return {c.name: _KINDS[c.kind][1](c, frame[c.name]) for c in used}
 
 
 def sketch(column: Column, values: Series) -> ColumnSketch:
@@ -312,7 +304,7 @@ def _as_matrix(X: Any) -> Array:
 
 
 def _study(name: str, values: Series) -> Column:
-    column = _STUDIES[kind_of(values)](name, values)
+    column = _KINDS[kind_of(values)][0](name, values)
     if column.missing == len(values):
         raise ValueError(
             f"column {name!r} has no value in any row. Fill it in, or take it out."
@@ -348,14 +340,9 @@ def _study_category(name: str, values: Series) -> Column:
     least = np.clip(len(text) // 100, 1, 10)
     known = sorted(counts.index, key=lambda value: (-counts[value], value))
     kept = tuple(value for value in known[:MOST_CATEGORIES] if counts[value] >= least)
-    column = Column(
-        name,
-        "category",
-        missing=int(text.isna().sum()),
-        detail=f"{len(known)}: {', '.join(known[:20])}",
-        categories=kept,
-        others=len(kept) < len(known),
-    )
+    missing, detail = int(text.isna().sum()), f"{len(known)}: {', '.join(known[:20])}"
+    facts = {"categories": kept, "others": len(kept) < len(known)}
+    column = Column(name, "category", missing, detail, **facts)
     if len(known) == 1 and not column.missing:
         return column.leave_out(f"{known[0]!r} in each row")
     if not kept or (len(known) == counts.sum() and len(known) > 1):
@@ -497,15 +484,10 @@ def _check_read(name: str, wanted: str, known: Series, unread: Array) -> None:
         )
 
 
-_STUDIES = {
-    "number": _study_number,
-    "boolean": _study_boolean,
-    "date": _study_date,
-    "category": _study_category,
+_KINDS = {
+    "number": (_study_number, _encode_number),
+    "boolean": (_study_boolean, _encode_boolean),
+    "date": (_study_date, _encode_date),
+    "category": (_study_category, _encode_category),
 }
-_ENCODERS = {
-    "number": _encode_number,
-    "boolean": _encode_boolean,
-    "date": _encode_date,
-    "category": _encode_category,
-}
+"""How each kind of column is studied, and how it is encoded."""

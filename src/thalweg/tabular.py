@@ -18,18 +18,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from thalweg import saving, training
-from thalweg.columns import (
-    Column,
-    Frame,
-    Series,
-    as_frame,
-    encode,
-    is_missing,
-    study,
-)
+from thalweg.columns import Column, Frame, Series, as_frame, encode, is_missing, study
 from thalweg.estimators import MLPClassifier, MLPRegressor
 from thalweg.evaluations import Evaluation
 from thalweg.heldout import look_closely
+from thalweg.inputs import as_weights
 from thalweg.lookup import Spec, check_names
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Plan, phases
@@ -44,6 +37,10 @@ _VERY_FEW_ROWS = 30
 _HELD_OUT = 5000  # rows that a model is measured on, at most about so many
 _UPDATES = 512  # of a network without validation data
 _TRUTH, _NETWORK = "truth", "network"
+_OF_PLAN = (
+    "loss", "optimizer", "learning_rate", "schedule", "l2", "weight_decay", "max_time",
+    "dtype",
+)  # fmt: skip
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -233,17 +230,10 @@ class _Tabular(BaseEstimator):
         steps = -(-n_rows // max(batch, 1))
         usual = 100 if watched else int(np.clip(_UPDATES // steps, 20, 512))
         return {
-            "loss": self.loss,
-            "optimizer": self.optimizer,
-            "learning_rate": self.learning_rate,
-            "schedule": self.schedule,
+            **{name: getattr(self, name) for name in _OF_PLAN},
             "epochs": usual if self.max_epochs is None else self.max_epochs,
             "batch_size": batch,
-            "l2": self.l2,
-            "weight_decay": self.weight_decay,
             "patience": self.patience if watched else None,
-            "max_time": self.max_time,
-            "dtype": self.dtype,
         }
 
     def _held_out(self, n_rows: int, X_val: Any, y_val: Any) -> Any:
@@ -377,13 +367,11 @@ class Classifier(ClassifierMixin, _Tabular):
         ValueError
             For missing columns (which), or a value of another kind than was fitted.
         """
-        inputs = self.encode(X)
-        return training.predict(self.run_, inputs)
+        return training.predict(self.run_, self.encode(X))
 
     def predict(self, X: Any) -> Array:
         """Return the most probable class of each row."""
-        probabilities = self.predict_proba(X)
-        return self.target_.decode(probabilities)
+        return self.target_.decode(self.predict_proba(X))
 
     def _class_weight(self) -> Mapping[int, float] | str | None:
         given = self.class_weight
@@ -423,8 +411,7 @@ class Regressor(RegressorMixin, _Tabular):
         ValueError
             For missing columns (which), or a value of another kind than was fitted.
         """
-        inputs = self.encode(X)
-        return self.target_.decode(training.predict(self.run_, inputs))
+        return self.target_.decode(training.predict(self.run_, self.encode(X)))
 
 
 def load(path: saving.PathLike) -> Any:
@@ -552,19 +539,10 @@ def _labeled(
             f"the target {target.name!r} has a value in {known.sum()} of {len(frame)} "
             "row(s), too few to learn from (n_samples = 1 or 0). Fill it in."
         )
-    if sample_weight is None:
-        return frame[known.to_numpy()], target[known], None
-    return frame[known.to_numpy()], target[known], _weights(sample_weight, known)
-
-
-def _weights(given: ArrayLike, known: Series) -> Array:
-    weights = np.asarray(given)
-    if weights.shape != known.shape:
-        raise ValueError(
-            f"sample_weight has shape {weights.shape}; X has {len(known)} rows. Give "
-            "one weight for each."
-        )
-    return weights[known]
+    weights = None
+    if sample_weight is not None:
+        weights = as_weights(sample_weight, len(frame), np.dtype(float))[known]
+    return frame[known.to_numpy()], target[known], weights
 
 
 def _name(y: Any) -> str:
@@ -607,10 +585,7 @@ def hold_out(target: Series) -> list[Array]:
 
 
 def _guess(
-    model: Classifier | Regressor,
-    frame: Frame,
-    target: Series,
-    held: Array,
+    model: Classifier | Regressor, frame: Frame, target: Series, held: Array
 ) -> dict[str, Array]:
     """Fit on the rows not held out; return what each model says of those that are."""
     model.fit(frame[~held], target[~held])

@@ -20,6 +20,7 @@ _PLAIN = (
     "loss_", "best_loss_", "loss_curve_", "validation_scores_",
     "best_validation_score_", "stop_reason_", "engine_",
 )  # fmt: skip
+_LABELS = {"weights": "coef", "bias": "intercept"}  # in the file
 _SCALER = ("mean_", "var_", "scale_")
 
 
@@ -75,14 +76,11 @@ def read(kind: type, path: saving.PathLike) -> Any:
 
 
 def _arrays(estimator: Any) -> dict[str, Array]:
-    arrays: dict[str, Array] = {}
-    for number, (weights, bias) in enumerate(
-        zip(estimator.coefs_, estimator.intercepts_, strict=True)
-    ):
-        arrays |= {f"{number}.coef": weights, f"{number}.intercept": bias}
-    normal: list[dict[str, Array]] = getattr(estimator, "_normalization", [])
-    for number, own in enumerate(normal):
-        arrays |= {f"{number}.normal.{name}": value for name, value in own.items()}
+    arrays = {
+        f"{number}.{_LABELS.get(name, f'normal.{name}')}": value
+        for number, own in enumerate(estimator._parameters())
+        for name, value in own.items()
+    }
     if estimator.scale_inputs:
         scaler = estimator.scaler_
         arrays |= {f"scaler.{name}": getattr(scaler, name) for name in _SCALER}
@@ -90,16 +88,14 @@ def _arrays(estimator: Any) -> dict[str, Array]:
 
 
 def _restore_arrays(estimator: Any, arrays: dict[str, Array]) -> None:
-    n_layers = estimator.n_layers_ - 1
-    estimator.coefs_ = [arrays[f"{i}.coef"] for i in range(n_layers)]
-    estimator.intercepts_ = [arrays[f"{i}.intercept"] for i in range(n_layers)]
-    normal: list[dict[str, Array]] = [{} for _ in range(n_layers)]
-    for name, value in arrays.items():
-        number, _, rest = name.partition(".normal.")
-        if rest:
-            normal[int(number)][rest] = value
-    if any(normal):
-        estimator._normalization = normal
+    names = {label: name for name, label in _LABELS.items()}
+    layers: list[dict[str, Array]] = [{} for _ in range(estimator.n_layers_ - 1)]
+    for label, value in arrays.items():
+        number, _, rest = label.partition(".")
+        if number.isdecimal():
+            name = names.get(rest, rest.removeprefix("normal."))
+            layers[int(number)][name] = value
+    estimator._keep(layers)
     if estimator.scale_inputs:
         scaler: Any = StandardScaler()
         estimator.scaler_ = scaler
