@@ -478,7 +478,7 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "hessp": ({"method": "dogleg", "hessp": twice}, ValueError, "makes no use of it"),
     "no hess": ({"method": "dogleg"}, ValueError, "needs second derivatives"),
     "no jac": ({"method": "Newton-CG", "jac": None}, ValueError, "needs a gradient"),
-    "check": ({"check": "maybe"}, ValueError, "'raise', 'warn' or 'off'"),
+    "check": ({"check": "maybe"}, ValueError, "'raise', 'warn', 'off'"),
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, TypeAlias
 
 Number: TypeAlias = float | int | bool | None
@@ -204,6 +205,16 @@ def nearest(name: str, options: Iterable[str]) -> str:
     """``"Did you mean 'adam'? "``, or nothing when no option is close."""
     close = difflib.get_close_matches(str(name), list(options), n=1)
     return f"Did you mean {close[0]!r}? " if close else ""
+
+
+def need(module: str, what: str, extra: str) -> Any:
+    """Import what is not always installed, or raise ValueError: how to install it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ValueError(
+            f"{what} ({error}). Install it with pip install 'thalweg[{extra}]'."
+        ) from error
 
 
 def _pair(parameter: str, spec: object, owner: str) -> tuple[str, Mapping[str, Number]]:

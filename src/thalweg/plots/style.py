@@ -5,11 +5,11 @@ can tell apart, without its yellow, too pale for a line; lines and markers diffe
 their pattern too.
 """
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from thalweg.lookup import need
 from thalweg.records import Array
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -37,20 +37,10 @@ def new_figure(
         Its ``savefig`` needs no screen and leaves the user's back-end alone.
     axes : ndarray of Axes, shape (rows, columns)
     """
-    figure = _matplotlib("matplotlib.figure").Figure(
+    figure = need("matplotlib.figure", "pictures need matplotlib", "plots").Figure(
         figsize=(width, height), dpi=100, layout="constrained"
     )
     return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def _matplotlib(part: str) -> Any:
-    try:
-        return import_module(part)
-    except ImportError as error:
-        raise ValueError(
-            f"pictures need matplotlib ({error}). Install it with pip install "
-            "'thalweg[plots]'."
-        ) from error
 
 
 class Display:
@@ -81,7 +71,7 @@ def panels(ax: Any, count: int) -> tuple[Any, list[Any]]:
         If `ax` holds another number of axes.
     """
     if ax is None:
-        plt = _matplotlib("matplotlib.pyplot")
+        plt = need("matplotlib.pyplot", "pictures need matplotlib", "plots")
         columns = min(count, 2)
         rows = -(-count // columns)
         height = 4.0 if rows == 1 else 2.6 * rows + 0.6

@@ -9,13 +9,13 @@ which escapes it: nothing that a table holds can run.
 import base64
 import gzip
 import json
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from thalweg.evaluations import Report
 from thalweg.findings import Diagnosis
+from thalweg.lookup import need
 from thalweg.records import Run
 from thalweg.report import drawing, figures
 
@@ -93,13 +93,7 @@ def _as_report(subject: Any) -> Report:
 
 
 def _extra(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ValueError(
-            f"a report needs Plotly and Jinja2 ({error}). Install them with pip "
-            "install 'thalweg[report]'."
-        ) from error
+    return need(name, "a report needs Plotly and Jinja2", "report")
 
 
 def _template(name: str) -> Any:
