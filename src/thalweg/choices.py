@@ -165,7 +165,7 @@ SCHEDULES = tabulate(
     {
         "constant": {},
         "inverse_scaling": {"power": 0.5},
-        "invscaling": {"power": (0.5, "(-inf, inf)")},
+        "invscaling": {"power": (0.5, "(-inf, inf)"), "rows_before": 0.0},
         "inverse_time": {"decay": 0.01},
         "linear": {"floor": 0.0},
         "step": {"every": 10, "factor": 0.5},
@@ -177,13 +177,14 @@ SCHEDULES = tabulate(
         "adaptive": {"factor": (0.2, _OPEN_SHARE), **_PACE},
     },
     **dict.fromkeys(("every", "period", "growth"), _AT_LEAST_1),
-    **dict.fromkeys(("power", "decay", "end", "patience"), _NONNEGATIVE),
+    **dict.fromkeys(("power", "rows_before", "decay", "end", "patience"), _NONNEGATIVE),
     floor=_CLOSED_SHARE, factor=_POSITIVE, start=_POSITIVE, peak=_OPEN_SHARE,
 )  # fmt: skip
 """Schedules by name. ``power``, ``decay`` count updates; ``every``, ``period`` and the
 ``factor`` of ``exponential`` count epochs; ``floor``, ``start`` and ``end`` are shares
 of the learning rate, except in the two that watch the loss, where ``floor`` is a rate.
-``invscaling`` is scikit-learn's: it counts rows and changes between epochs.
+``invscaling`` is scikit-learn's: it counts rows, those of earlier fits
+(``rows_before``) too, and changes between epochs.
 ``plateau`` cuts the rate when the monitored value has stopped improving; ``adaptive``,
 scikit-learn's, cuts it where training would have stopped."""
 

@@ -572,10 +572,10 @@ class _Clock:
         return self.epochs * self.per_epoch
 
 
-def _invscaling(clock: _Clock, power: float) -> Array:
-    rows_seen = clock.epoch * clock.n_rows
+def _invscaling(clock: _Clock, power: float, rows_before: float) -> Array:
+    rows_seen = rows_before + clock.epoch * clock.n_rows
     # scikit-learn sets the rate at the end of an epoch: the first is untouched.
-    return np.where(rows_seen == 0, 1.0, (rows_seen + 1.0) ** -power)
+    return np.where(clock.epoch == 0, 1.0, (rows_seen + 1.0) ** -power)
 
 
 def _half_cosine(done: Array, floor: float) -> Array:

@@ -1,15 +1,12 @@
-"""scikit-learn's scorers, callbacks, rates and packed weights, in the forms of ours."""
+"""scikit-learn's scorers, callbacks and attributes, in the forms of ours."""
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.callback import CallbackContext
 
-from thalweg.lookup import resolved
-from thalweg.plan import Plan, steps_per_epoch
 from thalweg.records import Array, EpochRecord, Parameters
 from thalweg.watching import Scoring, Watch
 
@@ -91,19 +88,3 @@ def as_attributes(parameters: Parameters) -> dict[str, Any]:
             for own in parameters
         ],
     }
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """scikit-learn's ``invscaling``, which counts the rows of earlier fits too."""
-
-    plan: Plan
-    n_rows: int
-    rows_before: int
-
-    def __call__(self, step: int) -> float:
-        """Return what the first rate is multiplied by."""
-        epoch = step // steps_per_epoch(self.plan, self.n_rows)
-        power: Any = resolved(self.plan.schedule)["power"]
-        seen = self.rows_before + epoch * self.n_rows
-        return 1.0 if epoch == 0 else (seen + 1.0) ** -power

@@ -24,7 +24,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg import engines
 from thalweg.estimators.adapters import (
-    Resumed,
     TaskPerEpoch,
     as_attributes,
     scoring,
@@ -257,8 +256,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         given: dict[str, Any],
         watch_only: bool,
     ) -> None:
-        n_rows, validated = data.n_rows, held_out is not None and not watch_only
-        plans = [each._plan(incremental, n_rows, validated) for each in self._phases()]
+        validated = held_out is not None and not watch_only
+        plans = [each._plan(incremental, validated) for each in self._phases()]
         if watch_only:
             plans = [Plan.of(each, monitor="training") for each in plans]
         plan, network, rng = plans[0], self._network(), self._random_state
@@ -298,7 +297,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             self.best_validation_score_ = -watch.patience.best
         elif not run.plan.full_batch:
             self.best_loss_ = watch.patience.best
-        if self._schedules_by_rows():
+        by_rows = is_sgd(self) and self.learning_rate == "invscaling"
+        if by_rows and self.schedule is None:
             first_rate = make_plan(self, self._loss()).rate
             rate = first_rate / (self.t_ + 1) ** self.power_t
             self._optimizer.learning_rate = rate
@@ -449,20 +449,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             phase.solver = solver
         return phases
 
-    def _plan(self, incremental: bool, n_rows: int, validated: bool) -> Plan:
+    def _plan(self, incremental: bool, validated: bool) -> Plan:
         plan = make_plan(self, self._loss(), incremental, validated)
-        if self._schedules_by_rows():
-            if self._goes_on(incremental):
-                rate = self._optimizer.learning_rate
-                return Plan.of(plan, schedule="constant", learning_rate=rate)
-            return Plan.of(plan, schedule=Resumed(plan, n_rows, self.t_))
-        if self._goes_on(incremental) and resolved(plan.schedule).name == "adaptive":
+        moved = resolved(plan.schedule).name in ("invscaling", "adaptive")
+        if moved and self._goes_on(incremental):
             return Plan.of(plan, learning_rate=self._optimizer.learning_rate)
         return plan
-
-    def _schedules_by_rows(self) -> bool:
-        of_sgd = is_sgd(self) and self.schedule is None
-        return of_sgd and self.learning_rate == "invscaling"
 
     def _goes_on(self, incremental: bool) -> bool:
         return incremental and hasattr(self, "_optimizer")
@@ -622,7 +614,7 @@ def blueprint(
     copy: Any = clone(estimator)
     drawn: Any = copy.initialize(X, y)
     held = drawn.early_stopping and drawn.solver != "lbfgs"
-    plan = drawn._phases()[0]._plan(False, len(X), held)
+    plan = drawn._phases()[0]._plan(False, held)
     return drawn._network(), plan, drawn.validation_fraction if held else None
 
 

@@ -180,7 +180,9 @@ def _schedule(estimator: Any) -> Spec:
     if not is_sgd(estimator):
         return "constant"
     if estimator.learning_rate == "invscaling":
-        return ("invscaling", {"power": float(estimator.power_t)})
+        before = float(getattr(estimator, "t_", 0))
+        power = float(estimator.power_t)
+        return ("invscaling", {"power": power, "rows_before": before})
     # Without patience scikit-learn never cuts the rate.
     endless = estimator.n_iter_no_change == np.inf
     return "constant" if endless else estimator.learning_rate
