@@ -440,21 +440,22 @@ def _edge(evidence: Evidence, entry: int, sign: int) -> int:
 
 def _lengths(args: tuple[Any, ...]) -> dict[str, float]:
     """Name the lengths of array arguments, the m that people divide by, and more."""
-    arrays = [(i, np.shape(arg)) for i, arg in enumerate(args) if hasattr(arg, "shape")]
-    found = {
-        f"args[{i}].shape[{k}]": float(n)
-        for i, shape in reversed(arrays)
-        for k, n in reversed(list(enumerate(shape)))
-        if n > 2
-    }
-    once = {value: name for name, value in found.items()}
-    plain = {name: value for value, name in once.items()}
+    lengths = _plain_lengths(args)
+    forms = {"1/{}": lambda n: 1 / n, "{}": lambda n: n,
+             "1/(2·{})": lambda n: 1 / (2 * n), "2·{}": lambda n: 2 * n}  # fmt: skip
     return {
-        **{f"2·{name}": 2 * v for name, v in plain.items()},
-        **{f"1/(2·{name})": 1 / (2 * v) for name, v in plain.items()},
-        **plain,
-        **{f"1/{name}": 1 / v for name, v in plain.items()},
+        form.format(name): value(n)
+        for form, value in forms.items()
+        for name, n in lengths.items()
     }
+
+
+def _plain_lengths(args: tuple[Any, ...]) -> dict[str, float]:
+    found: dict[float, str] = {}
+    for i, arg in enumerate(args):
+        for k, n in enumerate(getattr(arg, "shape", ())):
+            found.setdefault(float(n), f"args[{i}].shape[{k}]")
+    return {name: n for n, name in found.items() if n > 2}
 
 
 def _strengths(args: tuple[Any, ...]) -> dict[str, float]:
@@ -466,19 +467,19 @@ def _strengths(args: tuple[Any, ...]) -> dict[str, float]:
     }
     found: dict[str, float] = {}
     for name, value in numbers.items():
-        found |= {f"2·{name}": 2 * value, f"{name}/2": value / 2}
-        for length, n in _lengths(args).items():
-            if length[0] == "a":
-                found |= {f"{name}/(2·{length})": value / n / 2,
-                          f"2·{name}/{length}": 2 * value / n,
-                          f"({name} - {name}/{length})": value - value / n,
-                          f"{name}/{length}": value / n}  # fmt: skip
         found[name] = value
+        for length, n in _plain_lengths(args).items():
+            found |= {f"{name}/{length}": value / n,
+                      f"({name} - {name}/{length})": value - value / n,
+                      f"2·{name}/{length}": 2 * value / n,
+                      f"{name}/(2·{length})": value / n / 2}  # fmt: skip
+        found |= {f"{name}/2": value / 2, f"2·{name}": 2 * value}
     return found
 
 
 def _spell(value: float, names: dict[str, float]) -> str:
-    for name, candidate in reversed(names.items()):
+    """Write a number, and the first of the names that stands for it."""
+    for name, candidate in names.items():
         if np.isclose(value, candidate, rtol=1e-3, atol=0):
             return f"{value:.4g} (= {name})"
     return f"{value:.4g}"
