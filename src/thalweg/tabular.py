@@ -371,7 +371,8 @@ class Classifier(ClassifierMixin, _Tabular):
 
     def predict(self, X: Any) -> Array:
         """Return the most probable class of each row."""
-        return self.target_.decode(self.predict_proba(X))
+        probabilities = self.predict_proba(X)
+        return self.target_.decode(probabilities)
 
     def _class_weight(self) -> Mapping[int, float] | str | None:
         given = self.class_weight
@@ -411,7 +412,8 @@ class Regressor(RegressorMixin, _Tabular):
         ValueError
             For missing columns (which), or a value of another kind than was fitted.
         """
-        return self.target_.decode(training.predict(self.run_, self.encode(X)))
+        outputs = training.predict(self.run_, self.encode(X))
+        return self.target_.decode(outputs)
 
 
 def load(path: saving.PathLike) -> Any:
