@@ -23,7 +23,8 @@ class Interval:
     text: str
 
     def __contains__(self, value: object) -> bool:
-        if isinstance(value, bool) or not _is_real(value):
+        real = hasattr(value, "__float__") and not hasattr(value, "__len__")
+        if isinstance(value, bool) or not real:
             return False
         low, high = (float(end) for end in self.text[1:-1].split(","))
         number = float(value)  # pyright: ignore[reportArgumentType]
@@ -88,7 +89,8 @@ class Choice:
     @property
     def label(self) -> str:
         """The name, or the function's name, for messages."""
-        return self.name if isinstance(self.name, str) else _callable_name(self.name)
+        own = self.name if isinstance(self.name, str) else None
+        return own or getattr(self.name, "__name__", type(self.name).__name__)
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -226,14 +228,6 @@ def _pair(parameter: str, spec: object, owner: str) -> tuple[str, Mapping[str, N
         f"{owner} got {parameter}={spec!r}; it must be a name, a pair "
         "(name, {constant: value}) or a function. Write it as one of these."
     )
-
-
-def _is_real(value: object) -> bool:
-    return hasattr(value, "__float__") and not hasattr(value, "__len__")
-
-
-def _callable_name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__name__", type(function).__name__)
 
 
 def resolved(spec: Any) -> Choice:

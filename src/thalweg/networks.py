@@ -25,10 +25,16 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from thalweg.initializers import INITIALIZERS, as_random_state, first_values
-from thalweg.lookup import Choice, Interval, Spec, choose, resolved, tabulate
+from thalweg.lookup import (
+    Choice,
+    Interval,
+    Spec,
+    check_number,
+    choose,
+    resolved,
+    tabulate,
+)
 from thalweg.records import Array, Parameters
-
-_SHARE = Interval("[0, 1)")
 
 _NAMES = (
     "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu",
@@ -114,11 +120,7 @@ class Dense:
     def __post_init__(self) -> None:
         _check_count("units", self.units, 1)
         _check_count("residual", self.residual, 0)
-        if self.dropout not in _SHARE:
-            raise ValueError(
-                f"Dense got dropout={self.dropout!r}; it must be a number in [0, 1): "
-                "the share of outputs to drop."
-            )
+        check_number("dropout", self.dropout, Interval("[0, 1)"), owner="Dense")
         tables = {
             "activation": ACTIVATIONS,
             "init": INITIALIZERS,
@@ -130,10 +132,9 @@ class Dense:
             spec = getattr(self, name)
             if isinstance(spec, np.ndarray):
                 continue
-            object.__setattr__(self, name, choose(name, spec, table, owner="Dense"))
-        for name in ("normalization", "constraint"):
-            if callable(resolved(getattr(self, name)).name):
+            if callable(spec) and name in ("normalization", "constraint"):
                 raise TypeError(f"Dense takes {name} by name only, not as a function.")
+            object.__setattr__(self, name, choose(name, spec, table, owner="Dense"))
 
     @property
     def normalized(self) -> str:
@@ -163,11 +164,8 @@ class DenseNetwork:
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
         _check_count("n_inputs", self.n_inputs, 1)
-        if self.input_noise not in Interval("[0, inf)"):
-            raise ValueError(
-                f"DenseNetwork got input_noise={self.input_noise!r}; it must be a "
-                "number in [0, inf): a standard deviation."
-            )
+        noise, allowed = self.input_noise, Interval("[0, inf)")
+        check_number("input_noise", noise, allowed, owner="DenseNetwork")
         if not self.layers:
             raise ValueError(
                 "DenseNetwork got no layers; it needs at least the output layer, "
@@ -262,13 +260,8 @@ class DenseNetwork:
             One dict a layer, as `shapes` describes.
         """
         rng = as_random_state(random_state)
-        return tuple(
-            {
-                name: value.astype(dtype)
-                for name, value in self._draw_layer(i, rng).items()
-            }
-            for i in range(len(self.layers))
-        )
+        layers = [self._draw_layer(i, rng) for i in range(len(self.layers))]
+        return tuple({k: v.astype(dtype) for k, v in own.items()} for own in layers)
 
     def check(self, parameters: Parameters) -> None:
         """Raise ValueError unless `parameters` has this network's names and shapes."""
@@ -364,16 +357,14 @@ class DenseNetwork:
     def _draw_layer(self, index: int, rng: np.random.RandomState) -> dict[str, Array]:
         layer, fan_in = self.layers[index], self.widths[index]
         constant = {"scale": 1.0, "variance": 1.0, "shift": 0.0, "mean": 0.0}
+        about = _name(layer.activation), fan_in, layer.units
         drawn: dict[str, Array] = {}
         for name, shape in self._layer_shapes(index).items():
             if name in constant:
                 drawn[name] = np.full(shape, constant[name])
             else:
                 init = layer.init if name == "weights" else layer.bias_init
-                activation = _name(layer.activation)
-                drawn[name] = first_values(
-                    init, rng, activation, fan_in, layer.units, shape
-                )
+                drawn[name] = first_values(init, rng, *about, shape)
             if drawn[name].shape != shape:
                 raise ValueError(
                     f"the first {name} of layer {index} have shape "

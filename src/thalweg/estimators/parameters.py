@@ -44,6 +44,8 @@ _WORDS: dict[str, tuple[str | None, ...]] = {
     "engine": ("auto", "jax", "native"),
     "dtype": (None, "float32", "float64"),
 }
+_REALS = ("l1", "tol", "weight_decay")
+_AS_GIVEN = ("penalty_scale", "max_time", "clip_norm", "bounds")
 _CHOICES: dict[str, Collection[str]] = {
     "activation": ACTIVATIONS,
     "solver": {**OPTIMIZERS, **FULL_BATCH},
@@ -140,17 +142,12 @@ def make_plan(
         "loss": loss,
         "optimizer": _optimizer(estimator),
         "epochs": 1 if incremental else int(estimator.max_iter),
-        "l1": float(estimator.l1),
         "l2": float(estimator.alpha),
-        "penalty_scale": estimator.penalty_scale,
-        "tol": float(estimator.tol),
         "monitor": "score",
-        "max_time": estimator.max_time,
         "patience": None if patience == np.inf else int(patience),
-        "weight_decay": float(estimator.weight_decay),
-        "clip_norm": estimator.clip_norm,
-        "bounds": estimator.bounds,
         "schedule": _schedule(estimator),
+        **{name: float(getattr(estimator, name)) for name in _REALS},
+        **{name: getattr(estimator, name) for name in _AS_GIVEN},
     }
     if not is_full_batch(estimator.solver):
         settings |= _first_order(estimator)
