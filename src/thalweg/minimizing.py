@@ -371,10 +371,8 @@ class _Problem:
             return {}
         if "hessp" in self.method.takes:
             return {"hessp": self.derived.product}
-        return {"hess": self._whole}
-
-    def _whole(self, x: Array) -> Array:
-        return np.array([self.derived.product(x, row) for row in np.eye(len(x))])
+        product = self.derived.product
+        return {"hess": lambda x: np.array([product(x, row) for row in np.eye(len(x))])}
 
 
 def _object(message: str, mode: str) -> None:

@@ -116,16 +116,11 @@ class Session:
         columns = np.empty((3, n_epochs))
         rates, mixes = _ready(rates, np.float64), _ready(mixes, np.float64)
         counts = (n_epochs, per_epoch, n_met, batch)
-
-        def train(workers: int) -> Any:
-            return self._training.advance(
-                orders, rates, mixes, columns, counts, stop, workers
-            )
-
+        given = orders, rates, mixes, columns, counts, stop
+        train = functools.partial(self._training.advance, *given)
         done, finite = _run(self._description, batch, train)
-        return EpochSums(
-            columns[0, :done], columns[1, :done], columns[2, :done], finite
-        )
+        losses, norms, ratios = columns[:, :done]
+        return EpochSums(losses, norms, ratios, finite)
 
     def cancel(self) -> None:
         """Make `advance`, running in another thread, return after its step."""
@@ -183,9 +178,7 @@ class Objective:
         return self._layout.unpack(flat)
 
     def _value(self, flat: Array, gradient: Array | None) -> float:
-        def compute(workers: int) -> float:
-            return self._cost(flat, gradient, workers)
-
+        compute = functools.partial(self._cost, flat, gradient)
         return _run(self._description, self._table.n_rows, compute)
 
 
@@ -263,11 +256,8 @@ def _forward(
             None if index < skipped else np.empty((rows, layer.units), X.dtype)
             for index, layer in enumerate(network.layers)
         ]
-
-        def compute(workers: int) -> None:
-            kernel.outputs(description, table, flat, found, CHUNK, workers)
-
-        _run(description, rows, compute)
+        given = description, table, flat, found, CHUNK
+        _run(description, rows, functools.partial(kernel.outputs, *given))
         return found
 
     return outputs
