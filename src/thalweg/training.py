@@ -31,13 +31,7 @@ from thalweg.plan import (
     rate_factors,
     steps_per_epoch,
 )
-from thalweg.records import (
-    Array,
-    EpochSums,
-    RateFinding,
-    Run,
-    StopReason,
-)
+from thalweg.records import Array, EpochSums, RateFinding, Run, StopReason
 from thalweg.watching import Callback, Scoring, Watch
 
 _ROWS_AT_ONCE = 1 << 20

@@ -23,11 +23,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg import engines
-from thalweg.estimators.adapters import (
-    TaskPerEpoch,
-    as_attributes,
-    scoring,
-)
+from thalweg.estimators.adapters import TaskPerEpoch, as_attributes, scoring
 from thalweg.estimators.parameters import (
     can_fit_partially,
     check_parameters,
