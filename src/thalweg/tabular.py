@@ -196,6 +196,10 @@ class _Tabular(BaseEstimator):
             )
         return self._encode(frame.set_axis([c.name for c in self.columns_], axis=1))
 
+    def _predicted(self, X: Any) -> Array:
+        inputs = self.encode(X)
+        return training.predict(self.run_, inputs)
+
     def _study(self, X: Any, frame: "Frame | Encoded") -> None:
         known = isinstance(frame, Encoded)
         self.columns_ = frame.studied if known else study(frame)
@@ -367,7 +371,7 @@ class Classifier(ClassifierMixin, _Tabular):
         ValueError
             For missing columns (which), or a value of another kind than was fitted.
         """
-        return training.predict(self.run_, self.encode(X))
+        return self._predicted(X)
 
     def predict(self, X: Any) -> Array:
         """Return the most probable class of each row."""
@@ -412,7 +416,7 @@ class Regressor(RegressorMixin, _Tabular):
         ValueError
             For missing columns (which), or a value of another kind than was fitted.
         """
-        outputs = training.predict(self.run_, self.encode(X))
+        outputs = self._predicted(X)
         return self.target_.decode(outputs)
 
 
