@@ -115,19 +115,15 @@ def diagnose(
     if tries:
         again = partial(_look_again, trial, facts, thresholds)
         found = trial.over(found, again, facts.get("nearest.best", np.inf))
-    return Diagnosis(
-        subject=_name(subject, case),
-        findings=tuple(_ordered(found)),
-        facts=facts,
-        checked=tuple(checked),
-        unchecked=_reasons(missing),
-        costs={
-            "examination": examined,
-            "trials": time.perf_counter() - started - examined,
-            "trainings": float(trial.count),
-        },
-        prescribe=partial(treated, case),
-    )
+    costs = {
+        "examination": examined,
+        "trials": time.perf_counter() - started - examined,
+        "trainings": float(trial.count),
+    }
+    return _diagnosis(
+        _name(subject, case), facts, found, checked, missing,
+        costs=costs, prescribe=partial(treated, case),
+    )  # fmt: skip
 
 
 def _quietly(do: Callable[..., Any], *given: Any, **settings: Any) -> Any:
@@ -185,10 +181,14 @@ def _name(subject: Any, case: Case) -> str:
     return f"{what} ({rows} rows, {columns} columns)"
 
 
-def _reasons(missing: Mapping[str, str]) -> dict[str, str]:
-    return {
-        code: WHY_NOT.get(fact.split(".")[0], fact) for code, fact in missing.items()
-    }
+def _diagnosis(
+    subject: str, facts: Facts, found: list[Finding], checked: Sequence[str],
+    missing: Mapping[str, str], **more: Any,
+) -> Diagnosis:  # fmt: skip
+    why = {k: WHY_NOT.get(fact.split(".")[0], fact) for k, fact in missing.items()}
+    return Diagnosis(
+        subject, tuple(_ordered(found)), facts, tuple(checked), why, **more
+    )
 
 
 def _ordered(found: list[Finding]) -> Iterator[Finding]:
@@ -248,16 +248,10 @@ def _of_written(
     facts = facts_of_written(cost, gradient, x0, args)
     if steps is not None:
         facts |= facts_of_steps(cost, gradient, steps, args)
-    found, checked, missing = judge(facts, thresholds)
-    return Diagnosis(
-        subject="hand-written cost and gradient",
-        findings=tuple(_ordered(found)),
-        facts=facts,
-        checked=tuple(checked),
-        unchecked=_reasons(missing),
-        costs={"examination": time.perf_counter() - started, "trials": 0.0,
-               "trainings": 0.0},
-    )  # fmt: skip
+    costs = {"examination": time.perf_counter() - started, "trials": 0.0,
+             "trainings": 0.0}  # fmt: skip
+    judged = judge(facts, thresholds)
+    return _diagnosis("hand-written cost and gradient", facts, *judged, costs=costs)
 
 
 # ------------------------------------------------------------------------- callback
@@ -320,8 +314,5 @@ class Doctor:
                   "run.ended_by_epochs": not self.hopeless}  # fmt: skip
         if len(history) and np.isfinite(rate := float(history.rate[0])):
             facts |= {"rate.value": rate, "rate.usual": rate}
-        found, checked, missing = judge(facts, self.thresholds)
-        return Diagnosis(
-            f"training of {len(history)} epochs", tuple(_ordered(found)), facts,
-            tuple(checked), _reasons(missing),
-        )  # fmt: skip
+        judged = judge(facts, self.thresholds)
+        return _diagnosis(f"training of {len(history)} epochs", facts, *judged)

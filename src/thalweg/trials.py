@@ -68,16 +68,17 @@ class Tried:
 
     finding: Finding
     changes: Changes
+    before: float
     after: float
     gain: float
     over: str = ""
 
-    def closed(self, before: Sequence[float]) -> Finding:
+    def closed(self) -> Finding:
         """Return the finding that no trial spoke for."""
         if self.over == "out of budget":
             return self.finding
         nan = float("nan")
-        proof = Proof("score", tuple(before[:1]), (self.after,), (), self.gain,
+        proof = Proof("score", (self.before,), (self.after,), (), self.gain,
                       (nan, nan), nan, self.over)  # fmt: skip
         return replace(self.finding, severity=_untreated(self.finding), proof=proof)
 
@@ -106,7 +107,7 @@ class Trials:
         """Train it as it is from a few seeds; return the first."""
         (first,) = self.train([({}, 0)])
         self.pace = self.seconds
-        scores = self.scores({}, range(_FEW))
+        scores = [arm.score for arm in self.train(({}, seed) for seed in range(_FEW))]
         self.worst = int(np.nan_to_num(scores, nan=-2).argmin())
         self.seeds = range(_MANY if self.pace < _QUICK else _FEW)
         return first
@@ -125,10 +126,6 @@ class Trials:
         self.count += len(done)
         self.seconds += time.perf_counter() - begun
         return [self.arms.get(key, Arm(self.base)) for key in keys]
-
-    def scores(self, changes: Changes, seeds: Iterable[int]) -> list[float]:
-        """Return the scores with some changes, one a seed."""
-        return [arm.score for arm in self.train((changes, seed) for seed in seeds)]
 
     def _arm(self, changes: Changes, seed: int) -> Arm | None:
         """Train on the rows of a seed, and score on those held out."""
@@ -192,12 +189,11 @@ class Trials:
         limits = [f.limit for f in found if f.code == "no-signal"]
         self.least, roots = max(limits, default=-1.0), 0
         blind = any(f.code in _BLINDING for f in found)
-        self.enough = np.inf if blind else enough
+        self.enough = np.inf if blind else enough - _GAIN
         while waiting and roots < MOST_CAUSES:
             tried = self._screen(waiting)
             cause = _foremost(tried)
-            closed = [each.closed(self.scores({}, [self.worst]))
-                      for each in tried if each.over]  # fmt: skip
+            closed = [each.closed() for each in tried if each.over]
             if cause is None:
                 return done + closed
             others = [f for f in waiting if f is not cause.finding]
@@ -243,23 +239,19 @@ class Trials:
         self, finding: Finding, options: Sequence[Changes], seeds: Sequence[int]
     ) -> Tried:
         """Return the remedy that gains most; of nearly equal ones the first."""
-        best, most = Tried(finding, options[0], np.nan, -np.inf, "no gain"), -np.inf
+        nan, most = float("nan"), -np.inf
+        best = Tried(finding, options[0], nan, nan, -np.inf, "no gain")
         for changes in options:
             arms = self.train((changes, seed) for seed in seeds)
             if time.perf_counter() > self.deadline and arms[0].run is None:
                 return replace(best, over="out of budget")
             before = self._before(changes, seeds)
-            gain = np.nan_to_num([a.score for a in arms]) - np.nan_to_num(
-                [a.score for a in before])  # fmt: skip
-            worth = np.mean([a.worth for a in arms]) - np.mean(
-                [a.worth for a in before]
-            )
-            over = "" if gain.mean() > _GAIN / 2 or (
-                _surer(before, arms)) else "no gain"  # fmt: skip
+            gain = _mean_gain([a.score for a in arms], [b.score for b in before])
+            worth = _mean_gain([a.worth for a in arms], [b.worth for b in before])
+            over = "" if gain > _GAIN / 2 or _surer(before, arms) else "no gain"
             if worth > most + _SURE / 20:
-                after, gained = arms[0].score, float(gain.mean())
-                best = Tried(finding, changes, after, gained, over)
-                most = worth
+                scores, most = (before[0].score, arms[0].score), worth
+                best = Tried(finding, changes, *scores, gain, over)
         return best
 
     def _before(self, changes: Changes, seeds: Sequence[int]) -> list[Arm]:
@@ -279,9 +271,9 @@ class Trials:
 
     def _seed_by_seed(self, cause: Tried) -> Proof:
         """Go on until it is clear."""
-        for n in (2, _FEW, len(self.seeds)):
+        for n, least in ((2, _GAIN), (_FEW, 0.0), (len(self.seeds), 0.0)):
             proof = self._proof(cause, self.seeds[:n])
-            clear = proof.verdict == "confirmed" and proof.interval[0] > _GAIN
+            clear = proof.verdict == "confirmed" and proof.interval[0] > least
             if clear or cause.over or (n > 2 and proof.gain <= 0):
                 break
         return proof
@@ -308,6 +300,10 @@ class Trials:
         self.base = changed(self.base, cause.changes)
         self.arms = {("{}", s): arm for (k, s), arm in self.arms.items() if k == key}
         return self.train([({}, seed)])[0]
+
+
+def _mean_gain(after: Sequence[float], before: Sequence[float]) -> float:
+    return float(np.mean(np.nan_to_num(after) - np.nan_to_num(before)))
 
 
 def _remedy(finding: Finding) -> Prescription:

@@ -101,10 +101,7 @@ def facts_of_start(case: Case, seen: Sample) -> dict[str, Any]:
     """Look at the first weights, on standardized inputs so that scale says nothing."""
     assert seen.inputs is not None
     some = np.random.RandomState(4).permutation(len(seen.rows))[:_FEW]
-    raw = seen.inputs[some]
-    std = raw.std(axis=0)
-    inputs = (raw - raw.mean(axis=0)) / np.where(std > 0, std, 1)
-    inputs = np.clip(inputs, -10, 10)
+    inputs = np.clip(_scaled(seen.inputs[some]), -10, 10)
     network = without_noise(resized(case.network, inputs.shape[1]))
     weights = network.draw(0)
     part = _data(case, seen, some, inputs)
@@ -130,6 +127,11 @@ def facts_of_start(case: Case, seen: Sample) -> dict[str, Any]:
     if case.plan.first_order and batch_rows(plan, case.X.shape[0]) < _SMALL_BATCH:
         facts["rate.noise_scale"] = _noise_scale(network, plan, weights, part)
     return facts
+
+
+def _scaled(columns: Array) -> Array:
+    std = columns.std(axis=0)
+    return (columns - columns.mean(axis=0)) / np.where(std > 0, std, 1)
 
 
 def _data(case: Case, seen: Sample, some: Array, inputs: Array) -> Data:
@@ -405,8 +407,7 @@ def facts_of_end(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
 def _by_heart(network: DenseNetwork, loss: Any, data: Data) -> float:
     """Return the share of the first loss that is left of 32 rows learned alone."""
     some = np.sort(np.unique(data.X, axis=0, return_index=True)[1])[:32]
-    spread = data.X.std(axis=0)
-    X = (data.X - data.X.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    X = _scaled(data.X)
     plan, first = Plan(loss=loss, optimizer="lbfgs", epochs=300), []
 
     def learned(epoch: EpochRecord) -> bool:

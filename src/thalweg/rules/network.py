@@ -7,6 +7,7 @@ Limits = dict[str, float]
 NOTE, ADVICE, SERIOUS, FATAL = Severity
 _FRESH = {"init": "auto"}
 _FRESH_RELU = {"activation": "relu", "init": "auto"}
+_DEEP = 4  # hidden layers, beyond which fewer may do better
 
 
 def wrong_loss(facts: Facts, limit: Limits) -> Finding | None:
@@ -134,7 +135,7 @@ def init_scale(facts: Facts, limit: Limits) -> Finding | None:
         "bars", "Values in each layer before training", "layer", "standard deviation",
         tuple(f"layer {k}" for k in range(len(spreads))), tuple(spreads), log=True,
     )  # fmt: skip
-    shallow = [{**_FRESH, "hidden": (100, 100)}] if len(spreads) > 4 else []
+    shallow = [{**_FRESH, "hidden": (100, 100)}] if len(spreads) > _DEEP else []
     value, bound = (loss / trivial, limit["loss"]) if not off else (
         far, limit["high" if far > 1 else "low"])  # fmt: skip
     return found(
@@ -169,6 +170,7 @@ def dead_units(facts: Facts, limit: Limits) -> Finding | None:
     if share <= limit["share"]:
         return None
     by_layer = facts[f"{when}.dead_by_layer"]
+    shallow = [{**_FRESH, "hidden": (100, 100)}] if len(by_layer) > _DEEP else []
     evidence = Evidence(
         "bars", "Units that are 0 on every row", "layer", "share of units",
         tuple(f"layer {k}" for k in range(len(by_layer))), by_layer, limit["share"],
@@ -177,7 +179,8 @@ def dead_units(facts: Facts, limit: Limits) -> Finding | None:
         NOTE, "Units are 0 on every row and learn nothing", f"layer {layer}",
         "share of units", share, limit["share"],
         Prescription("Draw the first weights anew, biases at 0.", _FRESH,
-                     ({"activation": "leaky_relu", "init": "auto"},)), evidence,
+                     ({"activation": "leaky_relu", "init": "auto"}, *shallow)),
+        evidence,
     )  # fmt: skip
 
 
