@@ -207,8 +207,7 @@ def compare(
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     target: Target = "",
     optimizers: Annotated[
-        Names,
-        option(f"[default: {' '.join(_COMPARED)}]", "--optimizers", of="NAME..."),
+        Names, option(f"[default: {' '.join(_COMPARED)}]", "--optimizers", of="NAME...")
     ] = None,
     task: Task = "auto",
     hidden: Hidden = "100",

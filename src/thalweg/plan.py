@@ -158,11 +158,7 @@ class Plan:
     bounds: tuple[float | None, float | None] | None = None
 
     def __post_init__(self) -> None:
-        tables = {
-            "loss": LOSSES,
-            "schedule": SCHEDULES,
-            "average": AVERAGES,
-        }
+        tables = {"loss": LOSSES, "schedule": SCHEDULES, "average": AVERAGES}
         for name, table in tables.items():
             choice = choose(name, getattr(self, name), table, owner="Plan")
             object.__setattr__(self, name, choice)

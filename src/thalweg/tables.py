@@ -53,7 +53,9 @@ def read_table(path: PathLike, *, header: bool = True) -> Frame:
         raise FileNotFoundError(f"there is no file {path}. Check the name and folder.")
     data = path.read_bytes()
     if data[:4] == b"PAR1" or path.suffix in (".parquet", ".pq"):
-        return _read_parquet(path)
+        import pandas as pd
+
+        return _with_pyarrow(path, lambda: pd.read_parquet(path, engine="pyarrow"))
     return _read_csv(path, _decode(path, data), header)
 
 
@@ -63,12 +65,6 @@ def write_table(frame: Frame, target: Path | IO[str]) -> None:
         _with_pyarrow(target, lambda: frame.to_parquet(target, index=False))
     else:
         frame.to_csv(target, index=False)
-
-
-def _read_parquet(path: Path) -> Frame:
-    import pandas as pd
-
-    return _with_pyarrow(path, lambda: pd.read_parquet(path, engine="pyarrow"))
 
 
 def _with_pyarrow(path: Path, action: Callable[[], Any]) -> Any:

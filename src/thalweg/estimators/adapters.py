@@ -55,8 +55,7 @@ class TaskPerEpoch:
         """End the epoch's task and begin the next."""
         assert self.task is not None
         stop = self.task.call_on_fit_task_end(
-            **self._facts,
-            reconstruction_attributes=self._fitted,
+            **self._facts, reconstruction_attributes=self._fitted
         )
         more = record.epoch < self.watch.plan.epochs
         self.task = self._begin() if more else None

@@ -9,9 +9,9 @@ from thalweg.comparisons import Comparison
 from thalweg.lookup import check_word
 from thalweg.plots.style import (
     Display,
+    axis_type,
     legend_outside,
     line_style,
-    log_where_it_helps,
     smooth,
     tidy,
 )
@@ -97,7 +97,8 @@ class ComparisonDisplay(_OfComparison):
                 self._draw_lost(name, index)
         if not drawn:
             raise ValueError(_not_recorded(what))
-        log_where_it_helps(self.ax_, drawn)
+        if axis_type(drawn) == "log":
+            self.ax_.set_yscale("log")
         if legend:
             legend_outside(self.ax_)
         tidy(self.ax_, _AGAINST[against], _WHAT[what])
@@ -225,12 +226,8 @@ def _curve(history: History, what: str, against: str) -> tuple[Array, Array]:
 
 def _aligned(curves: list[tuple[Array, Array]]) -> tuple[Array, Array]:
     """Put curves on one axis; each is NaN after its own end."""
-    longest = max(curves, key=lambda curve: len(curve[0]))[0]
-    same = all(np.array_equal(x, longest[: len(x)]) for x, _ in curves)
-    if same:
-        rows = [np.pad(y, (0, len(longest) - len(y)), constant_values=np.nan)
-                for _, y in curves]  # fmt: skip
-        return longest, np.array(rows)
-    first = max(x[0] for x, _ in curves)
-    x = np.linspace(first, max(own[-1] for own, _ in curves), 400)
+    x = max(curves, key=lambda curve: len(curve[0]))[0]
+    if not all(np.array_equal(own, x[: len(own)]) for own, _ in curves):
+        first, last = max(c[0][0] for c in curves), max(c[0][-1] for c in curves)
+        x = np.linspace(first, last, 400)
     return x, np.array([np.interp(x, *curve, right=np.nan) for curve in curves])

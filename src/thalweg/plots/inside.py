@@ -115,11 +115,7 @@ class WeightsDisplay(Display):
         return cls(estimator.coefs_[0]).plot(**options)
 
     def plot(
-        self,
-        *,
-        shape: tuple[int, int] | None = None,
-        most: int = 64,
-        ax: Any = None,
+        self, *, shape: tuple[int, int] | None = None, most: int = 64, ax: Any = None
     ) -> Self:
         """Draw.
 

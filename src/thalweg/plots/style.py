@@ -128,12 +128,12 @@ def tidy(ax: Any, xlabel: str = "", ylabel: str = "") -> None:
     ax.set_axisbelow(True)
 
 
-def log_where_it_helps(ax: Any, curves: list[Array]) -> None:
-    """Take a logarithmic axis for positive values that span more than two decades."""
+def axis_type(curves: list[Array]) -> str:
+    """Choose a logarithmic axis for positive values that span more than two decades."""
     values = np.concatenate([np.ravel(curve) for curve in curves])
     values = values[np.isfinite(values)]
-    if len(values) and values.min() > 0 and values.max() > 100 * values.min():
-        ax.set_yscale("log")
+    wide = len(values) and values.min() > 0 and values.max() > 100 * values.min()
+    return "log" if wide else "linear"
 
 
 def smooth(values: Array, window: int) -> Array:

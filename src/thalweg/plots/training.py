@@ -10,8 +10,8 @@ from thalweg.lookup import check_word
 from thalweg.plots.style import (
     COLORS,
     Display,
+    axis_type,
     legend_above,
-    log_where_it_helps,
     smooth,
     tidy,
 )
@@ -133,8 +133,8 @@ class TrainingDisplay(Display):
         if name == "score" and self.best_epoch not in (None, len(epochs)):
             best = self.best_epoch
             ax.axvline(best, color="0.5", linestyle=":", label=f"best: epoch {best}")
-        if name != "score":
-            log_where_it_helps(ax, list(columns.values()))
+        if name != "score" and axis_type(list(columns.values())) == "log":
+            ax.set_yscale("log")
         if len(ax.get_legend_handles_labels()[1]) > 1:
             legend_above(ax)
         tidy(ax, "epoch", _PANELS[name][0])

@@ -20,10 +20,11 @@ from thalweg.evaluations import (
     Report,
     Residuals,
 )
+from thalweg.plots.style import COLORS, axis_type
 from thalweg.records import Array, History, Run
 from thalweg.report.drawing import number, shorten
 
-BLUE, VERMILION, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#808080"
+BLUE, VERMILION, GRAY = *COLORS[:2], "#808080"
 _LINES = "rgba(128,128,128,0.3)"
 _MOST_POINTS = 1000  # of a curve
 _MOST_COLUMNS = 20
@@ -130,7 +131,7 @@ def _curve(name: str, title: str, history: History, best: int) -> Figure:
         "height": 300 if name == "loss" else 240,
         "hovermode": "x unified",
         "xaxis": {"title": {"text": "epoch"}, "rangemode": "tozero"},
-        "yaxis": {"type": _axis_type([values for values, _ in lines.values()])},
+        "yaxis": {"type": axis_type([values for values, _ in lines.values()])},
         "shapes": [{**place, "line": line}] if marked else [],
         "showlegend": len(lines) > 1,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
@@ -336,14 +337,6 @@ def calibration(found: Calibration) -> Figure:
         f"{found.error:.1%} on average. Rows in order of confidence: {'; '.join(said)}."
     )
     return Figure("Calibration", alt, [_diagonal(low, 1.0), points], layout)
-
-
-def _axis_type(curves: Sequence[Array]) -> str:
-    """Choose a logarithmic axis for positive values over more than two decades."""
-    known = np.concatenate(curves)
-    known = known[np.isfinite(known)]
-    wide = known.min() > 0 and known.max() > 100 * known.min()
-    return "log" if wide else "linear"
 
 
 def _plain(values: Iterable[float]) -> list[float | None]:
