@@ -89,7 +89,7 @@ RINGS = {
         "summary",
     ),
     "view": ("plots", "report"),
-    "top": ("gallery", "asking", "searching", "examining", "cli", "__init__"),
+    "top": ("gallery", "asking", "searching", "cli", "__init__"),
 }
 
 # Ring -> what it may import from outside, besides all that lower rings may.

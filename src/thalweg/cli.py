@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import TextWrapper
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -39,12 +39,10 @@ from thalweg.asking import (
     prepare,
     widths,
 )
-from thalweg.examining import diagnose, examine
 
 # All else is imported by the command that needs it: --help should not wait.
 if TYPE_CHECKING:
     from thalweg.columns import Column, Frame, Series
-    from thalweg.comparisons import Comparison
     from thalweg.evaluations import Evaluation
     from thalweg.plan import Plan
     from thalweg.records import EpochRecord
@@ -58,7 +56,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(no_args_is_help=True)(diagnose)
 
 _MOST_SHOWN = 20  # columns of a table
 _COMPARED = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "lbfgs")
@@ -129,6 +126,7 @@ def fit(
 
     - `thalweg fit flowers.csv -t species --report flowers.html`
     """
+    from thalweg import doctor
     from thalweg import report as page
     from thalweg.summary import summarize
     from thalweg.tabular import n_networks
@@ -154,7 +152,7 @@ def fit(
         dtype=dtype,
     )
     evaluation, output = _train(model, X, y, table, output, closely=report is not None)
-    found = examine(model, X[known], y[known])
+    found = doctor.diagnose(model, X[known], y[known], trials=False)
     if report:
         told = {"path": table, "task": why, "command": context.obj, "diagnosis": found}
         page.write(summarize(model, evaluation, X, y, **told), report)
@@ -199,6 +197,42 @@ def predict(
     if unknown:
         print(f"Not used: {', '.join(unknown)}.", file=sys.stderr)
     write_table(predictions, output or sys.stdout)
+
+
+@app.command(no_args_is_help=True)
+def diagnose(
+    table: TablePath,
+    target: Target,
+    model: Annotated[
+        File, option("What `thalweg fit` wrote; or data alone.", of="FILE")
+    ] = None,
+    trials: Annotated[bool, option("Whether remedies are tried.")] = True,
+    budget: Annotated[float, option("Seconds for trials.")] = 60.0,
+    output: FiguresPath = None,
+    no_header: NoHeader = False,
+    ignore: Ignore = None,
+) -> None:
+    """Say what is wrong with a table or a model, and try the remedies.
+
+    Each remedy is tried on the same rows from the same seeds, beside a random change.
+
+    For example:
+
+    - `thalweg diagnose flowers.csv --target species`
+
+    - `thalweg diagnose flowers.csv -t species --model flowers.thalweg --no-trials`
+    """
+    from thalweg import doctor
+    from thalweg.columns import is_missing
+    from thalweg.tabular import load
+
+    prepare(output)
+    X, y = _open(table, no_header, target, ignore)
+    known = ~is_missing(y)
+    given = (model and load(model), X[known], y[known])
+    found = doctor.diagnose(*given, trials=trials, budget=budget)
+    _console().print(str(found))
+    _hand_over(found, output)
 
 
 @app.command(no_args_is_help=True)
@@ -250,10 +284,7 @@ def compare(
         by=by,
     )
     _console().print(str(found), soft_wrap=True)
-    if output:
-        output.write_text(json.dumps(found.to_json()))
-    if plot:
-        _draw(found, plot)
+    _hand_over(found, output, plot)
 
 
 @app.command(no_args_is_help=True)
@@ -333,10 +364,7 @@ def search(
         random_state=seed,
     )
     _console().print(f"\n{found}", soft_wrap=True)
-    if trace:
-        trace.write_text(json.dumps(found.to_json()))
-    if plot:
-        searching.draw(found, plot)
+    _hand_over(found, trace, plot)
     best = found.best_estimator
     evaluation, output = _train(best, X, y, table, output)
     _show_result(best, evaluation, best.score(X[known], y[known]), output, None)
@@ -382,12 +410,16 @@ def _train(
     return evaluation, output
 
 
-def _draw(found: "Comparison", path: Path) -> None:
-    from thalweg import plots
+def _hand_over(found: Any, output: File, plot: File = None) -> None:
+    """Write all figures as JSON, and draw them, where asked to."""
+    if output:
+        output.write_text(json.dumps(found.to_json()))
+    if plot:
+        from thalweg import plots
 
-    figure, axes = plots.new_figure()
-    plots.ComparisonDisplay.from_comparison(found, ax=axes[0, 0])
-    figure.savefig(path)
+        figure, axes = plots.new_figure()
+        found.plot(ax=axes[0, 0])
+        figure.savefig(plot)
 
 
 @contextmanager

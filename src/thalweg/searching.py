@@ -7,7 +7,6 @@ that nothing is chosen by them.
 import re
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -105,15 +104,6 @@ def choice(option: str, name: str, options: tuple[str, ...]) -> str | None:
     """Return a name that is among the options; None for "none"."""
     check_names("choice", [name], options, owner=option)
     return None if name == "none" else name
-
-
-def draw(found: SearchResult, path: Path) -> None:
-    """Draw the course of a search."""
-    from thalweg import plots
-
-    figure, axes = plots.new_figure()
-    plots.SearchDisplay.from_search(found, ax=axes[0, 0])
-    figure.savefig(path)
 
 
 def _setting(trial: SearchTrial) -> str:
