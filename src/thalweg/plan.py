@@ -344,19 +344,12 @@ def each_array(function: Callable[..., Any], tree: Any, name: str = "") -> Any:
 
 
 _RANGES = {
-    "learning_rate": _POSITIVE,
-    "warmup": _NONNEGATIVE,
-    "epochs": Interval("[1, inf)"),
-    "batch_size": Interval("[1, inf)"),
-    "l1": _NONNEGATIVE,
-    "l2": _NONNEGATIVE,
-    "weight_decay": _NONNEGATIVE,
-    "clip_norm": _POSITIVE,
-    "clip_value": _POSITIVE,
-    "accumulate": Interval("[1, inf)"),
-    "patience": _NONNEGATIVE,
-    "tol": Interval("[0, inf)"),
-    "max_time": _POSITIVE,
+    **dict.fromkeys(
+        ("learning_rate", "clip_norm", "clip_value", "max_time"), _POSITIVE
+    ),
+    **dict.fromkeys(("l1", "l2", "weight_decay", "tol"), _NONNEGATIVE),
+    **dict.fromkeys(("warmup", "patience"), _NONNEGATIVE),
+    **dict.fromkeys(("epochs", "batch_size", "accumulate"), Interval("[1, inf)")),
 }
 _WHOLE = {"warmup", "epochs", "batch_size", "accumulate", "patience"}
 _OPTIONAL = {

@@ -135,10 +135,12 @@ class Written:
             raise Misshapen(f"the gradient's type is {array.dtype}, not real numbers.")
         if array.size != self.packing.size:
             raise self._miscount(array)
-        if len(self.packing.parts) == 1:
-            self._check_turned(self.packing.parts[0], array)
+        part, *others = self.packing.parts
+        if not others:
+            self._check_turned(part, array)
         if array.ndim != 1:
-            self._note_shape(array, self.packing.parts[0])
+            whole = ("x", (self.packing.size,)) if others else (part.name, part.shape)
+            self._note_shape(array, *whole)
         return np.array(array, float).ravel()
 
     def _gather(self, value: Any) -> Array:
@@ -149,8 +151,7 @@ class Written:
                 if array.size != part.stop - part.start:
                     raise _wrong_size(part, array)
                 self._check_turned(part, array)
-                if array.shape != part.shape:
-                    self._note_shape(array, part)
+                self._note_shape(array, part.name, part.shape)
                 arrays.append(array.ravel())
         except Misshapen:
             raise
@@ -168,18 +169,13 @@ class Written:
                 "transpose",
             )
 
-    def _note_shape(self, array: Array, part: Part) -> None:
-        if len(self.packing.parts) > 1 and array.size != part.stop - part.start:
-            name, shape = "x", (self.packing.size,)
-        else:
-            name, shape = part.name, part.shape
-        if array.shape == shape:
-            return
-        self._note(
-            f"The gradient of {name} has shape {array.shape} and was taken as {shape}; "
-            'SciPy\'s line search would have failed on it ("shapes not aligned"). '
-            "Return gradient.ravel()."
-        )
+    def _note_shape(self, array: Array, name: str, shape: tuple[int, ...]) -> None:
+        if array.shape != shape:
+            self._note(
+                f"The gradient of {name} has shape {array.shape} and was taken as "
+                f"{shape}; SciPy's line search would have failed on it (\"shapes not "
+                'aligned"). Return gradient.ravel().'
+            )
 
     def _miscount(self, array: Array) -> Misshapen:
         found, needed = array.size, self.packing.size

@@ -534,7 +534,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             Where a parameter is a function of the user's.
         """
-        from thalweg.estimators import files
+        from thalweg.estimators import files  # loads safetensors
 
         files.write(self, path)
 

@@ -17,20 +17,15 @@ from thalweg.networks import ACTIVATIONS, Dense, DenseNetwork
 from thalweg.plan import ON_DEVICE, Plan, canonical, optimizer_name
 
 _NUMBERS: dict[str, tuple[str, type]] = {
-    "alpha": ("[0, inf)", float),
-    "l1": ("[0, inf)", float),
-    "weight_decay": ("[0, inf)", float),
-    "learning_rate_init": ("(0, inf)", float),
-    "power_t": ("[0, inf)", float),
-    "max_iter": ("[1, inf)", int),
-    "tol": ("[0, inf)", float),
+    **dict.fromkeys(
+        ("alpha", "l1", "weight_decay", "power_t", "tol"), ("[0, inf)", float)
+    ),
+    **dict.fromkeys(
+        ("learning_rate_init", "epsilon", "clip_norm"), ("(0, inf)", float)
+    ),
+    **dict.fromkeys(("validation_fraction", "beta_1", "beta_2"), ("[0, 1)", float)),
+    **dict.fromkeys(("max_iter", "max_fun"), ("[1, inf)", int)),
     "momentum": ("[0, 1]", float),
-    "validation_fraction": ("[0, 1)", float),
-    "beta_1": ("[0, 1)", float),
-    "beta_2": ("[0, 1)", float),
-    "epsilon": ("(0, inf)", float),
-    "max_fun": ("[1, inf)", int),
-    "clip_norm": ("(0, inf)", float),
     "max_time": ("(0, inf)", float),
 }
 _OPTIONAL = ("learning_rate_init", "clip_norm", "max_time")
