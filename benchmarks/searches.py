@@ -254,6 +254,8 @@ def _scikit_learns(model: Any, X: Any, seed: int) -> tuple[Any, Any]:
 def _frozen(spec: Any) -> Any:
     if isinstance(spec, list):
         return spec
+    if isinstance(spec[0], int):  # each as often as Optuna draws it
+        return np.geomspace(spec[0], spec[1] + 0.999, 2000).astype(int).tolist()
     if len(spec) == 3:
         return stats.loguniform(*spec[:2])
     return stats.uniform(spec[0], spec[1] - spec[0])

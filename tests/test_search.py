@@ -31,10 +31,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import thalweg as tw
-from thalweg import EpochRecord, MLPClassifier, MLPRegressor
+from thalweg import EpochRecord, MLPClassifier, MLPRegressor, cores
 from thalweg.datasets import moons
 from thalweg.searches import SearchTrial
-from thalweg.spaces import auto_space, combinations, read_space
+from thalweg.spaces import auto_space, combinations, read_space, starts, suggest
 
 X, Y = moons(120)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -111,6 +111,19 @@ def test_conditional_parameters_exist_only_with_their_choice() -> None:
         assert ("schedule" in each) == (each["solver"] == "adam")
         assert isinstance(each["hidden_layer_sizes"], tuple)
     assert {trial.state for trial in found.trials} == {"complete"}
+
+
+@pytest.mark.parametrize("n_rows", [100, 5000])
+def test_a_search_for_a_table_begins_with_what_did_well_on_others(n_rows: int) -> None:
+    estimator = tw.Classifier((64,), l2=2.0)
+    space = read_space("auto", estimator, n_rows)
+    first, *others = starts(space, estimator, n_rows)
+    assert (first["hidden_layer_sizes"], first["l2"]) == ("(64,)", 2.0)
+    assert len(others) > 3
+    for stored in (first, *others):
+        drawn = optuna.trial.FixedTrial(stored)
+        suggest(space, drawn)
+        assert drawn.params == stored
 
 
 @pytest.mark.parametrize(
@@ -254,6 +267,18 @@ def test_folds_are_pruned_as_one_training() -> None:
 
     search(pruner=Note(), n_trials=1, cv=3, n_jobs=1)
     assert steps == list(range(1, 37))
+
+
+def test_trials_of_other_lengths_are_compared_where_they_are_as_far() -> None:
+    steps: dict[int, list[int]] = {}
+
+    class Note(optuna.pruners.BasePruner):
+        def prune(self, study: Any, trial: Any) -> bool:
+            steps.setdefault(trial.number, []).append(trial.last_step)
+            return False
+
+    search({"max_iter": [6, 24]}, pruner=Note(), sampler="grid", cv=2, n_jobs=1)
+    assert steps == {0: list(range(2, 25, 2)), 1: list(range(1, 25))}
 
 
 def test_a_trial_trains_as_the_final_fit_does() -> None:
@@ -522,7 +547,8 @@ def test_more_jobs_than_processors_are_capped_and_said() -> None:
     assert f"n_jobs={many}" in found.notes[0]
 
 
-def test_trials_run_side_by_side() -> None:
+def test_trials_run_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "available", lambda: 2)
     names: set[str] = set()
     both = threading.Barrier(2, timeout=30)
 
@@ -531,8 +557,6 @@ def test_trials_run_side_by_side() -> None:
             names.add(threading.current_thread().name)
             both.wait()
 
-    if joblib.cpu_count() < 2:
-        pytest.skip("one processor")
     search(estimator=model(callbacks=(wait,)), n_trials=2, n_jobs=2)
     assert len(names) == 2
 

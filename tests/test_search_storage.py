@@ -271,14 +271,19 @@ def find_server() -> Path | None:
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[str]:
     """Start a server of our own, on a socket in a folder that is thrown away."""
-    pytest.importorskip("psycopg2")
+    here = "SQLite and the journal keep searches in the other tests"
+    pytest.importorskip(
+        "psycopg2", reason=f"psycopg2-binary has no wheel for this Python; {here}"
+    )
     programs = find_server()
     if programs is None:
-        pytest.skip("PostgreSQL's server is not installed")
-    pwd = pytest.importorskip("pwd")
+        pytest.skip(f"the system has no PostgreSQL server to start; {here}")
+    pwd = pytest.importorskip(
+        "pwd", reason="Windows: the server is found on POSIX only"
+    )
     root = os.geteuid() == 0  # which it refuses to run as
     if root and "postgres" not in {user.pw_name for user in pwd.getpwall()}:
-        pytest.skip("PostgreSQL's server needs a user other than root")
+        pytest.skip("PostgreSQL refuses root, and the system has no user postgres")
     given: Any = {"user": "postgres", "cwd": "/"} if root else {}
     quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
@@ -330,10 +335,10 @@ def answers(port: int) -> bool:
 
 
 def test_redis_keeps_a_search() -> None:
-    pytest.importorskip("redis")
+    pytest.importorskip("redis", reason="Redis' client is not installed: an option")
     program = shutil.which("redis-server")
     if program is None:
-        pytest.skip("Redis' server is not installed")
+        pytest.skip("the system has no Redis server to start")
     port = free_port()
     command = [program, "--port", str(port), "--save", "", "--bind", "127.0.0.1"]
     with subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL) as server:
@@ -350,7 +355,7 @@ def test_redis_keeps_a_search() -> None:
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_optunas_proxy_keeps_a_search(tmp_path: Path) -> None:
     """Workers that cannot reach the database report, and are pruned, through it."""
-    pytest.importorskip("grpc")
+    pytest.importorskip("grpc", reason="grpcio is not installed: an option")
     store, port = f"sqlite:///{tmp_path / 'study.db'}", free_port()
     serve = (
         "from optuna.storages import RDBStorage, run_grpc_proxy_server as run;"
@@ -373,7 +378,7 @@ def test_optunas_proxy_keeps_a_search(tmp_path: Path) -> None:
 
 def test_a_driver_that_is_not_installed_is_named() -> None:
     if importlib.util.find_spec("redis") is not None:
-        pytest.skip("redis is installed")
+        pytest.skip("redis is installed, so that nothing is missing to be named")
     with pytest.raises(ValueError, match=r"driver is missing.*redis for Redis"):
         search("redis://localhost:1")
 
@@ -422,7 +427,7 @@ def test_a_worker_that_dies_loses_only_its_trial() -> None:
 
 @pytest.mark.slow
 def test_dask_does_the_same_trials_though_a_worker_is_killed() -> None:
-    distributed = pytest.importorskip("distributed")
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     killed: list[int] = []
     with (
@@ -463,7 +468,7 @@ print("the same:", spread == alphas(n_jobs=1))
 @pytest.mark.slow
 def test_ray_does_the_same_trials() -> None:
     """In a process of its own: Ray warns of much, and leaves threads behind."""
-    pytest.importorskip("ray")
+    pytest.importorskip("ray", reason="Ray has no wheel for this Python")
     command = [sys.executable, "-W", "ignore", "-c", _RAY]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     # Ray has its own things to say, on the same stream.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.records import Array, History
+from thalweg.records import Array, History, plain_trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +43,7 @@ class Trial:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; NaN becomes None."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain = {k: None if v != v else v for k, v in values.items()}
-        return {**plain, "history": self.history and self.history.to_json()}
+        return plain_trial(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Trial":

@@ -49,6 +49,7 @@ _NUMBERS = {
 }
 """Parameters of networks that are of one kind whatever their values."""
 
+_SHORT = 500  # rows: with fewer, two threads wait for Python more than they compute
 _HANDFUL = 4  # trials for each worker, where joblib returns them all at once
 
 
@@ -272,7 +273,7 @@ def _work(
         return number, try_settings(task, chosen, link)
 
 
-def find_crew(n_jobs: int | None, where: tuple[Any, str] | None) -> Crew:
+def find_crew(n_jobs: int | None, where: tuple[Any, str] | None, n_rows: int) -> Crew:
     """Find out who works, as joblib says and as many as there are processors."""
     active: tuple[Any, Any] = get_active_backend(prefer="threads")
     backend, usual = active
@@ -289,7 +290,8 @@ def find_crew(n_jobs: int | None, where: tuple[Any, str] | None) -> Crew:
         asked = -1 if n_jobs is None else n_jobs
         return Crew(backend.effective_n_jobs(asked), asked, here, streams, where)
     most = cores.available()
-    asked = n_jobs or (usual if usual and usual > 1 else -1)
+    every = 1 if here and n_rows < _SHORT else -1
+    asked = n_jobs or (usual if usual and usual > 1 else every)
     size = most + 1 + asked if asked < 0 else asked
     note = ""
     if size > most:

@@ -324,5 +324,12 @@ class Paths:
     z: Array
 
 
+def plain_trial(trial: Any) -> dict[str, Any]:
+    """Return what a trial holds as plain values; NaN becomes None."""
+    values = {f.name: getattr(trial, f.name) for f in fields(trial)}
+    plain = {k: None if v != v else v for k, v in values.items()}
+    return {**plain, "history": trial.history and trial.history.to_json()}
+
+
 def _finite_list(values: Array) -> list[float | None]:
     return [float(v) if np.isfinite(v) else None for v in values]

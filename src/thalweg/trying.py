@@ -222,7 +222,8 @@ def try_settings(task: Task, settings: Mapping[str, Any], link: Link) -> Outcome
         model = seeded(prepared(task.estimator, settings), task.seed)
         limit(model, task.epochs, settings)
         by_loss = task.scoring == "neg_log_loss"
-        watcher = Watcher(link, epochs_of(task.estimator, task.epochs), by_loss)
+        usual, own = epochs_of(task.estimator, task.epochs), epochs_of(model, None)
+        watcher = Watcher(link, usual, own, by_loss)
         history, why = None, ""
         for fold in range(len(task.folds)):
             watcher.begin()
@@ -248,31 +249,37 @@ class Watcher:
 
     Folds follow each other as if they were one training: what is reported is the mean
     of the present epoch and the last ones of the folds done. It is the score that the
-    network records, or its loss where the search is for that.
+    network records, or its loss where the search is for that. A trial of fewer or more
+    epochs than usual is compared where it is as far: rates fall with that.
     """
 
     link: Link
+    usual: int
     epochs: int
     by_loss: bool = False
     ended: str = ""
     scores: list[float] = field(default_factory=list)
     seen: list[float] = field(default_factory=list)
+    reported: int = 0
 
     def begin(self) -> None:
         """Take note that the next fold is fitted."""
         self.seen.append(np.nan)
+        self.reported = 0
 
     def __call__(self, record: EpochRecord) -> bool:
         """Judge an epoch."""
-        every = -(-self.epochs // _REPORTS)
         if self.ended:
             return True
         loss, score = -record.validation_loss, record.validation_score
         self.seen[-1] = loss if self.by_loss else score
+        every = -(-self.usual // _REPORTS)
+        reached = min(self.usual * record.epoch // self.epochs, self.usual) // every
         if self.link.out_of_time():
             self.ended = "cut"
-        elif record.epoch % every == 0:
-            step = (len(self.seen) - 1) * self.epochs + record.epoch
+        elif reached > self.reported:
+            self.reported = reached
+            step = (len(self.seen) - 1) * self.usual + reached * every
             mean = float(np.mean(self.seen))
             self.ended = "pruned" if self.link.prunes(mean, step) else ""
         return bool(self.ended)
@@ -292,10 +299,10 @@ def epochs_of(estimator: Any, epochs: int | None) -> int:
 
 
 def limit(model: Any, epochs: int | None, settings: Mapping[str, Any]) -> None:
-    """Have a model train for so many epochs, unless the space says otherwise."""
+    """Have a model train for so many epochs, or for fewer that are being searched."""
     name = _epochs_name(model)
-    if epochs is not None and name is not None and name not in settings:
-        model.set_params(**{name: epochs})
+    if epochs is not None and name is not None:
+        model.set_params(**{name: min(epochs, settings.get(name, epochs))})
 
 
 def fit_watched(

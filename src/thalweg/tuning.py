@@ -34,7 +34,7 @@ from thalweg.spaces import (
     describe,
     read_space,
     settings,
-    start,
+    starts,
 )
 from thalweg.studies import (
     facts_of,
@@ -178,9 +178,10 @@ def search(
     )
     task = replace(task, seed=seed, folds=division(seed))
     where = (portable(storage), study_name) if pruner is not None else None
-    crew = find_crew(n_jobs, where)
+    crew = find_crew(n_jobs, where, len(y))
     if sampler in LEARNING and not study.get_trials(deepcopy=False):
-        study.enqueue_trial(start(read, estimator, len(y)))
+        for first in starts(read, estimator, len(y)):
+            study.enqueue_trial(first)
     driver = Driver(study, read, task, sampler, seed, most, crew, tuple(callbacks))
     if pruner is not None and not can_stop(estimator):
         driver.notes.append(
