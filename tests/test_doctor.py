@@ -349,6 +349,17 @@ def test_trials_are_paired():
     np.testing.assert_array_equal(one.case.held[0], changed.case.held[0])
 
 
+def test_a_clear_remedy_that_suffices_ends_the_trials():
+    """Three trainings as it was, two or three with the remedy, one by chance."""
+    X, y = blobs()
+    model = mlp(init="zeros", activation="tanh")
+    found = tw.diagnose(model, X[::2], y[::2], X_val=X[1::2], y_val=y[1::2])
+    first, *rest = found.findings
+    assert (first.code, first.status) == ("symmetric-init", "confirmed by trial")
+    assert found.costs["trainings"] <= 7
+    assert all(f.proof is None for f in rest)
+
+
 # Scores of five seeds on 80 rows; 0.03 is 1.5 errors of a share, √(0.03/80) = 0.019.
 PROOFS: dict[str, tuple[list[float], list[float], float, float, str]] = {
     "all gain, one far more": (

@@ -218,7 +218,10 @@ class Trials:
         return done + rest
 
     def _screen(self, waiting: list[Finding]) -> list[Tried]:
-        """Try remedies from one seed, until one suffices; others where none gains."""
+        """Try remedies from one seed until none could be preferred to what is known.
+
+        Where a remedy gains nothing, its alternatives are tried.
+        """
         some, tried = [self.worst], []
         for finding in waiting:
             remedy = _remedy(finding)
@@ -227,7 +230,9 @@ class Trials:
                 options = [remedy.changes, *remedy.alternatives]
                 best = self._best(finding, options, some)
             tried.append(best)
-            if best.gain > _GAIN and self._suffices(best.changes, [best.after]):
+            most = best.gain + min(self.enough + _GAIN, 1.0) - best.after
+            alike = "target" not in best.changes
+            if best.gain > _GAIN and alike and _is_near(best.gain, most):
                 break
         return tried
 
@@ -341,8 +346,13 @@ def _foremost(tried: list[Tried]) -> Tried | None:
     first = [each for each in open_ones if each.finding.code not in _LAST_RESORT]
     open_ones = first or open_ones
     best = max(each.gain for each in open_ones)
-    near = [each for each in open_ones if each.gain >= best - max(0.2 * best, _GAIN)]
+    near = [each for each in open_ones if _is_near(each.gain, best)]
     return min(near, key=lambda each: ORDER[each.finding.code])
+
+
+def _is_near(gain: float, best: float) -> bool:
+    """Whether a gain nearly equals the best one."""
+    return gain >= best - max(0.2 * best, _GAIN)
 
 
 def _judged(cause: Tried, proof: Proof) -> Finding:

@@ -80,9 +80,9 @@ def _sentinels(seen: Sample) -> dict[str, Any]:
     One tuple each: name, position in X, value, share of rows, gap in quartile ranges.
     """
     found = []
-    for sign in (1.0, -1.0):
-        columns = np.sort(sign * np.nan_to_num(seen.raw), axis=0)
-        n = len(columns)
+    ascending = np.sort(np.nan_to_num(seen.raw), axis=0)
+    n = len(ascending)
+    for sign, columns in ((1.0, ascending), (-1.0, -ascending[::-1])):
         if n < 4 or not columns.shape[1]:
             continue
         extreme = columns[-1]
