@@ -80,17 +80,20 @@ def prepare(*outputs: Path | None) -> None:
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
 
-def divide(
-    frame: "Frame", target: str, ignore: list[str], category: list[str]
+def read_columns(
+    table: Path, no_header: bool, target: str, ignore: Names, category: Names = None
 ) -> tuple["Frame", "Series"]:
-    """Return the columns to learn from, and the one to learn."""
+    """Read the columns to learn from, and the one to learn."""
     import pandas as pd
 
     from thalweg.columns import is_missing, kind_of, numbers
+    from thalweg.tables import read_table
 
+    frame = read_table(table, header=not no_header)
+    ignore, category = ignore or [], category or []
     named = {"--target": [target], "--ignore": ignore, "--category": category}
-    for option, names in named.items():
-        check_names("column of the table", names, frame.columns, owner=option)
+    for flag, names in named.items():
+        check_names("column of the table", names, frame.columns, owner=flag)
     X, y = frame.drop(columns=[target, *ignore]), frame[target]
     if kind_of(y[~is_missing(y)]) == "number":
         y = pd.Series(numbers(target, y), name=target)

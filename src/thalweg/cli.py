@@ -33,10 +33,10 @@ from thalweg.asking import (
     Task,
     as_numbers,
     choose,
-    divide,
     option,
     output,
     prepare,
+    read_columns,
     widths,
 )
 
@@ -134,7 +134,7 @@ def fit(
     prepare(output, report)
     if report:
         page.check()
-    X, y = _open(table, no_header, target, ignore, category)
+    X, y = read_columns(table, no_header, target, ignore, category)
     model, why, known = _choose(table, task, X, y)
     model.set_params(
         hidden_layer_sizes=widths(hidden),
@@ -227,7 +227,7 @@ def diagnose(
     from thalweg.tabular import load
 
     prepare(output)
-    X, y = _open(table, no_header, target, ignore)
+    X, y = read_columns(table, no_header, target, ignore)
     known = ~is_missing(y)
     given = (model and load(model), X[known], y[known])
     found = doctor.diagnose(*given, trials=trials, budget=budget)
@@ -272,7 +272,7 @@ def compare(
     if not target:
         raise ValueError("--target is missing. Name the column to predict.")
     prepare(output, plot)
-    inputs, answers = as_numbers(*_open(table, no_header, target, ignore), task)
+    inputs, answers = as_numbers(*read_columns(table, no_header, target, ignore), task)
     names = [*(optimizers or ([] if more else _COMPARED)), *(more or [])]
     found = train_and_compare(
         [name for part in names for name in part.split(",") if name],
@@ -349,7 +349,7 @@ def search(
     from thalweg.samplers import PRUNERS
 
     prepare(output, trace, plot)
-    X, y = _open(table, no_header, target, ignore)
+    X, y = read_columns(table, no_header, target, ignore)
     model, _, known = _choose(table, task, X, y)
     found = searching.search_table(
         _console(),
@@ -372,16 +372,6 @@ def search(
 
 def _console() -> Console:
     return Console(highlight=False, markup=False, emoji=False)
-
-
-def _open(
-    table: Path, no_header: bool, target: str, ignore: Names, category: Names = None
-) -> tuple["Frame", "Series"]:
-    """Read the columns to learn from, and the one to learn."""
-    from thalweg.tables import read_table
-
-    frame = read_table(table, header=not no_header)
-    return divide(frame, target, ignore or [], category or [])
 
 
 def _choose(
