@@ -372,7 +372,7 @@ class Loop:
         """Train until something says stop."""
         try:
             while self.left > 0:
-                stop = self.watch.stop_rule if self.watch.counts_only else None
+                stop = self.watch.stop_rule
                 asked = self.ask(min(self.chunk(), self.left))
                 reason = self.tell(self.session.advance(*asked, stop))
                 if reason is not None:
@@ -390,8 +390,8 @@ class Loop:
 
     def chunk(self) -> int:
         """Epochs that can go by in one call, short enough for Ctrl-C to be heard."""
-        counted = self.session.heeds_stop and self.watch.counts_only
-        if self.watch.listens and not counted:
+        patient = self.watch.plan.patience is not None
+        if self.watch.hurries or (patient and not self.session.heeds_stop):
             return 1
         most = _WORK_AT_ONCE // (self.n_rows * self.n_parameters)
         limit = min(self.watch.waits, _EPOCHS_AT_ONCE)

@@ -148,21 +148,15 @@ class Watch:
         return self.waits == 1 or watched or steered
 
     @property
-    def listens(self) -> bool:
-        """Whether something must be judged after each single epoch."""
-        return self.hurries or self.plan.patience is not None
+    def stop_rule(self) -> tuple[int, float, float, int] | None:
+        """Patience with the training loss as an engine heeds it, where it is all.
 
-    @property
-    def stop_rule(self) -> tuple[int, float, float, int]:
-        """Patience as an engine heeds it: limit, tol, best, waited."""
-        patience = self.patience
-        limit = int(self.plan.patience or 0)
-        return limit, patience.tol, patience.best, patience.waited
-
-    @property
-    def counts_only(self) -> bool:
-        """Whether patience with the training loss is all that must be judged."""
-        return self.plan.patience is not None and not self.hurries
+        That is: limit, tol, best, waited.
+        """
+        patience, limit = self.patience, self.plan.patience
+        if limit is None or self.hurries:
+            return None
+        return int(limit), patience.tol, patience.best, patience.waited
 
     def see(self, sums: EpochSums, rates: Array) -> StopReason | None:
         """Take note of some epochs and judge the last one; a reason says stop."""
