@@ -32,6 +32,7 @@ from thalweg.plan import (
     steps_per_epoch,
 )
 from thalweg.records import Array, EpochSums, RateFinding, Run, StopReason
+from thalweg.streams import apart, open_source, train_stream
 from thalweg.watching import Callback, Scoring, Watch
 
 _ROWS_AT_ONCE = 1 << 20
@@ -137,37 +138,24 @@ def fit(
         network, settings, parameters = holder.begin(settings, plan, parameters)
     plans = [check_plan(network, phase) for phase in phases(plan, settings)]
     rng = as_random_state(random_state)
+    plan, rows = plans[0], (X, y, sample_weight, class_weight)
+    watched = scoring, callbacks, started
     if is_stream(X, y):
-        given = X, y, sample_weight, class_weight, validation
-        watched = scoring, callbacks, started
-        run = _fit_stream(network, plans, given, parameters, rng, watched, engine)
-        return run if holder is None else holder.keep(run)
-    data = as_data(network, plans[0], X, y, sample_weight, class_weight)
-    first = first_weights(network, parameters, rng, data.dtype)
-    data, held_out = split(network, plans[0], data, validation, rng)
-    if isinstance(network, Network):
-        engines.on_jax().examine(network, plans, data, first)
-    watch = Watch(plans[0], held_out, scoring, callbacks, started)
-    run = train_phases(network, plans, data, first, rng, watch, engine)
+        source = open_source(network, plans, *rows)
+        first = first_weights(network, parameters, rng, source.dtype)
+        held_out = apart(network, plan, validation, source.dtype)
+        watch, seed = Watch(plan, held_out, *watched), noise_seed(network, rng)
+        found = train_stream(network, plan, source, first, rng, seed, watch, engine)
+        run = finish(network, watch, *found)
+    else:
+        data = as_data(network, plan, *rows)
+        first = first_weights(network, parameters, rng, data.dtype)
+        data, held_out = split(network, plan, data, validation, rng)
+        if isinstance(network, Network):
+            engines.on_jax().examine(network, plans, data, first)
+        watch = Watch(plan, held_out, *watched)
+        run = train_phases(network, plans, data, first, rng, watch, engine)
     return run if holder is None else holder.keep(run)
-
-
-def _fit_stream(
-    network: DenseNetwork | Network, plans: Sequence[Plan], given: tuple[Any, ...],
-    parameters: Any, rng: np.random.RandomState, watched: tuple[Any, ...], engine: str,
-) -> Run:  # fmt: skip
-    """Train on data that are read as they are needed."""
-    from thalweg.streams import apart, open_source, train_stream
-
-    *rows, validation = given
-    scoring, callbacks, started = watched
-    source = open_source(network, plans, *rows)
-    first = first_weights(network, parameters, rng, source.dtype)
-    held_out = apart(network, plans[0], validation, source.dtype)
-    watch = Watch(plans[0], held_out, scoring, callbacks, started)
-    seed = noise_seed(network, rng)
-    found = train_stream(network, plans[0], source, first, rng, seed, watch, engine)
-    return finish(network, watch, *found)
 
 
 def train_phases(
