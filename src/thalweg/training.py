@@ -32,7 +32,6 @@ from thalweg.plan import (
     steps_per_epoch,
 )
 from thalweg.records import Array, EpochSums, RateFinding, Run, StopReason
-from thalweg.streams import apart, open_source, train_stream
 from thalweg.watching import Callback, Scoring, Watch
 
 _ROWS_AT_ONCE = 1 << 20
@@ -141,6 +140,8 @@ def fit(
     plan, rows = plans[0], (X, y, sample_weight, class_weight)
     watched = scoring, callbacks, started
     if is_stream(X, y):
+        from thalweg.streams import apart, open_source, train_stream
+
         source = open_source(network, plans, *rows)
         first = first_weights(network, parameters, rng, source.dtype)
         held_out = apart(network, plan, validation, source.dtype)
