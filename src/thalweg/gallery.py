@@ -176,9 +176,7 @@ def draw_layers(values: Mapping[str, LayerValues]) -> Any:
     """Draw a row of histograms for each kind of first weights."""
     figure, axes = plots.new_figure(len(values), 5, 6.0, 5.4)
     flat = np.concatenate([layer.ravel() for layer in values["Xavier"].activations])
-    ends = {True: (0.0, 1.0), False: (-1.0, 1.0)}
-    bounded = np.abs(flat).max() <= 1
-    span = ends[bool(flat.min() >= 0)] if bounded else (0.0, float(flat.max()))
+    span = (0.0 if flat.min() >= 0 else -1.0, max(float(flat.max()), 1.0))
     for row, (name, own) in zip(axes, values.items(), strict=True):
         plots.LayersDisplay(own).plot(ax=row, span=span)
         row[0].set_ylabel(f"{name}\nshare", fontsize=8)
