@@ -19,6 +19,7 @@ from keras import layers as L  # noqa: TID253
 
 import thalweg as tw
 from thalweg.keras_dense import Different, translate
+from thalweg.keras_models import rewritten
 
 # Keras 3.15 reads its own variables in a way that NumPy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
@@ -544,6 +545,27 @@ def test_another_backend_is_told_how_to_switch():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (L.Conv1D(2, 4), (9, 3)),
+        (L.Conv2D(3, (2, 3)), (6, 7, 2)),
+        (L.Conv3D(2, 2), (4, 3, 5, 1)),
+    ],
+)
+def test_convolutions_are_products(layer: Any, shape: tuple[int, ...], padding: str):
+    same = type(layer).from_config({**layer.get_config(), "padding": padding})
+    same.build((None, *shape))
+    x = np.random.RandomState(0).randn(4, *shape).astype("f4")
+    name, ours = rewritten(same)
+    assert name == "convolution_op"
+    assert ours is not None
+    theirs = same.convolution_op(x, same.kernel)
+    # Sums of at most 12 products of numbers of about 1, each rounded at 6e-8.
+    np.testing.assert_allclose(ours(same, x, same.kernel), theirs, atol=1e-5)
+
+
 def test_a_convolutional_network_reads_digits():
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

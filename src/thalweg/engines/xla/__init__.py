@@ -159,7 +159,9 @@ class Session:
         )
         sums: Any = programs.no_sums(slots, self._dtype)
         program = programs.compiled(programs.advance, shape)
-        given = self._call(jax.device_put, (*arguments, counts))
+        given = *arguments, counts
+        if not self._looped:  # many calls take them
+            given = self._call(jax.device_put, given)
 
         def train() -> tuple[Any, Any]:
             carry, seen = self._carry, sums
