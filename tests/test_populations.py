@@ -1,9 +1,11 @@
 """A population's members end as trainings of their own would.
 
-Tolerances. Both sides compute in float64 with the same rows, rates and first weights;
-only the order in which a product is summed may differ, by about n·2⁻⁵³ ≈ 1e-14 a step
-for the tens of terms here. Some tens of steps multiply that by at most 1e3 at these
-rates: hence 1e-9, far below what a wrong penalty, seed or rate would make.
+Members are held against fits by themselves, on the kernel where it can: nothing is
+compiled for these. Tolerances. Both sides compute in float64 with the same rows, rates
+and first weights; only the order in which a product is summed may differ, and the last
+bits of tanh and exp, by about n·2⁻⁵³ ≈ 1e-14 a step for the tens of terms here. Some
+tens of steps multiply that by at most 1e3 at these rates: hence 1e-9, far below what a
+wrong penalty, seed or rate would make.
 """
 
 import importlib.util
@@ -58,7 +60,7 @@ def together(
     runs = tw.fit_population(base, X, y, members, engine="jax", **common)
     for member, run in zip(members, runs, strict=True):
         lone = {"network": base, **common, **member}
-        assert_same(run, tw.fit(X=X, y=y, engine="jax", **lone))
+        assert_same(run, tw.fit(X=X, y=y, **lone))
     return runs
 
 
