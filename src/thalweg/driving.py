@@ -290,8 +290,8 @@ def find_crew(n_jobs: int | None, where: tuple[Any, str] | None, n_rows: int) ->
         asked = -1 if n_jobs is None else n_jobs
         return Crew(backend.effective_n_jobs(asked), asked, here, streams, where)
     most = cores.available()
-    every = 1 if here and n_rows < _SHORT else -1
-    asked = n_jobs or (usual if usual and usual > 1 else every)
+    short = here and n_rows < _SHORT and not engines.gathers("auto")
+    asked = n_jobs or (usual if usual and usual > 1 else 1 if short else -1)
     size = most + 1 + asked if asked < 0 else asked
     note = ""
     if size > most:

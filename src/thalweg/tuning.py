@@ -109,7 +109,8 @@ def search(
     scoring : str, callable or None
         scikit-learn's; the estimator's own score if None.
     sampler : {"tpe", "random", "grid", "cmaes", "gp", "narrowing"} or Optuna sampler
-        "tpe", "cmaes" and "gp" begin with the estimator as it is, where `space` has it.
+        "tpe", "cmaes" and "gp" begin with the estimator as it is, where `space` has it,
+        and in the automatic space of a table with what did well on others.
     pruner : {"median", "halving", "hyperband"}, Optuna pruner or None
         Gives up hopeless trials of thalweg's networks between epochs.
     epochs : int or None
@@ -122,7 +123,8 @@ def search(
         Tells searches in one storage apart.
     n_jobs : int or None
         Trials side by side, in threads, or as `joblib.parallel_config` says: "loky",
-        "dask" or "ray". None takes what that says, and otherwise all processors. A
+        "dask" or "ray". None takes what that says, and otherwise all processors, but
+        one for fewer than 500 rows: threads would wait for Python more than compute. A
         random search makes the same trials whatever their number.
     repeats : int
         Fresh seeds and divisions that the best setting is estimated with; 0 for none.
