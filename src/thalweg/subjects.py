@@ -165,9 +165,10 @@ def _of_mlp(
     for theirs, ours in _THEIRS.items():
         if isinstance(last, theirs) and not isinstance(last, _OURS):
             last = _as_ours(last, ours)
+    bare: Any = last
     if last.scale_inputs:
-        steps = (*steps, StandardScaler())
-        last = _with(last, scale_inputs=False)
+        steps, bare = (*steps, StandardScaler()), clone(last)
+        bare.set_params(scale_inputs=False)
     labels = None
     target = y
     if is_classifier(last):
@@ -183,7 +184,7 @@ def _of_mlp(
         )
     width = _width(X, steps)
     sample = np.zeros((len(y), width))
-    network, plan, validation = blueprint(last, sample, _known(target))
+    network, plan, validation = blueprint(bare, sample, _known(target))
     fitted = getattr(last, "coefs_", None)
     if fitted is not None and len(fitted[0]) != width:
         raise ValueError(
@@ -207,17 +208,6 @@ def _width(X: Any, steps: Any) -> int:
         return X.shape[1]
     few = take(X, np.arange(min(X.shape[0], 2000)))
     return make_pipeline(*map(clone, steps)).fit_transform(few).shape[1]
-
-
-def _with(estimator: Any, **changes: Any) -> Any:
-    """Return a copy with other parameters that keeps what was fitted."""
-    copy: Any = clone(estimator)
-    copy.set_params(**changes)
-    fitted = {
-        k: v for k, v in vars(estimator).items() if k not in estimator.get_params()
-    }
-    vars(copy).update(fitted)
-    return copy
 
 
 def _as_ours(theirs: Any, ours: Any) -> Any:
