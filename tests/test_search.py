@@ -454,6 +454,7 @@ BAD: list[tuple[str, Any, dict[str, Any], type[Exception], list[str]]] = [
     ("sampler", DECAY, {"sampler": "tpa"}, ValueError, ["'tpe'", "random"]),
     ("sampler kind", DECAY, {"sampler": 3}, TypeError, ["sampler=3"]),
     ("gp", DECAY, {"sampler": "gp"}, ValueError, ["thalweg[gp]"]),
+    ("scorer", DECAY, {"scoring": "acuracy"}, ValueError, ["'accuracy'", "no scorer"]),
     ("pruner", DECAY, {"pruner": "medium"}, ValueError, ["'median'"]),
     ("grid", DECAY, {"sampler": "grid"}, ValueError, ["'alpha'", "List"]),
     ("no trials", DECAY, {"n_trials": 0}, ValueError, ["n_trials=0", "[1, inf)"]),

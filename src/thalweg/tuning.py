@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 
 from thalweg.driving import Callback, Crew, Driver, find_crew
-from thalweg.lookup import Interval, check_number
+from thalweg.lookup import Interval, check_names, check_number
 from thalweg.samplers import (
     LEARNING,
     check_sampler,
@@ -330,9 +330,10 @@ def _method(sampler: Any, pruner: Any, task: Task) -> str:
 def _metric(estimator: Any, scoring: Any) -> str:
     if scoring is None:
         return _METRICS[is_classifier(estimator)]
-    return (
-        scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
-    )
+    if isinstance(scoring, str):
+        check_names("scorer", [scoring], get_scorer_names(), owner="search")
+        return scoring
+    return getattr(scoring, "__name__", "score")
 
 
 def _check(
