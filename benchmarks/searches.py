@@ -39,6 +39,7 @@ import thalweg as tw
 from benchmarks.jobs import Array
 from benchmarks.machine import ROOT
 from benchmarks.workloads import images
+from thalweg import cores
 from thalweg.experiments import paired_difference
 from thalweg.spaces import auto_space
 from thalweg.trying import prepared
@@ -309,10 +310,12 @@ def dask(n_trials: int) -> None:
             LocalCluster(**options) as cluster,
             Client(cluster),
             joblib.parallel_config(backend="dask"),
+            cores.share(1),  # for what one worker does, joblib does here
         ):
             run(2 * n_workers)  # the workers import
             seconds[n_workers] = run(n_trials)
-    run(n_trials)
+    with cores.share(1):
+        run(n_trials)
     one, two = seconds[1], seconds[2]
     print(f"one worker {one:.2f} s, two workers {two:.2f} s: {one / two:.2f} times")
     print(f"same best as without Dask: {seen[1] == seen[3] == seen[4]}")
