@@ -8,10 +8,12 @@ rows that none of them saw. ``dask``: one process and two Dask workers.
 
 import argparse
 import gzip
+import os
 import time
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, cast
 
 import joblib
@@ -46,7 +48,7 @@ from thalweg.trying import prepared
 
 _DECAYS, _RATES = (1e-8, 1e-4), (1e-6, 1e-2)
 _BATCH = 100
-_TABLES = ROOT.parent / "shared" / "data" / "tabular"
+_SHARED = Path(os.environ.get("THALWEG_DATA", ROOT.parent / "shared" / "data"))
 
 
 def classic(n_trials: int, epochs: int = 50) -> None:
@@ -159,15 +161,8 @@ def _one_division(
     All ways are judged by the same scorer on the same folds: the logarithm of the loss
     for classes (the share of right answers has ties at 1), R2 for numbers.
     """
-    classes = is_classifier(model)
-    parts: list[Any] = train_test_split(
-        X, y, test_size=0.25, random_state=seed, stratify=y if classes else None
-    )
-    X, X_test, y, y_test = parts
-    scoring = "neg_log_loss" if classes else "r2"
-    folds = (StratifiedKFold if classes else KFold)(3, shuffle=True, random_state=seed)
-    how: dict[str, Any] = {"cv": list(folds.split(X, y)), "scoring": scoring}
-    scorer: Any = get_scorer(scoring)
+    (X, X_test, y, y_test), how = divided(X, y, model, seed)
+    scorer: Any = get_scorer(how["scoring"])
 
     def judged(validation: float, chosen: Any, count: int) -> tuple[float, ...]:
         fitted = chosen.fit(X, y)
@@ -188,6 +183,17 @@ def _one_division(
         judged(found.best_score, found.best_estimator, len(found.trials)),
     ]
     return cast(Any, rows)
+
+
+def divided(X: Any, y: Any, model: Any, seed: int) -> tuple[list[Any], dict[str, Any]]:
+    """Return rows to train and to test on; and folds of the first, and the scorer."""
+    classes = is_classifier(model)
+    parts: list[Any] = train_test_split(
+        X, y, test_size=0.25, random_state=seed, stratify=y if classes else None
+    )
+    folds = (StratifiedKFold if classes else KFold)(3, shuffle=True, random_state=seed)
+    cv = list(folds.split(parts[0], parts[2]))
+    return parts, {"cv": cv, "scoring": "neg_log_loss" if classes else "r2"}
 
 
 def _randomized(
@@ -262,13 +268,15 @@ def _frozen(spec: Any) -> Any:
     return stats.uniform(spec[0], spec[1] - spec[0])
 
 
-def _bundled(load: Callable[..., Any]) -> tuple[Any, Any, Any]:
+def bundled(load: Callable[..., Any]) -> tuple[Any, Any, Any]:
+    """Return rows, targets and the estimator of a table that scikit-learn brings."""
     found = load(as_frame=True)
     return found.data, found.target, tw.Classifier()
 
 
-def _table(name: str, kind: Any, most: int = 0) -> tuple[Any, Any, Any]:
-    with gzip.open(_TABLES / f"{name}.csv.gz", "rt") as file:
+def table(name: str, kind: Any, most: int = 0) -> tuple[Any, Any, Any]:
+    """Return those of a file, as they are or `most` rows by chance."""
+    with gzip.open(_SHARED / "tabular" / f"{name}.csv.gz", "rt") as file:
         frame = pd.read_csv(file, header=None, na_values="?", skipinitialspace=True)
     frame = frame.sample(most, random_state=0) if most else frame
     frame.columns = [str(name) for name in frame.columns]
@@ -276,11 +284,11 @@ def _table(name: str, kind: Any, most: int = 0) -> tuple[Any, Any, Any]:
 
 
 _DATA: dict[str, Callable[[], tuple[Any, Any, Any]]] = {
-    "wine": lambda: _bundled(datasets.load_wine),
-    "cancer": lambda: _bundled(datasets.load_breast_cancer),
-    "abalone": lambda: _table("abalone", tw.Regressor),
-    "phoneme": lambda: _table("phoneme", tw.Classifier),
-    "adult": lambda: _table("adult-train", tw.Classifier, 4000),
+    "wine": lambda: bundled(datasets.load_wine),
+    "cancer": lambda: bundled(datasets.load_breast_cancer),
+    "abalone": lambda: table("abalone", tw.Regressor),
+    "phoneme": lambda: table("phoneme", tw.Classifier),
+    "adult": lambda: table("adult-train", tw.Classifier, 4000),
 }
 
 

@@ -8,19 +8,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
 
-from thalweg.plots.style import (
-    COLORS,
-    legend_outside,
-    new_figure,
-    only,
-    panels,
-    tidy,
-)
+from thalweg.lookup import check_word, need
+from thalweg.plots.style import COLORS, Display, legend_outside, new_figure, tidy
 from thalweg.records import Array
 from thalweg.searches import SearchResult, SearchTrial
 
@@ -38,7 +31,7 @@ _BACKENDS = {
 
 
 @dataclass
-class SearchDisplay:
+class SearchDisplay(Display):
     """Value of each trial of a search, and the best so far; and more of a record.
 
     Parameters
@@ -102,11 +95,8 @@ class SearchDisplay:
         ValueError
             If there is no such picture, or nothing to draw.
         """
-        if what not in _WHAT or backend not in _BACKENDS:
-            raise ValueError(
-                f"plot got what={what!r}, backend={backend!r}; they must be one of "
-                f"{', '.join(_WHAT)}, and one of {', '.join(_BACKENDS)}."
-            )
+        check_word("what", what, _WHAT, owner="plot")
+        check_word("backend", backend, _BACKENDS, owner="plot")
         if what == "course":
             self._draw_course(ax)
         elif self.result is None:
@@ -124,8 +114,7 @@ class SearchDisplay:
         values = np.asarray(self.values, float)
         number = np.arange(1, len(values) + 1)
         better = np.fmax if self.greater_is_better else np.fmin
-        self.figure_, axes = panels(ax, 1)
-        self.ax_: Any = only(axes)
+        self.take(ax)
         self.ax_.plot(number, values, "o", color=COLORS[0], markersize=4, label="trial")
         self.ax_.step(
             number,
@@ -136,10 +125,8 @@ class SearchDisplay:
         )
         for failed in number[np.isnan(values)]:
             self.ax_.axvline(failed, color="0.85", linewidth=1)
-        self.ax_.set_xlabel("trial", fontsize=9)
-        self.ax_.set_ylabel(self.metric, fontsize=9)
         legend_outside(self.ax_)
-        tidy(self.ax_)
+        tidy(self.ax_, "trial", self.metric)
 
     def _draw_curves(self, result: SearchResult, count: int) -> None:
         best = [(t, _curve(t)) for t in result.ranking()]
@@ -225,19 +212,13 @@ def _distribution(optuna: Any, space: Any) -> Any:
 
 
 def _optuna(part: str) -> Any:
-    try:
-        return import_module(part)
-    except ImportError as error:
-        raise ValueError(
-            f"pictures of a search need Optuna ({error}). Install it with pip install "
-            "'thalweg[search,plots]'."
-        ) from error
+    return need(part, "pictures of a search need Optuna", "search,plots")
 
 
 @contextmanager
 def _styled(n_params: int) -> Iterator[None]:
     """Make room for the names, and take back the style that Optuna sets for good."""
-    matplotlib = import_module("matplotlib")
+    matplotlib = need("matplotlib", "pictures need matplotlib", "plots")
     side = 1.5 + 1.9 * max(n_params, 2)
     style = {
         "figure.constrained_layout.use": True,

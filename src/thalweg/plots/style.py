@@ -56,41 +56,32 @@ class Display:
     figure_: Any
 
     def take(self, ax: Any, count: int = 1) -> list[Any]:
-        """Return `count` axes to draw on: those given, or new ones."""
-        self.figure_, axes = panels(ax, count)
-        self.ax_ = only(axes)
+        """Return `count` axes to draw on: those given, or new ones side by side.
+
+        Raises
+        ------
+        ValueError
+            If `ax` holds another number of axes.
+        """
+        if ax is None:
+            plt = need("matplotlib.pyplot", "pictures need matplotlib", "plots")
+            columns = min(count, 2)
+            rows = -(-count // columns)
+            height = 4.0 if rows == 1 else 2.6 * rows + 0.6
+            size = {"figsize": (6.0, height), "layout": "constrained"}
+            _, grid = plt.subplots(rows, columns, squeeze=False, **size)
+            for spare in grid.ravel()[count:]:
+                spare.remove()
+            ax = grid.ravel()[:count]
+        axes = list(np.ravel(ax))
+        if len(axes) != count:
+            raise ValueError(
+                f"plot got {len(axes)} axes for {count} panels. Give one for each, or "
+                "none."
+            )
+        self.figure_ = axes[0].figure
+        self.ax_ = axes[0] if count == 1 else np.array(axes)
         return axes
-
-
-def panels(ax: Any, count: int) -> tuple[Any, list[Any]]:
-    """Return the figure and `count` axes: those given, or new ones side by side.
-
-    Raises
-    ------
-    ValueError
-        If `ax` holds another number of axes.
-    """
-    if ax is None:
-        plt = need("matplotlib.pyplot", "pictures need matplotlib", "plots")
-        columns = min(count, 2)
-        rows = -(-count // columns)
-        height = 4.0 if rows == 1 else 2.6 * rows + 0.6
-        size = {"figsize": (6.0, height), "layout": "constrained"}
-        figure, grid = plt.subplots(rows, columns, squeeze=False, **size)
-        for spare in grid.ravel()[count:]:
-            spare.remove()
-        return figure, list(grid.ravel()[:count])
-    axes = list(np.ravel(ax))
-    if len(axes) != count:
-        raise ValueError(
-            f"plot got {len(axes)} axes for {count} panels. Give one for each, or none."
-        )
-    return axes[0].figure, axes
-
-
-def only(axes: list[Any]) -> Any:
-    """Return the axes themselves where there is one: what `ax_` holds."""
-    return axes[0] if len(axes) == 1 else np.array(axes)
 
 
 def line_style(index: int) -> dict[str, Any]:
