@@ -63,7 +63,8 @@ def drawn(number: int, n_rows: int) -> dict[str, Any]:
 def score(number: int, name: str) -> float:
     """Cross-validate a setting on a table; NaN if it diverges."""
     model = (tw.Regressor if name in _REGRESSIONS else tw.Classifier)(random_state=SEED)
-    (X, _, y, _), how = divided(*_DATA[name]()[:2], model, SEED)
+    X, y, *_ = _DATA[name]()
+    (X, _, y, _), how = divided(X, y, model, SEED)
     model.set_params(**drawn(number, len(y) * 2 // 3))
     return float(cross_val_score(model, X, y, **how).mean())
 
@@ -81,10 +82,11 @@ def show(numbers: list[int], names: list[str], scores: Array) -> None:
     """Print shares, of the best setting first; the portfolio's; what that is worth."""
     shares = (scores[:, None] < scores).mean(axis=1)
     costs = np.log(shares + 1 / len(shares))
-    print("share that does better on", *names)
-    for row in (*costs.mean(axis=1).argsort(), *portfolio(costs)):
-        cells = "".join(f"{share:5.0%}" for share in shares[row])
-        print(f"{numbers[row]:4}{cells}  {drawn(numbers[row], 1000) or 'the default'}")
+    for rows in (costs.mean(axis=1).argsort(), portfolio(costs)):
+        print(f"the {len(rows)} settings, and the share that does better on", *names)
+        for row in rows:
+            cells = "".join(f"{share:5.0%}" for share in shares[row])
+            print(f"{numbers[row]:4}{cells}  {drawn(numbers[row], 1000) or 'default'}")
     lots = np.random.default_rng(0).integers(len(shares), size=(300, SIZE))
     for column, name in enumerate(names):
         own = costs[:, column]
