@@ -27,7 +27,9 @@ from thalweg.networks import DenseNetwork
 from thalweg.records import Array, EpochRecord, StopReason
 from thalweg.side_by_side import run_all
 
-CLOSE: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
+# The gradient of a bias before a normalization is rounding alone, some 1e-16, which
+# rules divide by their epsilon of 1e-8; 24 steps at a rate of 0.02 add up to 5e-9.
+CLOSE: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-8}
 CLASSES: dict[str, Any] = {"loss": "cross_entropy", "epochs": 4, "batch_size": 16}
 
 

@@ -130,8 +130,8 @@ def test_a_search_survives_being_killed(file: str, tmp_path: Path) -> None:
     command = [sys.executable, __file__, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
-        for _ in range(3):
-            assert child.stdout.readline() == "done\n"
+        for awaited in ("done", "done", "done", "begun"):
+            assert any(line == f"{awaited}\n" for line in child.stdout)
         child.send_signal(signal.SIGKILL)
     study = study_of(path)
     states = [trial.state for trial in study.trials]
@@ -477,8 +477,14 @@ def test_ray_does_the_same_trials() -> None:
 
 if __name__ == "__main__":  # the search that is killed
 
-    def say(trial: Any) -> None:
-        sys.stdout.write("done\n")
+    def say(word: str) -> None:
+        sys.stdout.write(f"{word}\n")
         sys.stdout.flush()
 
-    search(Path(sys.argv[1]), estimator=model(callbacks=(nap,)), callbacks=[say])
+    def begin(record: EpochRecord) -> None:
+        nap(record)
+        if record.epoch == 1:
+            say("begun")
+
+    slow = model(callbacks=(begin,))
+    search(Path(sys.argv[1]), estimator=slow, callbacks=[lambda trial: say("done")])
