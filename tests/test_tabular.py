@@ -18,7 +18,7 @@ from thalweg import tabular
 from thalweg.columns import as_frame, encode, study
 from thalweg.records import EpochRecord
 from thalweg.tables import read_table, write_table
-from thalweg.tabular import Classifier, Regressor, evaluate
+from thalweg.tabular import Classifier, Regressor, encode_once, evaluate
 from thalweg.targets import task_of
 
 ROOT = Path(__file__).parents[1]
@@ -106,6 +106,19 @@ def test_pieces_follow_the_quantiles():
     assert encoded.shape == (1000, 9)
     np.testing.assert_allclose(encoded[[0, -1], 1:], [[-1] * 8, [1] * 8])
     assert (np.diff(encoded, axis=0) >= 0).all()
+
+
+@pytest.mark.parametrize("piecewise", [True, False])
+def test_pieces_can_be_left_out_and_tables_encoded_once(piecewise: bool):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=300), "hue": ["red", "blue"] * 150})
+    y = X["x"] + (X["hue"] == "red")
+    model = Regressor(max_epochs=2, random_state=0, piecewise=piecewise).fit(X, y)
+    assert model.encode(X).shape == (300, 2 + 1 + 3 * piecewise)
+    table, new = encode_once(X, y, X[:9])
+    again = Regressor(max_epochs=2, random_state=0, piecewise=piecewise).fit(table, y)
+    np.testing.assert_array_equal(again.predict(new), model.predict(X[:9]))
+    assert again.fit(table[:250], y[:250]).predict(new).shape == (9,)
 
 
 def test_missing_numbers_are_zero_and_marked():
@@ -361,6 +374,7 @@ def test_regressor_needs_numbers_that_differ():
         ("batch_size", 0, "batch_size=0"),
         ("class_weight", {"huge": 2}, "Options: big, small"),
         ("dtype", "int8", "dtype"),
+        ("piecewise", "no", "piecewise='no'"),
     ],
 )
 def test_parameters_are_checked(parameter: str, value: Any, message: str):

@@ -155,6 +155,11 @@ def study(frame: Frame) -> tuple[Column, ...]:
     return columns
 
 
+def whole(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Return the same columns, their numbers not cut into pieces."""
+    return tuple(replace(column, knots=()) for column in columns)
+
+
 def encode(columns: Sequence[Column], frame: Frame) -> Array:
     """Turn a table into numbers, as `columns` say.
 

@@ -170,7 +170,8 @@ def starts(space: Space, estimator: Any, n_rows: int) -> list[dict[str, Any]]:
     own = {name: estimator.get_params().get(name) for name in names}
     unset = {name: usual.get(names[name]) for name in own if own[name] in _UNSET}
     known = [row for row in _PROMISING if set(row) <= set(names.values())]
-    others = [{**usual, "validation_fraction": 0.0, **row} for row in known]
+    fixed = {"validation_fraction": 0.0, "piecewise": True}
+    others = [{**usual, **fixed, **row} for row in known]
     wanted = [{name: row.get(last) for name, last in names.items()} for row in others]
     return [_nearest(space, each) for each in ({**own, **unset}, *wanted)]
 
@@ -411,6 +412,7 @@ def _table_space(n_rows: int) -> dict[str, Any]:
     return {
         "hidden_layer_sizes": _WIDTHS,
         "activation": ["relu", "tanh", "gelu"],
+        "piecewise": [True, False],
         "l2": (1e-2, 1e2, "log"),
         "max_epochs": (15, 150, "log"),
         **held_out,

@@ -18,12 +18,21 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from thalweg import saving, training
-from thalweg.columns import Column, Frame, Series, as_frame, encode, is_missing, study
+from thalweg.columns import (
+    Column,
+    Frame,
+    Series,
+    as_frame,
+    encode,
+    is_missing,
+    study,
+    whole,
+)
 from thalweg.estimators import MLPClassifier, MLPRegressor
 from thalweg.evaluations import Evaluation
 from thalweg.heldout import look_closely
 from thalweg.inputs import as_weights
-from thalweg.lookup import Spec, check_names
+from thalweg.lookup import Spec, check_names, check_word
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Plan, phases
 from thalweg.records import Array, History, StopReason
@@ -50,6 +59,7 @@ class _Tabular(BaseEstimator):
     hidden_layer_sizes: Sequence[int] = field(default=(128, 64), kw_only=False)
     activation: Spec = field(default="relu", kw_only=False)
     loss: Spec = "squared"
+    piecewise: bool = True
     dropout: float | None = None
     optimizer: Any = "adam"
     learning_rate: float | None = None
@@ -201,14 +211,17 @@ class _Tabular(BaseEstimator):
         return training.predict(self.run_, inputs)
 
     def _study(self, X: Any, frame: "Frame | Encoded") -> None:
-        known = isinstance(frame, Encoded)
-        self.columns_ = frame.studied if known else study(frame)
+        check_word(
+            "piecewise", self.piecewise, (True, False), owner=type(self).__name__
+        )
+        columns = frame.studied if isinstance(frame, Encoded) else study(frame)
+        self.columns_ = columns if self.piecewise else whole(columns)
         self.n_features_in_ = len(self.columns_)
         self._remember_names(getattr(X, "columns", ()))
 
     def _encode(self, frame: "Frame | Encoded") -> Array:
         known = isinstance(frame, Encoded)
-        inputs = frame.inputs if known else encode(self.columns_, frame)
+        inputs = frame.inputs[self.piecewise] if known else encode(self.columns_, frame)
         return inputs.astype(self.dtype)
 
     def _remember_names(self, names: Iterable[object]) -> None:
@@ -263,27 +276,36 @@ class _Tabular(BaseEstimator):
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A table that was studied and encoded once, for many fits on the same rows."""
+    """A table that was studied and encoded once, for many fits on the same rows.
+
+    Its inputs are those with and without the pieces of numbers.
+    """
 
     studied: tuple[Column, ...]
-    inputs: Array
+    inputs: Mapping[bool, Array]
     columns: Sequence[Any] = ()
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(self.inputs[True])
 
     def __getitem__(self, rows: Any) -> "Encoded":
-        return Encoded(self.studied, self.inputs[rows], self.columns)
+        inputs = {piecewise: each[rows] for piecewise, each in self.inputs.items()}
+        return Encoded(self.studied, inputs, self.columns)
 
 
 def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
     """Encode rows to train on, and rows to validate on, as a fit would."""
-    model = Regressor(dtype="float64")
     table, *_ = _labeled(X, y, None)
-    model._study(X, table)  # pyright: ignore[reportPrivateUsage]
-    names = getattr(X, "columns", ())
-    both = (Encoded(model.columns_, model.encode(rows), names) for rows in (X, X_val))
-    return next(both), next(both)
+    models = [Regressor(dtype="float64", piecewise=each) for each in (True, False)]
+    for model in models:
+        model._study(X, table)  # pyright: ignore[reportPrivateUsage]
+    studied, names = models[0].columns_, getattr(X, "columns", ())
+
+    def encoded(rows: Any) -> Encoded:
+        inputs = {model.piecewise: model.encode(rows) for model in models}
+        return Encoded(studied, inputs, names)
+
+    return encoded(X), encoded(X_val)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -298,6 +320,10 @@ class Classifier(ClassifierMixin, _Tabular):
         One of `thalweg.networks.ACTIVATIONS`.
     loss : str or (str, dict)
         ``"cross_entropy"`` or ``"focal"``.
+    piecewise : bool
+        Whether a number is given to the network piece by piece, too, between up to
+        nine of its quantiles (Gorishniy et al., 2022, section 3.2). That helps where
+        the answer follows a number by jumps and bends, and not where it is smooth.
     dropout : float or None
         Share of the hidden layers' outputs dropped at each training step. None takes
         0.1, and 0 for a full-batch method.
@@ -395,9 +421,9 @@ class Regressor(RegressorMixin, _Tabular):
     loss : str, (str, dict) or callable
         One of `thalweg.choices.LOSSES` for numbers: ``"squared"``, ``"absolute"``,
         ``"huber"``, ``"quantile"`` and others, of the target standardized.
-    hidden_layer_sizes, activation, dropout, optimizer, learning_rate, schedule, \
-    batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, max_time, \
-    callbacks, random_state, dtype, engine
+    hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
+    schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
+    max_time, callbacks, random_state, dtype, engine
         As for `Classifier`.
 
     Attributes
