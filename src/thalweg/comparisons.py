@@ -33,12 +33,12 @@ class Trial:
     variant: str
     seed: int
     value: float
-    passes: float
-    updates: float
-    n_parameters: int
-    seconds: float
-    why: str
-    diverged: bool
+    passes: float = np.nan
+    updates: float = np.nan
+    n_parameters: int = 0
+    seconds: float = 0.0
+    why: str = ""
+    diverged: bool = False
     history: History | None = None
 
     def to_json(self) -> dict[str, Any]:

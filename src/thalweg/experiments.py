@@ -27,19 +27,19 @@ from thalweg.fullbatch import n_trained
 from thalweg.lookup import check_names, find
 from thalweg.networks import Dense, DenseNetwork, Network
 from thalweg.plan import CLASSIFYING, Plan, phases, steps_per_epoch
-from thalweg.populations import fit_population
 from thalweg.records import Array, History, Run, StopReason
 from thalweg.side_by_side import run_all
+from thalweg.training import check_plan, fit
 
 LEVEL = 0.95
 """Confidence of all intervals of a comparison together."""
 
 METRICS = {
-    "score": ("validation score", True),
-    "loss": ("validation loss", False),
-    "training loss": ("training loss", False),
+    "score": ("validation score", "validation_score", True),
+    "loss": ("validation loss", "validation_loss", False),
+    "training loss": ("training loss", "loss", False),
 }
-"""What variants can be judged by, and whether more is better."""
+"""What variants can be judged by, where it is recorded, and whether more is better."""
 
 _PLAN = {f.name for f in fields(Plan)}
 _HIDDEN = {f.name for f in fields(Dense)} - {"units"}
@@ -112,24 +112,16 @@ def compare(
     """
     find("by", by, METRICS, owner="compare")
     named = _named(variants)
-    train, held, task = _divide(X, y, settings.get("loss"), validation, random_state)
-    base = {"loss": task.loss, "restore_best": False, "hidden": hidden, **settings}
-    shape = (train[0].shape[1], task.n_outputs)
-    makers: dict[str, Any] = {
-        name: _maker(name, each, base, shape, by) for name, each in named.items()
-    }
+    rows = _divide(X, y, settings.get("loss"), validation, random_state)
+    base = {"loss": rows.loss, "restore_best": False, "hidden": hidden, **settings}
+    makers = {n: _maker(n, each, base, rows, by, engine) for n, each in named.items()}
     chosen = range(seeds) if isinstance(seeds, int) else seeds
-    rows = train, held, task
     jobs = [(name, int(seed)) for name in named for seed in chosen]
-    ours = [job for job in jobs if isinstance(makers[job[0]], _Network)]
-    found = dict(zip(ours, _trained(ours, makers, *rows, engine, n_jobs), strict=True))
-    others = [job for job in jobs if job not in found]
 
     def trial(name: str, seed: int) -> Trial:
-        return makers[name](name, seed, *rows)
+        return makers[name](name, seed, rows)
 
-    found.update(zip(others, run_all(trial, others, n_jobs), strict=True))
-    return judge(tuple(found[job] for job in jobs), by)
+    return judge(run_all(trial, jobs, n_jobs, engine), by)
 
 
 def judge(trials: Sequence[Trial], by: str = "score") -> Comparison:
@@ -146,52 +138,44 @@ def judge(trials: Sequence[Trial], by: str = "score") -> Comparison:
     -------
     Comparison
     """
-    metric, greater = METRICS[by]
+    metric, _, greater = METRICS[by]
     plain = Comparison(metric, greater, tuple(trials), (), "", "")
     sound = [v for v in plain.variants if not any(t.diverged for t in plain.of(v))]
     best_first = sorted(
-        sound,
-        key=lambda name: plain.values(name).mean() * (-1 if greater else 1),
+        sound, key=lambda name: plain.values(name).mean(), reverse=greater
     )
     differences = _differences(plain, best_first)
-    winner = _winner(plain, best_first, differences)
-    return Comparison(
-        metric=metric,
-        greater_is_better=greater,
-        trials=tuple(trials),
-        differences=differences,
-        winner=winner,
-        verdict=_verdict(plain, best_first, differences, winner),
-        notes=_notes(plain, len(differences)),
+    winner, verdict = _verdict(plain, best_first, differences)
+    notes = _notes(plain, len(differences))
+    return replace(
+        plain, differences=differences, winner=winner, verdict=verdict, notes=notes
     )
 
 
 @dataclass(frozen=True)
-class _Task:
-    """What kind of target it is, and how an engine is given it."""
+class _Rows:
+    """The rows to train on and those to judge by, and what kind of target it is."""
 
+    train: tuple[Array, Array]
+    held: tuple[Array, Array] | None
     loss: Any
     classes: Array | None
     n_outputs: int
 
-    def encode(self, y: Array) -> Array:
-        """Turn classes into numbers; leave numbers as they are."""
+    def encoded(self, part: tuple[Array, Array]) -> tuple[Array, Array]:
+        """Return rows as an engine takes them: classes as numbers."""
+        X, y = part
         if self.classes is None:
-            return y
+            return X, y
         if not np.isin(y, self.classes).all():
             raise ValueError(
                 "compare got classes in the validation rows that are not among those "
                 "to train on. Leave them out, or let compare divide the rows."
             )
-        return np.searchsorted(self.classes, y)
+        return X, np.searchsorted(self.classes, y)
 
 
-_Rows = tuple[Array, Array]
-
-
-def _divide(
-    X: Any, y: Any, loss: Any, validation: Any, random_state: int
-) -> tuple[_Rows, _Rows | None, _Task]:
+def _divide(X: Any, y: Any, loss: Any, validation: Any, random_state: int) -> _Rows:
     X, y = np.asarray(X), np.asarray(y)
     known = loss[0] if isinstance(loss, tuple | list) else loss
     by_class = y.dtype.kind != "f" if known is None else known in CLASSIFYING
@@ -199,17 +183,18 @@ def _divide(
     width = 1 if y.ndim == 1 else y.shape[1]
     n_outputs = width if classes is None else len(classes)
     usual = "cross_entropy" if by_class else "squared"
-    task = _Task(loss or usual, classes, n_outputs)
+    whole = _Rows((X, y), None, loss or usual, classes, n_outputs)
     if validation is None:
-        return (X, y), None, task
+        return whole
     if isinstance(validation, tuple):
-        return (X, y), (np.asarray(validation[0]), np.asarray(validation[1])), task
+        X_held, y_held = map(np.asarray, validation)
+        return replace(whole, held=(X_held, y_held))
     n_held = max(round(validation * len(y)), n_outputs if by_class else 1)
-    parts: list[Any] = train_test_split(
+    X, X_held, y, y_held = train_test_split(
         X, y, test_size=n_held, random_state=random_state,
         stratify=y if by_class else None,
     )  # fmt: skip
-    return (parts[0], parts[2]), (parts[1], parts[3]), task
+    return replace(whole, train=(X, y), held=(X_held, y_held))
 
 
 def _named(variants: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
@@ -224,7 +209,7 @@ def _named(variants: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
 
 
 def _maker(
-    name: str, variant: Any, base: Mapping[str, Any], shape: tuple[int, int], by: str
+    name: str, variant: Any, base: Mapping[str, Any], rows: _Rows, by: str, engine: str
 ) -> "_Network | _Estimator":
     """Return what trains a variant; all that is wrong with it is found here."""
     if hasattr(variant, "fit") and hasattr(variant, "get_params"):
@@ -238,15 +223,19 @@ def _maker(
     allowed = sorted(_PLAN | _HIDDEN | _SIZE | {"network"})
     owner = f"compare (variant {name!r})"
     check_names("setting of a variant", {**base, **own}, allowed, owner=owner)
+    shape = rows.train[0].shape[1], rows.n_outputs
     network = own.pop("network", None) or _network({**base, **own}, shape)
+    settings = _plan_settings(base, own)
+    for plan in phases(None, settings):
+        check_plan(network, plan)
     if isinstance(network, Network):
-        return _Network(replace(network, holder=None), _plan_settings(base, own), by)
-    if (network.n_inputs, network.n_outputs) != shape:
+        network = replace(network, holder=None)
+    elif (network.n_inputs, network.n_outputs) != shape:
         raise ValueError(
             f"{owner} got a network from {network.n_inputs} inputs to "
             f"{network.n_outputs} outputs; the data need {shape[0]} and {shape[1]}."
         )
-    return _Network(network, _plan_settings(base, own), by)
+    return _Network(network, settings, by, engine)
 
 
 def _own_settings(variant: Any) -> dict[str, Any]:
@@ -276,27 +265,7 @@ def _plan_settings(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
     if not phased:
         Plan.of(Plan(optimizer=optimizer), **own)
         merged["optimizer"] = [optimizer]  # one phase, which takes what it can use
-    phases(None, merged)
     return merged
-
-
-def _trained(
-    jobs: Sequence[tuple[str, int]], makers: Mapping[str, Any], train: _Rows,
-    held: _Rows | None, task: _Task, engine: str, n_jobs: int | None,
-) -> list[Trial]:  # fmt: skip
-    """Train networks of ours, those of one kind together where that pays."""
-    if not jobs:
-        return []
-    members = [makers[name].member(seed) for name, seed in jobs]
-    validation = held and (held[0], task.encode(held[1]))
-    runs = fit_population(
-        members[0]["network"], train[0], task.encode(train[1]), members,
-        validation=validation, engine=engine, n_jobs=n_jobs,
-    )  # fmt: skip
-    return [
-        makers[name].trial(name, seed, run, len(train[0]))
-        for (name, seed), run in zip(jobs, runs, strict=True)
-    ]
 
 
 @dataclass(frozen=True)
@@ -306,27 +275,27 @@ class _Network:
     network: DenseNetwork | Network
     settings: Mapping[str, Any]
     by: str
+    engine: str
 
-    def member(self, seed: int) -> dict[str, Any]:
-        """Say what `fit_population` is to train."""
-        own = isinstance(self.network, Network)
-        return {
+    def __call__(self, name: str, seed: int, rows: _Rows) -> Trial:
+        network = self.network
+        X, y = rows.encoded(rows.train)
+        run = fit(
+            network, X, y,
+            validation=rows.held and rows.encoded(rows.held),
+            parameters=None if isinstance(network, Network) else network.draw(seed),
+            random_state=_Order(seed),
+            engine=self.engine,
             **self.settings,
-            "network": self.network,
-            "parameters": None if own else self.network.draw(seed),
-            "random_state": _Order(seed),
-        }
-
-    def trial(self, name: str, seed: int, run: Run, n_rows: int) -> Trial:
-        """Judge what came of it."""
+        )  # fmt: skip
         diverged = run.stop_reason is StopReason.NONFINITE
         return Trial(
             variant=name,
             seed=seed,
             value=np.nan if diverged else self._value(run),
             passes=float(run.history.passes[-1]) if len(run.history) else 0.0,
-            updates=self._updates(run.history, n_rows),
-            n_parameters=n_trained(self.network, run.parameters),
+            updates=self._updates(run.history, len(X)),
+            n_parameters=n_trained(network, run.parameters),
             seconds=float(run.history.seconds[-1]) if len(run.history) else 0.0,
             why=run.why,
             diverged=diverged,
@@ -334,13 +303,8 @@ class _Network:
         )
 
     def _value(self, run: Run) -> float:
-        history, at = run.history, run.best_epoch - 1
-        columns = {
-            "score": history.validation_score,
-            "loss": history.validation_loss,
-            "training loss": history.loss,
-        }
-        value = float(columns[self.by][at])
+        _, column, _ = METRICS[self.by]
+        value = float(getattr(run.history, column)[run.best_epoch - 1])
         if np.isnan(value) and self.by != "training loss":
             raise ValueError(
                 f"compare got by={self.by!r} with validation=None. Hold rows out, or "
@@ -362,32 +326,33 @@ class _Estimator:
 
     estimator: Any
 
-    def __call__(
-        self, name: str, seed: int, train: _Rows, held: _Rows | None, task: _Task
-    ) -> Trial:
+    def __call__(self, name: str, seed: int, rows: _Rows) -> Trial:
         started = time.perf_counter()
         model = seeded(self.estimator, seed)
-        if is_classifier(model) == (task.classes is None):
-            kind = "a regression" if task.classes is None else "a classification"
+        if is_classifier(model) == (rows.classes is None):
+            kind = "a regression" if rows.classes is None else "a classification"
             raise ValueError(
                 f"compare got {type(model).__name__} as {name!r}, but the target is "
                 f"{kind} task. Give y of that kind, or another estimator."
             )
-        value, why = _fitted_score(model, train, held or train)
+        value, why = _fitted_score(model, rows)
         seconds = time.perf_counter() - started
         history = getattr(model, "history_", None)
-        passes = np.nan if history is None else float(history.passes[-1])
         diverged = not np.isfinite(value)
         return Trial(
-            name, seed, np.nan if diverged else value, passes, np.nan, 0, seconds,
-            why or getattr(model, "stop_reason_", ""), diverged, history,
+            name, seed, np.nan if diverged else value,
+            passes=np.nan if history is None else float(history.passes[-1]),
+            seconds=seconds,
+            why=why or getattr(model, "stop_reason_", ""),
+            diverged=diverged,
+            history=history,
         )  # fmt: skip
 
 
-def _fitted_score(model: Any, train: _Rows, held: _Rows) -> tuple[float, str]:
+def _fitted_score(model: Any, rows: _Rows) -> tuple[float, str]:
     """Fit and score; what an estimator raises when it diverges is no mistake here."""
     try:
-        return float(model.fit(*train).score(*held)), ""
+        return float(model.fit(*rows.train).score(*(rows.held or rows.train))), ""
     except ValueError as error:
         if "non-finite" not in str(error):
             raise
@@ -407,9 +372,9 @@ class _Order(np.random.RandomState):
 
 
 def _differences(plain: Comparison, best_first: list[str]) -> tuple[Difference, ...]:
-    pairs = list(combinations(best_first, 2))
     if len(plain.trials) < 2 * len(plain.variants):
         return ()
+    pairs = list(combinations(best_first, 2))
     return tuple(
         paired_difference(a, b, plain.values(a) - plain.values(b), len(pairs))
         for a, b in pairs
@@ -445,44 +410,28 @@ def paired_difference(
     return Difference(first, second, mean, interval, min(1.0, n_pairs * p_value))
 
 
-def _winner(
-    plain: Comparison, best_first: list[str], differences: Sequence[Difference]
-) -> str:
-    """Return the best, if it differs from every other beyond chance."""
-    if not differences and len(best_first) != 1:
-        return ""
-    top = best_first[0]
-    own = [d for d in differences if d.first == top]
-    return top if all(d.p_value < 1 - LEVEL for d in own) else ""
-
-
 def _verdict(
-    plain: Comparison,
-    best_first: list[str],
-    differences: Sequence[Difference],
-    winner: str,
-) -> str:
+    plain: Comparison, best_first: list[str], differences: Sequence[Difference]
+) -> tuple[str, str]:
+    """Return the best, if it is better than every other beyond chance; say so."""
     if not best_first:
-        return "Every variant diverged."
-    metric, n_seeds = plain.metric, len(plain.of(best_first[0]))
+        return "", "Every variant diverged."
+    metric, top = plain.metric, best_first[0]
+    n_seeds = len(plain.of(top))
     if len(best_first) == 1:
-        return f"{winner} alone never diverged."
+        return top, f"{top} alone never diverged."
     if n_seeds < 2:
-        return (
-            f"{best_first[0]} has the best {metric}, but one seed cannot tell a "
-            "difference from chance. Give more seeds."
+        return "", (
+            f"{top} has the best {metric}, but one seed cannot tell a difference from "
+            "chance. Give more seeds."
         )
-    if winner:
-        return f"{winner} has the best {metric}, beyond chance over {n_seeds} seeds."
-    tied = [
-        d.second
-        for d in differences
-        if d.first == best_first[0] and d.p_value >= 1 - LEVEL
-    ]
-    return (
-        f"No difference beyond chance over {n_seeds} seeds in {metric} between "
-        f"{best_first[0]} and {', '.join(tied)}."
-    )
+    tied = [d.second for d in differences if d.first == top and d.p_value >= 1 - LEVEL]
+    if tied:
+        return "", (
+            f"No difference beyond chance over {n_seeds} seeds in {metric} between "
+            f"{top} and {', '.join(tied)}."
+        )
+    return top, f"{top} has the best {metric}, beyond chance over {n_seeds} seeds."
 
 
 def _notes(plain: Comparison, n_pairs: int) -> tuple[str, ...]:
@@ -501,18 +450,13 @@ def _notes(plain: Comparison, n_pairs: int) -> tuple[str, ...]:
         "updates": "Unequal numbers of updates",
         "n_parameters": "Networks of unequal size, in parameters",
     }
-    notes += [
-        said for key, text in words.items() if (said := _unequal(plain, key, text))
-    ]
+    means = plain.summary()
+    for key, text in words.items():
+        amounts = {name: row[key] for name, row in means.items() if row[key] > 0}
+        if amounts and max(amounts.values()) > 1.05 * min(amounts.values()):
+            shown = ", ".join(f"{name} {each:.5g}" for name, each in amounts.items())
+            notes.append(f"{text}: {shown}.")
     return tuple(notes)
-
-
-def _unequal(plain: Comparison, key: str, text: str) -> str:
-    amounts = {name: row[key] for name, row in plain.summary().items() if row[key] > 0}
-    if not amounts or max(amounts.values()) <= 1.05 * min(amounts.values()):
-        return ""
-    shown = ", ".join(f"{name} {amount:.5g}" for name, amount in amounts.items())
-    return f"{text}: {shown}."
 
 
 def judge_steps(histories: Mapping[str, Sequence[History]]) -> Comparison:
@@ -538,14 +482,9 @@ def judge_steps(histories: Mapping[str, Sequence[History]]) -> Comparison:
 def _by_steps(name: str, seed: int, history: History) -> Trial:
     value = float(history.loss[-max(len(history) // 10, 1) :].mean())
     return Trial(
-        variant=name,
-        seed=seed,
-        value=value,
-        passes=np.nan,
+        name, seed, value,
         updates=float(len(history)),
-        n_parameters=0,
         seconds=float(history.seconds[-1]),
-        why="",
         diverged=not np.isfinite(value),
         history=history,
-    )
+    )  # fmt: skip
