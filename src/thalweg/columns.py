@@ -18,14 +18,14 @@ some were missing at first. Messages count rows from 1, without the header.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from thalweg.evaluations import ColumnSketch
-from thalweg.records import Array
+from thalweg.records import Array, Record
 
 # pandas' own types, too loose for a checker to follow; pandas itself is imported late.
 Frame: TypeAlias = Any
@@ -53,7 +53,7 @@ _ROW_NAMES = re.compile(r"(?i:(^|[\W_])(id|idx|index|row|no|nr)$)|[a-z]I[dD]$")
 
 
 @dataclass(frozen=True)
-class Column:
+class Column(Record):
     """One column of a table, as it was when the model was fitted.
 
     Parameters
@@ -86,16 +86,6 @@ class Column:
     categories: tuple[str, ...] = ()
     others: bool = False
     layout: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Column":
-        """Read what `to_json` wrote."""
-        lists = {name: tuple(content[name]) for name in ("knots", "categories")}
-        return cls(**{**content, **lists})
 
     def leave_out(self, why: str) -> "Column":
         """Return the same column, not to be learned from."""

@@ -1,16 +1,15 @@
 """What a comparison leaves behind: trials, differences, a verdict; to and from JSON."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from thalweg.records import Array, History, plain_trial
+from thalweg.records import Array, History, Record
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class Trial(Record):
     """One variant trained with one seed.
 
     Parameters
@@ -41,23 +40,9 @@ class Trial:
     diverged: bool = False
     history: History | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; NaN becomes None."""
-        return plain_trial(self)
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Trial":
-        """Read what `to_json` wrote."""
-        known = {
-            name: np.nan if content[name] is None else content[name]
-            for name in ("value", "passes", "updates")
-        }
-        history = content["history"] and History.from_json(content["history"])
-        return cls(**{**content, **known, "history": history})
-
 
 @dataclass(frozen=True)
-class Difference:
+class Difference(Record):
     """One variant's value less another's, over the seeds that both were given.
 
     Parameters
@@ -79,7 +64,7 @@ class Difference:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Record):
     """What `compare` found.
 
     Parameters
@@ -154,31 +139,6 @@ class Comparison:
         from thalweg.plots import ComparisonDisplay
 
         return ComparisonDisplay.from_comparison(self, **options)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for a file or a page."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        pairs = [{**vars(d), "interval": list(d.interval)} for d in self.differences]
-        trials = [trial.to_json() for trial in self.trials]
-        return {
-            **values, "trials": trials, "differences": pairs, "notes": list(self.notes)
-        }  # fmt: skip
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Comparison":
-        """Read what `to_json` wrote."""
-        pairs = [
-            Difference(**{**d, "interval": tuple(d["interval"])})
-            for d in content["differences"]
-        ]
-        return cls(
-            **{
-                **content,
-                "trials": tuple(map(Trial.from_json, content["trials"])),
-                "differences": tuple(pairs),
-                "notes": tuple(content["notes"]),
-            }
-        )
 
     def __str__(self) -> str:
         width = max(map(len, self.variants))

@@ -4,15 +4,14 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from thalweg.findings import Diagnosis
-from thalweg.records import Run
+from thalweg.records import Record, Run
 
 
 @dataclass(frozen=True)
-class Confusion:
+class Confusion(Record):
     """Which classes are taken for which.
 
     Parameters
@@ -27,7 +26,7 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Record):
     """Whether a classifier is right as often as it is sure to be.
 
     Rows are put in order of the probability of the class predicted, and divided into
@@ -54,7 +53,7 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Residuals:
+class Residuals(Record):
     """Values and what was predicted for them; 2000 rows at the most."""
 
     truth: tuple[float, ...]
@@ -62,7 +61,7 @@ class Residuals:
 
 
 @dataclass(frozen=True)
-class Importance:
+class Importance(Record):
     """What the score loses when a column's values are shuffled among the rows.
 
     Parameters
@@ -80,7 +79,7 @@ class Importance:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Record):
     """How good a model is on data that it was not trained on.
 
     Parameters
@@ -124,22 +123,6 @@ class Evaluation:
     residuals: Residuals | None = None
     calibration: Calibration | None = None
     importance: tuple[Importance, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for a model file or a page."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Evaluation":
-        """Read what `to_json` wrote."""
-        known = {name: _tuples(value) for name, value in content.items()}
-        for name, kind in _PARTS.items():
-            known[name] = known.get(name) and kind(**known[name])
-        columns = known.get("importance", ())
-        return cls(**{**known, "importance": tuple(Importance(**c) for c in columns)})
-
-
-_PARTS = {"confusion": Confusion, "residuals": Residuals, "calibration": Calibration}
 
 
 @dataclass(frozen=True)
@@ -211,10 +194,3 @@ class Report:
     table: TableSketch | None = None
     diagnosis: Diagnosis | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
-
-
-def _tuples(value: Any) -> Any:
-    """Turn the lists that JSON has into the tuples that they were."""
-    if isinstance(value, Mapping):
-        return {key: _tuples(each) for key, each in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value

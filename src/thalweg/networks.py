@@ -19,14 +19,13 @@ frozen layer normalizes as after training, and its running values stay.
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from thalweg.initializers import INITIALIZERS, as_random_state, first_values
 from thalweg.lookup import (
-    Choice,
     Interval,
     Spec,
     check_number,
@@ -34,7 +33,7 @@ from thalweg.lookup import (
     resolved,
     tabulate,
 )
-from thalweg.records import Array, Parameters
+from thalweg.records import Array, Parameters, Record
 
 _NAMES = (
     "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu",
@@ -72,7 +71,7 @@ weights of one unit, a column of the matrix."""
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Record):
     """One dense layer, as data.
 
     Parameters
@@ -141,9 +140,18 @@ class Dense:
         """``"none"``, ``"batch"`` or ``"layer"``."""
         return _name(self.normalization)
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; first weights given as arrays or functions become zeros."""
+        gone = {
+            name: "zeros"  # after the draw
+            for name in ("init", "bias_init")
+            if not isinstance(getattr(getattr(self, name), "name", None), str)
+        }
+        return super(Dense, replace(self, **gone)).to_json()
+
 
 @dataclass(frozen=True)
-class DenseNetwork:
+class DenseNetwork(Record):
     """A feed-forward network of dense layers.
 
     Parameters
@@ -279,20 +287,6 @@ class DenseNetwork:
                     f"parameters of layer {index} have shapes {found}; the network "
                     f"needs {shapes}. network.draw() gives an example."
                 )
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; first weights given as arrays are written as ``"zeros"``."""
-        return {
-            "n_inputs": int(self.n_inputs),
-            "input_noise": float(self.input_noise),
-            "layers": [_layer_to_json(layer) for layer in self.layers],
-        }
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "DenseNetwork":
-        """Read what `to_json` wrote."""
-        layers = tuple(Dense(**layer) for layer in content["layers"])
-        return cls(content["n_inputs"], layers, content["input_noise"])
 
     def __str__(self) -> str:
         parts = [str(self.n_inputs)]
@@ -493,16 +487,6 @@ def without_noise(network: Any) -> Any:
         return network
     layers = tuple(replace(layer, dropout=0.0) for layer in network.layers)
     return replace(network, layers=layers, input_noise=0.0)
-
-
-def _layer_to_json(layer: Dense) -> dict[str, Any]:
-    given = {each.name: getattr(layer, each.name) for each in fields(layer)}
-    for name in ("init", "bias_init"):  # which are gone after the draw
-        if not isinstance(getattr(given[name], "name", None), str):
-            given[name] = "zeros"
-    numbers = {k: v.item() for k, v in given.items() if isinstance(v, np.generic)}
-    choices = {k: v.to_json() for k, v in given.items() if isinstance(v, Choice)}
-    return {**given, **numbers, **choices}
 
 
 def _name(spec: Any) -> str:

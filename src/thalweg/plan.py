@@ -57,7 +57,7 @@ from thalweg.lookup import (
     choose,
     resolved,
 )
-from thalweg.records import Array
+from thalweg.records import Array, Record
 
 ON_DEVICE = "lbfgs_on_device"
 """The full-batch method that an engine runs as a step."""
@@ -67,7 +67,7 @@ _NONNEGATIVE = Interval("[0, inf)")
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Record):
     """How to train a network.
 
     Parameters
@@ -270,21 +270,6 @@ class Plan:
         """Decoupled weight decay: the plan's own and that of ``adamw``."""
         constants = dict(resolved(self.optimizer).constants)
         return float(self.weight_decay + (constants.get("weight_decay") or 0.0))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; raises ValueError where a function of the user's is inside."""
-        choices = ("loss", "schedule", "average", "optimizer")
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {
-            name: value.to_json() if name in choices else value
-            for name, value in values.items()
-        }
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Plan":
-        """Read what `to_json` wrote."""
-        bounds = content.get("bounds")
-        return cls(**{**content, "bounds": tuple(bounds) if bounds else None})
 
 
 @dataclass(frozen=True, eq=False)

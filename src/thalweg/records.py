@@ -4,15 +4,63 @@ Nothing here computes: engines and loops fill these in, views and the doctor rea
 """
 
 import enum
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Parameters = tuple[dict[str, Array], ...]
+
+
+class Record:
+    """A dataclass whose fields JSON can hold: numbers, texts, records, nests of them.
+
+    What each field becomes again is read from its type.
+    """
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for a file or a page; what is not finite becomes None."""
+        own: Any = self
+        return {each.name: _plain(getattr(own, each.name)) for each in fields(own)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        kinds = get_type_hints(cls)
+        return cls(**{name: _typed(kinds[name], v) for name, v in content.items()})
+
+
+def _plain(value: Any) -> Any:
+    """Turn a value into what JSON holds."""
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _typed(kind: Any, content: Any) -> Any:
+    """Turn what JSON held into a value of a field's type; of several, the first."""
+    if content is None:
+        return math.nan if kind is float else None
+    if hasattr(kind, "from_json"):
+        return kind.from_json(content)
+    parts, origin = get_args(kind), get_origin(kind)
+    if origin is Mapping:
+        return {key: _typed(parts[1], each) for key, each in content.items()}
+    if parts and origin is not tuple:
+        return _typed(parts[0], content)
+    if isinstance(content, list):
+        return tuple(_typed(parts[0] if parts else Any, each) for each in content)
+    return content
 
 
 class StopReason(enum.Enum):
@@ -94,7 +142,7 @@ _COLUMNS = tuple(f.name for f in fields(EpochRecord) if f.name != "epoch")
 
 
 @dataclass(frozen=True, eq=False)
-class History:
+class History(Record):
     """The epochs of a run by column: float64 arrays of shape (n_epochs,).
 
     Indexing and iterating give `EpochRecord` objects; the columns are attributes of
@@ -148,19 +196,10 @@ class History:
         filled = {name: columns.get(name, missing) for name in _COLUMNS}
         return cls(**{name: np.asarray(v, float) for name, v in filled.items()})
 
-    def to_json(self) -> dict[str, list[float | None]]:
-        """Columns as lists; what is not finite becomes None, as JSON demands."""
-        return {name: _finite_list(getattr(self, name)) for name in _COLUMNS}
-
     @classmethod
-    def from_json(cls, content: Mapping[str, list[float | None]]) -> "History":
-        """Read what `to_json` wrote."""
-        return cls.from_columns(
-            {
-                name: [np.nan if v is None else v for v in values]
-                for name, values in content.items()
-            }
-        )
+    def from_json(cls, content: Mapping[str, Any]) -> "History":
+        """Read what `to_json` wrote; what an older file does not have becomes NaN."""
+        return cls.from_columns(content)
 
 
 @dataclass(frozen=True, eq=False)
@@ -322,14 +361,3 @@ class Paths:
     x: Array
     y: Array
     z: Array
-
-
-def plain_trial(trial: Any) -> dict[str, Any]:
-    """Return what a trial holds as plain values; NaN becomes None."""
-    values = {f.name: getattr(trial, f.name) for f in fields(trial)}
-    plain = {k: None if v != v else v for k, v in values.items()}
-    return {**plain, "history": trial.history and trial.history.to_json()}
-
-
-def _finite_list(values: Array) -> list[float | None]:
-    return [float(v) if np.isfinite(v) else None for v in values]

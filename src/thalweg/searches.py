@@ -1,16 +1,16 @@
 """What a search leaves behind: its trials and what they told; to and from JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from thalweg.records import History, plain_trial
+from thalweg.records import History, Record
 
 
 @dataclass(frozen=True, eq=False)
-class SearchTrial:
+class SearchTrial(Record):
     """One setting that a search tried.
 
     Parameters
@@ -39,25 +39,9 @@ class SearchTrial:
     why: str = ""
     history: History | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; NaN becomes None."""
-        return plain_trial(self)
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "SearchTrial":
-        """Read what `to_json` wrote."""
-        params = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in content["params"].items()
-        }
-        value = np.nan if content["value"] is None else content["value"]
-        history = content["history"] and History.from_json(content["history"])
-        read = {"params": params, "value": value, "history": history}
-        return cls(**{**content, **read})
-
 
 @dataclass(frozen=True, eq=False)
-class SearchResult:
+class SearchResult(Record):
     """What `search` found.
 
     Parameters
@@ -142,23 +126,8 @@ class SearchResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a file or a page; without the estimator."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        del values["best_estimator"]
-        ranges = {name: list(ends) for name, ends in self.ranges.items()}
-        return {
-            **values,
-            "trials": [trial.to_json() for trial in self.trials],
-            "ranges": ranges,
-            **{name: list(values[name]) for name in ("estimates", "nested", "notes")},
-        }
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "SearchResult":
-        """Read what `to_json` wrote."""
-        tuples = {k: tuple(content[k]) for k in ("estimates", "nested", "notes")}
-        ranges = {name: (low, high) for name, (low, high) in content["ranges"].items()}
-        trials = tuple(map(SearchTrial.from_json, content["trials"]))
-        return cls(**{**content, **tuples, "ranges": ranges, "trials": trials})
+        kept = super().to_json().items()
+        return {name: value for name, value in kept if name != "best_estimator"}
 
     def __str__(self) -> str:
         states = [trial.state for trial in self.trials]

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from thalweg.columns import Series, is_missing, kind_of, numbers
-from thalweg.records import Array
+from thalweg.records import Array, Record
 
 _MOST_CLASSES = 20  # that a column of numbers may stand for
 _PLURALS = {"category": "texts", "boolean": "booleans", "date": "dates"}
@@ -99,7 +99,7 @@ class Classes:
 
 
 @dataclass(frozen=True)
-class Values:
+class Values(Record):
     """A target of numbers, standardized for the network."""
 
     center: float
@@ -150,15 +150,6 @@ class Values:
     def constant(self, truth: Array) -> tuple[str, Any]:
         """Return the best prediction that is the same for each row, and its name."""
         return "mean", truth.mean()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"center": self.center, "scale": self.scale}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
-        return cls(content["center"], content["scale"])
 
 
 def task_of(target: Series) -> tuple[str, str]:
