@@ -293,6 +293,21 @@ def test_a_trial_trains_as_the_final_fit_does() -> None:
     )
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_rows_held_out_are_looked_at_now_and_then(solver: str) -> None:
+    """In a search alone, and unless a callback of the user's wants each epoch."""
+    own = model(solver=solver, max_iter=45, n_iter_no_change=np.inf, tol=0)
+    (trial,) = search(DECAY, own, n_trials=1).trials
+    looked = np.flatnonzero(np.isfinite(trial.history.validation_score)) + 1
+    assert looked.tolist() == list(range(3, 46, 3))
+    assert np.isfinite(trial.history.loss).all()
+    seen: list[float] = []
+    own.callbacks = [lambda record: seen.append(record.validation_score)]
+    search(DECAY, own, n_trials=1, repeats=0, refit=False)
+    assert len(seen) == 45
+    assert np.isfinite(seen).all()
+
+
 # -------------------------------------------------------------------- honesty
 
 

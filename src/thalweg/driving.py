@@ -49,7 +49,6 @@ _NUMBERS = {
 }
 """Parameters of networks that are of one kind whatever their values."""
 
-_SHORT = 500  # rows: with fewer, two threads wait for Python more than they compute
 _HANDFUL = 4  # trials for each worker, where joblib returns them all at once
 
 
@@ -273,7 +272,7 @@ def _work(
         return number, try_settings(task, chosen, link)
 
 
-def find_crew(n_jobs: int | None, where: tuple[Any, str] | None, n_rows: int) -> Crew:
+def find_crew(n_jobs: int | None, where: tuple[Any, str] | None) -> Crew:
     """Find out who works, as joblib says and as many as there are processors."""
     active: tuple[Any, Any] = get_active_backend(prefer="threads")
     backend, usual = active
@@ -290,8 +289,7 @@ def find_crew(n_jobs: int | None, where: tuple[Any, str] | None, n_rows: int) ->
         asked = -1 if n_jobs is None else n_jobs
         return Crew(backend.effective_n_jobs(asked), asked, here, streams, where)
     most = cores.available()
-    short = here and n_rows < _SHORT and not engines.gathers("auto")
-    asked = n_jobs or (usual if usual and usual > 1 else 1 if short else -1)
+    asked = n_jobs or (usual if usual and usual > 1 else -1)
     size = most + 1 + asked if asked < 0 else asked
     note = ""
     if size > most:

@@ -34,7 +34,7 @@ from thalweg.records import Array, EpochRecord, History
 from thalweg.tabular import Classifier, Regressor, encode_once
 
 _EPOCHS = ("max_iter", "max_epochs", "epochs")
-_REPORTS = 50  # of one fit to the pruner, at most about so many
+_GLANCES = 20  # at the rows held out, in one fit, at most about so many
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,11 +168,6 @@ class Link:
     deadline: float = np.inf
     stop: Event | None = None
 
-    @property
-    def listens(self) -> bool:
-        """Whether it must be asked after each epoch."""
-        return self.trial is not None or self.stop is not None or self.deadline < np.inf
-
     def out_of_time(self) -> bool:
         """Whether the trial must end now."""
         return time.time() > self.deadline or (
@@ -228,7 +223,7 @@ def try_settings(task: Task, settings: Mapping[str, Any], link: Link) -> Outcome
         for fold in range(len(task.folds)):
             watcher.begin()
             rows = task.rows(fold)
-            fit_watched(model, rows, watcher if link.listens else None)
+            fit_watched(model, rows, watcher)
             watcher.scores.append(_score(model, task.scoring, rows))
             if fold == 0:
                 history, why = _told(model)
@@ -245,7 +240,7 @@ def try_settings(task: Task, settings: Mapping[str, Any], link: Link) -> Outcome
 
 @dataclass
 class Watcher:
-    """The callback of a trial's fits: reports each epoch, and says stop.
+    """The callback of a trial's fits: reports how they do, and says stop.
 
     Folds follow each other as if they were one training: what is reported is the mean
     of the present epoch and the last ones of the folds done. It is the score that the
@@ -262,6 +257,11 @@ class Watcher:
     seen: list[float] = field(default_factory=list)
     reported: int = 0
 
+    @property
+    def glances(self) -> int:
+        """Epochs between two looks at the rows held out, if they only show."""
+        return -(-self.epochs // _GLANCES)
+
     def begin(self) -> None:
         """Take note that the next fold is fitted."""
         self.seen.append(np.nan)
@@ -269,15 +269,15 @@ class Watcher:
 
     def __call__(self, record: EpochRecord) -> bool:
         """Judge an epoch."""
-        if self.ended:
-            return True
-        loss, score = -record.validation_loss, record.validation_score
-        self.seen[-1] = loss if self.by_loss else score
-        every = -(-self.usual // _REPORTS)
-        reached = min(self.usual * record.epoch // self.epochs, self.usual) // every
         if self.link.out_of_time():
-            self.ended = "cut"
-        elif reached > self.reported:
+            self.ended = self.ended or "cut"
+        value = -record.validation_loss if self.by_loss else record.validation_score
+        if self.ended or np.isnan(value):
+            return bool(self.ended)
+        self.seen[-1] = value
+        every = -(-self.usual // _GLANCES)
+        reached = min(self.usual * record.epoch // self.epochs, self.usual) // every
+        if reached > self.reported:
             self.reported = reached
             step = (len(self.seen) - 1) * self.usual + reached * every
             mean = float(np.mean(self.seen))
@@ -305,13 +305,11 @@ def limit(model: Any, epochs: int | None, settings: Mapping[str, Any]) -> None:
         model.set_params(**{name: min(epochs, settings.get(name, epochs))})
 
 
-def fit_watched(
-    model: Any, rows: tuple[Any, Any, Any, Any], watcher: Watcher | None
-) -> None:
+def fit_watched(model: Any, rows: tuple[Any, Any, Any, Any], watcher: Watcher) -> None:
     """Fit, and let networks of thalweg's record how they do on the rows held out."""
     X, y, X_val, y_val = rows
     last = _last(model)
-    watched = watcher is not None and can_stop(model)
+    watched = can_stop(model)
     if watched:
         last.set_params(callbacks=(*(last.callbacks or ()), watcher))
     if "watch_only" not in signature(last.fit).parameters:

@@ -123,9 +123,9 @@ def search(
         Tells searches in one storage apart.
     n_jobs : int or None
         Trials side by side, in threads, or as `joblib.parallel_config` says: "loky",
-        "dask" or "ray". None takes what that says, and otherwise all processors, but
-        one for fewer than 500 rows: threads would wait for Python more than compute. A
-        random search makes the same trials whatever their number.
+        "dask" or "ray". None takes what that says, and otherwise all processors. A
+        random search makes the same trials whatever their number; others repeat theirs
+        with 1.
     repeats : int
         Fresh seeds and divisions that the best setting is estimated with; 0 for none.
     nested : int, splitter or None
@@ -180,7 +180,7 @@ def search(
     )
     task = replace(task, seed=seed, folds=division(seed))
     where = (portable(storage), study_name) if pruner is not None else None
-    crew = find_crew(n_jobs, where, len(y))
+    crew = find_crew(n_jobs, where)
     if sampler in LEARNING and not study.get_trials(deepcopy=False):
         for first in starts(read, estimator, len(y)):
             study.enqueue_trial(first)

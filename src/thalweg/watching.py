@@ -31,6 +31,7 @@ Scoring = Callable[[Predict, Array, Array], float]
 Callback = Callable[[Any], bool | None]
 
 _COLUMNS = tuple(f.name for f in fields(History))
+_VALIDATED = [_COLUMNS.index(f"validation_{what}") for what in ("loss", "score")]
 _SLOWER = "Lower the learning rate ({rate:g}), scale the inputs, or clip the gradient."
 _SMALLER = "Scale the inputs, begin with smaller weights, or raise l2."
 
@@ -135,17 +136,27 @@ class Watch:
     def waits(self) -> int:
         """How many epochs the callbacks may be told of at once.
 
-        One with an attribute ``patient``, that number, is called with the `History` so
-        far, so that an engine can train some epochs in one go.
+        An engine can train as many in one go. A callback with an attribute
+        ``patient``, that number, is called with the `History` so far.
         """
-        return min((getattr(c, "patient", 1) for c in self.callbacks), default=10**6)
+        return min(map(_patience, self.callbacks), default=10**6)
+
+    @property
+    def glances(self) -> bool:
+        """Whether rows held out only show, and are looked at every so many epochs.
+
+        That is what a callback with an attribute ``glances``, that number, asks for.
+        """
+        asked = any(hasattr(each, "glances") for each in self.callbacks)
+        return asked and not self.judges
 
     @property
     def hurries(self) -> bool:
         """Whether a callback, a validation, a clock or a schedule wants each epoch."""
-        watched = self.held_out is not None or self.plan.max_time is not None
+        watched = self.held_out is not None and not self.glances
+        timed = self.plan.max_time is not None
         steered = resolved(self.plan.schedule).name in ("plateau", "adaptive")
-        return self.waits == 1 or watched or steered
+        return self.waits == 1 or watched or timed or steered
 
     @property
     def stop_rule(self) -> tuple[int, float, float, int] | None:
@@ -162,19 +173,20 @@ class Watch:
         """Take note of some epochs and judge the last one; a reason says stop."""
         if not len(sums.loss):  # cancelled before the first was done
             return None
-        held_out = self._validate() if sums.finite else (np.nan, np.nan)
-        count, before, self._clock = len(sums.loss), self._clock, self._seconds()
+        count, seen, waits = len(sums.loss), self.seen, self.waits
+        due = not self.glances or (seen + count) // waits > seen // waits
+        held_out = self._validate() if sums.finite and due else (np.nan, np.nan)
+        before, self._clock = self._clock, self._seconds()
         share = np.arange(1, count + 1) / count
         columns = {
             "loss": sums.loss, "gradient_norm": sums.gradient_norm,
             "update_ratio": sums.update_ratio, "rate": rates,
-            "seconds": before + (self._clock - before) * share,
-            "validation_loss": held_out[0], "validation_score": held_out[1],
-            **sums.counts,
+            "seconds": before + (self._clock - before) * share, **sums.counts,
         }  # fmt: skip
         block = np.full((len(_COLUMNS), count), np.nan)
         for name, column in columns.items():
             block[_COLUMNS.index(name)] = column
+        block[_VALIDATED, -1] = held_out
         self.blocks.append(block)
         self.seen += count
         if not sums.finite:
@@ -287,6 +299,10 @@ class Watch:
             "rate": rate,
             "remedy": (_SMALLER if methodical else _SLOWER).format(rate=rate),
         }  # fmt: skip
+
+
+def _patience(callback: Callback) -> int:
+    return getattr(callback, "patient", getattr(callback, "glances", 1))
 
 
 def default_score(plan: Plan, prediction: Any, y: Any, weights: Array) -> float:

@@ -130,7 +130,7 @@ class SearchDisplay(Display):
 
     def _draw_curves(self, result: SearchResult, count: int) -> None:
         best = [(t, _curve(t)) for t in result.ranking()]
-        drawn = [pair for pair in best if len(pair[1])][:count]
+        drawn = [pair for pair in best if len(pair[1][1])][:count]
         if not drawn:
             raise ValueError(
                 "there are no training curves to draw: only thalweg's networks record "
@@ -139,13 +139,13 @@ class SearchDisplay(Display):
         columns = min(5, len(drawn))
         rows = -(-len(drawn) // columns)
         self.figure_, axes = new_figure(rows, columns, 6.0, 1.15 * rows + 0.7)
-        lowest = min(float(np.nanmin(curve)) for _, curve in drawn)
-        highest = max(float(np.nanmax(curve)) for _, curve in drawn)
+        lowest = min(float(curve.min()) for _, (_, curve) in drawn)
+        highest = max(float(curve.max()) for _, (_, curve) in drawn)
         margin = 0.05 * (highest - lowest or 1.0)
-        for rank, (ax, (trial, curve)) in enumerate(
+        for rank, (ax, (trial, (epochs, curve))) in enumerate(
             zip(axes.ravel(), drawn, strict=False), start=1
         ):
-            ax.plot(np.arange(1, len(curve) + 1), curve, color=COLORS[0], linewidth=1.4)
+            ax.plot(epochs, curve, color=COLORS[0], linewidth=1.4)
             ax.set_title(f"{rank}: {trial.value:.3f}", fontsize=8)
             ax.set_ylim(lowest - margin, highest + margin)
             tidy(ax)
@@ -170,9 +170,11 @@ class SearchDisplay(Display):
         self.figure_ = np.ravel(self.ax_)[0].figure
 
 
-def _curve(trial: SearchTrial) -> Array:
+def _curve(trial: SearchTrial) -> tuple[Array, Array]:
+    """Return the epochs that were validated, and the scores."""
     scores = trial.history.validation_score if trial.history else np.array([])
-    return scores if np.isfinite(scores).any() else np.array([])
+    at = np.flatnonzero(np.isfinite(scores))
+    return at + 1, scores[at]
 
 
 def _study(result: SearchResult) -> Any:
