@@ -19,7 +19,7 @@ from thalweg.initializers import as_random_state
 from thalweg.inputs import as_data, first_weights
 from thalweg.lookup import resolved
 from thalweg.networks import DenseNetwork
-from thalweg.plan import Data, Plan, batch_rows
+from thalweg.plan import Plan, batch_rows
 from thalweg.records import Array, Parameters, Run, StopReason
 from thalweg.streams import apart
 from thalweg.training import Loop, check_plan, finish, noise_seed
@@ -92,8 +92,8 @@ def fit_over_hosts(
     n_rows = int(hosts.gather(len(data.X)).max())
     share = -(-batch_rows(plan, n_rows * n_hosts) // n_hosts)
     session = hosts.Session(
-        network, replace(plan, batch_size=share), _lengthened(data, n_rows), first,
-        noise_seed(network, rng), len(data.X), held_out,
+        network, replace(plan, batch_size=share), data, first,
+        noise_seed(network, rng), None, held_out,
     )  # fmt: skip
     watch.subject = session
     loop = Loop(session.plan, session, n_rows, network.n_parameters, rng, watch)
@@ -116,17 +116,6 @@ def _check(network: DenseNetwork, plan: Plan) -> None:
                 f"fit_over_hosts got normalization='batch' in layer {index}, whose "
                 "statistics would be of one process's rows. Take 'layer'."
             )
-
-
-def _lengthened(data: Data, n_rows: int) -> Data:
-    """Repeat the first row with weight 0, so that every process has as many."""
-    missing = [0] * (n_rows - len(data.X))
-    weights = np.concatenate([data.weights, np.zeros(len(missing), data.dtype)])
-    return Data(
-        np.concatenate([data.X, data.X[missing]]),
-        np.concatenate([data.y, data.y[missing]]),
-        weights,
-    )
 
 
 def _run(hosts: Any, loop: Loop, kept: "_Checkpoint") -> StopReason:

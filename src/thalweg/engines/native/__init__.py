@@ -191,12 +191,12 @@ def cost_and_gradient(
 
 def outputs(network: DenseNetwork, parameters: Parameters, X: Any) -> Array:
     """Return the raw outputs, shape (n_rows, n_outputs)."""
-    return _layer_outputs(network, parameters, X, only_last=True)[-1]
+    return _forward(network, X, only_last=True)(parameters)[-1]
 
 
 def activations(network: DenseNetwork, parameters: Parameters, X: Any) -> list[Array]:
     """Return the outputs of every layer, each of shape (n_rows, units)."""
-    return _layer_outputs(network, parameters, X, only_last=False)
+    return _forward(network, X, only_last=False)(parameters)
 
 
 def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
@@ -208,13 +208,12 @@ def judge(
     network: DenseNetwork, plan: Plan, data: Data
 ) -> Callable[[Parameters], tuple[Array, Array]]:
     """Return what computes raw outputs and losses of rows, again and again."""
-    layout = _Layout(network)
-    outputs = _forward(network, layout, data.X, only_last=True)
+    outputs = _forward(network, data.X, only_last=True)
     shape = data.n_rows, network.n_outputs
     losses = _losses(plan, np.zeros(shape, data.dtype), data.y)
 
     def judged(parameters: Parameters) -> tuple[Array, Array]:
-        found = outputs(layout.pack(parameters, data.dtype))[-1]
+        found = outputs(parameters)[-1]
         return found, losses(found)
 
     return judged
@@ -235,28 +234,21 @@ def _losses(plan: Plan, shaped: Array, y: Array) -> Callable[[Array], Array]:
     return losses
 
 
-def _layer_outputs(
-    network: DenseNetwork, parameters: Parameters, X: Any, only_last: bool
-) -> list[Any]:
-    layout = _Layout(network)
-    flat = layout.pack(parameters, X.dtype)
-    return _forward(network, layout, X, only_last=only_last)(flat)
-
-
 def _forward(
-    network: DenseNetwork, layout: "_Layout", X: Any, *, only_last: bool
-) -> Callable[[Array], list[Any]]:
-    """Return what computes the layers' outputs for flat weights, again and again."""
+    network: DenseNetwork, X: Any, *, only_last: bool
+) -> Callable[[Parameters], list[Any]]:
+    """Return what computes the layers' outputs for weights, again and again."""
+    layout = _Layout(network)
     description = _describe(network, Plan(), layout, None, 0, dtype=X.dtype)
     skipped = len(network.layers) - 1 if only_last else 0
     table, rows = _table(network, X), X.shape[0]
 
-    def outputs(flat: Array) -> list[Any]:
+    def outputs(parameters: Parameters) -> list[Any]:
         found = [
             None if index < skipped else np.empty((rows, layer.units), X.dtype)
             for index, layer in enumerate(network.layers)
         ]
-        given = description, table, flat, found, CHUNK
+        given = description, table, layout.pack(parameters, X.dtype), found, CHUNK
         _run(description, rows, functools.partial(kernel.outputs, *given))
         return found
 
@@ -270,17 +262,20 @@ class _Layout:
     """Where each parameter lies in the flat vector: trained ones first."""
 
     def __init__(self, network: DenseNetwork) -> None:
-        self.offsets: list[dict[str, int]] = [{} for _ in network.layers]
+        layers = network.layers
+        self.offsets: list[dict[str, int]] = [{} for _ in layers]
         self._shapes = network.shapes()
         self.n_parameters = self.n_trained = 0
-        for wanted in (True, False):
-            for index, shapes in enumerate(self._shapes):
-                for name, shape in shapes.items():
-                    trained = name in _TRAINED and not network.layers[index].frozen
-                    if trained is wanted:
-                        self.offsets[index][name] = self.n_parameters
-                        self.n_parameters += int(np.prod(shape))
-                        self.n_trained += int(np.prod(shape)) * trained
+
+        def kept(place: tuple[int, str]) -> bool:
+            return place[1] not in _TRAINED or layers[place[0]].frozen
+
+        places = [(i, name) for i, own in enumerate(self._shapes) for name in own]
+        for i, name in sorted(places, key=kept):
+            size = int(np.prod(self._shapes[i][name]))
+            self.offsets[i][name] = self.n_parameters
+            self.n_parameters += size
+            self.n_trained += size * (not kept((i, name)))
 
     def pack(self, parameters: Parameters, dtype: Any) -> Array:
         flat = np.empty(self.n_parameters, dtype)
@@ -295,14 +290,12 @@ class _Layout:
 
     def unpack(self, flat: Array) -> Parameters:
         """Return views of all parameters, or of the trained ones that `flat` holds."""
+
+        def view(start: int, shape: tuple[int, ...]) -> Array:
+            return flat[start : start + int(np.prod(shape))].reshape(shape)
+
         return tuple(
-            {
-                name: flat[start : start + int(np.prod(shapes[name]))].reshape(
-                    shapes[name]
-                )
-                for name, start in offsets.items()
-                if start < len(flat)
-            }
+            {k: view(at, shapes[k]) for k, at in offsets.items() if at < len(flat)}
             for shapes, offsets in zip(self._shapes, self.offsets, strict=True)
         )
 

@@ -3,7 +3,7 @@
 See `arrays` for what goes in and out, `programs` for what is compiled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -11,19 +11,8 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from thalweg.engines.xla import own, programs, updates
-from thalweg.engines.xla.arrays import (
-    cast,
-    dense,
-    epochs,
-    pad,
-    pad_rows,
-    padded,
-    scoped,
-    written_out,
-)  # fmt: skip
+from thalweg.engines.xla import arrays, own, programs, updates
 from thalweg.engines.xla.own import Leaves as Leaves
-from thalweg.engines.xla.own import blame as blame
 from thalweg.engines.xla.own import examine as examine
 from thalweg.engines.xla.own import first_weights as first_weights
 from thalweg.engines.xla.own import floating_type as floating_type
@@ -63,6 +52,8 @@ def on_gpu() -> bool:
 class Session:
     """One network in training; see `thalweg.engines.Session`."""
 
+    heeds_stop = False
+
     def __init__(
         self,
         network: _Any,
@@ -73,106 +64,81 @@ class Session:
         state: Any = None,
         validation: Data | None = None,
     ) -> None:
-        self.network, self.plan, self.data = network, plan, (data := dense(data))
-        self.validation = validation
+        self.network, self.plan, self.validation = network, plan, validation
         self._seed, self._steps, self._searched = np.uint32(seed), 0, np.zeros(2)
-        self._dtype, self._n_rows = data.dtype, data.n_rows
-        self._per_epoch = steps_per_epoch(plan, self._n_rows)
-        numbers = programs.numbers_of(network, plan, float(data.weights.sum()))
-        self._numbers = self._call(jax.device_put, cast(numbers, self._dtype))
+        self._dtype = data.dtype
+        self._n_rows, weight = self._sizes(data)
+        self._whole = steps_per_epoch(plan, self._n_rows) == 1
         batch = batch_rows(plan, self._n_rows)
         # The rows of a `Network` may depend on each other: it is given no others.
-        padded = self._per_epoch == 1 and not isinstance(network, Network)
-        self._batch = padded_rows(batch) if padded else batch
+        exact = isinstance(network, Network)
+        self._batch = padded_rows(batch) if self._whole and not exact else batch
         self._looped, self.note = True, ""
-        if isinstance(network, Network):
+        if exact:
             self._looped = not own.convolves(network)
             self.note = own.remark(self._looped, self._n_rows % self._batch)
-        self._begin(parameters)
+        numbers = arrays.cast(programs.numbers_of(network, plan, weight), self._dtype)
+        self._numbers = self._call(self._share, numbers)
+        room = padded_rows(self._n_rows) + self._batch * (not self._whole)
+        self._everything = self._call(
+            self._keep, arrays.padded(arrays.dense(data), room)
+        )
+        begin = programs.compiled(programs.begin, self._shape(self._batch, False))
+        first = split(network, parameters)
+        self._carry = self._call(begin, *first, self._numbers)
         if state is not None:
             self._steps, rule, accumulated = state
             self._carry = self._carry._replace(rule=rule, accumulated=accumulated)
-
-    heeds_stop = False
 
     def advance(
         self, orders: Array | None, rates: Array, mixes: Array, stop: Any = None
     ) -> EpochSums:
         """Train some epochs; as the contract says, but not heeding `stop`."""
-        if isinstance(self.network, Network):
-            return self._advance_exactly(orders, rates, mixes)
         n_met = self._n_rows if orders is None else orders.shape[1]
-        per_epoch, before = steps_per_epoch(self.plan, n_met), self._steps
-        sums = self._run(orders, n_met, per_epoch, rates, mixes)
-        sums = jax.device_get(sums)
+        n_epochs = len(rates) // -(-n_met // self._batch)
+        before, seen = self._steps, []
+        for epoch, rows, steps in self._parts(orders, n_epochs):
+            sums = self._run(rows, rates[steps], mixes[steps])
+            seen.append((epoch, sums, self._carry.finite))
+        sums, finite = own.put_together(jax.device_get(seen), n_epochs)
         self._steps = before + int(sums.steps.sum())
-        return self._told(sums, bool(self._carry.finite))
-
-    def _told(self, sums: Any, finite: bool) -> EpochSums:
-        before = self._searched
+        searched = self._searched
         found = (sums.evaluations.sum(), sums.failures.sum())
-        self._searched = np.add(before, found)
-        return epochs(sums, finite, before)
+        self._searched = np.add(searched, found)
+        return arrays.epochs(sums, finite, searched)
 
-    def _advance_exactly(
-        self, orders: Array | None, rates: Array, mixes: Array
-    ) -> EpochSums:
-        """Train some epochs on batches without padding, in as few calls as can be."""
-        whole = orders is None and self._per_epoch == 1
+    def _parts(self, orders: Array | None, n_epochs: int) -> Iterable[Any]:
+        """Cut epochs into calls: the first one's number, row numbers, the steps."""
+        if isinstance(self.network, DenseNetwork) or (orders is None and self._whole):
+            return [(0, orders, slice(None))]
         if orders is None:
-            shape = (len(rates) // self._per_epoch, self._n_rows)
-            orders = np.broadcast_to(np.arange(self._n_rows, dtype=np.int32), shape)
-        seen: list[tuple[int, Any, Any]] = []
-        size = self._batch
-        try:
-            for epoch, rows, steps in own.parts(orders, size):
-                self._batch = min(size, rows.shape[1])
-                per_epoch = rows.shape[1] // self._batch
-                order, n_met = None if whole else rows, rows.shape[1]
-                sums = self._run(order, n_met, per_epoch, rates[steps], mixes[steps])
-                seen.append((epoch, sums, self._carry.finite))
-        finally:
-            self._batch = size
-        return self._told(*own.put_together(jax.device_get(seen), len(orders)))
+            every = np.arange(self._n_rows, dtype=np.int32)
+            orders = np.broadcast_to(every, (n_epochs, self._n_rows))
+        return own.parts(orders, self._batch)
 
-    def _run(
-        self, orders: Array | None, n_met: int, per_epoch: int, rates: Array,
-        mixes: Array,
-    ) -> Any:  # fmt: skip
-        """Run one program, of whole epochs of `n_met` rows; return its sums."""
-        n_steps = len(rates)
+    def _run(self, orders: Array | None, rates: Array, mixes: Array) -> Any:
+        """Run one program, of whole epochs; return its sums."""
+        n_steps, batch = len(rates), self._batch
+        n_met = self._n_rows if orders is None else orders.shape[1]
+        if isinstance(self.network, Network):
+            batch = min(batch, n_met)
+        per_epoch = -(-n_met // batch)
         n_epochs = n_steps // per_epoch
-        shape = self._shape(orders is not None)
         slots = 1 if n_epochs == 1 else SLOTS * -(-n_epochs // SLOTS)
-        counts = {
-            "rows": np.int32(n_met),
-            "steps": np.int32(n_steps),
-            "per_epoch": np.int32(per_epoch),
-            "before": np.int32(self._steps),
-            "seed": self._seed,
-        }
         flat = np.zeros(0, np.int32) if orders is None else orders.ravel()
-        arguments = (
-            pad(flat, padded_rows(len(flat)) + self._batch),
-            pad(rates.astype(self._dtype), padded_rows(n_steps)),
-            pad(mixes.astype(self._dtype), padded_rows(n_steps)),
+        chosen = self._call(
+            self._keep, arrays.pad(flat, padded_rows(len(flat)) + batch)
         )
-        sums: Any = programs.no_sums(slots, self._dtype)
-        program = programs.compiled(programs.advance, shape)
-        given = *arguments, counts
-        if not self._looped:  # many calls take them
-            given = self._call(jax.device_put, given)
-
-        def train() -> tuple[Any, Any]:
-            carry, seen = self._carry, sums
-            for at in range(1 if self._looped else n_steps):
-                carry, seen = program(
-                    carry, seen, np.int32(at), self._everything, self._numbers, *given
-                )
-            return carry, seen
-
-        self._carry, sums = self._call(train)
-        self._steps += n_steps
+        course = arrays.course(
+            chosen, rates, mixes, self._dtype, self._seed,
+            rows=n_met, per_epoch=per_epoch, before=self._steps,
+        )  # fmt: skip
+        given = self._everything, self._numbers, self._call(self._share, course)
+        program = self._program(self._shape(batch, orders is not None))
+        carry, sums = self._carry, programs.no_sums(slots, self._dtype)
+        for at in range(1 if self._looped else n_steps):
+            carry, sums = self._call(program, carry, sums, np.int32(at), *given)
+        self._carry, self._steps = carry, self._steps + n_steps
         return sums
 
     def validate(self) -> tuple[Array, Array]:
@@ -189,15 +155,8 @@ class Session:
         remembered = (self._carry.rule, self._carry.accumulated)
         return (self._steps, *own.host(remembered))
 
-    def _begin(self, parameters: Any) -> None:
-        rows = padded_rows(self._n_rows) + self._batch * (self._per_epoch > 1)
-        trained, kept = split(self.network, parameters)
-        begin = programs.compiled(programs.begin, self._shape(False))
-        self._everything = self._call(jax.device_put, padded(self.data, rows))
-        self._carry = self._call(begin, trained, kept, self._numbers)
-
-    def _shape(self, shuffled: bool) -> programs.Shape:
-        shape = programs.shape_of(self.network, self.plan, self._batch, shuffled)
+    def _shape(self, batch: int, shuffled: bool) -> programs.Shape:
+        shape = programs.shape_of(self.network, self.plan, batch, shuffled)
         return shape if self._looped else replace(shape, looped=False)
 
     def _current(self) -> Any:
@@ -209,7 +168,24 @@ class Session:
         return merge(self.network, trained, carry.kept)
 
     def _call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
-        return scoped(self._dtype, function, *arguments)
+        return arrays.scoped(self._dtype, function, *arguments)
+
+    # What is otherwise where several processes train: see `hosts`.
+
+    def _sizes(self, data: Data) -> tuple[int, float]:
+        """Count the rows, and sum the weights of all."""
+        return data.n_rows, float(data.weights.sum())
+
+    def _share(self, values: Any) -> Any:
+        """Bring what is the same for all to the device."""
+        return jax.device_put(values)
+
+    def _keep(self, values: Any) -> Any:
+        """Bring what each has of its own, rows and their order, to the device."""
+        return jax.device_put(values)
+
+    def _program(self, shape: programs.Shape) -> Callable[..., Any]:
+        return programs.compiled(programs.advance, shape)
 
 
 def outputs(network: _Any, parameters: Any, X: Any) -> Any:
@@ -221,10 +197,14 @@ def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
     """Compute the loss of each row of raw `outputs` against `y`, without penalties."""
     loss = resolved(plan.loss)
     rows = padded_rows(len(outputs))
-    numbers = cast(loss.numbers, outputs.dtype)
+    numbers = arrays.cast(loss.numbers, outputs.dtype)
     program = programs.compiled(programs.losses, loss.structure)
-    losses = scoped(
-        outputs.dtype, program, numbers, pad_rows(outputs, rows), pad_rows(y, rows)
+    losses = arrays.scoped(
+        outputs.dtype,
+        program,
+        numbers,
+        arrays.pad_rows(outputs, rows),
+        arrays.pad_rows(y, rows),
     )
     return np.asarray(losses)[: len(outputs)]
 
@@ -233,29 +213,54 @@ def judge(
     network: _Any, plan: Plan, data: Data
 ) -> Callable[[Any], tuple[Array, Array]]:
     """Return what computes raw outputs and losses of rows, again and again."""
-    if isinstance(network, Network):
-        return lambda parameters: own.judge(network, plan, parameters, data)
 
     def judged(parameters: Parameters) -> tuple[Array, Array]:
         found = outputs(network, parameters, data.X)
         return found, row_losses(plan, found, data.y)
 
-    return judged
+    def judged_at_once(parameters: Any) -> tuple[Any, Array]:
+        # A loss may need what is with the outputs alone, such as Keras's masks.
+        program = programs.compiled(programs.validation, shape)
+        rows = data.X, data.y
+        return _in_chunks(
+            network, parameters, program, data.dtype, rows, constants, exact=True
+        )
+
+    if isinstance(network, DenseNetwork):
+        return judged
+    shape = programs.shape_of(network, plan, 0, False)
+    constants = programs.numbers_of(network, plan, 1.0)["loss"]
+    return judged_at_once
+
+
+def blame(network: Network, plan: Plan, parameters: Any, data: Data) -> str:
+    """Name what first is not finite: an output, a loss, a gradient."""
+    outputs, losses = judge(network, plan, data)(parameters)
+    if bad := own.not_finite(outputs):
+        return f"the network's output{bad[0]}"
+    if not np.isfinite(losses).all():
+        return "the loss"
+    _, gradient = Objective(network, plan, data).cost_and_gradient(parameters)
+    if bad := own.not_finite(gradient):
+        return f"the gradient of params{bad[0]}"
+    return "the size of the gradient or the update"
 
 
 class Objective:
     """The plan's objective on all rows; see `thalweg.engines.Objective`."""
 
     def __init__(self, network: _Any, plan: Plan, data: Data) -> None:
-        self.network, self._dtype, data = network, data.dtype, dense(data)
+        self.network, self._dtype, data = network, data.dtype, arrays.dense(data)
         exact = isinstance(network, Network)
         rows = data.n_rows if exact else padded_rows(data.n_rows)
         quiet = without_noise(network)
         self._shape = programs.shape_of(quiet, plan, rows, shuffled=False)
-        self._numbers = cast(
+        self._numbers = arrays.cast(
             programs.numbers_of(quiet, plan, float(data.weights.sum())), self._dtype
         )
-        self._batch = scoped(self._dtype, jax.device_put, padded(data, rows))
+        self._batch = arrays.scoped(
+            self._dtype, jax.device_put, arrays.padded(data, rows)
+        )
 
     def cost_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
         """Compute the objective and its gradient."""
@@ -300,7 +305,7 @@ class Objective:
         n_rows = padded_rows(len(self._batch.weights))
         batch = self._batch
         if n_rows > len(batch.weights):
-            batch = jax.tree.map(lambda v: pad(np.asarray(v), n_rows), batch)
+            batch = jax.tree.map(lambda v: arrays.pad(np.asarray(v), n_rows), batch)
         fits = _JACOBIAN // (n_trained * self._n_outputs(parameters))
         rows = max(d for d in _divisors(n_rows) if d <= max(fits, 1))
         return self._matrix(programs.gauss_newton, parameters, rows, batch=batch)
@@ -344,7 +349,7 @@ class Objective:
         trained, kept = split(self.network, parameters)
         batch = self._batch if batch is None else batch
         arguments = (trained, kept, batch, self._numbers, *more)
-        return scoped(self._dtype, program, *arguments)
+        return arrays.scoped(self._dtype, program, *arguments)
 
 
 def cost_and_gradient(
@@ -358,19 +363,28 @@ def activations(network: _Any, parameters: Any, X: Any) -> list[Any]:
     """Return the outputs of every layer, each of shape (n_rows, units)."""
     program = programs.compiled(programs.outputs, programs.skeleton(network))
     single = isinstance(network, DenseNetwork)
-    at_once = CHUNK if single else own.ROWS_AT_ONCE
     dtype = X.dtype if single else own.floating_type(parameters)
-    n_rows = jax.tree.leaves(X)[0].shape[0]
+    return _in_chunks(network, parameters, program, dtype, (X,))
 
-    def outputs_of(rows: slice) -> Any:
-        size = min(at_once, n_rows - rows.start)
-        chunk = jax.tree.map(lambda v: written_out(v[rows]), X)
-        filled = pad_rows(chunk, padded_rows(size))
-        layers = scoped(dtype, program, *split(network, parameters), filled)
-        return jax.tree.map(lambda v: np.asarray(v)[:size], layers)
 
-    starts = range(0, max(n_rows, 1), at_once)
-    chunks = [outputs_of(slice(start, start + at_once)) for start in starts]
+def _in_chunks(
+    network: _Any, parameters: Any, program: Any, dtype: Any, rows: tuple[Any, ...],
+    *more: Any, exact: bool = False,
+) -> Any:  # fmt: skip
+    """Run a program on some rows at a time, padded unless they must be `exact`."""
+    at_once = CHUNK if isinstance(network, DenseNetwork) else own.ROWS_AT_ONCE
+    n_rows = jax.tree.leaves(rows)[0].shape[0]
+
+    def found(start: int) -> Any:
+        size = min(at_once, n_rows - start)
+        here = slice(start, start + size)
+        chunk = jax.tree.map(lambda v: arrays.written_out(v[here]), rows)
+        filled = arrays.pad_rows(chunk, size if exact else padded_rows(size))
+        given = *split(network, parameters), *filled, *more
+        found = arrays.scoped(dtype, program, *given)
+        return jax.tree.map(lambda v: np.asarray(v)[:size], found)
+
+    chunks = [found(start) for start in range(0, max(n_rows, 1), at_once)]
     return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from thalweg.engines.xla.programs import Batch
+from thalweg.engines.xla.programs import Batch, Course, padded_rows
 from thalweg.plan import Data
 from thalweg.records import Array, EpochSums
 
@@ -69,6 +69,16 @@ def cast(numbers: Any, dtype: Any) -> Any:
         return value if unsigned else np.asarray(value, dtype)
 
     return jax.tree.map(one, numbers)
+
+
+def course(
+    orders: Any, rates: Array, mixes: Array, dtype: Any, seed: Any, **counts: int
+) -> Course:
+    """Describe some epochs; rates and mixing factors have the step's axis first."""
+    room = padded_rows(len(rates))
+    paces = [pad(np.ascontiguousarray(each, dtype), room) for each in (rates, mixes)]
+    whole = {name: np.int32(count) for name, count in counts.items()}
+    return Course(orders, *paces, steps=np.int32(len(rates)), seed=seed, **whole)
 
 
 def epochs(sums: Any, finite: bool, searched: Any = (0.0, 0.0)) -> EpochSums:

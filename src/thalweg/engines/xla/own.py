@@ -151,20 +151,6 @@ def put_together(seen: Any, n_epochs: int) -> tuple[programs.Sums, bool]:
     return total, True
 
 
-def judge(network: Network, plan: Plan, parameters: Any, data: Data) -> Any:
-    """Compute raw outputs, and the loss of each row without penalties."""
-    shape = programs.shape_of(network, plan, 0, False)
-    program = programs.compiled(programs.validation, shape)
-    numbers = programs.numbers_of(network, plan, 1.0)["loss"]
-    trained, kept = split(network, parameters)
-    chunks = []
-    for start in range(0, data.n_rows, ROWS_AT_ONCE):
-        chunk = data.take(slice(start, start + ROWS_AT_ONCE))
-        arguments = trained, kept, chunk.X, chunk.y, numbers
-        chunks.append(host(scoped(data.dtype, program, *arguments)))
-    return jax.tree.map(lambda *all_of_one: np.concatenate(all_of_one), *chunks)
-
-
 class Leaves:
     """The arrays of a `Network` that are trained, as a list, and back.
 
@@ -196,24 +182,11 @@ class Leaves:
         return merge(self.network, trained, split(self.network, parameters)[1])
 
 
-def blame(network: Network, plan: Plan, parameters: Any, data: Data) -> str:
-    """Name what first is not finite: an output, a loss, a gradient."""
-    outputs, losses = judge(network, plan, parameters, data)
-    for place, leaf in jax.tree.leaves_with_path(outputs):
-        if not np.isfinite(leaf).all():
-            return f"the network's output{jax.tree_util.keystr(place)}"
-    if not np.isfinite(losses).all():
-        return "the loss"
-    shape = programs.shape_of(network, plan, data.n_rows, False)
-    numbers = programs.numbers_of(network, plan, float(data.weights.sum()))
-    batch = programs.Batch(data.X, data.y, data.weights, np.ones_like(data.weights))
-    program = programs.compiled(programs.cost_and_gradient, shape)
-    arguments = *split(network, parameters), batch, numbers
-    _, gradient = scoped(data.dtype, program, *arguments)
-    for place, leaf in jax.tree.leaves_with_path(gradient):
-        if not np.isfinite(leaf).all():
-            return f"the gradient of params{jax.tree_util.keystr(place)}"
-    return "the size of the gradient or the update"
+def not_finite(tree: Any) -> list[str]:
+    """List the places of arrays that are not finite throughout."""
+    leaves = jax.tree.leaves_with_path(tree)
+    bad = [place for place, leaf in leaves if not np.isfinite(leaf).all()]
+    return [jax.tree_util.keystr(place) for place in bad]
 
 
 def _training_pass(network: Network) -> Callable[..., Any]:

@@ -14,20 +14,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from thalweg.engines.xla import programs, updates
-from thalweg.engines.xla.arrays import (
-    cast,
-    dense,
-    epochs,
-    pad,
-    pad_rows,
-    padded,
-    scoped,
-)
+from thalweg.engines.xla import arrays, programs, updates
 from thalweg.engines.xla.passes import merge, split
-from thalweg.engines.xla.programs import Carry, Shape, Sums, compiled, padded_rows
+from thalweg.engines.xla.programs import Carry, Course, Shape, compiled, padded_rows
 from thalweg.lookup import resolved
 from thalweg.networks import DenseNetwork
 from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
@@ -82,11 +72,11 @@ class Population:
         self._batch = padded_rows(batch) if self._per_epoch == 1 else batch
         weights = [float(each.weights.sum()) for each in data]
         numbers = map(programs.numbers_of, networks, plans, weights)
-        self._numbers = cast(_stack([*numbers]), self._dtype)
+        self._numbers = arrays.cast(_stack([*numbers]), self._dtype)
         room = padded_rows(self._n_rows) + self._batch * (self._per_epoch > 1)
         rows = _distinct(data)
         self._own_rows = len(rows) > 1
-        self._everything = self._put([padded(each, room) for each in rows])
+        self._everything = self._put([arrays.padded(each, room) for each in rows])
         self._begin_validation(_distinct(validation))
         self._network = _noisiest(networks)
         trained, kept = split(self._network, _stack(parameters))
@@ -99,7 +89,7 @@ class Population:
         self._held = []
         for start in range(0, self._n_held, size):
             parts = [each.take(slice(start, start + size)) for each in rows]
-            filled = [pad_rows((part.X, part.y), size) for part in parts]
+            filled = [arrays.pad_rows((part.X, part.y), size) for part in parts]
             self._held.append(self._put(filled))
 
     def advance(
@@ -123,28 +113,22 @@ class Population:
         n_steps = rates.shape[1]
         n_epochs = n_steps // self._per_epoch
         chosen = self._chosen(orders, n_epochs, going)
-        length = padded_rows(n_steps)
-        counts = {
-            "rows": np.int32(self._n_rows),
-            "steps": np.int32(n_steps),
-            "per_epoch": np.int32(self._per_epoch),
-            "before": np.int32(self._steps),
-            "slots": np.zeros(padded_rows(n_epochs), self._dtype),
-        }
-        steps_first = [
-            pad(np.ascontiguousarray(each.T, self._dtype), length)
-            for each in (rates, mixes)
-        ]
+        course = arrays.course(
+            chosen, rates.T, mixes.T, self._dtype, self._seeds,
+            rows=self._n_rows, per_epoch=self._per_epoch, before=self._steps,
+        )  # fmt: skip
+        sums = programs.no_sums((len(going), padded_rows(n_epochs)), self._dtype)
         shape = self._shape(chosen.size > 0)
         program = compiled(_advance, shape, self._own_rows, chosen.ndim > 1)
         self._carry, sums = self._call(
-            program, self._carry, self._everything, self._numbers, chosen,
-            *steps_first, counts, self._seeds, going,
-        )  # fmt: skip
+            program, self._carry, sums, self._everything, self._numbers, course, going
+        )
         self._steps += n_steps
         sums, finite = jax.device_get((sums, self._carry.finite))
         return [
-            epochs(Sums(*(column[k] for column in sums)), bool(finite[k]))
+            arrays.epochs(
+                programs.Sums(*(column[k] for column in sums)), bool(finite[k])
+            )
             for k in range(len(going))
         ]
 
@@ -182,7 +166,7 @@ class Population:
             return np.zeros(0, np.int32)
         room = padded_rows(n_epochs * self._n_rows) + self._batch
         if all(np.array_equal(own, given[0]) for own in given):
-            return pad(given[0], room)
+            return arrays.pad(given[0], room)
         chosen = np.zeros((len(given), room), np.int32)
         for k in np.flatnonzero(going).tolist():
             chosen[k, : given[k].size] = given[k]
@@ -208,43 +192,33 @@ class Population:
         return trained, carry.kept
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return scoped(self._dtype, function, *arguments)
+        return arrays.scoped(self._dtype, function, *arguments)
 
 
 def _advance(
-    shape: Shape, own_rows: bool, own_order: bool, carry: Carry, everything: Any,
-    numbers: Any, orders: Any, rates: Any, mixes: Any, counts: Any, seeds: Any,
-    going: Any,
-) -> tuple[Carry, Sums]:  # fmt: skip
+    shape: Shape, own_rows: bool, own_order: bool, carry: Carry, sums: programs.Sums,
+    everything: Any, numbers: Any, course: Course, going: Any,
+) -> tuple[Carry, programs.Sums]:  # fmt: skip
     """Train all members for some epochs.
 
     As `programs.advance`, with a member's axis before the others, except that rates and
     mixes have the step's before it; rows, and their order, have it only where each
     member has its own.
     """
-    axes = 0 if own_rows else None, 0 if own_order else None, None, None
-    apart = own_rows or own_order
+    pick, apart = partial(programs.batch_of, shape), own_rows or own_order
+    if apart:
+        shared = Course(*[None] * len(Course._fields))
+        order = shared._replace(orders=0 if own_order else None)
+        pick = jax.vmap(pick, (0 if own_rows else None, order, None))
     one = partial(programs.one_step, shape)
-    each = jax.vmap(one, (0, 0 if apart else None, 0, 0, 0, None, 0))
+    pace = programs.Pace(rate=0, mix=0, step=None, seed=0)
+    step = jax.vmap(one, (0, 0 if apart else None, 0, pace))
     add = jax.vmap(programs.add_seen, in_axes=(0, None, 0))
-    empty = jnp.zeros((len(seeds), len(counts["slots"])), rates.dtype)
-    choose = partial(programs.batch_of, shape)
-    rows = jax.vmap(choose, axes) if apart else choose
-
-    def more(state: Any) -> jax.Array:
-        return (state[0] < counts["steps"]) & state[1].finite.any()
-
-    def body(state: Any) -> Any:
-        i, carry, sums = state
-        batch = rows(everything, orders, i, counts)
-        step = counts["before"] + i
-        new, seen = each(carry, batch, numbers, rates[i], mixes[i], step, seeds)
-        added = add(sums, i // counts["per_epoch"], seen)
-        return i + 1, new, _where(carry.finite, added, sums)
-
     carry = carry._replace(finite=carry.finite & going)
-    start = jnp.int32(0), carry, Sums(*(empty for _ in Sums._fields))
-    return lax.while_loop(more, body, start)[1:]
+    first = jnp.int32(0)
+    return programs.follow(
+        pick, step, add, True, carry, sums, first, everything, numbers, course
+    )
 
 
 def _begin(shape: Shape, *arguments: Any) -> Carry:
@@ -268,22 +242,13 @@ def _noisiest(networks: Sequence[DenseNetwork]) -> DenseNetwork:
     return replace(networks[0], layers=layers, input_noise=loudest)
 
 
-def _where(flags: Any, new: Any, old: Any) -> Any:
-    """Take the members that are flagged from `new`."""
-
-    def choose(a: Any, b: Any) -> Any:
-        return jnp.where(flags.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-
-    return jax.tree.map(choose, new, old)
-
-
 def _stack(trees: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
 def _distinct(data: Sequence[Data]) -> list[Data]:
     """Return everyone's rows once if all have the same, each member's otherwise."""
-    written = [dense(each) for each in data]
+    written = [arrays.dense(each) for each in data]
     return written[:1] if all(_same(each, written[0]) for each in written) else written
 
 

@@ -87,9 +87,31 @@ class Sums(NamedTuple):
     failures: Any
 
 
-def no_sums(n_slots: int, dtype: Any) -> Sums:
-    """Return sums of nothing, for so many epochs."""
-    return Sums(*(np.zeros(n_slots, dtype) for _ in Sums._fields))
+class Course(NamedTuple):
+    """Some epochs to train; rates and mixing factors of each step."""
+
+    orders: Any  # the epochs' row numbers, one after the other
+    rates: Any
+    mixes: Any
+    rows: Any  # how many an epoch meets
+    steps: Any  # how many there are
+    per_epoch: Any
+    before: Any  # how many were done
+    seed: Any
+
+
+class Pace(NamedTuple):
+    """What one step is given of a `Course`, and its number since the first."""
+
+    rate: Any
+    mix: Any
+    step: Any
+    seed: Any
+
+
+def no_sums(slots: int | tuple[int, int], dtype: Any) -> Sums:
+    """Return sums of nothing, for so many epochs, or members and epochs."""
+    return Sums(*(np.zeros(slots, dtype) for _ in Sums._fields))
 
 
 def compiled(function: Callable[..., Any], *fixed: Any) -> Callable[..., Any]:
@@ -345,77 +367,73 @@ def begin(shape: Shape, trained: Tree, kept: Tree, numbers: Any) -> Carry:
     )
 
 
-def advance(
-    shape: Shape,
-    carry: Carry,
-    sums: Sums,
-    at: jax.Array,
-    everything: Batch,
-    numbers: Any,
-    orders: jax.Array,
-    rates: jax.Array,
-    mixes: jax.Array,
-    counts: Any,
-) -> tuple[Carry, Sums]:
+def advance(shape: Shape, *arguments: Any) -> tuple[Carry, Sums]:
     """Train some epochs, or make one step where the shape is not looped.
 
-    `at` is the step to begin with, `everything` all rows, `orders` the epochs' row
-    numbers one after the other, and `counts` a dict of the numbers of ``rows``,
-    ``steps``, ``per_epoch`` and steps done ``before``, and the ``seed``.
+    The arguments are those of `follow`.
+    """
+    pick, step = partial(batch_of, shape), partial(one_step, shape)
+    return follow(pick, step, add_seen, shape.looped, *arguments)
+
+
+def follow(
+    pick: Callable[..., Batch], step: Callable[..., Any], add: Callable[..., Sums],
+    looped: bool, carry: Carry, sums: Sums, at: Any, everything: Batch, numbers: Any,
+    course: Course,
+) -> tuple[Carry, Sums]:  # fmt: skip
+    """Make the steps of a course from `at` on, while some numbers are finite.
+
+    `everything` are all rows; `pick`, `step` and `add` are `batch_of`, `one_step` and
+    `add_seen`, or the same for many members.
     """
 
     def more(state: Any) -> jax.Array:
-        return (state[0] < counts["steps"]) & state[1].finite
+        return (state[0] < course.steps) & state[1].finite.any()
 
     def body(state: Any) -> Any:
         i, before, sums = state
-        batch = batch_of(shape, everything, orders, i, counts)
-        step = counts["before"] + i
-        carry, seen = one_step(
-            shape, before, batch, numbers, rates[i], mixes[i], step, counts["seed"]
-        )
-        found = add_seen(sums, i // counts["per_epoch"], seen)
-        keep = lambda new, old: jnp.where(before.finite, new, old)
-        return i + 1, carry, jax.tree.map(keep, found, sums)
+        batch = pick(everything, course, i)
+        now = course.rates[i], course.mixes[i], course.before + i, course.seed
+        carry, seen = step(before, batch, numbers, Pace(*now))
+        added = add(sums, i // course.per_epoch, seen)
+        return i + 1, carry, chosen(before.finite, added, sums)
 
     start = (at, carry, sums)
-    _, carry, sums = lax.while_loop(more, body, start) if shape.looped else body(start)
-    return carry, sums
+    return (lax.while_loop(more, body, start) if looped else body(start))[1:]
 
 
-def batch_of(
-    shape: Shape, everything: Batch, orders: Any, i: Any, counts: Any
-) -> Batch:
+def chosen(flags: jax.Array, new: Tree, old: Tree) -> Tree:
+    """Take `new` where the flag, or that of a member, is true, and `old` elsewhere."""
+
+    def choose(a: Any, b: Any) -> Any:
+        each = flags.reshape(-1, *[1] * (a.ndim - 1)) if flags.ndim else flags
+        return jnp.where(each, a, b)
+
+    return jax.tree.map(choose, new, old)
+
+
+def batch_of(shape: Shape, everything: Batch, course: Course, i: Any) -> Batch:
     """Pick the rows of the i-th step."""
-    epoch, step = i // counts["per_epoch"], i % counts["per_epoch"]
+    epoch, step = i // course.per_epoch, i % course.per_epoch
     first = step * shape.batch
-    left = counts["rows"] - first
+    left = course.rows - first
+    start = epoch * course.rows + first if shape.shuffled else first
+    cut = partial(lax.dynamic_slice_in_dim, start_index=start, slice_size=shape.batch)
     if shape.shuffled:
-        start = epoch * counts["rows"] + first
-        rows = lax.dynamic_slice_in_dim(orders, start, shape.batch)
+        rows = cut(course.orders)
         found = jax.tree.map(lambda v: v[rows], everything)
     else:
-        size = shape.batch
-        found = jax.tree.map(
-            lambda v: lax.dynamic_slice_in_dim(v, first, size), everything
-        )
+        found = jax.tree.map(cut, everything)
     mask = (jnp.arange(shape.batch) < left).astype(found.weights.dtype)
     mask = mask * found.mask if shape.hosts else mask
     return found._replace(weights=found.weights * mask, mask=mask)
 
 
 def one_step(
-    shape: Shape,
-    carry: Carry,
-    batch: Batch,
-    numbers: Any,
-    rate: Any,
-    mix: Any,
-    step: Any,
-    seed: Any,
+    shape: Shape, carry: Carry, batch: Batch, numbers: Any, pace: Pace
 ) -> tuple[Carry, tuple[Any, ...]]:
     """Do the plan's list on one batch; after a step that was not finite, nothing."""
-    training = _noise(numbers, batch, step, seed)
+    training = _noise(numbers, batch, pace.step, pace.seed)
 
     def cost(trained: Tree) -> Any:
         return objective(shape, trained, carry.kept, batch, numbers, training)
@@ -426,18 +444,17 @@ def one_step(
         value, gradient = lax.pmean((value, gradient), HOSTS)
         rows = lax.psum(rows, HOSTS)
     norm = _norm(gradient)
-    move = partial(_move, shape, carry, numbers, rate, mix)
+    move = partial(_move, shape, carry, numbers, pace)
     if shape.optimizer.name == "lbfgs_on_device":
         moved = move(gradient, value=value, value_fn=lambda at: cost(at)[0])
     elif shape.accumulate == 1:
         moved = move(gradient)
     else:
-        moved = _gather_or_move(shape, carry, gradient, step, move)
+        moved = _gather_or_move(shape, carry, gradient, pace.step, move)
     finite = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.isfinite(moved.ratio)
     finite = finite & carry.finite
     moved = moved._replace(kept=kept)
-    new = jax.tree.map(lambda a, b: jnp.where(finite, a, b), moved, carry)
-    new = new._replace(finite=finite)
+    new = chosen(finite, moved, carry)._replace(finite=finite)
     searched = updates.searched(shape.optimizer, moved.rule)
     return new, (value, rows, norm, new.ratio, searched)
 
@@ -456,20 +473,14 @@ def _gather_or_move(
 
 
 def _move(
-    shape: Shape,
-    carry: Carry,
-    numbers: Any,
-    rate: Any,
-    mix: Any,
-    gradient: Tree,
-    **for_search: Any,
+    shape: Shape, carry: Carry, numbers: Any, pace: Pace, gradient: Tree, **search: Any
 ) -> Carry:
     """Do steps 3 to 8 of the plan's list."""
     gradient = _clip(shape, gradient, numbers)
-    rule = _rule(shape, numbers, rate)
-    more = {**for_search, "grad": gradient} if for_search else {}
+    rule = _rule(shape, numbers, pace.rate)
+    more = {**search, "grad": gradient} if search else {}
     update, state = rule.update(gradient, carry.rule, carry.trained, **more)
-    decay = rate * numbers["decay"]
+    decay = pace.rate * numbers["decay"]
     update = jax.tree.map(
         lambda u, own: u - decay * own if is_weight(own) else u, update, carry.trained
     )
@@ -480,7 +491,7 @@ def _move(
     trained = constrained(shape.network, trained)
     average = carry.average
     if shape.averaged:
-        average = jax.tree.map(lambda a, t: a + mix * (t - a), average, trained)
+        average = jax.tree.map(lambda a, t: a + pace.mix * (t - a), average, trained)
     size = _norm(carry.trained)
     ratio = _norm(update) / jnp.where(size > 0, size, 1)
     return carry._replace(trained=trained, average=average, rule=state, ratio=ratio)

@@ -46,9 +46,20 @@ def searched(optimizer: Choice, state: Any) -> tuple[jax.Array, jax.Array] | Non
     return 1.0 + info.num_linesearch_steps, failed
 
 
-def _adam_like(make: Callable[..., Any]) -> Callable[..., Any]:
-    def build(rate: Any, beta_1: Any, beta_2: Any, epsilon: Any, **rest: Any) -> Any:
-        return make(rate, b1=beta_1, b2=beta_2, eps=epsilon, **rest)
+_NAMES = {
+    "beta_1": "b1", "beta_2": "b2", "beta_3": "b3", "epsilon": "eps",
+    "initial_accumulator": "initial_accumulator_value", "trust": "trust_coefficient",
+}  # fmt: skip
+"""optax's names of our constants, where they differ."""
+
+
+def _optax(make: Callable[..., Any], **more: Any) -> Callable[..., Any]:
+    """Make a rule of one of optax's: `more` are names of its own, or constants."""
+
+    def build(rate: Any, **constants: Any) -> Any:
+        fixed = {k: v for k, v in more.items() if k not in constants}
+        names = {**_NAMES, **more}
+        return make(rate, **{names.get(k, k): v for k, v in constants.items()}, **fixed)
 
     return build
 
@@ -105,35 +116,7 @@ def _adam(
 
 def _adamw(rate: Any, weight_decay: Any, **constants: Any) -> Any:
     # The decay itself is the plan's, so that it spares biases under every rule.
-    return _adam_like(optax.adam)(rate, **constants)
-
-
-def _adagrad(rate: Any, initial_accumulator: Any, epsilon: Any) -> Any:
-    return optax.adagrad(
-        rate, initial_accumulator_value=initial_accumulator, eps=epsilon
-    )
-
-
-def _rmsprop(rate: Any, decay: Any, epsilon: Any, centered: Any) -> Any:
-    return optax.rmsprop(rate, decay=decay, eps=epsilon, centered=centered)
-
-
-def _lars(rate: Any, momentum: Any, trust: Any, epsilon: Any) -> Any:
-    return optax.lars(rate, momentum=momentum, trust_coefficient=trust, eps=epsilon)
-
-
-def _adafactor(rate: Any, decay: Any, clipping: Any, epsilon: Any) -> Any:
-    return optax.adafactor(
-        rate,
-        decay_rate=decay,
-        clipping_threshold=clipping,
-        eps=epsilon,
-        multiply_by_parameter_scale=False,
-    )
-
-
-def _muon(rate: Any, momentum: Any, beta_1: Any, beta_2: Any) -> Any:
-    return contrib.muon(rate, beta=momentum, adam_b1=beta_1, adam_b2=beta_2)
+    return _optax(optax.adam)(rate, **constants)
 
 
 def _rprop(rate: Any, shrink: Any, grow: Any, smallest: Any, largest: Any) -> Any:
@@ -153,49 +136,49 @@ def _rprop(rate: Any, shrink: Any, grow: Any, smallest: Any, largest: Any) -> An
     return optax.GradientTransformation(inner.init, update)
 
 
-def _adan(rate: Any, beta_1: Any, beta_2: Any, beta_3: Any, epsilon: Any) -> Any:
-    return optax.adan(rate, b1=beta_1, b2=beta_2, b3=beta_3, eps=epsilon)
+def _prodigy(rate: Any, beta_1: Any, beta_2: Any, epsilon: Any) -> Any:
+    return contrib.prodigy(rate, betas=(beta_1, beta_2), eps=epsilon)
+
+
+def _lbfgs(rate: Any, memory: Any, max_line_search: Any) -> Any:
+    search = optax.scale_by_zoom_linesearch(
+        max_linesearch_steps=max_line_search, initial_guess_strategy="one"
+    )
+    return optax.lbfgs(None, memory_size=memory, linesearch=search)
 
 
 RULES: dict[str, Callable[..., Any]] = {
-    "sgd": lambda rate: optax.sgd(rate),
+    "sgd": _optax(optax.sgd),
     "momentum": _momentum,
     "nesterov": _nesterov,
-    "adagrad": _adagrad,
-    "rmsprop": _rmsprop,
-    "adadelta": lambda rate, rho, epsilon: optax.adadelta(rate, rho=rho, eps=epsilon),
+    "adagrad": _optax(optax.adagrad),
+    "rmsprop": _optax(optax.rmsprop),
+    "adadelta": _optax(optax.adadelta),
     "adam": _adam,
-    "amsgrad": _adam_like(optax.amsgrad),
+    "amsgrad": _optax(optax.amsgrad),
     "adamw": _adamw,
-    "nadam": _adam_like(optax.nadam),
-    "radam": _adam_like(optax.radam),
-    "adamax": _adam_like(optax.adamax),
-    "lion": lambda rate, beta_1, beta_2: optax.lion(
-        rate, b1=beta_1, b2=beta_2, weight_decay=0.0
+    "nadam": _optax(optax.nadam),
+    "radam": _optax(optax.radam),
+    "adamax": _optax(optax.adamax),
+    "lion": _optax(optax.lion, weight_decay=0.0),
+    "lamb": _optax(optax.lamb),
+    "lars": _optax(optax.lars),
+    "adafactor": _optax(
+        optax.adafactor,
+        decay="decay_rate",
+        clipping="clipping_threshold",
+        multiply_by_parameter_scale=False,
     ),
-    "lamb": _adam_like(optax.lamb),
-    "lars": _lars,
-    "adafactor": _adafactor,
-    "muon": _muon,
-    "schedule_free_sgd": lambda rate, beta_1: contrib.schedule_free_sgd(
-        rate, b1=beta_1
-    ),
-    "schedule_free_adamw": _adam_like(contrib.schedule_free_adamw),
-    "adabelief": _adam_like(optax.adabelief),
-    "yogi": _adam_like(optax.yogi),
-    "novograd": _adam_like(optax.novograd),
-    "adan": _adan,
+    "muon": _optax(contrib.muon, momentum="beta", beta_1="adam_b1", beta_2="adam_b2"),
+    "schedule_free_sgd": _optax(contrib.schedule_free_sgd),
+    "schedule_free_adamw": _optax(contrib.schedule_free_adamw),
+    "adabelief": _optax(optax.adabelief),
+    "yogi": _optax(optax.yogi),
+    "novograd": _optax(optax.novograd),
+    "adan": _optax(optax.adan),
     "rprop": _rprop,
-    "sign_sgd": lambda rate: optax.sign_sgd(rate),
-    "sm3": lambda rate, momentum: optax.sm3(rate, momentum=momentum),
-    "lbfgs_on_device": lambda rate, memory, max_line_search: optax.lbfgs(
-        None,
-        memory_size=memory,
-        linesearch=optax.scale_by_zoom_linesearch(
-            max_linesearch_steps=max_line_search, initial_guess_strategy="one"
-        ),
-    ),
-    "prodigy": lambda rate, beta_1, beta_2, epsilon: contrib.prodigy(
-        rate, betas=(beta_1, beta_2), eps=epsilon
-    ),
+    "sign_sgd": _optax(optax.sign_sgd),
+    "sm3": _optax(optax.sm3),
+    "lbfgs_on_device": _lbfgs,
+    "prodigy": _prodigy,
 }
