@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import joblib
@@ -31,7 +32,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import thalweg as tw
-from thalweg import EpochRecord, MLPClassifier, MLPRegressor, cores
+from thalweg import EpochRecord, MLPClassifier, MLPRegressor, cores, samplers
 from thalweg.datasets import moons
 from thalweg.searches import SearchTrial
 from thalweg.spaces import auto_space, combinations, read_space, starts, suggest
@@ -157,7 +158,12 @@ def test_automatic_spaces_have_what_was_promised() -> None:
 # -------------------------------------------------------------------- samplers
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes", "narrowing"])
+GAUSSIAN = pytest.param(
+    "gp", marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
+)
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes", "narrowing", GAUSSIAN])
 def test_seeded_searches_repeat(sampler: str) -> None:
     once = search(sampler=sampler, n_jobs=1)
     again = search(sampler=sampler, n_jobs=1)
@@ -468,7 +474,6 @@ BAD: list[tuple[str, Any, dict[str, Any], type[Exception], list[str]]] = [
     ("no space", {}, {}, TypeError, ["space={}"]),
     ("sampler", DECAY, {"sampler": "tpa"}, ValueError, ["'tpe'", "random"]),
     ("sampler kind", DECAY, {"sampler": 3}, TypeError, ["sampler=3"]),
-    ("gp", DECAY, {"sampler": "gp"}, ValueError, ["thalweg[gp]"]),
     ("scorer", DECAY, {"scoring": "acuracy"}, ValueError, ["'accuracy'", "no scorer"]),
     ("pruner", DECAY, {"pruner": "medium"}, ValueError, ["'median'"]),
     ("grid", DECAY, {"sampler": "grid"}, ValueError, ["'alpha'", "List"]),
@@ -498,6 +503,12 @@ def test_what_cannot_be_searched(
         search(space, **options)
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_a_sampler_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samplers, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"needs torch.*thalweg\[gp\]"):
+        search(sampler="gp")
 
 
 def test_an_estimator_without_a_space_of_its_own() -> None:
