@@ -246,6 +246,18 @@ def test_nothing_wrong_is_one_line():
         found.treat()
 
 
+def test_what_a_fault_hid_is_treated_too():
+    """And by what takes effect: with lbfgs, `early_stopping` would not."""
+    X = np.random.RandomState(0).standard_normal((300, 30))
+    y = X[:, 0] + 0.5 * np.random.RandomState(1).standard_normal(300)
+    model = tw.MLPRegressor(init="zeros", solver="lbfgs", alpha=0, max_iter=900)
+    found = tw.diagnose(model, X[:100], y[:100], X_val=X[100:], y_val=y[100:])
+    assert [f.code for f in found.alarms] == ["symmetric-init", "overfitting"]
+    treated, difference = found.treat()
+    assert difference.keys() == {"init", "alpha"}
+    assert treated.fit(X[:100], y[:100]).score(X[100:], y[100:]) > 0.5
+
+
 def test_without_trials_all_is_suspicion():
     found = tw.diagnose(None, *load_wine(return_X_y=True), trials=False)
     (finding,) = found.alarms

@@ -237,6 +237,8 @@ def _change_plan(case: Case, name: str, value: Any) -> Case:
 
 
 def _change_case(case: Case, name: str, value: Any) -> Case:
+    if name == "validation" and resolved(case.plan.optimizer).label == "lbfgs":
+        raise ValueError("With lbfgs, scikit-learn's estimators hold no rows out.")
     return replace(case, **{_FIELDS.get(name, name): value})
 
 

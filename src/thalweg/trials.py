@@ -188,6 +188,7 @@ class Trials:
         done = [f for f in found if not _can_be_tried(f)]
         limits = [f.limit for f in found if f.code == "no-signal"]
         self.least, roots = max(limits, default=-1.0), 0
+        settled: set[str] = set()
         blind = any(f.code in _BLINDING for f in found)
         self.enough = np.inf if blind else enough - _GAIN
         while waiting and roots < MOST_CAUSES:
@@ -208,9 +209,11 @@ class Trials:
             still = look_again(self._settle(cause))
             doubtful = [f for f in done if not f.confirmed]
             gone = [f for f in others + doubtful if f.code not in still]
-            waiting = [still[f.code] for f in others if f.code in still]
             done = [f for f in done if f not in gone]
             done.append(replace(judged, symptoms=tuple(gone)))
+            due, settled = {f.code for f in others}, settled | cause.changes.keys()
+            waiting = [f for f in still.values()
+                       if f.code in due or _was_hidden(f, done, settled)]  # fmt: skip
             if self._suffices(cause.changes, proof.after):
                 done += [f for f in waiting if f.severity is Severity.NOTE]
                 waiting = [f for f in waiting if f.severity > Severity.NOTE]
@@ -264,10 +267,12 @@ class Trials:
         return self.train((same, seed) for seed in seeds)
 
     def _prove(self, cause: Tried) -> tuple[Tried, Proof]:
-        """Prove a remedy that suffices, or the best one that there is."""
+        """Prove a remedy that suffices, or the best one, where one is needed."""
         if self._suffices(cause.changes, [cause.after]):
             proof = self._seed_by_seed(cause)
-            if self._suffices(cause.changes, proof.after):
+            helps = proof.verdict == "confirmed"
+            if (helps and self._suffices(cause.changes, proof.after)) or (
+                self._suffices(cause.changes, proof.before)):  # fmt: skip
                 return cause, proof
         remedy = _remedy(cause.finding)
         options, some = [remedy.changes, *remedy.alternatives], {0, 1, self.worst}
@@ -336,6 +341,16 @@ def _can_be_tried(finding: Finding) -> bool:
     remedy = finding.prescription
     honest = finding.code != "leak" or finding.severity is Severity.FATAL
     return bool(remedy and remedy.changes and honest)
+
+
+def _was_hidden(finding: Finding, done: list[Finding], settled: set[str]) -> bool:
+    """Whether remedies brought it to light, and did not bring it about.
+
+    What neighbors say is measured once: it cannot come to light.
+    """
+    known = {f.code for f in done}.union(_BLINDING)
+    own = finding.code not in known and _can_be_tried(finding)
+    return own and settled.isdisjoint(_remedy(finding).changes)
 
 
 def _foremost(tried: list[Tried]) -> Tried | None:

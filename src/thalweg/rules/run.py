@@ -1,7 +1,5 @@
 """Rules about training: its curves, its pace, and the weights that it left."""
 
-from typing import Any
-
 from thalweg.findings import Evidence, Facts, Finding, Prescription, Severity
 from thalweg.findings import suspected as found
 
@@ -194,6 +192,7 @@ def overfitting(facts: Facts, limit: Limits) -> Finding | None:
     rose = rise > limit["rise"] and since >= limit["checks"]
     few = facts["data.rows"] < limit["few"] and "held.rows" in facts
     most = limit["gap"] / 2 if few else limit["gap"]
+    l2 = max(100 * facts["static.l2"], 1.0)
     if not (rose and not facts["run.restored"]) and gap <= most:
         return None
     evidence = Evidence(
@@ -205,14 +204,10 @@ def overfitting(facts: Facts, limit: Limits) -> Finding | None:
         "validation loss over its least" if rose else "score lost on rows held out",
         rise if rose else gap, limit["rise"] if rose else most,
         Prescription(("Collect more rows. " if few else "") +
-                     "Penalize the weights more.", {"l2": _stronger(facts)},
-                     ({"validation": 0.2, "patience": 20}, {"dropout": 0.5})), evidence,
+                     "Penalize the weights more.", {"l2": l2},
+                     ({"validation": 0.2, "patience": 20}, {"dropout": 0.5},
+                      {"l2": l2 / 10})), evidence,
     )  # fmt: skip
-
-
-def _stronger(facts: Facts) -> float:
-    l2: Any = facts["static.l2"]
-    return max(100 * l2, 1.0)
 
 
 def mode_confusion(facts: Facts, limit: Limits) -> Finding | None:
