@@ -250,7 +250,7 @@ def test_what_a_fault_hid_is_treated_too():
     """And by what takes effect: with lbfgs, `early_stopping` would not."""
     X = np.random.RandomState(0).standard_normal((300, 30))
     y = X[:, 0] + 0.5 * np.random.RandomState(1).standard_normal(300)
-    model = tw.MLPRegressor(init="zeros", solver="lbfgs", alpha=0, max_iter=900)
+    model = tw.MLPRegressor(init="zeros", solver="lbfgs", alpha=0, tol=0.01)
     found = tw.diagnose(model, X[:100], y[:100], X_val=X[100:], y_val=y[100:])
     assert [f.code for f in found.alarms] == ["symmetric-init", "overfitting"]
     treated, difference = found.treat()

@@ -16,6 +16,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 
 from thalweg import training
 from thalweg.lookup import resolved
@@ -157,11 +158,7 @@ class Case:
         """Return the rows' weights; a binary loss knows no class numbers itself."""
         if self.class_weight is None or self.labels is None or self.y.ndim > 1:
             return None
-        given = self.class_weight
-        if given == "balanced":
-            counts = np.bincount(self.y)
-            return len(self.y) / ((counts > 0).sum() * counts[self.y])
-        return np.array([given.get(k, 1.0) for k in range(len(self.labels))])[self.y]
+        return compute_sample_weight(self.class_weight, self.y)
 
     def fit_network(self, inputs: Array, seed: int) -> Run:
         """Train on prepared inputs."""

@@ -223,7 +223,7 @@ def _class_weight(estimator: Any, labels: Array | None) -> Any:
     given = getattr(estimator, "class_weight", None)
     if labels is None or not isinstance(given, Mapping):
         return given
-    return {k: given[v] for k, v in enumerate(labels.tolist()) if v in given}
+    return {k: given.get(v, 1.0) for k, v in enumerate(labels.tolist())}
 
 
 def _run_of(estimator: Any, network: DenseNetwork, plan: Plan) -> Run:

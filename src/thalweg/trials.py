@@ -140,8 +140,7 @@ class Trials:
                 run, pipe = part.train(seed)
                 assert part.held is not None
                 X = pipe.transform(part.held[0]) if pipe else part.held[0]
-                X = dense(X)
-                prediction = training.predict(run, part.shaped(X))
+                prediction = training.predict(run, part.shaped(dense(X)))
                 value = _common_score(part, part.decide(prediction), changes)
                 surprise = _surprise(part, prediction)
         except (ValueError, FloatingPointError, np.linalg.LinAlgError):
@@ -485,10 +484,7 @@ def _surprise(part: Case, prediction: Array) -> float:
     truth = part.held[1]
     if not part.by_class or truth.ndim > 1:
         return 0.0
-    p = (
-        prediction
-        if prediction.shape[1] > 1
-        else np.hstack([1 - prediction, prediction])
-    )
-    own = np.clip(p[np.arange(len(truth)), truth], 1e-6, 1)
+    if prediction.shape[1] == 1:
+        prediction = np.hstack([1 - prediction, prediction])
+    own = np.clip(prediction[np.arange(len(truth)), truth], 1e-6, 1)
     return float(-np.log(own).mean())

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy.special import entr
 
 from thalweg import engines, training
 from thalweg.cases import Case, resized
@@ -472,8 +473,7 @@ def score(case: Case, guess: Array, y: Array) -> float:
 
 
 def _entropy(counts: Array) -> float:
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log(shares)).sum())
+    return float(entr(counts / counts.sum()).sum())
 
 
 def _sharpness(

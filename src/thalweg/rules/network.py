@@ -1,5 +1,8 @@
 """Rules about what was set up: loss, output, first weights, layers."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from thalweg.findings import Evidence, Facts, Finding, Prescription, Severity
 from thalweg.findings import suspected as found
 
@@ -131,10 +134,8 @@ def init_scale(facts: Facts, limit: Limits) -> Finding | None:
     lossy = facts["static.by_class"] and loss > limit["loss"] * trivial
     if not off and not lossy:
         return None
-    evidence = Evidence(
-        "bars", "Values in each layer before training", "layer", "standard deviation",
-        tuple(f"layer {k}" for k in range(len(spreads))), tuple(spreads), log=True,
-    )  # fmt: skip
+    evidence = _bars("Values in each layer before training", "standard deviation",
+                     spreads, log=True)  # fmt: skip
     shallow = [{**_FRESH, "hidden": (100, 100)}] if len(spreads) > _DEEP else []
     value, bound = (loss / trivial, limit["loss"]) if not off else (
         far, limit["high" if far > 1 else "low"])  # fmt: skip
@@ -171,10 +172,8 @@ def dead_units(facts: Facts, limit: Limits) -> Finding | None:
         return None
     by_layer = facts[f"{when}.dead_by_layer"]
     shallow = [{**_FRESH, "hidden": (100, 100)}] if len(by_layer) > _DEEP else []
-    evidence = Evidence(
-        "bars", "Units that are 0 on every row", "layer", "share of units",
-        tuple(f"layer {k}" for k in range(len(by_layer))), by_layer, limit["share"],
-    )  # fmt: skip
+    evidence = _bars("Units that are 0 on every row", "share of units", by_layer,
+                     limit=limit["share"])  # fmt: skip
     return found(
         NOTE, "Units are 0 on every row and learn nothing", f"layer {layer}",
         "share of units", share, limit["share"],
@@ -191,11 +190,8 @@ def vanishing_gradient(facts: Facts, limit: Limits) -> Finding | None:
     if ratio >= limit["ratio"] or (learned and "end.loss" in facts):
         return None
     sizes = facts["start.gradients"]
-    evidence = Evidence(
-        "bars", "Gradient of each layer's weights at the start", "layer",
-        "root mean square", tuple(f"layer {k}" for k in range(len(sizes))), sizes,
-        log=True,
-    )  # fmt: skip
+    evidence = _bars("Gradient of each layer's weights at the start",
+                     "root mean square", sizes, log=True)  # fmt: skip
     return found(
         ADVICE, "The gradient dies out on the way to the first layer", "layer 0",
         "gradient of the first over the last layer", ratio, limit["ratio"],
@@ -203,3 +199,9 @@ def vanishing_gradient(facts: Facts, limit: Limits) -> Finding | None:
                      _FRESH_RELU, ({"batch_norm": True, "init": "auto"},
                                    {"hidden": (100, 100), **_FRESH_RELU})), evidence,
     )  # fmt: skip
+
+
+def _bars(title: str, what: str, values: Sequence[float], **more: Any) -> Evidence:
+    """Draw a value of each layer."""
+    names = tuple(f"layer {k}" for k in range(len(values)))
+    return Evidence("bars", title, "layer", what, names, tuple(values), **more)

@@ -192,7 +192,10 @@ def overfitting(facts: Facts, limit: Limits) -> Finding | None:
     rose = rise > limit["rise"] and since >= limit["checks"]
     few = facts["data.rows"] < limit["few"] and "held.rows" in facts
     most = limit["gap"] / 2 if few else limit["gap"]
-    l2 = max(100 * facts["static.l2"], 1.0)
+    # Weights of n layers share a factor c of the target: c^(1/n) each, c² of the loss.
+    power = 2 - 2 / (1 + len(facts.get("static.widths", (1,))))
+    unit = facts.get("numbers.learned", 1.0) ** power
+    l2 = max(100 * facts["static.l2"], 1.0) * unit
     if not (rose and not facts["run.restored"]) and gap <= most:
         return None
     evidence = Evidence(
