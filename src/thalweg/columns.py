@@ -49,6 +49,7 @@ _MOST_PIECES = 8
 _ROWS_A_PIECE = 100  # at least, or there are fewer pieces
 _MOSTLY = 0.9  # share of distinct texts that makes a column one of numbers
 _PERIODS = (365.2425, 7.0, 1.0)  # days
+_BY_TYPE = {"b": "boolean", "M": "date", **dict.fromkeys("iufc", "number")}
 _ROW_NAMES = re.compile(r"(?i:(^|[\W_])(id|idx|index|row|no|nr)$)|[a-z]I[dD]$")
 
 
@@ -222,15 +223,10 @@ def kind_of(values: Series) -> str:
     """
     import pandas as pd
 
-    dtype = values.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
+    if isinstance(values.dtype, pd.CategoricalDtype):
         return "category"
-    if pd.api.types.is_bool_dtype(dtype):
-        return "boolean"
-    if pd.api.types.is_datetime64_any_dtype(dtype):
-        return "date"
-    if pd.api.types.is_numeric_dtype(dtype):
-        return "number"
+    if values.dtype.kind in _BY_TYPE:
+        return _BY_TYPE[values.dtype.kind]
     distinct = pd.Series(texts(values).dropna().unique(), dtype=object)
     read = pd.Series(pd.to_numeric(distinct, errors="coerce")).notna()
     if read.all() or read.mean() > _MOSTLY:

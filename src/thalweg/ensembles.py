@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state, get_tags, resample
@@ -102,13 +103,12 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
             )
         rng = check_random_state(self.random_state)
         seeds = rng.randint(2**31, size=self.n_members).tolist()
-        work = [self._rows(X, y, seed) for seed in seeds]
 
-        def member(seed: int, rows: tuple[Any, Any]) -> Any:
+        def member(seed: int) -> Any:
+            rows = self._rows(X, y, seed)
             return seeded(self.estimator, seed).fit(*rows, **fit_params)
 
-        jobs = zip(seeds, work, strict=True)
-        self.members_ = run_all(member, jobs, self.n_jobs)
+        self.members_ = run_all(member, [(seed,) for seed in seeds], self.n_jobs)
         self._take_over()
         return self
 
@@ -148,7 +148,8 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         answers = self._answers(X)
         if not _classifies(self):
             return answers.std(axis=0)
-        return _entropy(answers.mean(axis=0)) - _entropy(answers).mean(axis=0)
+        together = stats.entropy(answers.mean(axis=0), axis=-1)
+        return together - stats.entropy(answers, axis=-1).mean(axis=0)
 
     def score(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -222,14 +223,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         return np.array([getattr(member, method)(X) for member in self.members_])
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        own = get_tags(self.estimator)
-        tags.estimator_type = own.estimator_type
-        tags.classifier_tags = own.classifier_tags
-        tags.regressor_tags = own.regressor_tags
-        tags.target_tags = own.target_tags
-        tags.input_tags = own.input_tags
-        return tags
+        return get_tags(self.estimator)
 
 
 def seeded(estimator: Any, seed: int) -> Any:
@@ -237,11 +231,6 @@ def seeded(estimator: Any, seed: int) -> Any:
     copy: Any = clone(estimator)
     names = [k for k in copy.get_params() if k.split("__")[-1] == "random_state"]
     return copy.set_params(**dict.fromkeys(names, seed))
-
-
-def _entropy(probabilities: Array) -> Array:
-    logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
-    return -(probabilities * logs).sum(axis=-1)
 
 
 # A member's own file is all that is known of how to keep it.

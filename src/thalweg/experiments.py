@@ -471,20 +471,16 @@ def judge_steps(histories: Mapping[str, Sequence[History]]) -> Comparison:
     -------
     Comparison
     """
-    trials = [
-        _by_steps(name, seed, history)
-        for name, own in histories.items()
-        for seed, history in enumerate(own)
-    ]
+    trials = []
+    for name, own in histories.items():
+        for seed, history in enumerate(own):
+            value = float(history.loss[-max(len(history) // 10, 1) :].mean())
+            trial = Trial(
+                name, seed, value,
+                updates=float(len(history)),
+                seconds=float(history.seconds[-1]),
+                diverged=not np.isfinite(value),
+                history=history,
+            )  # fmt: skip
+            trials.append(trial)
     return judge(trials, "training loss")
-
-
-def _by_steps(name: str, seed: int, history: History) -> Trial:
-    value = float(history.loss[-max(len(history) // 10, 1) :].mean())
-    return Trial(
-        name, seed, value,
-        updates=float(len(history)),
-        seconds=float(history.seconds[-1]),
-        diverged=not np.isfinite(value),
-        history=history,
-    )  # fmt: skip

@@ -93,8 +93,9 @@ def first_values(
         return np.array(init, float)
     if callable(init.name):
         return np.asarray(init.name(rng, fan_in, fan_out), float)
-    draw = find("init", _resolve_auto(init.name, activation), _DRAWS, owner="Dense")
-    return draw(rng, fan_in, fan_out, shape, dict(init.constants))
+    name = _resolve_auto(init.name, activation)
+    draw, size = find("init", name, _DRAWS, owner="Dense")
+    return draw(rng, size(fan_in, fan_out, **dict(init.constants)), shape)
 
 
 def _resolve_auto(name: str, activation: str) -> str:
@@ -105,43 +106,41 @@ def _resolve_auto(name: str, activation: str) -> str:
     return "lecun_normal" if activation == "selu" else "glorot_uniform"
 
 
-_Rng = np.random.RandomState
-_Shape = tuple[int, ...]
-_Constants = dict[str, Any]
-_Draw = Callable[[_Rng, int, int, _Shape, _Constants], Array]
+def _fill(rng: np.random.RandomState, value: float, shape: tuple[int, ...]) -> Array:
+    return np.full(shape, value)
 
 
-def _normal(variance: Callable[[int, int], float]) -> _Draw:
-    def draw(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
-        std = c.get("gain", 1.0) * np.sqrt(variance(i, o))
-        return std * rng.standard_normal(shape)
-
-    return draw
+def _normal(rng: np.random.RandomState, std: float, shape: tuple[int, ...]) -> Array:
+    return std * rng.standard_normal(shape)
 
 
-def _uniform(variance: Callable[[int, int], float]) -> _Draw:
-    def draw(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
-        # A uniform on (-b, b) has variance b²/3.
-        limit = c.get("gain", 1.0) * np.sqrt(3 * variance(i, o))
-        return rng.uniform(-limit, limit, shape)
-
-    return draw
+def _uniform(rng: np.random.RandomState, limit: float, shape: tuple[int, ...]) -> Array:
+    return rng.uniform(-limit, limit, shape)
 
 
-def _orthogonal(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
+def _orthogonal(
+    rng: np.random.RandomState, gain: float, shape: tuple[int, ...]
+) -> Array:
     # Saxe et al. (2014). The signs of R's diagonal make the draw uniform (Mezzadri).
     tall = rng.standard_normal((max(shape), min(shape)))
     q, r = np.linalg.qr(tall)
     q = q * np.sign(np.diagonal(r))
-    return c["gain"] * (q if shape[0] >= shape[1] else q.T)
+    return gain * (q if shape[0] >= shape[1] else q.T)
 
 
-def _sklearn(rng: _Rng, i: int, o: int, shape: _Shape, c: _Constants) -> Array:
-    limit = np.sqrt(c["factor"] / (i + o))
-    return rng.uniform(-limit, limit, shape)
+_Size = Callable[..., float]
 
 
-_VARIANCES: dict[str, Callable[[int, int], float]] = {
+def _std(variance: _Size) -> _Size:
+    return lambda i, o, gain=1.0: gain * np.sqrt(variance(i, o))
+
+
+def _limit(variance: _Size) -> _Size:
+    # A uniform on (-b, b) has variance b²/3.
+    return lambda i, o, gain=1.0: gain * np.sqrt(3 * variance(i, o))
+
+
+_VARIANCES: dict[str, _Size] = {
     "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
     "xavier": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
     "he": lambda fan_in, fan_out: 2 / fan_in,
@@ -150,14 +149,15 @@ _VARIANCES: dict[str, Callable[[int, int], float]] = {
 """Glorot & Bengio (2010), eq. 16; He et al. (2015), eq. 10; LeCun et al. (1998), eq.
 16: those of weights that keep the size of what goes through them."""
 
-_DRAWS: dict[str, _Draw] = {
-    "zeros": lambda rng, i, o, shape, c: np.zeros(shape),
-    "constant": lambda rng, i, o, shape, c: np.full(shape, c["value"]),
-    "normal": lambda rng, i, o, shape, c: c["std"] * rng.standard_normal(shape),
-    "uniform": lambda rng, i, o, shape, c: rng.uniform(-c["limit"], c["limit"], shape),
-    **{f"{name}_uniform": _uniform(each) for name, each in _VARIANCES.items()},
-    **{f"{name}_normal": _normal(each) for name, each in _VARIANCES.items()},
-    "xavier": _normal(_VARIANCES["lecun"]),
-    "orthogonal": _orthogonal,
-    "sklearn": _sklearn,
+_DRAWS: dict[str, tuple[Callable[..., Array], _Size]] = {
+    "zeros": (_fill, lambda i, o: 0.0),
+    "constant": (_fill, lambda i, o, value: value),
+    "normal": (_normal, lambda i, o, std: std),
+    "uniform": (_uniform, lambda i, o, limit: limit),
+    **{f"{name}_uniform": (_uniform, _limit(v)) for name, v in _VARIANCES.items()},
+    **{f"{name}_normal": (_normal, _std(v)) for name, v in _VARIANCES.items()},
+    "xavier": (_normal, _std(_VARIANCES["lecun"])),
+    "orthogonal": (_orthogonal, lambda i, o, gain: gain),
+    "sklearn": (_uniform, lambda i, o, factor: np.sqrt(factor / (i + o))),
 }
+"""How each is drawn; and how large, of fan_in, fan_out and the constants."""

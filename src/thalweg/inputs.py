@@ -42,15 +42,13 @@ def as_data(
         Naming the row and column that is not finite, or the shape that does not fit.
     """
     if isinstance(network, Network):
-        dtype = _own_type(network, plan, X)
-        checked = _as_inputs(X, dtype)
-        n_rows = _count_rows(checked)
-        target = _as_targets(plan, y, n_rows, dtype)
+        dtype, n_outputs = _own_type(network, plan, X), None
     else:
         dtype = np.dtype(plan.dtype) if plan.dtype else floating_type(X)
-        checked = as_rows(network, X, dtype)
-        n_rows = len(checked)
-        target = _as_y(plan, y, n_rows, network.n_outputs, dtype)
+        n_outputs = network.n_outputs
+    checked = as_rows(network, X, dtype)
+    n_rows = _count_rows(checked)
+    target = _as_y(plan, y, n_rows, n_outputs, dtype)
     weights = as_weights(sample_weight, n_rows, dtype)
     if class_weight is not None:
         weights = weights * _class_weights(class_weight, target, dtype)
@@ -82,13 +80,14 @@ def _own_type(network: Network, plan: Plan, X: Any) -> np.dtype[Any]:
     return next((t for t in types if t in _FLOATING), _FLOATING[0])
 
 
-def _as_inputs(X: Any, dtype: np.dtype[Any]) -> Any:
-    """Check the inputs of a `Network`: arrays of any shape, floating ones in dtype."""
-    arrays = each_array(lambda v, name: _as_array(v, name, dtype), _nest(X), "X")
-    first = _count_rows(arrays)
-    if first == 0:
-        raise ValueError("X has no rows. Give at least one.")
-    each_array(lambda v, name: _check_length(name, v, first), arrays, "X")
+def _as_arrays(
+    name: str, values: Any, dtype: np.dtype[Any], n_rows: int | None = None
+) -> Any:
+    """Check arrays of any shape and as many rows each; floating ones in dtype."""
+    arrays = each_array(lambda v, n: _as_array(v, n, dtype), _nest(values), name)
+    n_rows = _count_rows(arrays) if n_rows is None else n_rows
+    _check_rows(n_rows)
+    each_array(lambda v, n: _check_length(n, v, n_rows), arrays, name)
     return arrays
 
 
@@ -116,16 +115,6 @@ def _count_rows(arrays: Any) -> int:
     counts: list[int] = []
     each_array(lambda v: counts.append(len(v) if v.ndim else 0), arrays)
     return counts[0] if counts else 0
-
-
-def _as_targets(plan: Plan, y: Any, n_rows: int, dtype: np.dtype[Any]) -> Any:
-    """Check the targets of a `Network`; named losses want them as ever."""
-    name = resolved(plan.loss).name
-    if callable(name):
-        arrays = each_array(lambda v, n: _as_array(v, n, dtype), _nest(y), "y")
-        each_array(lambda v, n: _check_length(n, v, n_rows), arrays, "y")
-        return arrays
-    return _as_y(plan, y, n_rows, None, dtype)
 
 
 def first_weights(
@@ -197,15 +186,14 @@ def as_rows(network: Any, X: Any, dtype: np.dtype[Any]) -> Any:
         Naming the shape, or the row and column that is not finite.
     """
     if isinstance(network, Network):
-        return _as_inputs(X, dtype)
+        return _as_arrays("X", X, dtype)
     checked = _numeric("X", X, dtype)
     if checked.ndim != 2 or checked.shape[1] != network.n_inputs:
         raise ValueError(
             f"X has shape {checked.shape}; the network takes (n_rows, "
             f"{network.n_inputs}). Reshape X, or make the network for its columns."
         )
-    if len(checked) == 0:
-        raise ValueError("X has no rows. Give at least one.")
+    _check_rows(len(checked))
     _check_finite("X", checked)
     return np.ascontiguousarray(checked)
 
@@ -213,8 +201,10 @@ def as_rows(network: Any, X: Any, dtype: np.dtype[Any]) -> Any:
 def _as_y(
     plan: Plan, y: Any, n_rows: int, n_outputs: int | None, dtype: np.dtype[Any]
 ) -> Array:
-    target = np.asarray(y)
     name = resolved(plan.loss).name
+    if callable(name) and n_outputs is None:
+        return _as_arrays("y", y, dtype, n_rows)
+    target = np.asarray(y)
     _check_length("y", target, n_rows)
     if name in CLASSIFYING and target.ndim == 2 and target.shape[1] == 1 != n_outputs:
         target = target[:, 0]  # a column of class numbers
@@ -310,6 +300,11 @@ def _check_finite(name: str, values: Array) -> None:
         f"{name} holds {values[place]} in row {row}{column} (counted "
         "from 0). Fill missing values in, or take the row out, before training."
     )
+
+
+def _check_rows(n_rows: int) -> None:
+    if n_rows == 0:
+        raise ValueError("X has no rows. Give at least one.")
 
 
 def _check_length(name: str, values: Array, n_rows: int) -> None:

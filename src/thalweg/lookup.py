@@ -149,8 +149,7 @@ def choose(parameter: str, spec: Spec, table: Table, *, owner: str) -> Choice:
     check_names(f"constant of {name!r}", given, constants, owner=owner)
     values = {**{key: c.default for key, c in constants.items()}, **given}
     for key, value in given.items():
-        if constants[key].allowed is not None:
-            check_number(key, value, constants[key].allowed, owner=f"{name!r}")
+        check_number(key, value, constants[key].allowed, owner=f"{name!r}")
         if isinstance(constants[key].default, float) and value is not None:
             values[key] = float(value)
     return Choice(name, tuple(values.items()))

@@ -34,7 +34,7 @@ made of it (``plateau``, ``adaptive``).
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -438,7 +438,9 @@ def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
     if callable(schedule.name):
         factors = np.array([float(schedule.name(int(step))) for step in steps])
     elif schedule.name in _FACTORS:
-        clock = _Clock(steps, steps_per_epoch(plan, n_rows), plan.epochs, n_rows)
+        per_epoch = steps_per_epoch(plan, n_rows)
+        total = plan.epochs * per_epoch
+        clock = _Clock(steps, steps // per_epoch, per_epoch, total, n_rows)
         factors = _FACTORS[schedule.name](clock, **dict(schedule.constants))
     else:
         factors = np.ones(count)
@@ -528,22 +530,14 @@ class _Transformation:
         return self.transformation
 
 
-@dataclass(frozen=True, eq=False)
-class _Clock:
-    """Numbers of the updates asked for, and how they are counted."""
+class _Clock(NamedTuple):
+    """Numbers of the updates asked for and of their epochs; how these are counted."""
 
     steps: Array
+    epoch: Array
     per_epoch: int
-    epochs: int
+    total: int
     n_rows: int
-
-    @property
-    def epoch(self) -> Array:
-        return self.steps // self.per_epoch
-
-    @property
-    def total(self) -> int:
-        return self.epochs * self.per_epoch
 
 
 def _invscaling(clock: _Clock, power: float, rows_before: float) -> Array:

@@ -45,7 +45,6 @@ FEW_ROWS = 200
 _VERY_FEW_ROWS = 30
 _HELD_OUT = 5000  # rows that a model is measured on, at most about so many
 _UPDATES = 512  # of a network without validation data
-_TRUTH, _NETWORK = "truth", "network"
 _OF_PLAN = (
     "loss", "optimizer", "learning_rate", "schedule", "l2", "weight_decay", "max_time",
     "dtype",
@@ -196,17 +195,28 @@ class _Tabular(BaseEstimator):
         if isinstance(X, Encoded):
             return self._encode(X)
         frame = as_frame(X)
-        if hasattr(self, "feature_names_in_") and hasattr(X, "columns"):
-            return self._encode(frame)
-        if frame.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {frame.shape[1]} features, but {type(self).__name__} is "
-                f"expecting {self.n_features_in_} features as input. Give the columns "
-                "of the table that it was fitted on, in their order."
-            )
-        return self._encode(frame.set_axis([c.name for c in self.columns_], axis=1))
+        if not (hasattr(self, "feature_names_in_") and hasattr(X, "columns")):
+            if frame.shape[1] != self.n_features_in_:
+                raise ValueError(
+                    f"X has {frame.shape[1]} features, but {type(self).__name__} is "
+                    f"expecting {self.n_features_in_} features as input. Give the "
+                    "columns of the table that it was fitted on, in their order."
+                )
+            frame = frame.set_axis([c.name for c in self.columns_], axis=1)
+        return self._encode(frame)
 
-    def _predicted(self, X: Any) -> Array:
+    def predict(self, X: Any) -> Array:
+        """Predict each row: its most probable class, or its value in float64.
+
+        Raises
+        ------
+        ValueError
+            For missing columns (which), or a value of another kind than was fitted.
+        """
+        outputs = self._outputs(X)
+        return self.target_.decode(outputs)
+
+    def _outputs(self, X: Any) -> Array:
         inputs = self.encode(X)
         return training.predict(self.run_, inputs)
 
@@ -397,12 +407,7 @@ class Classifier(ClassifierMixin, _Tabular):
         ValueError
             For missing columns (which), or a value of another kind than was fitted.
         """
-        return self._predicted(X)
-
-    def predict(self, X: Any) -> Array:
-        """Return the most probable class of each row."""
-        probabilities = self.predict_proba(X)
-        return self.target_.decode(probabilities)
+        return self._outputs(X)
 
     def _class_weight(self) -> Mapping[int, float] | str | None:
         given = self.class_weight
@@ -434,17 +439,6 @@ class Regressor(RegressorMixin, _Tabular):
 
     _target = Values
 
-    def predict(self, X: Any) -> Array:
-        """Return the prediction for each row, (n_rows,) float64.
-
-        Raises
-        ------
-        ValueError
-            For missing columns (which), or a value of another kind than was fitted.
-        """
-        outputs = self._predicted(X)
-        return self.target_.decode(outputs)
-
 
 def load(path: saving.PathLike) -> Any:
     """Read any model file: an estimator's, or the `Run` of a fit.
@@ -473,7 +467,7 @@ def blueprint(
     _, target, _ = _labeled(X, y, None)
     copy: Any = clone(model)
     copy.target_ = copy._target.study(target)
-    watched = len(target) >= FEW_ROWS and bool(model.validation_fraction)
+    watched = copy._has_enough(len(target))
     settings = copy._settings(len(target), watched)
     return copy._network(n_inputs, settings), phases(None, settings)[0], watched
 
@@ -528,12 +522,9 @@ def evaluate(
     if total > 1:
         announce(f"network {total} of {total}")
         model.fit(frame, target)
-    guesses = {
-        name: np.concatenate([part[name] for part in parts]) for name in parts[0]
-    }
-    truth, predicted = guesses.pop(_TRUTH), guesses.pop(_NETWORK)
-    name, value = model.target_.constant(truth)
-    guesses = {name: np.full(len(truth), value), **guesses}
+    truth, predicted, linear = map(np.concatenate, zip(*parts, strict=True))
+    constant, value = model.target_.constant(truth)
+    guesses = {constant: np.full(len(truth), value), model.target_.linear: linear}
     found = Evaluation(
         metric=model.target_.metric,
         score=model.target_.score(truth, predicted),
@@ -618,17 +609,18 @@ def hold_out(target: Series) -> list[Array]:
 
 def _guess(
     model: Classifier | Regressor, frame: Frame, target: Series, held: Array
-) -> dict[str, Array]:
-    """Fit on the rows not held out; return what each model says of those that are."""
+) -> tuple[Array, Array, Array]:
+    """Fit on the rows not held out; return of the others what is true and predicted.
+
+    The last is what a linear model predicts.
+    """
     model.fit(frame[~held], target[~held])
     inputs, asked = model.encode(frame[~held]), model.encode(frame[held])
-    truth = model.target_.clean(target)
-    guesses = {_TRUTH: truth[held], _NETWORK: model.predict(frame[held])}
+    truth, linear = model.target_.clean(target), model.target_.linear_model()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for name, simple in model.target_.baselines().items():
-            guesses[name] = simple.fit(inputs, truth[~held]).predict(asked)
-    return guesses
+        linear.fit(inputs, truth[~held])
+    return truth[held], model.predict(frame[held]), linear.predict(asked)
 
 
 def _describe(n_held_out: int, n_rows: int) -> str:

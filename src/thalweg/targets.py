@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy import stats
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from thalweg.columns import Series, is_missing, kind_of, numbers
@@ -25,6 +26,7 @@ class Classes:
     labels: Array
 
     metric: ClassVar[str] = "accuracy"
+    linear: ClassVar[str] = "logistic regression"
 
     @classmethod
     def study(cls, target: Series) -> Self:
@@ -79,9 +81,9 @@ class Classes:
         """Return the score's 95 % interval."""
         return wilson(self.score(truth, predicted), len(truth))
 
-    def baselines(self) -> dict[str, Any]:
-        """Return linear models to compare with, by name."""
-        return {"logistic regression": LogisticRegression(max_iter=300)}
+    def linear_model(self) -> Any:
+        """Return what `linear` names, to compare with."""
+        return LogisticRegression(max_iter=300)
 
     def constant(self, truth: Array) -> tuple[str, Any]:
         """Return the best prediction that is the same for each row, and its name."""
@@ -106,6 +108,7 @@ class Values(Record):
     scale: float
 
     metric: ClassVar[str] = "R2"
+    linear: ClassVar[str] = "ridge regression"
     n_outputs: ClassVar[int] = 1
 
     @classmethod
@@ -133,19 +136,24 @@ class Values(Record):
 
     def score(self, truth: Array, predicted: Array) -> float:
         """Score predictions; greater is better."""
-        return _r2(truth, predicted)
+        spread = ((truth - truth.mean()) ** 2).sum()
+        return float(1 - ((truth - predicted) ** 2).sum() / (spread or 1.0))
 
     def row_scores(self, truth: Array, predicted: Array) -> Array:
         """Score each row, (..., n_rows); the score is their mean."""
         return 1 - (truth - predicted) ** 2 / (truth.var() or 1.0)
 
     def interval(self, truth: Array, predicted: Array) -> tuple[float, float]:
-        """Return the score's 95 % interval."""
-        return _bootstrap(truth, predicted)
+        """Return the score's 95 % interval: over 1000 bootstrap samples."""
+        rng = np.random.RandomState(0)
+        samples = (rng.randint(len(truth), size=len(truth)) for _ in range(1000))
+        scores = [self.score(truth[rows], predicted[rows]) for rows in samples]
+        low, high = np.quantile(scores, (0.025, 0.975))
+        return float(low), float(high)
 
-    def baselines(self) -> dict[str, Any]:
-        """Return linear models to compare with, by name."""
-        return {"ridge regression": Ridge()}
+    def linear_model(self) -> Any:
+        """Return what `linear` names, to compare with."""
+        return Ridge()
 
     def constant(self, truth: Array) -> tuple[str, Any]:
         """Return the best prediction that is the same for each row, and its name."""
@@ -189,21 +197,5 @@ def _labels(target: Series) -> Array:
 
 def wilson(share: float, n: int) -> tuple[float, float]:
     """95 % interval of a share of n (Wilson, 1927)."""
-    z = 1.96
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return float(middle - half), float(middle + half)
-
-
-def _r2(truth: Array, predicted: Array) -> float:
-    spread = ((truth - truth.mean()) ** 2).sum()
-    return float(1 - ((truth - predicted) ** 2).sum() / (spread or 1.0))
-
-
-def _bootstrap(truth: Array, predicted: Array) -> tuple[float, float]:
-    """95 % interval of R² over 1000 samples of the rows with replacement."""
-    rng = np.random.RandomState(0)
-    samples = (rng.randint(len(truth), size=len(truth)) for _ in range(1000))
-    scores = [_r2(truth[rows], predicted[rows]) for rows in samples]
-    low, high = np.quantile(scores, (0.025, 0.975))
-    return float(low), float(high)
+    found = stats.binomtest(round(share * n), n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)

@@ -357,31 +357,31 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self, X: Any, target: Array, weights: Array, X_val: Any, y_val: Any,
         dtype: np.dtype[Any],
     ) -> tuple[Data, Data | None]:  # fmt: skip
+        held: Any = None
         if X_val is not None or y_val is not None:
-            return self._given_split(X, target, weights, X_val, y_val, dtype)
-        if not self._stops_early():
-            return self._data(X, target, weights, dtype, learn=True), None
-        from sklearn.model_selection import train_test_split  # loads much
+            held = self._given(target, X_val, y_val, dtype)
+        elif self._stops_early():
+            from sklearn.model_selection import train_test_split  # loads much
 
-        parts: list[Any] = train_test_split(
-            X, target, weights,
-            random_state=self._random_state,
-            test_size=self.validation_fraction,
-            stratify=self._strata(target),
-        )  # fmt: skip
-        X, X_held, target, held, weights, w_held = parts
-        if X_held.shape[0] < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' "
-                "or the size of your dataset."
-            )
+            X, X_held, target, y_held, weights, w_held = train_test_split(
+                X, target, weights,
+                random_state=self._random_state,
+                test_size=self.validation_fraction,
+                stratify=self._strata(target),
+            )  # fmt: skip
+            held = X_held, y_held, w_held
+            if X_held.shape[0] < 2:
+                raise ValueError(
+                    "The validation set is too small. Increase 'validation_fraction' "
+                    "or the size of your dataset."
+                )
         train_data = self._data(X, target, weights, dtype, learn=True)
-        return train_data, self._data(X_held, held, w_held, dtype)
+        return train_data, held and self._data(*held, dtype)
 
-    def _given_split(
-        self, X: Any, target: Array, weights: Array, X_val: Any, y_val: Any,
-        dtype: np.dtype[Any],
-    ) -> tuple[Data, Data]:  # fmt: skip
+    def _given(
+        self, target: Array, X_val: Any, y_val: Any, dtype: np.dtype[Any]
+    ) -> tuple[Any, Array, Array]:
+        """Check the rows to validate on; return them, their targets and weights."""
         if X_val is None or y_val is None:
             raise ValueError("fit got one of X_val and y_val; it needs both or none.")
         X_val, y_val = self._check_target(X_val, y_val, reset=False, classes="known")
@@ -391,8 +391,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 f"y_val has shape {np.shape(y_val)}; it must have as many columns as "
                 f"y, {target.shape[1]}."
             )
-        train_data = self._data(X, target, weights, dtype, learn=True)
-        return train_data, self._data(X_val, held, np.ones(len(held)), dtype)
+        return X_val, held, np.ones(len(held))
 
     def _stops_early(self) -> bool:
         # scikit-learn's own method takes no notice of early stopping.

@@ -24,11 +24,18 @@ _NUMBERS: dict[str, tuple[str, type]] = {
         ("learning_rate_init", "epsilon", "clip_norm"), ("(0, inf)", float)
     ),
     **dict.fromkeys(("validation_fraction", "beta_1", "beta_2"), ("[0, 1)", float)),
-    **dict.fromkeys(("max_iter", "max_fun"), ("[1, inf)", int)),
+    **dict.fromkeys(
+        ("max_iter", "max_fun", "batch_size", "n_iter_no_change"), ("[1, inf)", int)
+    ),
     "momentum": ("[0, 1]", float),
     "max_time": ("(0, inf)", float),
 }
-_OPTIONAL = ("learning_rate_init", "clip_norm", "max_time")
+_OR = {
+    **dict.fromkeys(("learning_rate_init", "clip_norm", "max_time")),
+    "batch_size": "auto",
+    "n_iter_no_change": np.inf,
+}
+"""What these may be instead of a number in their range."""
 _FLAGS = (
     "shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "batch_norm",
     "layer_norm", "scale_inputs",
@@ -62,9 +69,8 @@ def can_fit_partially(estimator: Any) -> bool:
 def check_parameters(estimator: Any) -> None:
     """Raise ValueError or TypeError in scikit-learn's words for a bad parameter."""
     for name, (allowed, kind) in _NUMBERS.items():
-        value = getattr(estimator, name)
-        if not (value is None and name in _OPTIONAL):
-            _check_number(estimator, name, value, allowed, kind)
+        if name not in _OR or getattr(estimator, name) != _OR[name]:
+            _check_number(estimator, name, allowed, kind)
     for name in _FLAGS:
         if not isinstance(getattr(estimator, name), bool | np.bool_):
             _refuse(estimator, name, "an instance of 'bool'")
@@ -80,11 +86,6 @@ def check_parameters(estimator: Any) -> None:
         _refuse(estimator, "layer_norm", "False where batch_norm is True")
     if not all(callable(each) for each in estimator.callbacks or ()):
         _refuse(estimator, "callbacks", "a sequence of callables")
-    if estimator.batch_size != "auto":
-        _check_number(estimator, "batch_size", estimator.batch_size, "[1, inf)", int)
-    if estimator.n_iter_no_change != np.inf:
-        count = estimator.n_iter_no_change
-        _check_number(estimator, "n_iter_no_change", count, "[1, inf)", int)
 
 
 def hidden_sizes(estimator: Any) -> list[int]:
@@ -225,9 +226,8 @@ def _check_choice(estimator: Any, name: str, options: Collection[str]) -> None:
             _refuse(estimator, name, "a str, a tuple (str, dict) or a callable")
 
 
-def _check_number(
-    estimator: Any, name: str, value: Any, allowed: str, kind: type
-) -> None:
+def _check_number(estimator: Any, name: str, allowed: str, kind: type) -> None:
+    value = getattr(estimator, name)
     whole = kind is float or isinstance(value, int | np.integer)
     if value not in Interval(allowed) or not whole:
         word = "a float" if kind is float else "an int"

@@ -205,11 +205,6 @@ def number(value: float, sign: str = "") -> str:
     return f"{value:{sign}.3f}" if abs(value) < 1000 else f"{value:{sign}.3g}"
 
 
-def signed(value: float) -> str:
-    """Return a difference with its sign."""
-    return number(value, "+")
-
-
 def heights(counts: Sequence[int]) -> list[float]:
     """Return the heights of a small histogram's bars: what is there can be seen."""
     most = max(counts, default=1) or 1
@@ -221,7 +216,6 @@ HELPERS = {
     "draw_trial": draw_trial,
     "heights": heights,
     "number": number,
-    "signed": signed,
     "WIDTH": WIDTH,
 }
 """What the templates call."""

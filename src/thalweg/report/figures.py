@@ -60,11 +60,6 @@ class Figure:
     layout: dict[str, Any]
 
     @property
-    def height(self) -> int:
-        """Pixels."""
-        return self.layout["height"]
-
-    @property
     def specification(self) -> dict[str, Any]:
         """What ``Plotly.newPlot`` takes."""
         return {"data": self.data, "layout": {**_LAYOUT, **self.layout}}
