@@ -363,20 +363,20 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         elif self._stops_early():
             from sklearn.model_selection import train_test_split  # loads much
 
-            X, X_held, target, y_held, weights, w_held = train_test_split(
+            parts: Any = train_test_split(
                 X, target, weights,
                 random_state=self._random_state,
                 test_size=self.validation_fraction,
                 stratify=self._strata(target),
             )  # fmt: skip
-            held = X_held, y_held, w_held
-            if X_held.shape[0] < 2:
+            (X, target, weights), held = parts[::2], parts[1::2]
+            if held[0].shape[0] < 2:
                 raise ValueError(
                     "The validation set is too small. Increase 'validation_fraction' "
                     "or the size of your dataset."
                 )
         train_data = self._data(X, target, weights, dtype, learn=True)
-        return train_data, held and self._data(*held, dtype)
+        return train_data, held and self._data(*held, dtype=dtype)
 
     def _given(
         self, target: Array, X_val: Any, y_val: Any, dtype: np.dtype[Any]
