@@ -42,6 +42,7 @@ RINGS = {
         "watching",
         "levenberg",
         "line_searches",
+        "descents",
         "fullbatch",
         "streams",
         "training",

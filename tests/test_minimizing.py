@@ -14,7 +14,7 @@ import pytest
 from scipy import optimize
 
 import thalweg as tw
-from thalweg.minimizing import _METHODS  # pyright: ignore[reportPrivateUsage]
+from thalweg.descents import METHODS as KNOWN
 from thalweg.packing import Packing
 from thalweg.records import Array
 
@@ -261,7 +261,7 @@ def test_options_and_tol_reach_scipy():
 @pytest.mark.parametrize("method", METHODS)
 def test_every_listed_option_is_known_to_scipy(method: str):
     inside = import_module("scipy.optimize._minimize")
-    (ours,) = (m for m in _METHODS.values() if m.label == method)
+    (ours,) = (m for m in KNOWN.values() if m.label == method)
     names = {
         "L-BFGS-B": "lbfgsb", "Newton-CG": "newtoncg", "Nelder-Mead": "neldermead",
         "trust-ncg": "trust_ncg", "trust-krylov": "trust_krylov",

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import optimize
 
 from thalweg import cores, engines
+from thalweg.descents import METHODS, Method, Trail
 from thalweg.levenberg import minimize_damped
 from thalweg.line_searches import LineSearches
 from thalweg.lookup import resolved
@@ -22,22 +23,10 @@ from thalweg.plan import Data, Plan
 from thalweg.records import Array, EpochSums, Parameters, Run, StopReason
 from thalweg.watching import Watch
 
-_SCIPY = {
-    "lbfgs": "L-BFGS-B",
-    "cg": "CG",
-    "bfgs": "BFGS",
-    "tnc": "TNC",
-    "newton-cg": "Newton-CG",
-    "trust-ncg": "trust-ncg",
-    "trust-krylov": "trust-krylov",
-    "trust-exact": "trust-exact",
-    "dogleg": "dogleg",
-    "powell": "Powell",
-    "nelder-mead": "Nelder-Mead",
-}
-_BY_PRODUCTS = ("newton-cg", "trust-ncg", "trust-krylov")
-_BY_HESSIAN = ("trust-exact", "dogleg")
-_WITHOUT_GRADIENT = ("powell", "nelder-mead")
+_DAMPED = Method("Levenberg-Marquardt", "gradient!", "")
+"""The method that is ours."""
+
+_OF_SUMS = ("loss", "gradient_norm", "update_ratio")
 
 _RADII = {
     "initial_radius": "initial_trust_radius",
@@ -73,7 +62,6 @@ _MOST_DAMPED = 5000
 _CONVEX_LOSSES = (
     "squared", "cross_entropy", "binary_cross_entropy", "poisson", "log_cosh",
 )  # fmt: skip
-_REMEMBERED = 3
 
 
 def train_full_batch(
@@ -114,9 +102,9 @@ def train_full_batch(
         network,
         reason,
         why_engine,
-        method=_SCIPY.get(resolved(plan.optimizer).label, "Levenberg-Marquardt"),
+        method=descent.method.label,
         message=message,
-        evaluations=descent.n_values,
+        evaluations=descent.trail.n_values,
         where="the objective",
     )
 
@@ -180,29 +168,26 @@ class _Descent:
         self.module, self.network, self.plan, self.data = module, network, plan, data
         self.first, self.watch, self.dtype = first, watch, data.dtype
         self.objective = module.Objective(network, plan, data)
-        self.n_values = self.n_gradients = self.n_products = 0
-        constants: dict[str, Any] = dict(resolved(plan.optimizer).constants)
-        self.searches = LineSearches(
-            _SCIPY.get(resolved(plan.optimizer).label, ""),
-            plan.bounds is not None,
-            constants.get("max_line_search", np.inf),
-        )
+        self.method = METHODS.get(resolved(plan.optimizer).label, _DAMPED)
+        self.n_products = 0
         own = isinstance(network, Network)
         self.order = (engines.on_jax().Leaves if own else _Layers)(network, first)
         sizes = [np.prod(shape, dtype=int) for shape in self.order.shapes]
         self._ends = np.cumsum(sizes)[:-1]
         self.x = self.pack(first)
-        self._met: list[tuple[Array, float, Array]] = []
-        self._best: tuple[Array, float, Array] = (self.x, np.inf, self.x)
-        self._slope = np.full(len(self.x), np.nan)
+        self._limits = self._bounds()
+        constants: dict[str, Any] = dict(resolved(plan.optimizer).constants)
+        most = constants.get("max_line_search", np.inf)
+        searches = LineSearches(self.method.label, self._limits is not None, most)
+        self.trail = Trail(self._look, None, self.x, searches)
         self._exact: Any = None
 
     def run(self) -> tuple[StopReason, str]:
         """Minimize; return why it stopped and the method's own words."""
-        method = resolved(self.plan.optimizer).label
+        damped, trail = self.method is _DAMPED, self.trail
         try:
             with np.errstate(over="ignore", invalid="ignore"), self.module.steady():
-                result = self._by_scipy(method) if method in _SCIPY else self._damped()
+                result = self._damped() if damped else self._by_scipy()
         except _Stopped as stopped:
             return stopped.reason, ""
         except KeyboardInterrupt:
@@ -210,28 +195,27 @@ class _Descent:
                 raise
             return StopReason.INTERRUPTED, ""
         self.x = np.array(result.x, float)
-        self.searches.end(result, self.n_values)
-        self.watch.amend("line_search_failures", self.searches.failures)
+        trail.searches.end(result, trail.n_values)
+        self.watch.amend("line_search_failures", trail.searches.failures)
         message = str(result.message).rstrip(".")
         return self._reason(result), _PLAIN.get(message, message) + "."
 
-    def _by_scipy(self, method: str) -> Any:
-        blind, bounds = method in _WITHOUT_GRADIENT, self._bounds()
+    def _by_scipy(self) -> Any:
         return optimize.minimize(
-            self.value if blind else self.both,
+            self.trail.value,
             self.x,
-            jac=None if blind else True,
-            method=_SCIPY[method],
-            bounds=bounds,
+            jac=self.trail.gradient if "gradient" in self.method.takes else None,
+            method=self.method.label,
+            bounds=self._limits,
             callback=self._note,
             options=self._options(),
-            **self._curvature(method),
+            **self._curvature(),
         )
 
     def _damped(self) -> Any:
         constants: dict[str, Any] = dict(resolved(self.plan.optimizer).constants)
         return minimize_damped(
-            self.both,
+            lambda x: (self.trail.value(x), self.trail.gradient(x)),
             self.gauss_newton,
             self.x,
             max_iterations=int(self.plan.epochs),
@@ -251,28 +235,18 @@ class _Descent:
         self.x = np.clip(self.x, lows, highs)
         return list(zip(lows, highs, strict=True))
 
-    def both(self, x: Array) -> tuple[float, Array]:
-        """Objective and gradient at `x`, in float64."""
-        cost, gradient = self.objective.cost_and_gradient(self.unpack(x))
-        packed = self.pack(gradient)
-        self.n_gradients += 1
-        return self._remember(x, cost, packed), packed
-
-    def value(self, x: Array) -> float:
-        """Objective alone at `x`."""
-        cost = self.objective.cost(self.unpack(x))
-        return self._remember(x, cost, np.full(len(x), np.nan))
-
-    def _remember(self, x: Array, cost: float, gradient: Array) -> float:
-        met = (np.array(x), cost, gradient)
-        self._met = [*self._met[1 - _REMEMBERED :], met]
-        self._best = met if cost < self._best[1] else self._best
-        self.n_values += 1
-        if self.n_values == 1:
-            self._slope = gradient
-            if not np.isfinite(cost):
-                raise _Stopped(StopReason.NONFINITE)
-        return cost
+    def _look(self, x: Array) -> tuple[float, Array | None]:
+        """Objective at `x`, with its gradient for methods that take one."""
+        weights, gradient = self.unpack(x), None
+        if "gradient" in self.method.takes:
+            cost, found = self.objective.cost_and_gradient(weights)
+            gradient = self.pack(found)
+        else:
+            cost = self.objective.cost(weights)
+        if not (self.trail.n_values or np.isfinite(cost)):
+            self.trail.n_values = 1
+            raise _Stopped(StopReason.NONFINITE)
+        return cost, gradient
 
     def product(self, x: Array, direction: Array) -> Array:
         """Hessian at `x` times `direction`, exactly."""
@@ -334,17 +308,11 @@ class _Descent:
         """
         at = getattr(intermediate_result, "x", intermediate_result)
         x = np.array(at, float)
-        cost, gradient = self._known(x)
-        self.searches.see(x - self.x, self._slope, self.n_values)
-        self._slope = gradient
-        size = float(np.linalg.norm(self.x))
-        sums = EpochSums(
-            loss=np.array([cost]),
-            gradient_norm=np.array([np.linalg.norm(gradient)]),
-            update_ratio=np.array([np.linalg.norm(x - self.x) / (size or 1.0)]),
-            finite=bool(np.isfinite(cost)),
-            counts={name: np.array([n], float) for name, n in self._counts().items()},
-        )
+        row = {**self.trail.note(x), "hessian_products": self.n_products}
+        own = {name: np.array([row.pop(name)]) for name in _OF_SUMS}
+        finite = bool(np.isfinite(own["loss"]).all())
+        counts = {name: np.array([n], float) for name, n in row.items()}
+        sums = EpochSums(**own, finite=finite, counts=counts)
         if sums.finite:
             self.x = x
         reason = self.watch.see(sums, np.array([np.nan]))
@@ -353,24 +321,6 @@ class _Descent:
         if reason is not None:
             raise _Stopped(reason)
 
-    def _counts(self) -> dict[str, float]:
-        return {
-            "evaluations": self.n_values,
-            "gradient_evaluations": self.n_gradients,
-            "hessian_products": self.n_products,
-            "line_search_failures": self.searches.failures,
-            "restarts": self.searches.restarts,
-        }
-
-    def _known(self, x: Array) -> tuple[float, Array]:
-        for met, cost, gradient in (*reversed(self._met), self._best):
-            if np.array_equal(met, x):
-                return cost, gradient
-        if resolved(self.plan.optimizer).label in _WITHOUT_GRADIENT:
-            return self.objective.cost(self.unpack(x)), np.full(len(x), np.nan)
-        cost, gradient = self.objective.cost_and_gradient(self.unpack(x))
-        return cost, self.pack(gradient)
-
     def _curved(self) -> Any:
         """Make the objective with second derivatives, which only JAX has."""
         if self._exact is None:
@@ -378,12 +328,13 @@ class _Descent:
             self._exact = exact.Objective(self.network, self.plan, self.data)
         return self._exact
 
-    def _curvature(self, method: str) -> dict[str, Callable[..., Array]]:
-        if method in _BY_PRODUCTS:
+    def _curvature(self) -> dict[str, Callable[..., Array]]:
+        takes, loss = self.method.takes, resolved(self.plan.loss).name
+        if "hessp" in takes:
             return {"hessp": self.product}
-        if method == "dogleg" and resolved(self.plan.loss).name in _CONVEX_LOSSES:
+        if self.method.label == "dogleg" and loss in _CONVEX_LOSSES:
             return {"hess": self.definite}
-        return {"hess": self.hessian} if method in _BY_HESSIAN else {}
+        return {"hess": self.hessian} if "hess" in takes else {}
 
     def _options(self) -> dict[str, Any]:
         optimizer = resolved(self.plan.optimizer)

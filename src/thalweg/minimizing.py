@@ -11,12 +11,12 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy import optimize
 
+from thalweg.descents import METHODS, Method, Trail
 from thalweg.gradients import LOG_OF_0, examine
 from thalweg.line_searches import LineSearches
 from thalweg.lookup import check_names, check_word, find
@@ -25,68 +25,6 @@ from thalweg.plan import ALIASES
 from thalweg.records import Array, GradientCheck, History
 from thalweg.rulers import Ruler
 from thalweg.written import ONE_HOT, Misshapen, Written
-
-
-class _Method(NamedTuple):
-    """What one of SciPy's methods makes use of, and the names of its options."""
-
-    label: str
-    uses: str
-    options: str
-
-    @property
-    def takes(self) -> list[str]:
-        """What it makes use of, needed or not."""
-        return self.uses.replace("!", "").split()
-
-
-_DIFFERENCES = "eps finite_diff_rel_step workers"
-_TRUST = "initial_trust_radius max_trust_radius eta gtol maxiter disp return_all"
-_LISTED = {
-    "CG": ("gradient", f"maxiter gtol norm c1 c2 return_all disp {_DIFFERENCES}"),
-    "BFGS": (
-        "gradient",
-        f"maxiter gtol norm xrtol c1 c2 hess_inv0 return_all disp {_DIFFERENCES}",
-    ),
-    "L-BFGS-B": (
-        "gradient bounds", f"maxiter maxfun maxcor maxls ftol gtol {_DIFFERENCES}",
-    ),
-    "TNC": (
-        "gradient bounds",
-        "maxfun ftol gtol xtol scale offset maxCGit eta stepmx accuracy minfev rescale "
-        f"disp {_DIFFERENCES}",
-    ),
-    "Newton-CG": (
-        "gradient! hess hessp", "maxiter xtol c1 c2 eps return_all disp workers",
-    ),
-    "trust-ncg": ("gradient! hess! hessp", _TRUST),
-    "trust-krylov": ("gradient! hess! hessp", f"{_TRUST} inexact"),
-    "trust-exact": ("gradient! hess!", f"{_TRUST} subproblem_maxiter"),
-    "dogleg": ("gradient! hess!", _TRUST),
-    "trust-constr": (
-        "gradient hess hessp bounds constraints",
-        "maxiter gtol xtol barrier_tol sparse_jacobian initial_tr_radius "
-        "initial_constr_penalty initial_barrier_parameter initial_barrier_tolerance "
-        "factorization_method finite_diff_rel_step workers verbose disp",
-    ),
-    "SLSQP": ("gradient bounds constraints", f"maxiter ftol disp {_DIFFERENCES}"),
-    "Powell": ("bounds", "maxiter maxfev xtol ftol direc return_all disp"),
-    "Nelder-Mead": (
-        "bounds", "maxiter maxfev xatol fatol initial_simplex adaptive return_all disp",
-    ),
-    "COBYLA": ("bounds constraints", "maxiter rhobeg tol catol f_target disp"),
-    "COBYQA": (
-        "bounds constraints",
-        "maxiter maxfev f_target feasibility_tol initial_tr_radius final_tr_radius "
-        "scale disp",
-    ),
-}  # fmt: skip
-"""`uses` with ``!``: what the method cannot do without."""
-
-_METHODS = {
-    ALIASES.get(label.lower(), label.lower()): _Method(label, *words)
-    for label, words in _LISTED.items()
-}
 
 
 def minimize(
@@ -193,17 +131,17 @@ def minimize(
 # ----------------------------------------------------------------- checks of the call
 
 
-def _resolve(method: Any, constraints: Any) -> _Method:
+def _resolve(method: Any, constraints: Any) -> Method:
     if method is None:
-        return _METHODS["slsqp" if constraints else "lbfgs"]
+        return METHODS["slsqp" if constraints else "lbfgs"]
     if not isinstance(method, str):
         raise TypeError(f"minimize got method={method!r}; it must be a name.")
     name = ALIASES.get(method.lower(), method.lower().removeprefix("fmin_"))
-    return find("method", name, _METHODS, owner="minimize")
+    return find("method", name, METHODS, owner="minimize")
 
 
 def _check_call(
-    method: _Method, fun: Any, jac: Any, hess: Any, hessp: Any, constraints: Any,
+    method: Method, fun: Any, jac: Any, hess: Any, hessp: Any, constraints: Any,
     options: Any, check: str,
 ) -> None:  # fmt: skip
     if not callable(fun):
@@ -221,16 +159,16 @@ def _check_call(
     check_names(label, options or {}, method.options.split(), owner="minimize")
 
 
-def _check_use(method: _Method, name: str, given: bool) -> None:
+def _check_use(method: Method, name: str, given: bool) -> None:
     if given and name not in method.takes:
-        able = [each.label for each in _METHODS.values() if name in each.takes]
+        able = [each.label for each in METHODS.values() if name in each.takes]
         raise ValueError(
             f"minimize got {name} with method {method.label!r}, which makes no use of "
             f"it. Leave it out, or take one of {', '.join(able)}."
         )
 
 
-def _check_bounds(method: _Method, packing: Packing, bounds: Any) -> None:
+def _check_bounds(method: Method, packing: Packing, bounds: Any) -> None:
     if bounds is None:
         return
     _check_use(method, "bounds", True)
@@ -274,9 +212,7 @@ def _is_rule(jac: Any) -> bool:
 class _Problem:
     """The user's functions on the flat vector, and what was derived from them."""
 
-    def __init__(
-        self, method: _Method, written: Written, hess: Any, hessp: Any
-    ) -> None:
+    def __init__(self, method: Method, written: Written, hess: Any, hessp: Any) -> None:
         self.method, self.written = method, written
         self.hess, self.hessp = hess, hessp
         self.given = written.jac is True or callable(written.jac)
@@ -343,11 +279,11 @@ class _Problem:
                 stacklevel=4,
             )
 
-    def both(self, x: Array) -> tuple[float, Array]:
-        """Cost and gradient at the flat vector."""
+    def look_at(self, x: Array) -> tuple[float, Array | None]:
+        """Cost at the flat vector, and the gradient if that comes with it."""
         if self.derived is not None:
             return self.derived.both(x)
-        return self.written.cost(x), self.written.gradient(x)
+        return self.written.cost(x), None
 
     @property
     def has_gradient(self) -> bool:
@@ -404,27 +340,26 @@ class _Descent:
         self.max_time = np.inf if max_time is None else max_time
         self.constrained = constrained
         self.started = time.perf_counter()
-        self.n_values = self.n_gradients = 0
-        self.met: list[_Met] = []
-        self.best = _Met(np.empty(0))
         self.rows: list[dict[str, float]] = []
-        self.previous, self.slope = np.empty(0), np.empty(0)
-        self.searches = LineSearches("")
+        self.trail: Trail
 
     def run(
         self, start: Array, bounds: Any, constraints: Any, tol: float | None,
         options: dict[str, Any],
     ) -> optimize.OptimizeResult:  # fmt: skip
         """Minimize; interrupted or ended, give the best point met."""
-        self.previous = start
-        self.best = _Met(start, self.problem.written.cost(start))
-        if self.problem.has_gradient:
-            name = self.problem.method.label
+        problem, searches = self.problem, LineSearches("")
+        if problem.has_gradient:
+            name = problem.method.label
             most = options.get("maxls", 20) if name == "L-BFGS-B" else np.inf
-            self.searches = LineSearches(name, bounds is not None, most)
+            searches = LineSearches(name, bounds is not None, most)
+        separate = problem.given and problem.has_gradient
+        slope = problem.written.gradient if separate else None
+        trail = self.trail = Trail(problem.look_at, slope, start, searches)
+        trail.best.cost = problem.written.cost(start)
         try:
             result: Any = optimize.minimize(
-                self.value,
+                trail.value,
                 start,
                 method=self.problem.method.label,
                 bounds=bounds,
@@ -441,9 +376,9 @@ class _Descent:
         finally:
             if self.progress and self.rows:
                 sys.stderr.write("\n")
-        self.searches.end(result, self.n_values)
+        searches.end(result, trail.n_values)
         if self.rows:
-            self.rows[-1]["line_search_failures"] = self.searches.failures
+            self.rows[-1]["line_search_failures"] = searches.failures
         if np.isfinite(result.fun):
             return result
         return self._best_so_far(f"The cost became {result.fun}. {LOG_OF_0}")
@@ -451,32 +386,8 @@ class _Descent:
     def _derivatives(self) -> dict[str, Any]:
         rule = self.problem.written.jac
         if self.problem.has_gradient:
-            return {"jac": self.gradient, **self.problem.curvature()}
+            return {"jac": self.trail.gradient, **self.problem.curvature()}
         return {"jac": rule if _is_rule(rule) else None, **self.problem.curvature()}
-
-    def value(self, x: Array) -> float:
-        """Cost, counted and remembered."""
-        met = self._meet(x)
-        if not met.known:
-            self.n_values += 1
-            met.known = True
-            if self.problem.derived is not None:
-                met.cost, met.gradient = self.problem.derived.both(met.x)
-            else:
-                met.cost = self.problem.written.cost(met.x)
-            if met.cost < self.best.cost:
-                self.best = met
-        return met.cost
-
-    def gradient(self, x: Array) -> Array:
-        """Gradient, counted and remembered."""
-        met = self._meet(x)
-        if not met.counted:
-            self.n_gradients += 1
-            met.counted = True
-        if met.gradient is None:
-            met.gradient = self.problem.both(met.x)[1]
-        return met.gradient
 
     def history(self) -> History:
         """Every iteration."""
@@ -484,45 +395,22 @@ class _Descent:
         columns = {name: [row[name] for row in self.rows] for name in names}
         return History.from_columns(columns)
 
-    def _meet(self, x: Array) -> "_Met":
-        """Find a point among the last ones, or begin a new one."""
-        x = np.array(x, float)
-        for met in (*reversed(self.met), self.best):
-            if np.array_equal(met.x, x):
-                return met
-        self.met = [*self.met[-3:], _Met(x)]
-        return self.met[-1]
-
     def _note(self, intermediate_result: Any) -> None:
         """Take note of an iteration; SciPy gives its record, or the bare vector."""
         x = np.array(getattr(intermediate_result, "x", intermediate_result), float)
-        cost = self.value(x)
-        norm = np.nan
-        if self.problem.has_gradient:
-            slope = self.gradient(x)
-            norm = float(np.linalg.norm(slope))
-            self.searches.see(x - self.previous, self.slope, self.n_values)
-            self.slope = slope
-        moved, size = np.linalg.norm(x - self.previous), np.linalg.norm(self.previous)
-        self.previous = x
         seconds = time.perf_counter() - self.started
-        self.rows.append({
-            "loss": cost, "gradient_norm": norm, "seconds": seconds,
-            "update_ratio": float(moved / (size or 1.0)),
-            "evaluations": self.n_values, "gradient_evaluations": self.n_gradients,
-            "line_search_failures": self.searches.failures,
-            "restarts": self.searches.restarts,
-        })  # fmt: skip
+        self.rows.append({**self.trail.note(x), "seconds": seconds})
         if self.progress:
-            self._show(cost, norm)
+            self._show(self.rows[-1])
+        cost = self.rows[-1]["loss"]
         self._call_back(intermediate_result, x, cost)
         if seconds > self.max_time:
             raise _Ended(f"The time budget of {self.max_time:g} s was used up.")
 
-    def _show(self, cost: float, norm: float) -> None:
+    def _show(self, row: dict[str, float]) -> None:
         sys.stderr.write(
-            f"\riteration {len(self.rows)}  cost {cost:.6g}  gradient {norm:.3g}  "
-            f"evaluations {self.n_values}   "
+            f"\riteration {len(self.rows)}  cost {row['loss']:.6g}  gradient "
+            f"{row['gradient_norm']:.3g}  evaluations {row['evaluations']:g}   "
         )
         sys.stderr.flush()
 
@@ -546,20 +434,10 @@ class _Descent:
             raise _Ended("The callback asked to stop.")
 
     def _best_so_far(self, message: str) -> optimize.OptimizeResult:
+        trail = self.trail
         # Of points that may break constraints, the cheapest is not the best.
-        best = self._meet(self.previous) if self.constrained else self.best
+        best = trail.meet(trail.previous) if self.constrained else trail.best
         return optimize.OptimizeResult(
             x=best.x, fun=best.cost, success=False, status=99, message=message,
-            nit=len(self.rows), nfev=self.n_values, njev=self.n_gradients,
+            nit=len(self.rows), nfev=trail.n_values, njev=trail.n_gradients,
         )  # fmt: skip
-
-
-@dataclass
-class _Met:
-    """A point, and what is known about it."""
-
-    x: Array
-    cost: float = np.inf
-    gradient: Array | None = None
-    known: bool = False
-    counted: bool = False

@@ -209,28 +209,29 @@ def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
     return np.asarray(losses)[: len(outputs)]
 
 
-def judge(
-    network: _Any, plan: Plan, data: Data
-) -> Callable[[Any], tuple[Array, Array]]:
+def judge(network: _Any, plan: Plan, data: Data) -> Callable[[Any], tuple[Any, Array]]:
     """Return what computes raw outputs and losses of rows, again and again."""
 
-    def judged(parameters: Parameters) -> tuple[Array, Array]:
+    def judged(parameters: Any) -> tuple[Any, Array]:
+        if isinstance(network, Network):
+            return _judged_at_once(network, plan, parameters, data)
         found = outputs(network, parameters, data.X)
         return found, row_losses(plan, found, data.y)
 
-    def judged_at_once(parameters: Any) -> tuple[Any, Array]:
-        # A loss may need what is with the outputs alone, such as Keras's masks.
-        program = programs.compiled(programs.validation, shape)
-        rows = data.X, data.y
-        return _in_chunks(
-            network, parameters, program, data.dtype, rows, constants, exact=True
-        )
+    return judged
 
-    if isinstance(network, DenseNetwork):
-        return judged
+
+def _judged_at_once(
+    network: Network, plan: Plan, parameters: Any, data: Data
+) -> tuple[Any, Array]:
+    """Compute both in one pass: a loss may heed what goes with outputs, as masks do."""
     shape = programs.shape_of(network, plan, 0, False)
-    constants = programs.numbers_of(network, plan, 1.0)["loss"]
-    return judged_at_once
+    program = programs.compiled(programs.validation, shape)
+    numbers = programs.numbers_of(network, plan, 1.0)["loss"]
+    rows = data.X, data.y
+    return _in_chunks(
+        network, parameters, program, data.dtype, rows, numbers, exact=True
+    )
 
 
 def blame(network: Network, plan: Plan, parameters: Any, data: Data) -> str:

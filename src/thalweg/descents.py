@@ -1,0 +1,164 @@
+"""SciPy's minimizers: what each makes use of, and the points that they meet.
+
+Both `thalweg.minimize` and the full-batch methods of `fit` give SciPy a `Trail`'s cost
+and gradient, and have it note each iteration.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from thalweg.line_searches import LineSearches
+from thalweg.plan import ALIASES
+from thalweg.records import Array
+
+
+class Method(NamedTuple):
+    """What one of SciPy's methods makes use of, and the names of its options."""
+
+    label: str
+    uses: str
+    options: str
+
+    @property
+    def takes(self) -> list[str]:
+        """What it makes use of, needed or not."""
+        return self.uses.replace("!", "").split()
+
+
+_DIFFERENCES = "eps finite_diff_rel_step workers"
+_TRUST = "initial_trust_radius max_trust_radius eta gtol maxiter disp return_all"
+_LISTED = {
+    "CG": ("gradient", f"maxiter gtol norm c1 c2 return_all disp {_DIFFERENCES}"),
+    "BFGS": (
+        "gradient",
+        f"maxiter gtol norm xrtol c1 c2 hess_inv0 return_all disp {_DIFFERENCES}",
+    ),
+    "L-BFGS-B": (
+        "gradient bounds", f"maxiter maxfun maxcor maxls ftol gtol {_DIFFERENCES}",
+    ),
+    "TNC": (
+        "gradient bounds",
+        "maxfun ftol gtol xtol scale offset maxCGit eta stepmx accuracy minfev rescale "
+        f"disp {_DIFFERENCES}",
+    ),
+    "Newton-CG": (
+        "gradient! hess hessp", "maxiter xtol c1 c2 eps return_all disp workers",
+    ),
+    "trust-ncg": ("gradient! hess! hessp", _TRUST),
+    "trust-krylov": ("gradient! hess! hessp", f"{_TRUST} inexact"),
+    "trust-exact": ("gradient! hess!", f"{_TRUST} subproblem_maxiter"),
+    "dogleg": ("gradient! hess!", _TRUST),
+    "trust-constr": (
+        "gradient hess hessp bounds constraints",
+        "maxiter gtol xtol barrier_tol sparse_jacobian initial_tr_radius "
+        "initial_constr_penalty initial_barrier_parameter initial_barrier_tolerance "
+        "factorization_method finite_diff_rel_step workers verbose disp",
+    ),
+    "SLSQP": ("gradient bounds constraints", f"maxiter ftol disp {_DIFFERENCES}"),
+    "Powell": ("bounds", "maxiter maxfev xtol ftol direc return_all disp"),
+    "Nelder-Mead": (
+        "bounds", "maxiter maxfev xatol fatol initial_simplex adaptive return_all disp",
+    ),
+    "COBYLA": ("bounds constraints", "maxiter rhobeg tol catol f_target disp"),
+    "COBYQA": (
+        "bounds constraints",
+        "maxiter maxfev f_target feasibility_tol initial_tr_radius final_tr_radius "
+        "scale disp",
+    ),
+}  # fmt: skip
+"""`uses` with ``!``: what the method cannot do without."""
+
+METHODS = {
+    ALIASES.get(label.lower(), label.lower()): Method(label, *words)
+    for label, words in _LISTED.items()
+}
+
+
+@dataclass
+class Met:
+    """A point, and what is known about it."""
+
+    x: Array
+    cost: float = np.inf
+    gradient: Array | None = None
+    known: bool = False
+
+
+class Trail:
+    """What a method computed on its way, counted; the last points, and the best one.
+
+    Parameters
+    ----------
+    look : callable
+        x → cost, and the gradient, or None where that is not computed with it.
+    slope : callable or None
+        x → gradient; None where `look` gives it, or nothing does.
+    start : ndarray of shape (n,)
+    searches : LineSearches
+        Counts of the method's line searches.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[Array], tuple[float, Array | None]],
+        slope: Callable[[Array], Array] | None,
+        start: Array,
+        searches: LineSearches,
+    ) -> None:
+        self.look, self.slope, self.searches = look, slope, searches
+        self.n_values = self.n_gradients = 0
+        self.previous, self.best = start, Met(start)
+        self._last: list[Met] = []
+        self._gradient = np.full(len(start), np.nan)
+
+    def value(self, x: Array) -> float:
+        """Compute the cost at a point, if it is not known."""
+        met = self.meet(x)
+        if not met.known:
+            met.cost, gradient = self.look(met.x)
+            met.known = True
+            self.n_values += 1
+            if gradient is not None:
+                met.gradient = gradient
+                self.n_gradients += 1
+            if met.cost < self.best.cost:
+                self.best = met
+        return met.cost
+
+    def gradient(self, x: Array) -> Array:
+        """Compute the gradient at a point, if it is not known; NaN without one."""
+        met = self.meet(x)
+        if self.slope is None:
+            self.value(met.x)
+        elif met.gradient is None:
+            met.gradient = self.slope(met.x)
+            self.n_gradients += 1
+        return np.full(len(met.x), np.nan) if met.gradient is None else met.gradient
+
+    def meet(self, x: Array) -> Met:
+        """Find a point among the last ones, or begin a new one."""
+        x = np.array(x, float)
+        for met in (*reversed(self._last), self.best):
+            if np.array_equal(met.x, x):
+                return met
+        self._last = [*self._last[-3:], Met(x)]
+        return self._last[-1]
+
+    def note(self, x: Array) -> dict[str, float]:
+        """Take note of an iteration that ended here; return its row of a history."""
+        cost, gradient, before = self.value(x), self.gradient(x), self.previous
+        self.searches.see(x - before, self._gradient, self.n_values)
+        self.previous, self._gradient = x, gradient
+        size = float(np.linalg.norm(before))
+        return {
+            "loss": cost,
+            "gradient_norm": float(np.linalg.norm(gradient)),
+            "update_ratio": float(np.linalg.norm(x - before)) / (size or 1.0),
+            "evaluations": self.n_values,
+            "gradient_evaluations": self.n_gradients,
+            "line_search_failures": self.searches.failures,
+            "restarts": self.searches.restarts,
+        }
