@@ -42,11 +42,15 @@ SAMPLERS = (*_THEIRS, "grid", "narrowing")
 """Samplers by name: Optuna's random, tree-structured Parzen estimator, CMA-ES and
 Gaussian process (which needs thalweg[gp]), and ours."""
 
-# TPE: parameters of a branch are drawn together, and away from trials under way.
+# TPE: parameters of a branch are drawn together, and away from trials under way; it
+# learns sooner than Optuna's usual (10 trials), for a search does not begin by chance.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "cmaes": {"warn_independent_sampling": False},
-    "tpe": {"multivariate": True, "group": True, "constant_liar": True},
-}
+    "tpe": {
+        "multivariate": True, "group": True, "constant_liar": True,
+        "n_startup_trials": 6,
+    },
+}  # fmt: skip
 
 LEARNING = ("tpe", "cmaes", "gp")
 """Those that learn from the trials so far."""
