@@ -150,7 +150,7 @@ def test_the_curve_by_hand():
     history = tw.History.from_columns({"loss": loss, "gradient_norm": norm})
     seen = facts_of_history(history)
     assert not seen["run.finite"]
-    assert (seen["run.first"], seen["run.last"], seen["run.best"]) == (2.0, 0.5, 0.5)
+    assert (seen["run.first"], seen["run.last"]) == (2.0, 0.5)
     assert seen["run.slope"] == pytest.approx((1.5 - 0.5) / 1.5)
     assert seen["run.rises"] == pytest.approx(1 / 3)
     assert seen["run.spike"] == 9.0

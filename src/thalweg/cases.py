@@ -178,6 +178,13 @@ def take(X: Any, chosen: Array) -> Any:
     return X.iloc[chosen] if hasattr(X, "iloc") else X[chosen]
 
 
+def folds(y: Array, k: int) -> Array:
+    """Return the fold of each row; each of the k has its share of all values."""
+    fold = np.empty(len(y), int)
+    fold[np.argsort(y, kind="stable")] = np.arange(len(y)) % k
+    return fold
+
+
 def resized(network: Any, n_inputs: int) -> Any:
     """Return the network for another number of inputs."""
     if getattr(network, "n_inputs", n_inputs) == n_inputs:
@@ -249,21 +256,17 @@ def _change_hidden(case: Case, name: str, value: Any) -> Case:
         hidden = [replace(hidden[min(k, len(hidden) - 1)] if hidden else like,
                           units=width, residual=0, shares=None)
                   for k, width in enumerate(value)]  # fmt: skip
-    elif name == "batch_norm":
-        hidden = [
-            replace(d, normalization="batch" if value else "none") for d in hidden
-        ]
-    elif name == "init":
-        hidden = [replace(d, init=value, bias_init="zeros") for d in hidden]
-        output = replace(output, init=value, bias_init="zeros")
-    elif name == "frozen":
-        hidden = [replace(d, frozen=value) for d in hidden]
-        output = replace(output, frozen=value)
-        case = replace(case, plan=Plan.of(case.plan, layer_rates=None))
     elif name == "output_activation":
         output = replace(output, activation=value)
     else:
-        hidden = [replace(d, **{name: value}) for d in hidden]
+        fields = {
+            "init": {"init": value, "bias_init": "zeros"},
+            "batch_norm": {"normalization": "batch" if value else "none"},
+        }.get(name, {name: value})
+        hidden = [replace(d, **fields) for d in hidden]
+        output = replace(output, **fields) if name in _OF_ALL else output
+    if name == "frozen":
+        case = replace(case, plan=Plan.of(case.plan, layer_rates=None))
     return replace(case, network=replace(case.network, layers=(*hidden, output)))
 
 
@@ -362,6 +365,7 @@ def random_change(case: Case, seed: int) -> dict[str, Any]:
 
 
 _NEIGHBORS = 15
+_OF_ALL = ("init", "frozen")  # what the output layer changes too
 _FIELDS = {"scale_target": "scales_target"}
 _CHANGES: dict[str, Any] = {
     **dict.fromkeys(("class_weight", "validation", "scale_target"), _change_case),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from thalweg import training
-from thalweg.cases import Case, changed, dense, random_change, take
+from thalweg.cases import Case, changed, dense, folds, random_change, take
 from thalweg.findings import Finding, Prescription, Proof, Severity
 from thalweg.measure.network import score
 from thalweg.networks import DenseNetwork
@@ -445,8 +445,7 @@ def _split(case: Case, seed: int) -> Case:
         return case.rows(np.random.RandomState(0).permutation(n)[:_MOST_ROWS])
     chance = np.random.RandomState(0).permutation(n)[:_MOST_ROWS]
     key = case.y[chance] if case.y.ndim == 1 else np.zeros(len(chance))
-    fold = np.empty(len(chance), int)
-    fold[np.argsort(key, kind="stable")] = np.arange(len(chance)) % _FOLDS
+    fold = folds(key, _FOLDS)
     # In the order of the table: it may be what is wrong.
     ours, theirs = (np.sort(chance[m]) for m in (fold != seed % _FOLDS,
                                                  fold == seed % _FOLDS))  # fmt: skip

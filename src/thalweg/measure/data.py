@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
-from sklearn.model_selection import cross_val_predict
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 
-from thalweg.cases import Case
+from thalweg.cases import Case, folds
 from thalweg.findings import Facts
 from thalweg.measure.table import Sample, held_inputs, numeric, standardized
 from thalweg.records import Array
@@ -276,7 +276,7 @@ def _leaks(case: Case, seen: Sample) -> dict[str, Any]:
         forest: Any = ExtraTreesClassifier if by_class else ExtraTreesRegressor
         rest = np.delete(columns, k, axis=1)
         guess: Any = cross_val_predict(forest(20, random_state=0), rest, y,
-                                       cv=_folds(y))  # fmt: skip
+                                       cv=PredefinedSplit(folds(y, 3)))  # fmt: skip
         facts["nearest.others"] = _score(guess, y, by_class)
     return facts
 
@@ -288,13 +288,6 @@ def _alone(columns: Array, y: Array, by_class: bool) -> Array:
         borders = (along[1:] != along[:-1]).sum(axis=0) + 1 - len(np.unique(y))
         return 1 - borders / len(y)
     return np.array([_score((a[2:] + a[:-2]) / 2, a[1:-1], False) for a in along.T])
-
-
-def _folds(y: Array) -> list[tuple[Array, Array]]:
-    order = np.argsort(y, kind="stable")
-    fold = np.empty(len(y), int)
-    fold[order] = np.arange(len(y)) % 3
-    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(3)]
 
 
 def _score(guess: Array, y: Array, by_class: bool) -> float:
@@ -336,7 +329,6 @@ def facts_of_held(case: Case, seen: Sample, facts: Facts) -> dict[str, Any]:
         "held.rows": len(case.held[1]),
         "held.shifted": float((shift > 0.5).mean()),
         "held.stretched": float((stretch > np.log(3)).mean()),
-        "held.shift": tuple(shift.tolist()[:40]),
         "held.shared": float(shared),
         "held.repeated": float(1 - (len(all_rows) - 1) / max(n - 1, 1)),
     }

@@ -310,7 +310,6 @@ def facts_of_run(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
     facts = facts_of_history(run.history)
     facts["run.ended_by_epochs"] = run.stop_reason is StopReason.MAX_EPOCHS
     facts["run.diverged"] = run.stop_reason is StopReason.NONFINITE
-    facts["run.why"] = run.why
     if not len(run.history):
         facts["run.finite"] = run.stop_reason is not StopReason.NONFINITE
     facts["run.restored"] = run.best_epoch < len(run.history)
@@ -335,7 +334,6 @@ def facts_of_history(history: History) -> dict[str, Any]:
     facts |= {
         "run.first": float(known[0]),
         "run.last": float(known[-max(min(n // 10, 5), 1) :].mean()),
-        "run.best": float(known.min()),
         "run.slope": float((early - late) / scale / steps) if steps else float("nan"),
         "run.rises": float((np.diff(known) > 1e-3 * np.abs(known[:-1])).mean())
         if n > 1 else 0.0,

@@ -18,10 +18,8 @@ def facts_of_written(cost: Any, gradient: Any, x0: Any, args: Any) -> dict[str, 
     return {
         "written.cause": check.cause,
         "written.where": check.where,
-        "written.factor": check.factor,
         "written.message": check.message,
         "written.error": check.error,
-        "written.notes": check.notes,
         "written.pairs_all": _pairs_all(cost, gradient, x0, args),
     }
 
