@@ -131,13 +131,9 @@ def _orthogonal(
 _Size = Callable[..., float]
 
 
-def _std(variance: _Size) -> _Size:
-    return lambda i, o, gain=1.0: gain * np.sqrt(variance(i, o))
-
-
-def _limit(variance: _Size) -> _Size:
-    # A uniform on (-b, b) has variance b²/3.
-    return lambda i, o, gain=1.0: gain * np.sqrt(3 * variance(i, o))
+def _size(variance: _Size, ratio: float = 1.0) -> _Size:
+    """Return the size of a draw whose variance is size²/ratio, for that `variance`."""
+    return lambda i, o, gain=1.0: gain * np.sqrt(ratio * variance(i, o))
 
 
 _VARIANCES: dict[str, _Size] = {
@@ -154,9 +150,10 @@ _DRAWS: dict[str, tuple[Callable[..., Array], _Size]] = {
     "constant": (_fill, lambda i, o, value: value),
     "normal": (_normal, lambda i, o, std: std),
     "uniform": (_uniform, lambda i, o, limit: limit),
-    **{f"{name}_uniform": (_uniform, _limit(v)) for name, v in _VARIANCES.items()},
-    **{f"{name}_normal": (_normal, _std(v)) for name, v in _VARIANCES.items()},
-    "xavier": (_normal, _std(_VARIANCES["lecun"])),
+    # A uniform on (-b, b) has variance b²/3.
+    **{f"{name}_uniform": (_uniform, _size(v, 3)) for name, v in _VARIANCES.items()},
+    **{f"{name}_normal": (_normal, _size(v)) for name, v in _VARIANCES.items()},
+    "xavier": (_normal, _size(_VARIANCES["lecun"])),
     "orthogonal": (_orthogonal, lambda i, o, gain: gain),
     "sklearn": (_uniform, lambda i, o, factor: np.sqrt(factor / (i + o))),
 }

@@ -608,7 +608,7 @@ def blueprint(
     """Return what `fit` would train: network, plan, and the share it would hold out."""
     copy: Any = clone(estimator)
     drawn: Any = copy.initialize(X, y)
-    held = drawn.early_stopping and drawn.solver != "lbfgs"
+    held = drawn._stops_early()
     plan = drawn._phases()[0]._plan(False, held)
     return drawn._network(), plan, drawn.validation_fraction if held else None
 
