@@ -397,6 +397,21 @@ def test_best_curves_stand_in_a_grid() -> None:
         found.plot("colors")
 
 
+@pytest.mark.parametrize(
+    ("scoring", "told"), [("neg_log_loss", "neg_log_loss"), ("f1", "score")]
+)
+def test_best_curves_show_what_they_say(scoring: str, told: str) -> None:
+    """The loss where the search is for it; the network's own score for any other."""
+    found = search(n_trials=2, scoring=scoring)
+    figure = found.plot("curves").figure_
+    (line,) = figure.axes[0].lines
+    history = found.best_trial.history
+    by_loss = scoring == "neg_log_loss"
+    curve = -history.validation_loss if by_loss else history.validation_score
+    np.testing.assert_array_equal(line.get_ydata(), curve)
+    assert figure.get_supylabel() == f"validation {told}"
+
+
 def test_importances_and_ranges_find_what_matters() -> None:
     def score(fitted: Any, X: Any, y: Any) -> float:
         return -abs(math.log10(fitted.learning_rate_init) + 2)

@@ -23,6 +23,7 @@ _THEIRS = {
     "slice": "plot_slice",
     "importances": "plot_param_importances",
 }
+_RECORDED = ("accuracy", "r2", "R2", "neg_log_loss")  # by networks, epoch by epoch
 _WHAT = ("course", "curves", *_THEIRS)
 _BACKENDS = {
     "matplotlib": "optuna.visualization.matplotlib",
@@ -129,8 +130,8 @@ class SearchDisplay(Display):
         tidy(self.ax_, "trial", self.metric)
 
     def _draw_curves(self, result: SearchResult, count: int) -> None:
-        best = [(t, _curve(t)) for t in result.ranking()]
-        drawn = [pair for pair in best if len(pair[1][1])][:count]
+        best = [(t, *_curve(t, result.metric)) for t in result.ranking()]
+        drawn = [each for each in best if len(each[1])][:count]
         if not drawn:
             raise ValueError(
                 "there are no training curves to draw: only thalweg's networks record "
@@ -139,21 +140,24 @@ class SearchDisplay(Display):
         columns = min(5, len(drawn))
         rows = -(-len(drawn) // columns)
         self.figure_, axes = new_figure(rows, columns, 6.0, 1.15 * rows + 0.7)
-        lowest = min(float(curve.min()) for _, (_, curve) in drawn)
-        highest = max(float(curve.max()) for _, (_, curve) in drawn)
-        margin = 0.05 * (highest - lowest or 1.0)
-        for rank, (ax, (trial, (epochs, curve))) in enumerate(
+        values = np.concatenate([curve for *_, curve in drawn])
+        margin = 0.05 * (np.ptp(values) or 1.0)
+        last = max(epochs[-1] for _, epochs, _ in drawn)
+        for rank, (ax, (trial, epochs, curve)) in enumerate(
             zip(axes.ravel(), drawn, strict=False), start=1
         ):
             ax.plot(epochs, curve, color=COLORS[0], linewidth=1.4)
             ax.set_title(f"{rank}: {trial.value:.3f}", fontsize=8)
-            ax.set_ylim(lowest - margin, highest + margin)
+            ax.set_ylim(values.min() - margin, values.max() + margin)
+            ax.set_xlim(0, last)
             tidy(ax)
             ax.label_outer()
+            ax.tick_params(labelbottom=rank + columns > len(drawn))
         for spare in axes.ravel()[len(drawn) :]:
             spare.remove()
         self.figure_.supxlabel("epoch", fontsize=9)
-        self.figure_.supylabel(f"validation {result.metric}", fontsize=9)
+        shown = result.metric if result.metric in _RECORDED else "score"
+        self.figure_.supylabel(f"validation {shown}", fontsize=9)
         self.ax_ = axes
 
     def _draw_theirs(
@@ -165,16 +169,21 @@ class SearchDisplay(Display):
         if backend == "plotly":
             self.figure_, self.ax_ = draw(study, **named), None
             return
-        with _styled(len(params or result.space)):
+        # Optuna makes a row of slices as wide as half a figure each.
+        n_params = 1 if what == "slice" else len(params or result.space)
+        with _styled(n_params):
             self.ax_ = draw(study, **named)
         self.figure_ = np.ravel(self.ax_)[0].figure
 
 
-def _curve(trial: SearchTrial) -> tuple[Array, Array]:
-    """Return the epochs that were validated, and the scores."""
-    scores = trial.history.validation_score if trial.history else np.array([])
-    at = np.flatnonzero(np.isfinite(scores))
-    return at + 1, scores[at]
+def _curve(trial: SearchTrial, metric: str) -> tuple[Array, Array]:
+    """Return the epochs that were validated, and what a network records of them."""
+    if trial.history is None:
+        return np.array([]), np.array([])
+    by_loss = metric == "neg_log_loss"
+    seen = -trial.history.validation_loss if by_loss else trial.history.validation_score
+    at = np.flatnonzero(np.isfinite(seen))
+    return at + 1, seen[at]
 
 
 def _study(result: SearchResult) -> Any:
@@ -224,7 +233,7 @@ def _styled(n_params: int) -> Iterator[None]:
     side = 1.5 + 1.9 * max(n_params, 2)
     style = {
         "figure.constrained_layout.use": True,
-        "figure.figsize": (max(side, 6.0), max(min(side, 10.0), 4.0)),
+        "figure.figsize": (side, max(min(side, 10.0), 4.0)),
         "font.size": 8,
     }
     with matplotlib.rc_context(style), warnings.catch_warnings():
