@@ -67,6 +67,10 @@ class Rows:
         """Choose some of them."""
         return Rows(*(getattr(self, column.name)[chosen] for column in fields(self)))
 
+    def within(self, part: Part) -> "Rows":
+        """Choose those of one array."""
+        return self.at((self.entries >= part.start) & (self.entries < part.stop))
+
     def leave(self, rest: Array) -> bool:
         """Whether an explanation that leaves `rest` of what is apart is none."""
         size = np.minimum(np.abs(self.apart), np.abs(self.numeric))
@@ -126,18 +130,15 @@ class Evidence:
 
     def wrong_parts(self) -> list[Part]:
         """List the arrays with wrong entries."""
-        at = self.rows.entries[self.rows.wrong]
-        return [
-            p for p in self.packing.parts if ((at >= p.start) & (at < p.stop)).any()
-        ]
+        wrong = self.rows.at(self.rows.wrong)
+        return [p for p in self.packing.parts if len(wrong.within(p).entries)]
 
     def within(self, part: Part) -> "Evidence":
         """Return the evidence of one array alone."""
         alone = Evidence(
             self.ruler, self.gradient, self.packing, self.args, self.rng, self._known
         )
-        own = (self.rows.entries >= part.start) & (self.rows.entries < part.stop)
-        alone.__dict__["rows"] = self.rows.at(own)
+        alone.__dict__["rows"] = self.rows.within(part)
         return alone
 
     def _sample(self) -> Array:
@@ -238,8 +239,8 @@ def _transposed(evidence: Evidence) -> Found | None:
     """Whether the right numbers all occur in the gradient, but elsewhere."""
     wrong = evidence.rows.at(evidence.rows.wrong)
     for part in evidence.wrong_parts():
-        own = (wrong.entries >= part.start) & (wrong.entries < part.stop)
-        if not _reordered(wrong.at(own), evidence.gradient[part.start : part.stop]):
+        own = evidence.gradient[part.start : part.stop]
+        if not _reordered(wrong.within(part), own):
             return None
     where = _place(evidence)
     words = (

@@ -269,9 +269,8 @@ class Trials:
         """Prove a remedy that suffices, or the best one, where one is needed."""
         if self._suffices(cause.changes, [cause.after]):
             proof = self._seed_by_seed(cause)
-            helps = proof.verdict == "confirmed"
-            if (helps and self._suffices(cause.changes, proof.after)) or (
-                self._suffices(cause.changes, proof.before)):  # fmt: skip
+            last = proof.after if proof.verdict == "confirmed" else proof.before
+            if self._suffices(cause.changes, last):
                 return cause, proof
         remedy = _remedy(cause.finding)
         options, some = [remedy.changes, *remedy.alternatives], {0, 1, self.worst}
@@ -298,10 +297,9 @@ class Trials:
         by_class = self.base.labels is not None if kind is None else kind == "classes"
         late = time.perf_counter() > self.deadline
         errors = _GLARING_ERRORS if _is_glaring(cause.finding) else _ERRORS
-        surer = _surer(own, arms)
         control, n_held = [arm.score for arm in chance], self._n_held(len(seeds))
         return prove(before, after, control, n_held, by_class, late, errors, self.least,
-                     surer)  # fmt: skip
+                     _surer(own, arms))  # fmt: skip
 
     def _settle(self, cause: Tried) -> Arm:
         """Take a remedy into the base; its trainings are the base's now."""
@@ -438,12 +436,9 @@ def prove(
 
 def _split(case: Case, seed: int) -> Case:
     """Return rows to train on with rows held out: the user's, or a fold."""
-    n = case.X.shape[0]
+    chance = np.random.RandomState(0).permutation(len(case.y))[:_MOST_ROWS]
     if case.held is not None:
-        if n <= _MOST_ROWS:
-            return case
-        return case.rows(np.random.RandomState(0).permutation(n)[:_MOST_ROWS])
-    chance = np.random.RandomState(0).permutation(n)[:_MOST_ROWS]
+        return case.rows(chance) if len(case.y) > _MOST_ROWS else case
     key = case.y[chance] if case.y.ndim == 1 else np.zeros(len(chance))
     fold = folds(key, _FOLDS)
     # In the order of the table: it may be what is wrong.

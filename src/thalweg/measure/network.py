@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scipy.special import entr
+from scipy.special import entr, logit
 
 from thalweg import engines, training
 from thalweg.cases import Case, resized
@@ -239,18 +239,14 @@ def _flat(name: str, a: Array) -> Array:
 
 def trivial_loss(case: Case, data: Data) -> float:
     """Return the loss of the best prediction that is the same for each row."""
-    y = data.y
-    if y.dtype == np.int32:
-        shares = np.bincount(y, minlength=case.network.n_outputs) / len(y)
-        outputs = np.tile(np.log(np.maximum(shares, 1e-12)), (len(y), 1))
+    y, numbers = data.y, data.y.dtype == np.int32
+    best = np.bincount(y, minlength=case.network.n_outputs) / len(y) if numbers else (
+        y.mean(axis=0))  # fmt: skip
+    if numbers or case.loss == "poisson":
+        best = np.log(np.maximum(best, 1e-12))
     elif case.loss == "binary_cross_entropy":
-        share = np.clip(y.mean(axis=0), 1e-12, 1 - 1e-12)
-        outputs = np.tile(np.log(share / (1 - share)), (len(y), 1))
-    else:
-        outputs = np.tile(y.mean(axis=0), (len(y), 1))
-        outputs = (
-            np.log(np.maximum(outputs, 1e-12)) if case.loss == "poisson" else outputs
-        )
+        best = logit(np.clip(best, 1e-12, 1 - 1e-12))
+    outputs = np.tile(best, (len(y), 1))
     try:
         losses = _engine(case.network, case.plan).row_losses(case.plan, outputs, y)
     except ValueError:
