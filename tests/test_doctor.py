@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import thalweg as tw
+from thalweg import subjects
 from thalweg.subjects import understand
 from thalweg.trials import Trials, prove
 
@@ -244,6 +245,25 @@ def test_nothing_wrong_is_one_line():
     assert "nothing is wrong" in str(found)
     with pytest.raises(ValueError, match="no remedy that it could apply"):
         found.treat()
+
+
+def test_a_treated_run_trains_as_the_remedies_say():
+    X, y = load_iris(return_X_y=True)
+    X, y = X[:110], y[:110]
+    network = tw.DenseNetwork.from_sizes((4, 5, 3))
+    run = tw.fit(network, X, y, epochs=20, loss="cross_entropy", random_state=0)
+    remedies = [{"class_weight": "balanced"}, {"validation": 0.2, "patience": 3}]
+    new, difference = subjects.treated(understand(run, X, y), remedies)
+    assert difference == {"class_weight": "balanced", "validation": 0.2, "patience": 3}
+    own = tw.fit(
+        network, X, y, plan=run.plan, patience=3, validation=0.2,
+        class_weight="balanced", random_state=0,
+    )  # fmt: skip
+    new.fit(X, y)
+    np.testing.assert_array_equal(
+        new.run_.history.validation_loss, own.history.validation_loss
+    )
+    assert understand(new, X, y).validation == 0.2
 
 
 def test_what_a_fault_hid_is_treated_too():

@@ -5,7 +5,7 @@ copy of it with the remedies in it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 
 from thalweg import estimators, tabular, training
 from thalweg.cases import (
@@ -277,8 +278,9 @@ def _of_run(
     subject: Any, last: Any, X: Any, y: Array, held: Any, steps: Any, settings: Any
 ) -> Case:
     run = last if isinstance(last, Run) else None
-    network: Any = last.network if run or isinstance(last, Trainee) else last
-    plan = last.plan if run or isinstance(last, Trainee) else Plan.of(None, **settings)
+    if isinstance(last, DenseNetwork | Network):
+        last = Trainee(last, Plan.of(None, **settings))
+    network, plan = last.network, last.plan
     width = _width(X, steps)
     if getattr(network, "n_inputs", width) != width:
         raise ValueError(
@@ -295,9 +297,14 @@ def _of_run(
             labels = np.arange(network.n_outputs)
     elif y.dtype.kind not in "fiub":
         raise ValueError(f"y holds {y[:3].tolist()}, …; the network learns numbers.")
-    return Case(subject, X, y, labels, held, steps, network, plan, run)
+    return Case(
+        subject, X, y, labels, held, steps, network, plan, run,
+        class_weight=getattr(last, "class_weight", None),
+        validation=getattr(last, "validation", None),
+    )  # fmt: skip
 
 
+@dataclass(eq=False)
 class Trainee(BaseEstimator):
     """A network and a plan as an estimator; what a treated run comes back as.
 
@@ -305,18 +312,27 @@ class Trainee(BaseEstimator):
     ----------
     network : DenseNetwork
     plan : Plan
+    validation : float, optional
+        Share of the rows to validate on.
+    class_weight : "balanced", optional
     random_state : int
     """
 
-    def __init__(self, network: Any, plan: Any, random_state: int = 0) -> None:
-        self.network, self.plan, self.random_state = network, plan, random_state
+    network: Any
+    plan: Plan
+    validation: float | None = None
+    class_weight: str | None = None
+    random_state: int = 0
 
     def fit(self, X: Any, y: Any) -> Any:
         """Train it."""
-        network = resized(self.network, np.shape(X)[1])
+        weighted = self.class_weight is not None and np.ndim(y) == 1
         self.run_ = training.fit(
-            network, X, y, plan=self.plan, random_state=self.random_state
-        )
+            resized(self.network, np.shape(X)[1]), X, y, plan=self.plan,
+            sample_weight=compute_sample_weight(self.class_weight, y)
+            if weighted else None,
+            validation=self.validation, random_state=self.random_state,
+        )  # fmt: skip
         return self
 
     def predict(self, X: Any) -> Array:
@@ -383,7 +399,8 @@ def _treated_last(case: Case, last: Any, settings: dict[str, Any]) -> Any:
         return treated_keras(last, settings), dict(settings)
     if isinstance(last, Run | DenseNetwork | Network | Trainee):
         new = changed(case, settings)
-        return Trainee(new.network, new.plan), dict(settings)
+        own = new.network, new.plan, new.validation, new.class_weight
+        return Trainee(*own), dict(settings)
     if isinstance(last, tabular.Classifier | tabular.Regressor):
         return _set(clone(last), _TABLE_NAMES, settings)
     return _treated_mlp(last, settings)
