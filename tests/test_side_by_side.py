@@ -1,6 +1,7 @@
 """Trainings side by side: in order, the same bits, and all of them stopped at once."""
 
 import _thread
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -79,6 +80,15 @@ def test_an_error_stops_the_others_and_says_where_it_was(jobs: list[int]):
     assert [*sorted(ended), 3] == sorted(met, key=lambda job: (job == 3, job))
 
 
+@pytest.fixture
+def heeded():
+    """Have Ctrl-C heard, which what a shell starts in the background ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @pytest.mark.parametrize("what", ["fit", "estimator"])
 def test_control_c_stops_all(n_jobs: int, what: str):
