@@ -142,7 +142,8 @@ class Trail:
         """Find a point among the last ones, or begin a new one."""
         x = np.array(x, float)
         for met in (*reversed(self._last), self.best):
-            if np.array_equal(met.x, x):
+            # The first number tells nearly all others apart, whatever their length.
+            if (met.x[:1] == x[:1]).all() and np.array_equal(met.x, x):
                 return met
         self._last = [*self._last[-3:], Met(x)]
         return self._last[-1]
