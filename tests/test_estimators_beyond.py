@@ -483,6 +483,12 @@ def test_lbfgs_that_is_done_before_it_begins_keeps_its_loss() -> None:
         ("hidden_layer_sizes", (2.5,), "an int or a sequence of ints. Got (2.5,)"),
         ("dropout", 1.0, "a float in the range [0, 1), or a list. Got 1.0"),
         ("alpha", -1, "must be a float in the range [0, inf). Got -1"),
+        (
+            "learning_rate_init",
+            np.array([0.1, 0.2]),
+            "in the range (0, inf). Got array",
+        ),
+        ("batch_size", np.array([8, 9]), "must be an int in the range [1, inf). Got"),
         ("max_iter", 1.5, "must be an int in the range [1, inf). Got 1.5"),
         ("batch_norm", 1, "must be an instance of 'bool'. Got 1"),
         ("callbacks", [3], "must be a sequence of callables. Got [3]"),

@@ -36,6 +36,7 @@ from thalweg import EpochRecord, MLPClassifier, MLPRegressor, cores, samplers
 from thalweg.datasets import moons
 from thalweg.searches import SearchTrial
 from thalweg.spaces import auto_space, combinations, read_space, starts, suggest
+from thalweg.trying import Link, Watcher
 
 X, Y = moons(120)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -159,7 +160,12 @@ def test_automatic_spaces_have_what_was_promised() -> None:
 
 
 GAUSSIAN = pytest.param(
-    "gp", marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
+    "gp",
+    marks=pytest.mark.skipif(
+        find_spec("torch") is None,
+        reason="Optuna's Gaussian process needs torch, a gigabyte that only the extra "
+        "thalweg[gp] installs",
+    ),
 )
 
 
@@ -312,6 +318,17 @@ def test_rows_held_out_are_looked_at_now_and_then(solver: str) -> None:
     search(DECAY, own, n_trials=1, repeats=0, refit=False)
     assert len(seen) == 45
     assert np.isfinite(seen).all()
+
+
+def test_a_fold_that_ends_before_it_is_looked_at_does_not_hide_the_others() -> None:
+    study = optuna.create_study(direction="maximize")
+    trial = study.ask()
+    watcher = Watcher(Link(trial), usual=40, epochs=40)
+    for epoch in (1, 2):  # of two folds: the first converges at once
+        watcher.begin()
+        score = np.nan if epoch == 1 else 0.75
+        watcher(EpochRecord(epoch, *[np.nan] * 5, validation_score=score))
+    assert study.trials[0].intermediate_values == {42: 0.75}
 
 
 # -------------------------------------------------------------------- honesty

@@ -7,8 +7,10 @@ Plain frozen records, to and from JSON. `thalweg.measure` fills in `Facts`,
 import enum
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from thalweg.records import Record
 
 Facts = Mapping[str, Any]
 """What was measured, by name: numbers, texts, or tuples of them. A missing name was
@@ -25,7 +27,7 @@ class Severity(enum.IntEnum):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(Record):
     """Numbers behind a finding, ready to draw.
 
     Parameters
@@ -54,7 +56,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Prescription:
+class Prescription(Record):
     """A remedy.
 
     Parameters
@@ -75,7 +77,7 @@ class Prescription:
 
 
 @dataclass(frozen=True)
-class Proof:
+class Proof(Record):
     """The paired trial of a remedy: same seeds, same split, with and without.
 
     Parameters
@@ -106,7 +108,7 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Record):
     """One fault.
 
     Parameters
@@ -190,7 +192,7 @@ Treatment = tuple[Any, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Record):
     """What the doctor found.
 
     Printing it gives one line a finding, and one line in all where nothing is wrong.
@@ -297,22 +299,11 @@ class Diagnosis:
                       for each in finding.symptoms]  # fmt: skip
         return "\n".join(lines)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for a file or a page; what is not finite becomes None."""
-        kept = [f.name for f in fields(self) if f.name != "prescribe"]
-        return {name: _plain(getattr(self, name)) for name in kept}
-
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Diagnosis":
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
-        return cls(
-            **{
-                **content,
-                "findings": tuple(map(_finding, content["findings"])),
-                "facts": {k: _frozen(v) for k, v in content["facts"].items()},
-                "checked": tuple(content["checked"]),
-            }
-        )
+        facts = {name: _frozen(value) for name, value in content["facts"].items()}
+        return super().from_json({**content, "facts": facts})
 
 
 def _gain(proof: Proof) -> str:
@@ -338,42 +329,8 @@ def _count(number: int) -> str:
     return "1 thing is wrong" if number == 1 else f"{number} things are wrong"
 
 
-def _plain(value: Any) -> Any:
-    """Turn a value into what JSON holds."""
-    if isinstance(value, enum.Enum):
-        return value.name
-    if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, str | bool | int) or value is None:
-        return value
-    if hasattr(value, "__float__"):
-        return float(value) if math.isfinite(value) else None
-    return repr(value)
-
-
 def _frozen(value: Any) -> Any:
     """Turn what JSON held into a fact: lists into tuples, None into NaN."""
     if isinstance(value, list):
         return tuple(map(_frozen, value))
     return math.nan if value is None else value
-
-
-def _finding(content: Mapping[str, Any]) -> Finding:
-    values = {
-        name: _frozen(v) if name in ("value", "limit") else v
-        for name, v in content.items()
-    }
-    if values["prescription"]:
-        given = values["prescription"]
-        others = tuple(given.get("alternatives", ()))
-        values["prescription"] = Prescription(**{**given, "alternatives": others})
-    for name, kind in (("evidence", Evidence), ("proof", Proof)):
-        if values[name]:
-            values[name] = kind(**{k: _frozen(v) for k, v in values[name].items()})
-    symptoms = tuple(map(_finding, values["symptoms"]))
-    severity = Severity[values["severity"]]
-    return replace(Finding(**{**values, "severity": severity}), symptoms=symptoms)

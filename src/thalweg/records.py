@@ -19,13 +19,15 @@ Parameters = tuple[dict[str, Array], ...]
 class Record:
     """A dataclass whose fields JSON can hold: numbers, texts, records, nests of them.
 
-    What each field becomes again is read from its type.
+    What each field becomes again is read from its type. What has ``repr=False`` is
+    left out.
     """
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a file or a page; what is not finite becomes None."""
         own: Any = self
-        return {each.name: _plain(getattr(own, each.name)) for each in fields(own)}
+        shown = [each.name for each in fields(own) if each.repr]
+        return {name: _plain(getattr(own, name)) for name in shown}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
@@ -38,10 +40,12 @@ def _plain(value: Any) -> Any:
     """Turn a value into what JSON holds."""
     if hasattr(value, "to_json"):
         return value.to_json()
+    if isinstance(value, enum.Enum):
+        return value.name
     if hasattr(value, "tolist"):
         return _plain(value.tolist())
     if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
+        return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -53,6 +57,8 @@ def _typed(kind: Any, content: Any) -> Any:
         return math.nan if kind is float else None
     if hasattr(kind, "from_json"):
         return kind.from_json(content)
+    if isinstance(kind, enum.EnumType):
+        return kind[content]
     parts, origin = get_args(kind), get_origin(kind)
     if origin is Mapping:
         return {key: _typed(parts[1], each) for key, each in content.items()}

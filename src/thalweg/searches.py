@@ -80,7 +80,7 @@ class SearchResult(Record):
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     method: str = ""
     notes: tuple[str, ...] = ()
-    best_estimator: Any = None
+    best_estimator: Any = field(default=None, repr=False)
 
     @property
     def best_trial(self) -> SearchTrial:
@@ -123,11 +123,6 @@ class SearchResult(Record):
         from thalweg.plots import SearchDisplay
 
         return SearchDisplay.from_search(self, what=what, **options)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for a file or a page; without the estimator."""
-        kept = super().to_json().items()
-        return {name: value for name, value in kept if name != "best_estimator"}
 
     def __str__(self) -> str:
         states = [trial.state for trial in self.trials]

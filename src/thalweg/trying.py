@@ -243,7 +243,8 @@ class Watcher:
     """The callback of a trial's fits: reports how they do, and says stop.
 
     Folds follow each other as if they were one training: what is reported is the mean
-    of the present epoch and the last ones of the folds done. It is the score that the
+    of the present epoch and the last ones of the folds done, unless a fold ended before
+    the first look at it. It is the score that the
     network records, or its loss where the search is for that. A trial of fewer or more
     epochs than usual is compared where it is as far: rates fall with that.
     """
@@ -280,7 +281,7 @@ class Watcher:
         if reached > self.reported:
             self.reported = reached
             step = (len(self.seen) - 1) * self.usual + reached * every
-            mean = float(np.mean(self.seen))
+            mean = float(np.nanmean(self.seen))
             self.ended = "pruned" if self.link.prunes(mean, step) else ""
         return bool(self.ended)
 

@@ -69,7 +69,7 @@ def can_fit_partially(estimator: Any) -> bool:
 def check_parameters(estimator: Any) -> None:
     """Raise ValueError or TypeError in scikit-learn's words for a bad parameter."""
     for name, (allowed, kind) in _NUMBERS.items():
-        if name not in _OR or getattr(estimator, name) != _OR[name]:
+        if not _is_instead(name, getattr(estimator, name)):
             _check_number(estimator, name, allowed, kind)
     for name in _FLAGS:
         if not isinstance(getattr(estimator, name), bool | np.bool_):
@@ -224,6 +224,12 @@ def _check_choice(estimator: Any, name: str, options: Collection[str]) -> None:
                 _refuse(estimator, name, _one_of(options), options)
         elif not callable(label) and not (name == "schedule" and label is None):
             _refuse(estimator, name, "a str, a tuple (str, dict) or a callable")
+
+
+def _is_instead(name: str, value: Any) -> bool:
+    """Whether it is what a parameter may be instead of a number."""
+    usual = _OR.get(name, ())
+    return isinstance(value, type(usual)) and value == usual
 
 
 def _check_number(estimator: Any, name: str, allowed: str, kind: type) -> None:

@@ -133,7 +133,9 @@ class Session:
             chosen, rates, mixes, self._dtype, self._seed,
             rows=n_met, per_epoch=per_epoch, before=self._steps,
         )  # fmt: skip
-        given = self._everything, self._numbers, self._call(self._share, course)
+        # Placed beforehand where many calls take it; one call does that sooner.
+        placed = course if self._looped else self._call(self._share, course)
+        given = self._everything, self._numbers, placed
         program = self._program(self._shape(batch, orders is not None))
         carry, sums = self._carry, programs.no_sums(slots, self._dtype)
         for at in range(1 if self._looped else n_steps):
