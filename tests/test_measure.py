@@ -8,6 +8,7 @@ from scipy.stats import entropy
 from sklearn.datasets import make_moons
 
 import thalweg as tw
+from thalweg.cases import doubtful
 from thalweg.measure import measure
 from thalweg.measure.network import facts_of_history
 from thalweg.subjects import understand
@@ -42,6 +43,25 @@ def test_a_repeated_extreme_is_measured_against_the_others():
     assert (name, at, value, share) == ("column 1", 1, -950.0, 0.05)
     # The others' quartiles are about 94.5 apart, the gap is 950.
     assert gap == pytest.approx(950 / 94.5, rel=0.02)
+
+
+def test_where_most_values_are_alike_a_sentinel_is_held_against_the_others_spread():
+    X, y = columns()
+    X[:, 1] = np.r_[np.zeros(160), np.arange(1.0, 31.0), np.full(10, -950.0)]
+    ((_, _, value, _, gap),) = facts(None, X, y)["data.sentinels"]
+    assert value == -950.0
+    assert gap == pytest.approx(950 / np.std(X[:190, 1]))
+
+
+@pytest.mark.parametrize("factor", [1, 1000])
+def test_a_column_of_two_values_can_be_wide_but_not_narrow(factor: int):
+    X, y = columns()
+    rare = np.zeros(200)
+    rare[:3] = 1
+    X[:, 1], X[:, 2] = factor * (np.arange(200) % 2), rare
+    seen = facts(None, X, y)
+    assert (seen["inputs.ratio"] > 100) == (factor > 1)
+    assert (seen["inputs.widest"] == "column 1") == (factor > 1)
 
 
 @pytest.mark.parametrize("shift", [-3, -1, 2])
@@ -88,6 +108,36 @@ def test_rows_held_out_are_held_against_the_others():
     assert seen["held.shared"] == 0
     again = facts(None, X, y, X[:50], y[:50])
     assert again["held.shared"] == 1
+
+
+def test_a_class_rarer_than_held_out_is_counted_in_errors():
+    X, _ = columns()
+    y = np.r_[np.arange(100) % 25 == 0, np.arange(100) % 2].astype(int)
+    seen = facts(None, X[:100], y[:100], X[100:], y[100:])
+    assert seen["held.rarer"] == pytest.approx(0.5 / 0.04)
+    table = np.array([[96, 4], [50, 50]])
+    usual = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    pearson = ((table - usual) ** 2 / usual).sum()
+    assert seen["held.rarer_errors"] == pytest.approx(np.sqrt(pearson))
+
+
+@pytest.mark.parametrize("flipped", [0.0, 0.3])
+def test_doubtful_rows_are_those_that_trusted_neighbors_contradict(flipped: float):
+    X, true = columns()
+    y = np.where(rng(1).random(200) < flipped, 1 - true, true)
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    wrong, mistaken = np.zeros(200, bool), []
+    for _ in range(2):
+        asked = ~wrong
+        for i in range(200):
+            order = np.argsort(((scaled - scaled[i]) ** 2).sum(axis=1))
+            order = order[asked[order]][:16]
+            votes = np.bincount(y[order[order != i]], minlength=2)
+            wrong[i] = votes.argmax() != y[i]
+        mistaken.append((wrong != (y != true)).sum())
+    found = doubtful(understand(None, X, y))
+    np.testing.assert_array_equal(found, np.flatnonzero(wrong))
+    assert mistaken[1] < mistaken[0] or not flipped
 
 
 def test_images_are_alike_along_height_and_width():

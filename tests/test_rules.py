@@ -68,6 +68,8 @@ UNDER_AND_OVER: list[Case] = [
     ("shifted-test", {"held.shifted": 0.19}, {"held.shifted": 0.21}),
     ("class-collapse", {"end.entropy": 0.51}, {"end.entropy": 0.49}),
     ("class-collapse", {"labels.counts": (250, 25)}, {"labels.counts": (251, 25)}),
+    ("class-collapse", {"held.rarer": 2.9, "held.rarer_errors": 9.0},
+     {"held.rarer": 3.1, "held.rarer_errors": 9.0}),
     ("image-layout", {"image.shape": (8, 8, 5), "image.along": (0.5, 0.9, 0.54)},
      {"image.shape": (8, 8, 5), "image.along": (0.5, 0.9, 0.56)}),
     ("no-signal", {"nearest.score": 0.5, "nearest.linear": 0.55, "held.score": 0.5},
@@ -160,3 +162,20 @@ def test_a_rule_without_facts_says_what_it_misses(code: str):
 
 def test_a_number_that_is_not_finite_is_no_alarm_of_a_sound_training():
     assert "rate-too-low" not in found({"run.slope": np.nan})
+
+
+@pytest.mark.parametrize(("errors", "severity"), [(3.9, "NOTE"), (4.1, "SERIOUS")])
+def test_a_class_is_rarer_by_chance_or_not(errors: float, severity: str):
+    """What chance cannot do is an alarm by itself: no weight brings rows back."""
+    facts = {"held.rarer": 20.0, "held.rarer_errors": errors}
+    assert found(facts)["class-collapse"].severity.name == severity
+
+
+def test_the_remedies_of_size_and_length_start_from_what_there_is():
+    wide = found({"end.score": 0.8, "static.widths": (30, 100)})["underfitting"]
+    assert wide.prescription.changes == {"hidden": (200, 200)}
+    short = {"run.ended_by_epochs": True, "run.slope": 0.1, "run.epochs": 40}
+    longer = found(short)["stopped-early"].prescription
+    assert (longer.changes, *longer.alternatives) == ({"epochs": 800}, {"epochs": 200})
+    shorter = found({"held.score": 0.8, "run.epochs": 400})["overfitting"]
+    assert {"epochs": 50} in shorter.prescription.alternatives

@@ -318,14 +318,24 @@ def matched(X: Any, like: Any) -> Any:
 
 
 def doubtful(case: Case) -> Array:
-    """Find the rows that most of their 15 neighbors contradict: Wilson (1972)."""
+    """Find the rows that most of their 15 neighbors contradict: Wilson (1972).
+
+    All are asked, and then, again about all, those that were not contradicted.
+    """
     if case.labels is None or case.y.ndim > 1:
         return np.zeros(0, int)
     points = StandardScaler().fit_transform(case.prepared()[0])
-    near: Any = NearestNeighbors(n_neighbors=min(_NEIGHBORS, len(points) - 1))
-    close = near.fit(points).kneighbors(return_distance=False)
-    votes = np.eye(len(case.labels))[case.y[close]].sum(axis=1)
-    return np.flatnonzero(votes.argmax(axis=1) != case.y)
+    every, labels = np.arange(len(points)), np.eye(len(case.labels))[case.y]
+    wrong = every[:0]
+    for _ in range(2):
+        asked = np.setdiff1d(every, wrong)
+        near: Any = NearestNeighbors(n_neighbors=min(_NEIGHBORS + 1, len(asked)))
+        close = asked[near.fit(points[asked]).kneighbors(points)[1]]
+        votes = labels[close] * (close != every[:, None])[..., None]
+        wrong = np.flatnonzero(votes.sum(axis=1).argmax(axis=1) != case.y)
+        if len(wrong) == len(every):
+            break
+    return wrong
 
 
 def step_of(name: str, value: Any) -> Any:

@@ -77,7 +77,8 @@ def _uninformative(seen: Sample) -> dict[str, Any]:
 def _sentinels(seen: Sample) -> dict[str, Any]:
     """Find values at a column's extreme that repeat, far from all others.
 
-    One tuple each: name, position in X, value, share of rows, gap in quartile ranges.
+    One tuple each: name, position in X, value, share of rows, gap in quartile ranges
+    (standard deviations, where most others are alike) of the others.
     """
     found = []
     ascending = np.sort(np.nan_to_num(seen.raw), axis=0)
@@ -92,6 +93,8 @@ def _sentinels(seen: Sample) -> dict[str, Any]:
         others = [columns[np.maximum((q * (left - 1)).astype(int), 0), at]
                   for q in (0.25, 0.75, 1.0)]  # fmt: skip
         spread = others[1] - others[0]
+        for k in np.flatnonzero((spread == 0) & (left >= 3)):
+            spread[k] = columns[: left[k], k].std()
         with np.errstate(divide="ignore", invalid="ignore"):
             gap = (extreme - others[2]) / spread
         enough = (count >= 2) & (left >= 3) & (spread > 0) & (_distinct(columns) > 3)
@@ -107,7 +110,10 @@ def _distinct(columns: Array) -> Array:
 
 
 def _scales(case: Case, seen: Sample, sentinels: Any) -> dict[str, Any]:
-    """Measure how wide the columns are, without sentinels, codes and mostly-zeros."""
+    """Measure how wide the columns are, without sentinels and mostly-zeros.
+
+    A column of two values may be wide, and says nothing by being narrow.
+    """
     columns = np.array(seen.inputs)
     if columns.shape == seen.raw.shape:
         for name, _, value, _, gap in sentinels:
@@ -118,17 +124,20 @@ def _scales(case: Case, seen: Sample, sentinels: Any) -> dict[str, Any]:
     low, middle, high = np.percentile(columns, [5, 50, 95], axis=0)
     spread, size = (high - low) / 3.3, np.abs(middle)
     encoded = any(type(step).__name__ == "_Encoder" for step in case.steps)
-    varied = (_distinct(np.sort(columns[:200], axis=0)) > 2) & (spread > 0)
+    distinct = _distinct(np.sort(columns[:200], axis=0))
+    spread = np.where(distinct == 2, columns.std(axis=0), spread)
+    varied = (distinct > 1) & (spread > 0)
     if not varied.any() or encoded:
         return {"inputs.ratio": 1.0, "inputs.largest": 0.0, "inputs.widest": "",
                 "inputs.encoded": encoded}  # fmt: skip
+    least = spread[varied & (distinct > 2)].min(initial=spread[varied].max())
     spread, size = spread[varied], size[varied]
     same = columns.shape[1] == len(seen.names)
     every = seen.names if same else [f"input {k}" for k in range(columns.shape[1])]
     names = np.array(every)[varied]
     widest = int(np.argmax(np.maximum(spread, size)))
     return {
-        "inputs.ratio": float(spread.max() / spread.min()),
+        "inputs.ratio": float(spread.max() / least),
         "inputs.largest": float(max(spread.max(), size.max())),
         "inputs.widest": str(names[widest]),
         "inputs.names": tuple(names.tolist()[:40]),
@@ -337,11 +346,20 @@ def facts_of_held(case: Case, seen: Sample, facts: Facts) -> dict[str, Any]:
     if len(y) >= 40 and y.ndim == 1 and contradict:
         found |= _held_agreement(case, held, y)
     if case.labels is not None and case.y.ndim == 1:
-        k = len(case.labels)
-        ours = np.bincount(case.y, minlength=k) / n
-        theirs = np.bincount(y.astype(int), minlength=k) / len(y)
-        found["held.rarer"] = float(np.max(theirs / np.maximum(ours, 1e-9)))
+        found |= _rarer(case.y, y.astype(int), len(case.labels))
     return found
+
+
+def _rarer(ours: Array, theirs: Array, k: int) -> dict[str, Any]:
+    """Measure how much rarer than held out a class is, and by how many errors."""
+    counts = np.array([np.bincount(y, minlength=k) for y in (ours, theirs)])
+    n = np.array([[len(ours)], [len(theirs)]])
+    (own, held), both = counts / n, counts.sum(axis=0) / n.sum()
+    times = held / np.maximum(own, 1e-9)
+    rarest = int(times.argmax())
+    error = np.sqrt((both * (1 - both))[rarest] * (1 / n).sum())
+    apart = (held - own)[rarest] / max(error, 1e-9)
+    return {"held.rarer": float(times[rarest]), "held.rarer_errors": float(apart)}
 
 
 def _held_agreement(case: Case, held: Array, y: Array) -> dict[str, Any]:

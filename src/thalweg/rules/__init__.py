@@ -49,7 +49,7 @@ THRESHOLDS: dict[str, dict[str, float]] = {
     "over-regularized": {"ratio": 0.5, "loss": 0.25, "dropout": 0.7},
     "stopped-early": {"slope": 0.01},
     "underfitting": {"left": 0.05, "width": 4, "heart": 0.05},
-    "class-collapse": {"entropy": 0.5, "imbalance": 10, "rarer": 3},
+    "class-collapse": {"entropy": 0.5, "imbalance": 10, "rarer": 3, "errors": 4},
     "noisy-labels": {"purity": 0.9, "disagree": 0.1, "held": 0.2},
     "overfitting": {"rise": 1.1, "checks": 5, "gap": 0.1, "few": 50},
     "overflow": {"logit": 1e3},

@@ -190,7 +190,9 @@ def class_collapse(facts: Facts, limit: Limits) -> Finding | None:
                      "entropy of predictions over that of labels",
                      entropy, limit["entropy"], remedy)  # fmt: skip
     if rarer > limit["rarer"] and rarer < 1e6:
-        return found(NOTE, "A class is rarer in training than held out", "y",
+        sure = facts["held.rarer_errors"] > limit["errors"]
+        return found(SERIOUS if sure else NOTE,
+                     "A class is rarer in training than held out", "y",
                      "how many times", rarer, limit["rarer"], remedy)  # fmt: skip
     if imbalance > limit["imbalance"]:
         return found(NOTE, "A class is rare", "y", "ratio of the classes",

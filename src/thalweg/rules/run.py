@@ -159,7 +159,8 @@ def stopped_early(facts: Facts, limit: Limits) -> Finding | None:
     return found(
         NOTE, "Training ended while the loss still fell", "epochs",
         "share it fell by an epoch", slope, limit["slope"],
-        Prescription(f"Train for {more} epochs.", {"epochs": more}), _curve(facts),
+        Prescription(f"Train for {more} epochs.", {"epochs": more},
+                     ({"epochs": more // 4},)), _curve(facts),
     )  # fmt: skip
 
 
@@ -172,6 +173,7 @@ def underfitting(facts: Facts, limit: Limits) -> Finding | None:
     if not (short > limit["left"] or narrow or unable):
         return None
     depth = len(facts["static.widths"])  # fewer layers would cure other faults
+    wide = max(100, 2 * max(facts["static.widths"], default=0))
     what, value, bound = (
         ("share of the loss left on 32 rows alone", heart, limit["heart"]) if unable
         else ("score short of the simple one", short, limit["left"]))  # fmt: skip
@@ -179,7 +181,7 @@ def underfitting(facts: Facts, limit: Limits) -> Finding | None:
         NOTE, "The network cannot learn 32 rows by heart" if unable else
         "The network does worse than its neighbors or a line on its own rows",
         "hidden layers", what, value, bound,
-        Prescription("Widen the hidden layers.", {"hidden": (100,) * depth},
+        Prescription("Widen the hidden layers.", {"hidden": (wide,) * depth},
                      ({"hidden": (64,) * depth},)),
     )  # fmt: skip
 
@@ -196,6 +198,7 @@ def overfitting(facts: Facts, limit: Limits) -> Finding | None:
     power = 2 - 2 / (1 + len(facts.get("static.widths", (1,))))
     unit = facts.get("numbers.learned", 1.0) ** power
     l2 = max(100 * facts["static.l2"], 1.0) * unit
+    fewer = max(facts.get("run.epochs", facts["static.epochs"]) // 8, 20)
     if not (rose and not facts["run.restored"]) and gap <= most:
         return None
     evidence = Evidence(
@@ -209,7 +212,7 @@ def overfitting(facts: Facts, limit: Limits) -> Finding | None:
         Prescription(("Collect more rows. " if few else "") +
                      "Penalize the weights more.", {"l2": l2},
                      ({"validation": 0.2, "patience": 20}, {"dropout": 0.5},
-                      {"l2": l2 / 10})), evidence,
+                      {"l2": l2 / 10}, {"epochs": fewer})), evidence,
     )  # fmt: skip
 
 
