@@ -93,12 +93,13 @@ def _sentinels(seen: Sample) -> dict[str, Any]:
         others = [columns[np.maximum((q * (left - 1)).astype(int), 0), at]
                   for q in (0.25, 0.75, 1.0)]  # fmt: skip
         spread = others[1] - others[0]
-        for k in np.flatnonzero((spread == 0) & (left >= 3)):
-            spread[k] = columns[: left[k], k].std()
+        worth = (count >= 2) & (left >= 3) & (_distinct(columns) > 3)
+        alike = worth & (spread == 0)
+        some = columns[:, alike]
+        spread[alike] = some.std(axis=0, where=some != extreme[alike])
         with np.errstate(divide="ignore", invalid="ignore"):
             gap = (extreme - others[2]) / spread
-        enough = (count >= 2) & (left >= 3) & (spread > 0) & (_distinct(columns) > 3)
-        for k in np.flatnonzero(enough & np.isfinite(gap)):
+        for k in np.flatnonzero(worth & (spread > 0) & np.isfinite(gap)):
             value, share = float(sign * extreme[k]), float(count[k] / n)
             found.append((seen.names[k], seen.where[k], value, share, float(gap[k])))
     return {"data.sentinels": tuple(sorted(found, key=lambda each: -each[4])[:20])}
