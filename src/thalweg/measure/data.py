@@ -78,7 +78,7 @@ def _sentinels(seen: Sample) -> dict[str, Any]:
     """Find values at a column's extreme that repeat, far from all others.
 
     One tuple each: name, position in X, value, share of rows, gap in quartile ranges
-    (standard deviations, where most others are alike) of the others.
+    of the others, or in whole ranges where most of them are alike.
     """
     found = []
     ascending = np.sort(np.nan_to_num(seen.raw), axis=0)
@@ -93,13 +93,11 @@ def _sentinels(seen: Sample) -> dict[str, Any]:
         others = [columns[np.maximum((q * (left - 1)).astype(int), 0), at]
                   for q in (0.25, 0.75, 1.0)]  # fmt: skip
         spread = others[1] - others[0]
-        worth = (count >= 2) & (left >= 3) & (_distinct(columns) > 3)
-        alike = worth & (spread == 0)
-        some = columns[:, alike]
-        spread[alike] = some.std(axis=0, where=some != extreme[alike])
+        spread = np.where(spread > 0, spread, others[2] - columns[0])
         with np.errstate(divide="ignore", invalid="ignore"):
             gap = (extreme - others[2]) / spread
-        for k in np.flatnonzero(worth & (spread > 0) & np.isfinite(gap)):
+        enough = (count >= 2) & (left >= 3) & (spread > 0) & (_distinct(columns) > 3)
+        for k in np.flatnonzero(enough & np.isfinite(gap)):
             value, share = float(sign * extreme[k]), float(count[k] / n)
             found.append((seen.names[k], seen.where[k], value, share, float(gap[k])))
     return {"data.sentinels": tuple(sorted(found, key=lambda each: -each[4])[:20])}
