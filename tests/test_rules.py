@@ -40,13 +40,15 @@ PLAIN: dict[str, Any] = {
     "rate.order": 1.0, "rate.noise_scale": 1.0, "mode.differs": 0.0,
     "seeds.spread": 0.01, "seeds.error": 0.01, "steps.cosine": 1.0,
     "written.cause": "", "written.where": "W", "written.message": "it is wrong",
-    "written.error": 0.0, "written.pairs_all": False,
+    "written.error": 0.0, "written.pairs_all": False, "static.lacks_outputs": False,
+    "data.infinite": 0, "run.error": "", "run.failed": 0,
 }  # fmt: skip
 """Facts of a sound training."""
 
 Case = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 UNDER_AND_OVER: list[Case] = [
     ("nonfinite-data", {"data.nonfinite": 0}, {"data.nonfinite": 1}),
+    ("untrainable", {}, {"run.error": "X holds texts.", "run.failed": 3}),
     ("uninformative-column", {}, {"data.constant": ("a",), "data.constant_at": (0,)}),
     ("unscaled-input", {"inputs.ratio": 99.0}, {"inputs.ratio": 101.0}),
     ("unscaled-input", {"inputs.largest": 29.0}, {"inputs.largest": 31.0}),
@@ -54,6 +56,8 @@ UNDER_AND_OVER: list[Case] = [
      {"data.sentinels": (("a", 0, -999.0, 0.05, 5.1),)}),
     ("unscaled-target", {"numbers.learned": 99.0}, {"numbers.learned": 101.0}),
     ("unscaled-target", {"numbers.learned": 0.011}, {"numbers.learned": 0.009}),
+    ("unscaled-target", {"numbers.learned": 2.9, "end.score": -0.1},
+     {"numbers.learned": 3.1, "end.score": -0.1}),
     ("noisy-labels", {"labels.purity": 0.91, "labels.disagree": 0.3},
      {"labels.purity": 0.89, "labels.disagree": 0.3}),
     ("misaligned-rows",
@@ -79,6 +83,7 @@ UNDER_AND_OVER: list[Case] = [
      {"target.unique": 101, "labels.numbers": True}),
     ("degenerate-output", {"end.output_std": 1.1e-6}, {"end.output_std": 0.9e-6}),
     ("degenerate-output", {}, {"static.outputs": 1}),
+    ("degenerate-output", {}, {"static.lacks_outputs": True}),
     ("unreachable-output", {"static.unreachable": 0.01}, {"static.unreachable": 0.02}),
     ("no-nonlinearity", {}, {"static.linear": True}),
     ("frozen-layer", {}, {"static.frozen": (0,)}),
@@ -105,6 +110,7 @@ UNDER_AND_OVER: list[Case] = [
     ("underfitting", {"end.score": 0.86}, {"end.score": 0.84}),
     ("underfitting", {"end.by_heart": 0.049}, {"end.by_heart": 0.051}),
     ("overfitting", {"held.score": 0.86}, {"held.score": 0.84}),
+    ("overflow", {}, {"written.cause": "nonfinite"}),
     ("overflow", {"end.largest_logit": 999.0}, {"end.largest_logit": 1001.0}),
     ("mode-confusion", {"mode.differs": 0.9e-5}, {"mode.differs": 1.1e-5}),
     ("seed-fragility", {"seeds.spread": 0.039}, {"seeds.spread": 0.041}),

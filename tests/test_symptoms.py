@@ -208,6 +208,10 @@ CASES: dict[str, Twins] = {
         # A sensor's real cap, near the other values.
         lambda: given(clf(), np.minimum(scaled()[0], 1.2), scaled()[1]),
     ),
+    "untrainable": Twins(
+        lambda: given(clf(), np.c_[scaled()[0].astype(str), ["a"] * 150], scaled()[1]),
+        lambda: given(clf(), *scaled()),
+    ),
     "nonfinite-data": Twins(
         lambda: given(clf(), changed(scaled()[0], 2, np.nan, 0.02), scaled()[1]),
         lambda: given(

@@ -6,7 +6,7 @@ there was one. Remedies change a case (`changed`), and a case can be trained.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,10 @@ class Case:
         Whether network and plan are the doctor's own, the user having given none.
     images : ndarray of shape (n_rows, ...) or None
         X as given, where it had more than two axes.
+    repairs : mapping
+        What is done to columns before all steps: ``drop``, ``mask`` and ``impute``.
+    lost : int
+        Rows left out because their target is missing.
     """
 
     subject: Any
@@ -75,6 +79,8 @@ class Case:
     scales_target: bool = False
     stand_in: bool = False
     images: Any = None
+    repairs: Mapping[str, Any] = field(default_factory=dict)
+    lost: int = 0
 
     @property
     def loss(self) -> str:
@@ -105,9 +111,16 @@ class Case:
 
     def prepared(self) -> tuple[Array, Any]:
         """Return what the network is given, and the fitted steps."""
-        pipe = make_pipeline(*map(clone, self.steps)) if self.steps else None
-        inputs = dense(pipe.fit_transform(self.X) if pipe else self.X)
-        return inputs.astype(self.dtype, copy=False), pipe
+        inputs, pipe = self.transformed()
+        return dense(inputs).astype(self.dtype, copy=False), pipe
+
+    def transformed(self) -> tuple[Any, Any]:
+        """Return what comes out of the steps, and the fitted steps."""
+        first = (repair(self.X, self.repairs),) if self.repairs else ()
+        if not first and not self.steps:
+            return self.X, None
+        pipe = make_pipeline(*first, *map(clone, self.steps))
+        return pipe.fit_transform(self.X, self.y), pipe
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -291,9 +304,10 @@ def _change_target(case: Case, name: str, value: Any) -> Case:
 
 
 def _change_step(case: Case, name: str, value: Any) -> Case:
-    step = step_of(name, value)
-    last = name == "scale"
-    return replace(case, steps=(*case.steps, step) if last else (step, *case.steps))
+    if name != "scale":
+        return replace(case, repairs=joined(case.repairs, {name: value}))
+    sparse = hasattr(case.transformed()[0], "toarray")  # to be kept so
+    return replace(case, steps=(*case.steps, StandardScaler(with_mean=not sparse)))
 
 
 def _change_rows(case: Case, name: str, value: Any) -> Case:
@@ -338,24 +352,39 @@ def doubtful(case: Case) -> Array:
     return wrong
 
 
-def step_of(name: str, value: Any) -> Any:
-    """Return the transformer of a change to the inputs."""
-    if name == "scale":
-        return StandardScaler()
-    if name == "impute":
-        return SimpleImputer(strategy="median", add_indicator=True,
-                             keep_empty_features=True)  # fmt: skip
-    if name == "drop":
-        return ColumnTransformer(
-            [("drop", "drop", list(value))], remainder="passthrough"
-        )
-    parts = [
-        (f"mask_{k}",
-         SimpleImputer(missing_values=each, strategy="median", add_indicator=True,
-                       keep_empty_features=True), [column])
-        for k, (column, each) in enumerate(value.items())
-    ]  # fmt: skip
-    return ColumnTransformer(parts, remainder="passthrough")
+def repair(X: Any, repairs: Mapping[str, Any]) -> Any:
+    """Return the transformer that drops, masks and imputes columns of X, by number."""
+    dropped, masked = repairs.get("drop", ()), repairs.get("mask", {})
+    parts: list[Any] = [("drop", "drop", list(dropped))] if dropped else []
+    for k in sorted({*masked} - {*dropped}):
+        parts.append((f"mask_{k}", _imputer(missing_values=masked[k]), [k]))
+    if repairs.get("impute"):
+        of_numbers = [
+            k
+            for k in range(X.shape[1])
+            if k not in (*dropped, *masked)
+            and (not hasattr(X, "iloc") or X.dtypes.iloc[k].kind in "fiub")
+        ]
+        parts.append(("impute", _imputer(), of_numbers))  # fmt: skip
+    step: Any = ColumnTransformer(
+        parts, remainder="passthrough", verbose_feature_names_out=False
+    )
+    return step.set_output(transform="pandas") if hasattr(X, "iloc") else step
+
+
+def _imputer(**given: Any) -> Any:
+    return SimpleImputer(strategy="median", add_indicator=True,
+                         keep_empty_features=True, **given)  # fmt: skip
+
+
+def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Put changes together; of one name the later holds, but columns add up."""
+    both = {**first, **second}
+    if "drop" in first and "drop" in second:
+        both["drop"] = tuple(sorted({*first["drop"], *second["drop"]}))
+    if "mask" in first and "mask" in second:
+        both["mask"] = {**first["mask"], **second["mask"]}
+    return both
 
 
 def random_change(case: Case, seed: int) -> dict[str, Any]:

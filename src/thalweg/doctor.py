@@ -23,7 +23,7 @@ from thalweg.measure.network import facts_of_history
 from thalweg.measure.written import facts_of_steps, facts_of_written
 from thalweg.records import History
 from thalweg.rules import ORDER, judge
-from thalweg.subjects import treated, understand
+from thalweg.subjects import refuse_settings, treated, understand
 from thalweg.trials import MOST_CAUSES, Arm, Trials
 
 _ALONE = ("data", "target", "inputs", "nearest", "held", "labels", "numbers", "image")
@@ -98,7 +98,13 @@ def diagnose(
     ('unscaled-input', 'confirmed by trial')
     """
     started = time.perf_counter()
+    if not isinstance(budget, int | float | np.number) or not budget >= 0:
+        raise ValueError(
+            f"diagnose got budget={budget!r}; it must be a number of seconds, 0 or "
+            "more. Give np.inf for no limit."
+        )
     if _is_written(subject):
+        refuse_settings(settings)
         return _of_written(subject, X, y, x0, args, steps, thresholds, started)
     if X is None or y is None:
         raise ValueError("diagnose needs X and y, the rows to train on.")
@@ -106,10 +112,11 @@ def diagnose(
     facts = dict(_quietly(measure, case)) | _modes(subject, case)
     trial = Trials(case, started + budget)
     held_by_another = getattr(case.network, "holder", None) is not None
-    hopeless = held_by_another or _certain(judge(_own(case, facts), thresholds)[0])
-    tries = trials and not hopeless
+    fatal = [f for f in judge(_own(case, facts), thresholds)[0]
+             if f.severity is Severity.FATAL]  # fmt: skip
+    tries = trials and not held_by_another and not any(map(_is_for_the_user, fatal))
     if tries:
-        facts |= _of_trials(trial, case, facts)
+        facts |= _of_trials(trial, case, facts, explained=bool(fatal))
     examined = time.perf_counter() - started - trial.seconds
     found, checked, missing = judge(_own(case, facts), thresholds)
     if tries:
@@ -133,14 +140,17 @@ def _quietly(do: Callable[..., Any], *given: Any, **settings: Any) -> Any:
         return do(*given, **settings)
 
 
-def _of_trials(trial: Trials, case: Case, facts: Facts) -> dict[str, Any]:
+def _of_trials(
+    trial: Trials, case: Case, facts: Facts, explained: bool
+) -> dict[str, Any]:
     """Train it as it is, from several seeds; return what that shows."""
     arm = trial.begin()
-    found = trial.spread()
+    failed = "" if explained or case.run is not None else arm.error
+    found = trial.spread() | {"run.error": failed, "run.failed": trial.count}
     if case.run is None and arm.run is not None:
         more = _quietly(measure, arm.case, arm.run, again=True)
         found |= {k: v for k, v in more.items() if k.startswith(_OF_RUN)}
-    if found and "held.score" not in facts:
+    if "seeds.scores" in found and "held.score" not in facts:
         found["held.score"] = float(np.nanmean(found["seeds.scores"]))
     return found
 
@@ -150,7 +160,7 @@ def _look_again(
 ) -> dict[str, Finding]:
     """Measure and judge what a remedy has made of it; return what is found, by code."""
     seen = _quietly(measure, arm.case, arm.run, again=True) if arm.run else facts
-    seen = {**seen, **trial.spread()}
+    seen = {**seen, **trial.spread(), "run.error": arm.error}
     now = {k: seen.get(k, v) for k, v in facts.items() if _is_remeasured(k)}
     found, _, _ = judge(_own(trial.base, {**facts, **now}), thresholds)
     return {f.code: f for f in found}
@@ -160,12 +170,9 @@ def _is_remeasured(name: str) -> bool:
     return name.split(".")[0] in _REMEASURED or name == "held.score"
 
 
-def _certain(found: list[Finding]) -> bool:
-    """Whether something is fatal that only the user can put right: no trial helps."""
-    return any(
-        f.severity is Severity.FATAL and f.prescription and not f.prescription.changes
-        for f in found
-    )
+def _is_for_the_user(finding: Finding) -> bool:
+    """Whether only the user can put it right: no trial helps."""
+    return finding.prescription is not None and not finding.prescription.changes
 
 
 def _own(case: Case, facts: Facts) -> Facts:

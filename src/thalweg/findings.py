@@ -307,6 +307,8 @@ class Diagnosis(Record):
 
 
 def _gain(proof: Proof) -> str:
+    if not proof.before:
+        return ""
     if not math.isfinite(proof.gain):
         return f"Trial on {proof.metric}: {_mean(proof.before)} → {_mean(proof.after)}."
     low, high = proof.interval

@@ -6,6 +6,7 @@ copy of it with the remedies in it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,10 @@ from thalweg.cases import (
     changed,
     dense,
     doubtful,
+    joined,
     numbered,
+    repair,
     resized,
-    step_of,
     take,
 )
 from thalweg.columns import as_frame, encode, is_missing, kind_of, numbers, study
@@ -74,15 +76,19 @@ def understand(
         held = held and (held[0].reshape(len(held[0]), -1), held[1])
         case = understand(subject, X.reshape(len(X), -1), y, *(held or ()), **settings)
         return replace(case, images=X)
-    steps: tuple[Any, ...] = ()
-    last = subject
-    if isinstance(subject, Pipeline):
-        steps = tuple(
-            s for _, s in subject.steps[:-1] if s not in (None, "passthrough")
-        )
-        last = subject.steps[-1][1]
+    gone = _is_missing(y)
+    if gone.all():
+        raise ValueError("y holds no value. Give the target of some rows at least.")
+    if gone.any():
+        kept = np.flatnonzero(~gone)
+        rows = take(X, kept), _inferred(y[kept])
+        case = understand(subject, *rows, *(held or ()), **settings)
+        return replace(case, lost=int(gone.sum()))
+    steps, last = _parts(subject)
     if hasattr(last, "estimator") and hasattr(last, "n_members"):
         last = (getattr(last, "members_", None) or [last.estimator])[0]
+    if not isinstance(last, DenseNetwork | Network):
+        refuse_settings(settings)
     if last is None:
         return _of_data(subject, X, y, held, steps)
     for kinds, read in _READERS:
@@ -94,17 +100,32 @@ def understand(
     )
 
 
+def _parts(subject: Any) -> tuple[tuple[Any, ...], Any]:
+    """Return the steps before an estimator that do something, and the estimator."""
+    if not isinstance(subject, Pipeline):
+        return (), subject
+    *before, last = (step for _, step in subject.steps)
+    return tuple(s for s in before if s not in (None, "passthrough")), last
+
+
+def refuse_settings(settings: Mapping[str, Any]) -> None:
+    """Raise TypeError for fields of a plan where there is no use for them."""
+    if settings:
+        raise TypeError(
+            f"diagnose got {', '.join(settings)}. Only a DenseNetwork or Network takes "
+            "settings, the fields of a Plan; look for a misspelled parameter."
+        )
+
+
 def _checked(X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
-    X = _parsed(X) if hasattr(X, "iloc") or hasattr(X, "toarray") else np.asarray(X)
-    y = np.asarray(y)
+    X, y = _parsed(X), np.asarray(y)
     y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
     _same_rows("X", X, "y", y)
     if (X_val is None) != (y_val is None):
         raise ValueError("diagnose got one of X_val and y_val; it needs both or none.")
     if X_val is None:
         return X, y, None
-    X_val = _parsed(X_val) if hasattr(X_val, "iloc") else np.asarray(dense(X_val))
-    y_val = np.asarray(y_val)
+    X_val, y_val = _alike(_parsed(X_val), X), np.asarray(y_val)
     y_val = y_val.ravel() if y.ndim == 1 else y_val
     _same_rows("X_val", X_val, "y_val", y_val)
     if X_val.shape[1:] != X.shape[1:]:
@@ -112,13 +133,51 @@ def _checked(X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
             f"X_val has shape {X_val.shape} and X {X.shape}; they must have the same "
             "columns."
         )
-    return X, y, (X_val, y_val)
+    known = np.flatnonzero(~_is_missing(y_val))
+    if not len(known):
+        raise ValueError("y_val holds no value. Leave out X_val, or give its target.")
+    return X, y, (take(X_val, known), _inferred(y_val[known]))
+
+
+def _alike(X_val: Any, X: Any) -> Any:
+    """Return rows held out as the others are: arrays, or frames of the same names."""
+    X_val = X_val if hasattr(X_val, "iloc") else dense(X_val)
+    if not hasattr(X, "iloc"):
+        return np.asarray(X_val)
+    if not hasattr(X_val, "iloc"):
+        wide = X_val.shape[1:] == X.shape[1:]
+        return as_frame(X_val).set_axis(X.columns, axis=1) if wide else X_val
+    other = [name for name in X.columns if name not in X_val.columns]
+    if other and len(X_val.columns) == len(X.columns):
+        raise ValueError(
+            f"X_val lacks the column {other[0]!r} of X; it has "
+            f"{X_val.columns[:5].tolist()}. Give both the same names."
+        )
+    return X_val if other else X_val[X.columns]
+
+
+def _is_missing(y: Array) -> Array:
+    """Tell which rows have no target."""
+    if y.dtype.kind not in "fO":
+        return np.zeros(len(y), bool)
+    if y.dtype.kind == "O":
+        import pandas as pd
+
+        y = np.where(pd.isna(y), np.nan, 0.0)
+    return np.isnan(y.reshape(len(y), -1)).max(axis=1, initial=False)
+
+
+def _inferred(y: Array) -> Array:
+    """Return objects as the numbers or texts that they are."""
+    return np.array(y.tolist()) if y.dtype.kind == "O" else y
 
 
 def _parsed(X: Any) -> Any:
-    """Return a table whose columns of numbers hold numbers, not texts of them."""
+    """Return an array, or a table whose columns of numbers hold no texts of them."""
+    if hasattr(X, "toarray"):
+        return X.tocsr()
     if not hasattr(X, "iloc"):
-        return X
+        return np.asarray(X)
     frame = as_frame(X).copy()
     for name in frame.columns:
         column = frame[name]
@@ -183,7 +242,7 @@ def _of_mlp(
             f"y holds {y[:3].tolist()}, …, and {type(last).__name__} learns numbers. "
             "Use a classifier, or give numbers."
         )
-    width = _width(X, steps)
+    width = _width(X, steps, y)
     sample = np.zeros((len(y), width))
     network, plan, validation = blueprint(bare, sample, _known(target))
     fitted = getattr(last, "coefs_", None)
@@ -204,11 +263,12 @@ def _known(y: Array) -> Array:
     return np.nan_to_num(y) if y.dtype.kind == "f" else y
 
 
-def _width(X: Any, steps: Any) -> int:
+def _width(X: Any, steps: Any, y: Array) -> int:
     if not steps:
         return X.shape[1]
-    few = take(X, np.arange(min(X.shape[0], 2000)))
-    return make_pipeline(*map(clone, steps)).fit_transform(few).shape[1]
+    few = np.arange(min(X.shape[0], 2000))
+    pipe = make_pipeline(*map(clone, steps))
+    return pipe.fit_transform(take(X, few), y[few]).shape[1]
 
 
 def _as_ours(theirs: Any, ours: Any) -> Any:
@@ -264,7 +324,7 @@ def _of_table(
     if isinstance(last, tabular.Classifier):
         labels, y, held = numbered(y, held)
         target = labels[y]
-    network, plan, watched = tabular.blueprint(last, X, target, _width(X, steps))
+    network, plan, watched = tabular.blueprint(last, X, target, _width(X, steps, y))
     run = getattr(last, "run_", None)
     return Case(
         subject, X, y, labels, held, steps, network, plan, run,
@@ -281,7 +341,7 @@ def _of_run(
     if isinstance(last, DenseNetwork | Network):
         last = Trainee(last, Plan.of(None, **settings))
     network, plan = last.network, last.plan
-    width = _width(X, steps)
+    width = _width(X, steps, y)
     if getattr(network, "n_inputs", width) != width:
         raise ValueError(
             f"X has {width} columns, and the network takes {network.n_inputs}. Give "
@@ -290,6 +350,8 @@ def _of_run(
     labels = None
     by_class = resolved(plan.loss).label in (*CLASSIFYING, "binary_cross_entropy")
     layered = isinstance(network, DenseNetwork)
+    if resolved(plan.loss).label in CLASSIFYING and y.ndim > 1:  # a column a class
+        y, held = y.argmax(axis=1), held and (held[0], held[1].argmax(axis=1))
     if (by_class or (not layered and looks_like_classes(y))) and y.ndim == 1:
         labels, y, held = numbered(y, held)
         if layered and network.n_outputs > len(labels) > 0 and (
@@ -368,33 +430,34 @@ def treated(case: Case, changes: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]
     concerns the rows (``roll``, ``leave_out``) is told in the difference, for the user
     to do before fitting.
     """
-    merged = {k: v for each in changes for k, v in each.items()}
+    merged = reduce(joined, changes, {})
     subject = case.subject
-    last = subject.steps[-1][1] if isinstance(subject, Pipeline) else subject
-    before = [clone(s) for _, s in subject.steps[:-1]] if isinstance(
-        subject, Pipeline) else []  # fmt: skip
+    before, last = _parts(subject)
     settings = {k: v for k, v in merged.items() if k not in (*STEPS, *ROWS)}
     scaled_target = settings.pop("scale_target", False)
     new, difference = _treated_last(case, last, settings)
-    front = [step_of(k, v) for k, v in merged.items() if k in STEPS and k != "scale"]
-    back = [StandardScaler()] if merged.get("scale") else []
-    steps = [*front, *before, *back]
+    prepared = changed(case, {k: v for k, v in merged.items() if k in STEPS})
+    front = [repair(case.X, prepared.repairs)] if prepared.repairs else []
+    steps = [*front, *map(clone, before), *prepared.steps[len(case.steps) :]]
     difference |= {k: v for k, v in merged.items() if k in (*STEPS, *ROWS)}
     if isinstance(merged.get("leave_out"), str):
-        steps_only = {k: v for k, v in merged.items() if k in STEPS}
-        difference["leave_out"] = doubtful(changed(case, steps_only))
+        difference["leave_out"] = doubtful(prepared)
     if scaled_target:
         difference["scale_target"] = True
         if new is not None:
             new = TransformedTargetRegressor(new, transformer=StandardScaler())
     if new is None:
-        return make_pipeline(*steps), difference
+        return make_pipeline(*steps or ["passthrough"]), difference
     return (make_pipeline(*steps, new) if steps else new), difference
 
 
 def _treated_last(case: Case, last: Any, settings: dict[str, Any]) -> Any:
     if last is None:
-        return None, {}
+        return None, dict(settings)
+    if hasattr(last, "estimator") and hasattr(last, "n_members"):
+        member, difference = _treated_last(case, last.estimator, settings)
+        ensemble: Any = clone(last)
+        return ensemble.set_params(estimator=member), difference
     if isinstance(last, KerasClassifier | KerasRegressor):
         return treated_keras(last, settings), dict(settings)
     if isinstance(last, Run | DenseNetwork | Network | Trainee):

@@ -41,6 +41,8 @@ _LAST_RESORT = ("seed-fragility",)
 _BLINDING = ("noisy-labels", "misaligned-rows", "no-signal")
 """With these, neighbors do not tell what a network can reach."""
 MOST_CAUSES = 3
+_NAN = float("nan")
+_UNPAID = Proof("score", (), (), (), _NAN, (_NAN, _NAN), _NAN, "out of budget")
 Changes = Mapping[str, Any]
 
 
@@ -48,13 +50,15 @@ Changes = Mapping[str, Any]
 class Arm:
     """One training: its rows, its run (None if it failed), and how well it does.
 
-    `surprise` is the mean −log of the true class's probability.
+    `surprise` is the mean −log of the true class's probability; `error` says why a
+    training could not be.
     """
 
     case: Case
     run: Run | None = None
     score: float = float("nan")
     surprise: float = float("nan")
+    error: str = ""
 
     @property
     def worth(self) -> float:
@@ -76,10 +80,9 @@ class Tried:
     def closed(self) -> Finding:
         """Return the finding that no trial spoke for."""
         if self.over == "out of budget":
-            return self.finding
-        nan = float("nan")
+            return _unpaid(self.finding)
         proof = Proof("score", (self.before,), (self.after,), (), self.gain,
-                      (nan, nan), nan, self.over)  # fmt: skip
+                      (_NAN, _NAN), _NAN, self.over)  # fmt: skip
         return replace(self.finding, severity=_untreated(self.finding), proof=proof)
 
 
@@ -143,8 +146,8 @@ class Trials:
                 prediction = training.predict(run, part.shaped(dense(X)))
                 value = _common_score(part, part.decide(prediction), changes)
                 surprise = _surprise(part, prediction)
-        except (ValueError, FloatingPointError, np.linalg.LinAlgError):
-            return Arm(part)
+        except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
+            return Arm(part, error=str(error).splitlines()[0])
         return Arm(part, run, value, surprise)
 
     def spread(self) -> dict[str, Any]:
@@ -217,7 +220,7 @@ class Trials:
                 done += [f for f in waiting if f.severity is Severity.NOTE]
                 waiting = [f for f in waiting if f.severity > Severity.NOTE]
         rest = [replace(f, severity=min(f.severity, Severity.ADVICE)) for f in waiting]
-        return done + rest
+        return done + (list(map(_unpaid, rest)) if self._is_late() else rest)
 
     def _screen(self, waiting: list[Finding]) -> list[Tried]:
         """Try remedies from one seed until none could be preferred to what is known.
@@ -228,7 +231,7 @@ class Trials:
         for finding in waiting:
             remedy = _remedy(finding)
             best = self._best(finding, [remedy.changes], some)
-            if best.over == "no gain" and remedy.alternatives:
+            if best.over in ("no gain", "diverged") and remedy.alternatives:
                 options = [remedy.changes, *remedy.alternatives]
                 best = self._best(finding, options, some)
             tried.append(best)
@@ -240,22 +243,25 @@ class Trials:
 
     def _suffices(self, changes: Changes, after: Sequence[float]) -> bool:
         """Whether scores with a remedy leave nothing to wish for."""
-        return "target" not in changes and float(np.mean(after)) >= self.enough
+        known = len(after) and "target" not in changes
+        return bool(known and np.mean(after) >= self.enough)
 
     def _best(
         self, finding: Finding, options: Sequence[Changes], seeds: Sequence[int]
     ) -> Tried:
         """Return the remedy that gains most; of nearly equal ones the first."""
-        nan, most = float("nan"), -np.inf
-        best = Tried(finding, options[0], nan, nan, -np.inf, "no gain")
+        most = -np.inf
+        best = Tried(finding, options[0], _NAN, _NAN, -np.inf, "no gain")
         for changes in options:
             arms = self.train((changes, seed) for seed in seeds)
-            if time.perf_counter() > self.deadline and arms[0].run is None:
+            if self._is_late() and arms[0].run is None and not arms[0].error:
                 return replace(best, over="out of budget")
             before = self._before(changes, seeds)
             gain = _mean_gain([a.score for a in arms], [b.score for b in before])
             worth = _mean_gain([a.worth for a in arms], [b.worth for b in before])
             over = "" if gain > _GAIN / 2 or _surer(before, arms) else "no gain"
+            if not any(np.isfinite(arm.score) for arm in arms):
+                over = "diverged"
             if worth > most + _SURE / 20:
                 scores, most = (before[0].score, arms[0].score), worth
                 best = Tried(finding, changes, *scores, gain, over)
@@ -286,16 +292,25 @@ class Trials:
                 break
         return proof
 
+    def _is_late(self) -> bool:
+        return time.perf_counter() > self.deadline
+
     def _proof(self, cause: Tried, seeds: Sequence[int]) -> Proof:
         own = self._before(cause.changes, seeds)
         arms = self.train((cause.changes, seed) for seed in seeds)
+        begun = [k for k, pair in enumerate(zip(own, arms, strict=True))
+                 if all(arm.run or arm.error for arm in pair)]  # fmt: skip
+        if len(begun) < 2:
+            return _UNPAID
+        own, arms = ([each[k] for k in begun] for each in (own, arms))
         before, after = ([arm.score for arm in each] for each in (own, arms))
         hopeful = np.nanmean([*after, 0]) > np.nanmean([*before, 0])
         chance = seeds[: (len(seeds) + 1) // 2] if hopeful else ()
         chance = self.train((random_change(self.base, s), s) for s in chance)
+        chance = [arm for arm in chance if arm.run or arm.error]
         kind = cause.changes.get("target")
         by_class = self.base.labels is not None if kind is None else kind == "classes"
-        late = time.perf_counter() > self.deadline
+        late = self._is_late()
         errors = _GLARING_ERRORS if _is_glaring(cause.finding) else _ERRORS
         control, n_held = [arm.score for arm in chance], self._n_held(len(seeds))
         return prove(before, after, control, n_held, by_class, late, errors, self.least,
@@ -307,6 +322,10 @@ class Trials:
         self.base = changed(self.base, cause.changes)
         self.arms = {("{}", s): arm for (k, s), arm in self.arms.items() if k == key}
         return self.train([({}, seed)])[0]
+
+
+def _unpaid(finding: Finding) -> Finding:
+    return replace(finding, proof=_UNPAID)
 
 
 def _mean_gain(after: Sequence[float], before: Sequence[float]) -> float:

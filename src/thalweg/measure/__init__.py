@@ -24,7 +24,7 @@ WHY_NOT = {
     "image": "X is no stack of images, (n_rows, height, width, channels)",
     "held": "no rows were held out: give X_val and y_val",
     "static": "no network of dense layers was given",
-    "start": "no network of dense layers was given",
+    "start": "no network of dense layers was given, or no finite numbers for it",
     "run": "nothing was trained yet: give a fitted model, or let trials run",
     "end": "nothing was trained yet: give a fitted model, or let trials run",
     "labels": "the target is no class",
@@ -35,7 +35,8 @@ WHY_NOT = {
     "steps": "no recorded steps of a hand-written training were given",
     "mode": "the model cannot predict yet",
     "inputs": "the inputs are not finite numbers",
-    "nearest": "the inputs are not finite numbers",
+    "nearest": "there are too few rows, several targets, or inputs that are no finite "
+    "numbers",
     "data": "there are no data",
     "target": "there are no data",
 }

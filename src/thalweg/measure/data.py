@@ -37,14 +37,20 @@ def facts_of_data(case: Case, seen: Sample) -> dict[str, Any]:
 
 def _nonfinite(case: Case) -> dict[str, Any]:
     raw, names, _ = numeric(case.X)
-    bad = ~np.isfinite(raw)
-    row, column = np.argwhere(bad)[0] if bad.any() else (0, 0)
+    where = ""
+    held = raw[:0] if case.held is None else numeric(case.held[0])[0]
+    for rows, of in ((held, " of X_val"), (raw, "")):
+        if len(at := np.argwhere(~np.isfinite(rows))):
+            where = f"row {at[0][0]}{of}, {names[at[0][1]]}"
     target = case.y if case.y.dtype.kind == "f" else np.zeros(1)
-    handled = any(_takes_gaps(step) for step in case.steps)
+    handled = case.repairs.get("impute") or any(map(_takes_gaps, case.steps))
     return {
-        "data.nonfinite": 0 if handled else int(bad.sum()),
-        "data.nonfinite_at": f"row {row}, {names[column]}" if bad.any() else "",
-        "target.nonfinite": int((~np.isfinite(target)).sum()),
+        "data.nonfinite": 0
+        if handled
+        else int(sum((~np.isfinite(rows)).sum() for rows in (raw, held))),
+        "data.infinite": int(sum(np.isinf(rows).sum() for rows in (raw, held))),
+        "data.nonfinite_at": where,
+        "target.nonfinite": case.lost + int((~np.isfinite(target)).sum()),
     }
 
 
@@ -81,7 +87,7 @@ def _sentinels(seen: Sample) -> dict[str, Any]:
     of the others, or in whole ranges where most of them are alike.
     """
     found = []
-    ascending = np.sort(np.nan_to_num(seen.raw), axis=0)
+    ascending = np.sort(_filled(seen.raw), axis=0)
     n = len(ascending)
     for sign, columns in ((1.0, ascending), (-1.0, -ascending[::-1])):
         if n < 4 or not columns.shape[1]:
@@ -101,6 +107,15 @@ def _sentinels(seen: Sample) -> dict[str, Any]:
             value, share = float(sign * extreme[k]), float(count[k] / n)
             found.append((seen.names[k], seen.where[k], value, share, float(gap[k])))
     return {"data.sentinels": tuple(sorted(found, key=lambda each: -each[4])[:20])}
+
+
+def _filled(columns: Array) -> Array:
+    """Put a column's median where it has no finite number."""
+    bad = ~np.isfinite(columns)
+    if not bad.any():
+        return columns
+    known = np.where(bad & ~bad.all(axis=0), np.nan, np.where(bad, 0.0, columns))
+    return np.where(bad, np.nanmedian(known, axis=0), columns)
 
 
 def _distinct(columns: Array) -> Array:
@@ -269,7 +284,7 @@ def _leaks(case: Case, seen: Sample) -> dict[str, Any]:
     Alone, a row is told by those next to it along the column.
     """
     some = np.random.RandomState(5).permutation(len(seen.rows))[:_AT_ONCE]
-    columns, y = np.nan_to_num(seen.raw[some]), case.y[seen.rows[some]]
+    columns, y = _filled(seen.raw[some]), case.y[seen.rows[some]]
     if case.y.ndim > 1 or not columns.shape[1] or len(some) < 20:
         return {}
     by_class = case.labels is not None
@@ -278,7 +293,7 @@ def _leaks(case: Case, seen: Sample) -> dict[str, Any]:
     facts = {"nearest.alone": float(alone[k]), "nearest.alone_name": seen.names[k],
              "nearest.alone_at": seen.where[k], "nearest.others": 1.0}  # fmt: skip
     if case.held is not None and len(case.held[1]) >= 20:
-        column = np.nan_to_num(numeric(case.held[0])[0][:, [k]])
+        column = _filled(numeric(case.held[0])[0][:, [k]])
         facts["held.alone"] = float(_alone(column, case.held[1], by_class)[0])
     if alone[k] > 0.97 and columns.shape[1] > 1:
         forest: Any = ExtraTreesClassifier if by_class else ExtraTreesRegressor

@@ -64,6 +64,7 @@ def facts_of_layers(case: Case) -> dict[str, Any]:
     return {
         "static.widths": tuple(layer.units for layer in hidden),
         "static.outputs": case.network.n_outputs,
+        "static.lacks_outputs": case.lacks_outputs,
         "static.linear": bool(hidden) and set(names) == {"identity"},
         "static.output_activation": squash,
         "static.frozen": tuple(still),

@@ -18,6 +18,7 @@ Rule = Callable[[Facts, Limits], Finding | None]
 
 THRESHOLDS: dict[str, dict[str, float]] = {
     "nonfinite-data": {"count": 0},
+    "untrainable": {"failed": 0},
     "shape-trap": {},
     "wrong-gradient": {"error": 1e-4},
     "lost-penalty": {},
@@ -31,7 +32,7 @@ THRESHOLDS: dict[str, dict[str, float]] = {
     "unscaled-input": {"ratio": 100, "size": 30},
     "sentinel-value": {"share": 0.005, "gap": 5},
     "wrong-loss": {"values": 20},
-    "unscaled-target": {"low": 0.01, "high": 100},
+    "unscaled-target": {"low": 0.01, "high": 100, "lost": 3},
     "degenerate-output": {"std": 1e-6},
     "unreachable-output": {"share": 0.01},
     "mode-confusion": {"difference": 1e-5, "loss": 1.5},

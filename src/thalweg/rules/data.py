@@ -17,6 +17,8 @@ def nonfinite_data(facts: Facts, limit: Limits) -> Finding | None:
     where = facts["data.nonfinite_at"] if inputs else "y"
     remedy = Prescription("Impute the missing values, with a column that says where.",
                           {"impute": True})  # fmt: skip
+    if facts["data.infinite"]:
+        remedy = Prescription("Correct the infinite cells, or make them missing (NaN).")
     if targets:
         remedy = Prescription("Leave out the rows whose target is missing.")
     return found(
@@ -85,12 +87,14 @@ def sentinel_value(facts: Facts, limit: Limits) -> Finding | None:
 
 def unscaled_target(facts: Facts, limit: Limits) -> Finding | None:
     """scikit-learn user guide, "Transforming target in regression"."""
-    std = facts["numbers.learned"]
-    if limit["low"] <= std <= limit["high"]:
+    std, low, high = facts["numbers.learned"], limit["low"], limit["high"]
+    if facts.get("end.score", 0.0) < 0 < facts.get("nearest.best", -1.0):
+        low, high = 1 / limit["lost"], limit["lost"]  # worse than the mean of y
+    if low <= std <= high:
         return None
     return found(
         ADVICE, "The target is not scaled", "y", "standard deviation",
-        std, limit["high" if std > 1 else "low"],
+        std, high if std > 1 else low,
         Prescription("Standardize the target.", {"scale_target": True}),
     )  # fmt: skip
 

@@ -46,6 +46,12 @@ def degenerate_output(facts: Facts, limit: Limits) -> Finding | None:
             Prescription("Give one output a class, or take binary cross-entropy.",
                          {"target": "classes"}),
         )  # fmt: skip
+    if facts["static.lacks_outputs"]:
+        return found(
+            FATAL, "There are more classes than outputs", "output layer", "outputs",
+            facts["static.outputs"], facts["target.unique"],
+            Prescription("Give one output a class."),
+        )  # fmt: skip
     if facts["static.by_class"] and squashed:
         name = facts["static.output_activation"]
         return found(

@@ -7,6 +7,16 @@ Limits = dict[str, float]
 NOTE, ADVICE, SERIOUS, FATAL = Severity
 
 
+def untrainable(facts: Facts, limit: Limits) -> Finding | None:
+    """Repeat what training itself said, from every seed."""
+    if not facts["run.error"]:
+        return None
+    return found(
+        FATAL, f"It cannot be trained: {facts['run.error']}", "fit",
+        "trainings that failed", facts["run.failed"], limit["failed"], None,
+    )  # fmt: skip
+
+
 def exploding_gradient(facts: Facts, limit: Limits) -> Finding | None:
     """Pascanu et al. (2013), "On the difficulty of training recurrent networks"."""
     spreads, spike = facts.get("start.spreads", (1.0,))[:-1], facts["run.spike"]
@@ -88,6 +98,9 @@ def _curve(facts: Facts) -> Evidence | None:
 
 def overflow(facts: Facts, limit: Limits) -> Finding | None:
     """Goodfellow et al. (2016), section 4.1."""
+    if facts.get("written.cause") == "nonfinite":
+        return found(FATAL, facts["written.message"], facts["written.where"], "",
+                     float("nan"), float("nan"), None)  # fmt: skip
     where = facts.get("end.overflow_at", "")
     broken = facts.get("run.diverged", False) or not facts["run.finite"]
     broken = broken or bool(where) or not facts.get("end.finite", True)

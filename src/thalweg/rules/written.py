@@ -57,7 +57,7 @@ def ascent(facts: Facts, limit: Limits) -> Finding | None:
         )  # fmt: skip
     known = ("written.cause", "steps.climbs", "rate.climbs", "run.finite")
     if not any(name in facts for name in known):
-        raise KeyError("static.optimizer")
+        raise KeyError("run.finite")
     return None
 
 
