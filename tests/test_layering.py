@@ -369,7 +369,7 @@ def test_sizes_stay_within_their_budgets():
     sizes = {module: len(code_lines(source)) for module, source in sources.items()}
     lengths = [n for each in sources.values() for n in function_lengths(each).values()]
     assert {module: n for module, n in sizes.items() if n > 450} == {}
-    assert sum(sizes.values()) <= 17_050
+    assert sum(sizes.values()) <= 17_170
     assert statistics.median(lengths) <= 10
 
 

@@ -54,6 +54,12 @@ def test_where_most_values_are_alike_the_gap_is_in_ranges(value: float, gap: flo
     assert (at, found) == (value, pytest.approx(gap))
 
 
+def test_a_pixel_that_is_rarely_lit_has_no_sentinel():
+    X, y = columns()
+    X[:, 1] = np.r_[np.zeros(190), 3.0, 5.0, np.full(8, 253.0)]
+    assert not [s for s in facts(None, X, y)["data.sentinels"] if s[2] == 253]
+
+
 @pytest.mark.parametrize("factor", [1, 1000])
 def test_a_column_of_two_values_can_be_wide_but_not_narrow(factor: int):
     X, y = columns()

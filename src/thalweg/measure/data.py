@@ -99,7 +99,9 @@ def _sentinels(seen: Sample) -> dict[str, Any]:
         others = [columns[np.maximum((q * (left - 1)).astype(int), 0), at]
                   for q in (0.25, 0.75, 1.0)]  # fmt: skip
         spread = others[1] - others[0]
-        spread = np.where(spread > 0, spread, others[2] - columns[0])
+        # Of columns mostly alike, those of which enough others differ tell a range.
+        told = (columns != others[0]).sum(axis=0) >= 2 * count
+        spread = np.where((spread > 0) | ~told, spread, others[2] - columns[0])
         with np.errstate(divide="ignore", invalid="ignore"):
             gap = (extreme - others[2]) / spread
         enough = (count >= 2) & (left >= 3) & (spread > 0) & (_distinct(columns) > 3)
