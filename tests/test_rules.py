@@ -78,6 +78,7 @@ UNDER_AND_OVER: list[Case] = [
      {"image.shape": (8, 8, 5), "image.along": (0.5, 0.9, 0.56)}),
     ("no-signal", {"nearest.score": 0.5, "nearest.linear": 0.55, "held.score": 0.5},
      {"nearest.score": 0.5, "nearest.linear": 0.54, "held.score": 0.5}),
+    ("no-signal", {"target.unique": 2}, {"target.unique": 1}),
     ("few-rows", {"data.rows": 50}, {"data.rows": 49}),
     ("wrong-loss", {"target.unique": 100, "labels.numbers": True},
      {"target.unique": 101, "labels.numbers": True}),

@@ -359,13 +359,10 @@ def repair(X: Any, repairs: Mapping[str, Any]) -> Any:
     for k in sorted({*masked} - {*dropped}):
         parts.append((f"mask_{k}", _imputer(missing_values=masked[k]), [k]))
     if repairs.get("impute"):
-        of_numbers = [
-            k
-            for k in range(X.shape[1])
-            if k not in (*dropped, *masked)
-            and (not hasattr(X, "iloc") or X.dtypes.iloc[k].kind in "fiub")
-        ]
-        parts.append(("impute", _imputer(), of_numbers))  # fmt: skip
+        kinds = [d.kind for d in X.dtypes] if hasattr(X, "iloc") else "f" * X.shape[1]
+        others = [k for k, kind in enumerate(kinds) if kind in "fiub"
+                  and k not in (*dropped, *masked)]  # fmt: skip
+        parts.append(("impute", _imputer(), others))
     step: Any = ColumnTransformer(
         parts, remainder="passthrough", verbose_feature_names_out=False
     )

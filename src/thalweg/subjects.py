@@ -153,7 +153,8 @@ def _alike(X_val: Any, X: Any) -> Any:
             f"X_val lacks the column {other[0]!r} of X; it has "
             f"{X_val.columns[:5].tolist()}. Give both the same names."
         )
-    return X_val if other else X_val[X.columns]
+    same = other or X_val.columns.equals(X.columns)
+    return X_val if same else X_val[X.columns]
 
 
 def _is_missing(y: Array) -> Array:

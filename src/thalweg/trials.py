@@ -147,7 +147,7 @@ class Trials:
                 value = _common_score(part, part.decide(prediction), changes)
                 surprise = _surprise(part, prediction)
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
-            return Arm(part, error=str(error).splitlines()[0])
+            return Arm(part, error=(str(error) or repr(error)).splitlines()[0])
         return Arm(part, run, value, surprise)
 
     def spread(self) -> dict[str, Any]:

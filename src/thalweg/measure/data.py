@@ -37,18 +37,17 @@ def facts_of_data(case: Case, seen: Sample) -> dict[str, Any]:
 
 def _nonfinite(case: Case) -> dict[str, Any]:
     raw, names, _ = numeric(case.X)
-    where = ""
+    where, bad, infinite = "", 0, 0
     held = raw[:0] if case.held is None else numeric(case.held[0])[0]
     for rows, of in ((held, " of X_val"), (raw, "")):
         if len(at := np.argwhere(~np.isfinite(rows))):
             where = f"row {at[0][0]}{of}, {names[at[0][1]]}"
+            bad, infinite = bad + len(at), infinite + int(np.isinf(rows).sum())
     target = case.y if case.y.dtype.kind == "f" else np.zeros(1)
     handled = case.repairs.get("impute") or any(map(_takes_gaps, case.steps))
     return {
-        "data.nonfinite": 0
-        if handled
-        else int(sum((~np.isfinite(rows)).sum() for rows in (raw, held))),
-        "data.infinite": int(sum(np.isinf(rows).sum() for rows in (raw, held))),
+        "data.nonfinite": 0 if handled else bad,
+        "data.infinite": infinite,
         "data.nonfinite_at": where,
         "target.nonfinite": case.lost + int((~np.isfinite(target)).sum()),
     }

@@ -222,6 +222,11 @@ def image_layout(facts: Facts, limit: Limits) -> Finding | None:
 
 def no_signal(facts: Facts, limit: Limits) -> Finding | None:
     """Permutation test of the nearest neighbors, beside a linear and a constant one."""
+    if facts["target.unique"] == 1:
+        return found(
+            FATAL, "The target is the same in each row: there is nothing to learn",
+            "y", "different values", 1, 2, Prescription("Look at how y was made."),
+        )  # fmt: skip
     scores = [facts["nearest.linear"], facts.get("held.score", -1.0)]
     near = facts["nearest.score"] > facts["nearest.chance"]
     ceiling = _ceiling(facts, limit["errors"])
