@@ -319,6 +319,7 @@ def test_postgres_keeps_a_search(postgres: str) -> None:
         pruned = search(
             postgres, space={"learning_rate_init": [1e-9, 0.05]}, pruner="median",
             estimator=model(max_iter=30), n_trials=20, study_name="pruned",
+            sampler="random",
         )  # fmt: skip
     assert any(trial.state == "pruned" for trial in pruned.trials)
 
@@ -369,7 +370,7 @@ def test_optunas_proxy_keeps_a_search(tmp_path: Path) -> None:
             with joblib.parallel_config(backend="loky", n_jobs=2):
                 found = search(
                     proxy, space={"learning_rate_init": [1e-9, 0.05]}, n_trials=20,
-                    estimator=model(max_iter=30), pruner="median",
+                    estimator=model(max_iter=30), pruner="median", sampler="random",
                 )  # fmt: skip
         finally:
             server.terminate()
@@ -401,7 +402,7 @@ def test_processes_prune_through_the_file(file: str, tmp_path: Path) -> None:
     with joblib.parallel_config(backend="loky", n_jobs=2):
         found = search(
             tmp_path / file, space=space, pruner="median", n_trials=20,
-            estimator=model(max_iter=30),
+            estimator=model(max_iter=30), sampler="random",
         )  # fmt: skip
     assert any(trial.state == "pruned" for trial in found.trials)
 
