@@ -524,6 +524,8 @@ def main() -> None:
             for solver in asked.solvers
             for what in asked.what or (*FAULTS, *kinds)
         ]
+        if not names:
+            continue
         outcomes = run_all(work, asked.jobs, asked.json)
         show(outcomes, f"{half}: {', '.join(names)}", overheads(names))
 

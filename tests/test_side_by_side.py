@@ -93,7 +93,9 @@ def heeded():
 @pytest.mark.parametrize("what", ["fit", "estimator"])
 # Python loses an interrupt that meets it in the callback of a weak reference, and
 # only tells; a user presses again.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <function:pytest.PytestUnraisableExceptionWarning"
+)
 def test_control_c_stops_all(n_jobs: int, what: str):
     met: list[int] = []
     heard = threading.Event()

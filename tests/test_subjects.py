@@ -16,10 +16,10 @@ from sklearn.preprocessing import OneHotEncoder
 
 import thalweg as tw
 from thalweg import doctor, trials
+from thalweg.columns import as_frame
 from thalweg.gradients import check_gradient
 from thalweg.subjects import treated, understand
 
-pd: Any = pytest.importorskip("pandas")
 X, Y = load_wine(return_X_y=True)
 SCALED = (X - X.mean(axis=0)) / X.std(axis=0)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -30,6 +30,10 @@ def mlp(**options: Any) -> Any:
     return tw.MLPClassifier(**{**usual, **options})
 
 
+def named(values: Any, names: Any) -> Any:
+    return as_frame(values).set_axis(list(names), axis=1)
+
+
 def first(found: tw.Diagnosis) -> Any:
     return found.findings[0]
 
@@ -38,7 +42,7 @@ def first(found: tw.Diagnosis) -> Any:
 
 
 def test_a_network_that_cannot_be_trained_is_not_healthy():
-    table = pd.DataFrame(SCALED, columns=list("abcdefghijklm"))
+    table = named(SCALED, "abcdefghijklm")
     table["text"] = ["a", "b"] * 89
     found = first(tw.diagnose(MLPClassifier(), table, Y))
     assert (found.code, found.severity.name) == ("untrainable", "FATAL")
@@ -98,7 +102,7 @@ def with_gap(values: Any, gap: Any) -> Any:
         with_gap(Y, np.nan).astype(float),
         with_gap(TEXTS[Y], None),
         with_gap(TEXTS[Y], np.nan),
-        pd.array(with_gap(Y, None), dtype="Int64"),
+        named(with_gap(Y, None)[:, None], "y")["y"].astype("Int64"),
     ],
     ids=["numbers", "None", "text and NaN", "Int64"],
 )
@@ -168,7 +172,7 @@ def test_repairs_find_their_columns_in_any_order(order: Any, frame: bool):
     spoiled[::20, 4] = -9999.0
     spoiled[1, 5] = np.nan
     names = [f"c{k}" for k in range(13)]
-    given: Any = pd.DataFrame(spoiled, columns=names) if frame else spoiled
+    given: Any = named(spoiled, names) if frame else spoiled
     case = understand(make_pipeline("passthrough", mlp()), given, Y)
     model, _ = treated(case, [REPAIRS[k] for k in order])
     out = np.asarray(model[:-1].fit_transform(given, Y))
@@ -183,7 +187,7 @@ def test_repairs_find_their_columns_in_any_order(order: Any, frame: bool):
 
 
 def test_frames_stay_frames_before_a_users_own_steps():
-    table = pd.DataFrame(SCALED[:, :4], columns=list("abcd"))
+    table = named(SCALED[:, :4], "abcd")
     table["kind"] = np.where(np.arange(178) % 2, "u", "v")
     table.loc[::20, "a"] = -999.0
     table.loc[3, "b"] = np.nan
@@ -195,7 +199,7 @@ def test_frames_stay_frames_before_a_users_own_steps():
 
 def test_rows_held_out_come_in_the_form_of_the_others():
     names = [f"c{k}" for k in range(13)]
-    table = pd.DataFrame(SCALED, columns=names)
+    table = named(SCALED, names)
     plain = str(tw.diagnose(mlp(), SCALED[::2], Y[::2], X_val=SCALED[1::2],
                             y_val=Y[1::2]))  # fmt: skip
     for ours, theirs in ((table, SCALED), (SCALED, table), (table, table[names[::-1]])):
