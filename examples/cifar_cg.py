@@ -1,12 +1,14 @@
-"""Trains a 3072-200-10 network of logistic units by conjugate gradients, full batch.
+"""Trains a 3072-200-10 network of logistic units with conjugate gradients.
 
-616,610 weights on 5,000 images of CIFAR-10, with a squared penalty: what people drive
-with ``fmin_cg`` and a cost function of their own. Every iteration lowers the cost.
+The network has 616,610 weights and an L2 penalty. It trains on the full batch of 5,000
+images of CIFAR-10. People often write such a training with ``fmin_cg`` and a cost
+function of their own. Every iteration lowers the cost.
 
 ``python examples/cifar_cg.py [cifar10_subset.npz]``
 
-The file holds ``X_train``, ``y_train``, ``X_test`` and ``y_test``, images as rows of
-3072 bytes. Without it, images are made up: ten blurred patterns under much noise.
+The file holds ``X_train``, ``y_train``, ``X_test`` and ``y_test``. Each image is a row
+of 3072 bytes. Without a file the example generates images: ten blurred patterns with
+strong noise.
 """
 
 import sys
@@ -19,13 +21,13 @@ import thalweg as tw
 
 ITERATIONS = 120
 PENALTY = 100.0
-"""λ of λ/(2m)·Σw²; the best of 10, 30 and 100 on images held out of the training."""
+"""λ of λ/(2m)·Σw²: the best of 10, 30 and 100 on validation data."""
 
 Images = tuple[Any, Any, Any, Any]
 
 
 def made_up(n_train: int = 5000, n_test: int = 1000) -> Images:
-    """Draw images of ten classes that are hard to tell apart."""
+    """Generate images of ten classes that are hard to tell apart."""
     rng = np.random.default_rng(0)
     coarse = rng.normal(size=(10, 3, 8, 8))
     patterns = np.kron(coarse, np.ones((4, 4))).reshape(10, 3072)
@@ -56,7 +58,7 @@ def show(record: tw.EpochRecord) -> None:
 
 
 def train(images: Images, iterations: int = ITERATIONS) -> tuple[tw.Run, float]:
-    """Train on the first two arrays; return the accuracy on the others, too."""
+    """Train on the training images; return the run and the test accuracy."""
     X, y, X_test, y_test = images
     mean, spread = X.mean(axis=0), X.std(axis=0)
     X, X_test = (np.float32((pixels - mean) / spread) for pixels in (X, X_test))
@@ -77,7 +79,7 @@ def train(images: Images, iterations: int = ITERATIONS) -> tuple[tw.Run, float]:
 
 
 def main() -> None:
-    """Train, and say what came of it."""
+    """Train, and print the result."""
     real = len(sys.argv) > 1
     run, accuracy = train(read(Path(sys.argv[1])) if real else made_up())
     cost = run.history.loss

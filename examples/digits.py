@@ -1,4 +1,4 @@
-"""Writes scikit-learn's digits as a CSV: 64 pixels a row, then the target.
+"""Writes scikit-learn's digits as a CSV file: 64 pixels per row, then the target.
 
 ``python examples/digits.py digits.csv``
 """

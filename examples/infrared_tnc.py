@@ -1,8 +1,9 @@
-"""Why a network learns nothing from raw readings: two loss curves, side by side.
+"""Shows why a network learns nothing from raw readings: two sets of loss curves.
 
-25 logistic units and TNC on twelve readings of an infrared bar, whose ceiling is 65535:
-raw, every hidden unit is saturated and training stalls; standardized, it is done in a
-dozen iterations.
+The data are twelve readings of an infrared sensor bar, whose largest value is 65535. A
+network of 25 logistic units trains on them with TNC. On raw readings every hidden unit
+is saturated, and training stalls. On standardized readings training takes a dozen
+iterations.
 
 ``python examples/infrared_tnc.py infrared_tnc.png`` (needs matplotlib)
 """
@@ -20,7 +21,7 @@ SEEDS = range(8)
 
 
 def read() -> tuple[Array, Array]:
-    """Return the five readings of each row, and its class."""
+    """Return the five inputs of each row, and its class."""
     table = np.genfromtxt(TABLE, delimiter=",", skip_header=1)
     return table[:, :5], table[:, 5].astype(int)
 
@@ -31,7 +32,7 @@ def standardized(X: Array) -> Array:
 
 
 def train(X: Array, y: Array, seed: int) -> tuple[tw.Run, float]:
-    """Train from one seed; return the run and the share of rows it gets right."""
+    """Train from one seed; return the run and its accuracy on the training rows."""
     network = tw.DenseNetwork.from_sizes((5, 25, 4), activation="logistic")
     run = tw.fit(
         network,
@@ -46,7 +47,7 @@ def train(X: Array, y: Array, seed: int) -> tuple[tw.Run, float]:
 
 
 def draw(curves: dict[str, list[Array]], path: Path) -> None:
-    """Draw the losses of all runs to a picture."""
+    """Draw the training curves of all runs and write them to a picture."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -67,7 +68,7 @@ def draw(curves: dict[str, list[Array]], path: Path) -> None:
 
 
 def main(path: Path) -> None:
-    """Train on both kinds of inputs, print the scores, draw the losses."""
+    """Train on both kinds of inputs, print the accuracies, draw the training curves."""
     X, y = read()
     curves = {}
     for name, inputs in (("raw readings", X), ("standardized", standardized(X))):

@@ -1,8 +1,8 @@
-"""A small convolutional network of Keras's learns MNIST with a one-cycle schedule.
+"""Trains a small Keras convolutional network on MNIST with a one-cycle schedule.
 
 ``python examples/mnist_convolution.py [FOLDER] [SEED ...]`` prints the test accuracy
-of each seed, by default 0; FOLDER holds the four files of MNIST, which are downloaded
-where it is not given.
+of each seed. The default seed is 0. FOLDER holds the four files of MNIST. Without it
+they are downloaded.
 """
 
 import os
@@ -20,7 +20,7 @@ EPOCHS, BATCH, PEAK = 3, 64, 3e-3
 
 
 def network() -> Any:
-    """Two convolutions of 3 by 3, with 16 and 32 channels, each pooled."""
+    """Build two 3 by 3 convolutions with 16 and 32 channels, each with pooling."""
     from keras import Input, Sequential, layers
 
     return Sequential(
@@ -37,7 +37,7 @@ def network() -> Any:
 
 
 def accuracy(seed: int, folder: str | None) -> float:
-    """Train on the 60,000 pictures; return the share of the 10,000 that are read."""
+    """Train on the 60,000 training images; return the accuracy on the 10,000 others."""
     import keras
 
     (X, y), (X_test, y_test) = datasets.mnist(folder)
@@ -52,7 +52,7 @@ def accuracy(seed: int, folder: str | None) -> float:
 
 
 def main(folder: str | None = None, *seeds: str) -> None:
-    """Print the accuracy of each seed."""
+    """Print the test accuracy of each seed."""
     for seed in seeds or ("0",):
         print(f"seed {seed}: {accuracy(int(seed), folder):.4f}", flush=True)
 

@@ -1,9 +1,9 @@
 """
-Batch norm forgives the scale of the first weights
-==================================================
+Batch normalization makes up for a bad initialization
+=====================================================
 
-From weights of standard deviation 0.01, five layers learn with batch norm and do not
-learn without.
+The initial weights have a standard deviation of 0.01, which is too small. Five layers
+learn with batch normalization. Without it they do not learn.
 """
 
 import thalweg as tw

@@ -2,8 +2,8 @@
 Four optimizers in one bowl
 ===========================
 
-The bowl x²/20 + y² is twenty times steeper one way than the other. Plain gradient
-descent zigzags across it; momentum swings out; AdaGrad and Adam rescale each
+The bowl x²/20 + y² is twenty times steeper in one direction than in the other. Plain
+gradient descent zigzags across it. Momentum overshoots. AdaGrad and Adam rescale each
 direction and turn along the valley.
 """
 

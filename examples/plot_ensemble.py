@@ -1,9 +1,10 @@
 """
-Five networks know what one does not
-====================================
+Five networks show where a prediction is uncertain
+==================================================
 
-Where networks trained on different samples disagree, the answer is in doubt. The first
-layer's weights of one of them, as images:
+The members of an ensemble are trained on different samples. Where they disagree, the
+prediction is uncertain. The picture shows the first layer's weights of one member as
+images.
 """
 
 import thalweg as tw

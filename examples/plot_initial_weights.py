@@ -1,9 +1,10 @@
 """
-First weights matter
-====================
+The initialization matters
+==========================
 
-Too small, and five layers pass nothing on: the loss stays at log 10. Xavier's scale
-suits tanh; He's makes up for the half that ReLU cuts off.
+If the initial weights are too small, the signal vanishes in five layers, and the loss
+stays at log 10. Xavier initialization suits tanh. He initialization makes up for the
+half of the values that ReLU sets to 0.
 """
 
 import thalweg as tw

@@ -1,9 +1,9 @@
 """
-What layers pass on
-===================
+The outputs of each layer
+=========================
 
-Sigmoid layers with weights of standard deviation 1 are saturated at 0 and 1, where
-their slope, and so every gradient, is next to nothing.
+Sigmoid layers with weights of standard deviation 1 are saturated at 0 and 1. There the
+slope of the sigmoid is close to 0, and so is every gradient.
 """
 
 import numpy as np

@@ -2,8 +2,8 @@
 How wide must the hidden layer be?
 ==================================
 
-One unit draws a line, three bend around the moons. Each point is a network from
-another seed.
+One unit gives a straight boundary. Three units give a boundary that bends around the
+moons. Each point is a network with another seed.
 """
 
 import thalweg as tw
@@ -24,6 +24,6 @@ comparison = tw.compare(
 SweepDisplay.from_comparison(comparison, xlabel="units of the hidden layer")
 
 # %%
-# The boundary of three units:
+# The decision boundary with three units:
 model = tw.MLPClassifier((3,), "tanh", solver="lbfgs", random_state=0, max_iter=1000)
 BoundaryDisplay.from_estimator(model.fit(X, y), X, y)

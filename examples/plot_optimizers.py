@@ -2,8 +2,9 @@
 Which optimizer?
 ================
 
-All variants meet the same rows in the same order from the same weights, so their
-differences can be judged pair by pair. What crosses zero may be chance.
+All variants start from the same weights and see the same rows in the same order. Their
+differences can therefore be judged in pairs. If the interval of a difference contains
+zero, the difference may be chance.
 """
 
 import thalweg as tw
@@ -25,5 +26,5 @@ comparison = tw.compare(
 comparison.plot()
 
 # %%
-# The differences, with intervals that hold all at once:
+# The differences, with simultaneous confidence intervals:
 DifferenceDisplay.from_comparison(comparison)

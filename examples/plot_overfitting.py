@@ -1,9 +1,10 @@
 """
-Overfitting, and what the training curves say of it
-===================================================
+Overfitting, and how the training curves show it
+================================================
 
-Seven layers learn 300 images by heart: the training loss goes to zero, and the
-validation loss does not follow. Weight decay holds the weights, and the gap, back.
+A network of seven layers overfits 300 images: the training loss goes to zero, and the
+validation loss does not follow. Weight decay keeps the weights smaller and narrows the
+gap between the two losses.
 """
 
 import thalweg as tw

@@ -1,8 +1,9 @@
 """
-Four ways down one ravine
-=========================
+Four optimizers in one ravine
+=============================
 
-On a small network, methods that know the curvature go deeper in fewer passes.
+On a small network, optimizers that use the curvature reach a lower loss in fewer passes
+over the data.
 """
 
 import numpy as np

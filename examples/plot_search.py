@@ -2,8 +2,8 @@
 Which learning rate, and how much decay?
 ========================================
 
-Nobody can say before trying. Draw pairs at random, on logarithmic scales, train each
-for a few epochs, and look where it went well.
+The best values can only be found by trying. The search draws pairs at random, on
+logarithmic scales, and trains each for a few epochs. The plots show which do well.
 """
 
 import thalweg as tw
@@ -19,5 +19,5 @@ print(found)
 found.plot("curves")
 
 # %%
-# The rate matters; the decay hardly does:
+# The learning rate matters. The decay hardly matters:
 found.plot("slice")
