@@ -18,7 +18,8 @@
 #define TILE_VECS 2
 #endif
 
-/* Depth of the factors that is worked off at once. */
+/* Length of the common dimension that is multiplied at once: what is read again and
+   again then stays in the cache. */
 #ifndef SLAB
 #define SLAB 256
 #endif
@@ -92,8 +93,8 @@ INLINE void FN(multiply_panel)(const int vecs, int64_t last, int64_t m, int64_t 
     }
 }
 
-/* C (m, n) = or += A (m, depth) B (depth, n), a slab of the depth at a time, so that
-   what is read again and again stays near. Whole vectors of B's rows are read. */
+/* C (m, n) = or += A (m, depth) B (depth, n), a slab of the depth at a time. Whole
+   vectors of B's rows are read. */
 static void FN(blocked_product)(int64_t m, int64_t n, int64_t depth, FN(Strided) a,
                                 const T *b, int64_t ldb, T *c, int64_t ldc, bool add) {
     const int64_t width = TILE_VECS * LANES;

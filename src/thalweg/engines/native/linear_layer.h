@@ -4,6 +4,7 @@
    The first layer reads dense rows or compressed sparse ones. A layer can use the
    weights of another one, the owner, also transposed. */
 
+/* Where x W is written: the first buffer that the layer has for what follows. */
 static T *FN(linear_output)(const FN(Pass) *pass, int l) {
     const FN(LayerBuffers) *own = &pass->layers[l];
     if (own->centered != NULL) return own->centered;
@@ -21,7 +22,7 @@ static const T *FN(owned_weights)(const FN(Pass) *pass, const Layer *layer) {
     return pass->parameters + pass->spec->layers[layer->owner].weights;
 }
 
-/* Units that are summed at once, where what is added lies side by side. */
+/* Units that are summed at once for a sparse row: their weights lie side by side. */
 #define SPAN 64
 
 static void FN(sparse_linear_forward)(FN(Pass) *pass, Chunk part, T *z) {

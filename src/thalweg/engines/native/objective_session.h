@@ -17,7 +17,7 @@ static void *FN(create_objective)(const Spec *spec, const Rows *rows, BlasGemm g
 static double FN(evaluate_objective)(void *argument, const void *parameters,
                                      void *gradient, int workers) {
     FN(Session) *s = argument;
-    int n_steps = s->pass.n_operations;
+    int n_operations = s->pass.n_operations;
     size_t bytes = (size_t)s->spec.n_trained * sizeof(T);
     memcpy(s->parameters, parameters, (size_t)s->spec.n_parameters * sizeof(T));
     memset(s->gradient, 0, bytes);
@@ -29,7 +29,7 @@ static double FN(evaluate_objective)(void *argument, const void *parameters,
     team_stop(s->pass.team);
     s->pass.team = NULL;
     s->pass.keep_input = s->same_rows;
-    s->pass.n_operations = n_steps;
+    s->pass.n_operations = n_operations;
     if (gradient != NULL) memcpy(gradient, s->gradient, bytes);
     return value + FN(total_norms)(s).penalty;
 }

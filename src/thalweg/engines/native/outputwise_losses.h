@@ -43,7 +43,7 @@ OUTPUTWISE(log_cosh,
            FN(abs)(e) + FN(log1p_unit)(FN(exp)(-2 * FN(abs)(e))) -
                (T)0.69314718055994530942,
            FN(tanh)(e))
-/* e is z - y here, the plan's error with its sign turned. */
+/* e is z - y, where the usual formula has y - z. */
 OUTPUTWISE(quantile, e <= 0 ? -c * e : (1 - c) * e,
            e > 0 ? 1 - c : (e < 0 ? -c : (T)0.5 - c))
 OUTPUTWISE(poisson,

@@ -12,6 +12,7 @@ static void FN(destroy_session)(void *argument) {
     free_aligned(s);
 }
 
+/* Parameters, gradient and everything else that is as long; false without memory. */
 static bool FN(allocate_parameters)(FN(Session) *s) {
     const Spec *spec = &s->spec;
     int64_t full = ROUND_UP(spec->n_parameters, PAD);
@@ -32,6 +33,7 @@ static bool FN(allocate_parameters)(FN(Session) *s) {
     return true;
 }
 
+/* Lists tiles and pieces: counted first, then written. */
 static bool FN(list_work)(FN(Session) *s) {
     FN(list_tiles)(s, true);
     FN(list_pieces)(s, true);
@@ -44,6 +46,7 @@ static bool FN(list_work)(FN(Session) *s) {
     return true;
 }
 
+/* Fills in a zeroed session but for the parameters; false if there is no memory. */
 static bool FN(open_session)(FN(Session) *s, const Spec *spec, const Rows *rows,
                              BlasGemm gemm, bool noisy) {
     size_t bytes = sizeof(Layer) * (size_t)spec->n_layers;

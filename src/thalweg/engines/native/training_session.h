@@ -1,6 +1,7 @@
 /* Training sessions as the binding uses them: their creation, parameters and state. */
 
-/* What the rule remembers from step to step, and how often it was asked. */
+/* What the rule remembers from step to step (its states and the accumulated gradient,
+   which lie side by side), and the session's counts of steps and updates. */
 static void *FN(optimizer_memory)(void *argument, int64_t *bytes, int64_t **steps,
                                   int64_t **updates) {
     FN(Session) *s = argument;
@@ -27,7 +28,7 @@ static void *FN(create_training)(const Spec *spec, const void *parameters,
     return s;
 }
 
-/* The parameters: the averages, where the plan averages. */
+/* Copies the parameters out: the averages, where the plan averages. */
 static void FN(copy_parameters)(void *argument, void *target) {
     FN(Session) *s = argument;
     memcpy(target, s->parameters, (size_t)s->spec.n_parameters * sizeof(T));
