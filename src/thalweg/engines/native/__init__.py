@@ -2,8 +2,8 @@
 
 This side only translates: networks, plans and data into the C kernel's description of
 them, and its flat vectors back into parameters. The kernel itself is in the C files
-beside this one, from `dense.h` on. It is absent where the package was built without a
-compiler; `covers` then says so.
+beside this one, which `kernel_template.h` lists. It is absent where the package was
+built without a compiler; `covers` then says so.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,11 +31,13 @@ from thalweg.networks import (
 from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
 from thalweg.records import Array, EpochSums, Parameters
 
-kernel: Any
-try:
-    kernel = importlib.import_module("thalweg.engines.native._dense")
-except ImportError:  # built without a compiler
-    kernel = None
+if TYPE_CHECKING:
+    import thalweg.engines.native._dense as kernel
+else:
+    try:
+        kernel = importlib.import_module("thalweg.engines.native._dense")
+    except ImportError:  # built without a compiler
+        kernel = None
 
 _RULES = (
     "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "amsgrad",

@@ -16,13 +16,13 @@ cdef extern from "stdbool.h":
     ctypedef bint bool
 
 
-cdef extern from "dense.h" nogil:
+cdef extern from "descriptions.h" nogil:
     ctypedef struct Layer:
         int64_t fan_in, units
         int activation, normalization, constraint
         double activation_constant, epsilon, momentum, limit
         int residual, owner
-        bool transposed, frozen, cold
+        bool transposed, frozen, no_warmup
         double dropout
         uint32_t threshold
         double rate
@@ -72,30 +72,39 @@ cdef extern from "dense.h" nogil:
         int workers
         double sum_loss, sum_rows, sum_norm
 
+
+cdef extern from "kernel_table.h" nogil:
     ctypedef void (*BlasGemm)(char *, char *, int *, int *, int *, void *, void *,
                               int *, void *, int *, void *, void *, int *) noexcept nogil
 
     ctypedef struct Kernel:
-        void *(*create)(const Spec *, const void *, const Rows *, BlasGemm) noexcept nogil
-        void *(*create_cost)(const Spec *, const Rows *, BlasGemm) noexcept nogil
+        void *(*create_training)(const Spec *, const void *, const Rows *,
+                                 BlasGemm) noexcept nogil
+        void *(*create_objective)(const Spec *, const Rows *, BlasGemm) noexcept nogil
         void (*destroy)(void *) noexcept nogil
         void (*advance)(void *, Progress *) noexcept nogil
-        void (*copy)(void *, void *) noexcept nogil
-        void *(*memory)(void *, int64_t *, int64_t **, int64_t **) noexcept nogil
-        int (*outputs)(const Spec *, const void *, const Rows *, void **, int64_t,
+        void (*copy_parameters)(void *, void *) noexcept nogil
+        void *(*optimizer_memory)(void *, int64_t *, int64_t **,
+                                  int64_t **) noexcept nogil
+        int (*predict)(const Spec *, const void *, const Rows *, void **, int64_t,
                        BlasGemm, int) noexcept nogil
-        double (*cost)(void *, const void *, void *, int) noexcept nogil
-        void (*settle)(void *, void *) noexcept nogil
-        int (*losses)(const Spec *, const void *, const Rows *, void *) noexcept nogil
-        int (*workers)(const Spec *, int64_t, int) noexcept nogil
+        double (*evaluate_objective)(void *, const void *, void *, int) noexcept nogil
+        void (*set_running_statistics)(void *, void *) noexcept nogil
+        int (*row_losses)(const Spec *, const void *, const Rows *,
+                          void *) noexcept nogil
+        int (*workers_worth_using)(const Spec *, int64_t, int) noexcept nogil
         bool (*wants_blas)(const Spec *, int64_t) noexcept nogil
-        void (*elementary)(int, int64_t, const void *, void *) noexcept nogil
+        void (*evaluate_elementary)(int, int64_t, const void *, void *) noexcept nogil
         const char *level
 
-    const Kernel *kernel_pick(bool is_double, const char *level)
+    const Kernel *choose_kernel(bool is_double, const char *level)
 
-cdef extern from "dense.h" nogil:
-    void c_threefry "threefry"(uint32_t, uint32_t, uint32_t *, uint32_t *)
+
+cdef extern from "threefry.h" nogil:
+    ctypedef struct Stream:
+        uint32_t seed, step
+
+    void threefry_words(Stream, uint32_t, uint32_t, uint32_t *, uint32_t *)
 
 
 cdef BlasGemm _gemms[2]
@@ -137,7 +146,7 @@ def use_level(level=None) -> str:
     if encoded is not None:
         name = encoded
     for index in range(2):
-        found = kernel_pick(index == 1, name)
+        found = choose_kernel(index == 1, name)
         if found == NULL:
             raise ValueError(f"this build or processor has no level {level!r}.")
         _kernels[index] = found
@@ -178,7 +187,7 @@ cdef class Description:
              layer.dropout, layer.threshold, layer.rate, layer.weights, layer.bias,
              layer.scale, layer.shift, layer.mean, layer.variance) = given
         for position, cold in enumerate(numbers.get("cold", ())):
-            self.layers[position].cold = cold
+            self.layers[position].no_warmup = cold
         spec.n_layers = len(layers)
         spec.layers = self.layers
         spec.input_noise = numbers["input_noise"]
@@ -209,7 +218,7 @@ cdef class Description:
 
     def workers(self, int64_t n_rows, int available) -> int:
         """How many of the workers a step on so many rows is worth."""
-        return _kernels[self.index].workers(&self.spec, n_rows, available)
+        return _kernels[self.index].workers_worth_using(&self.spec, n_rows, available)
 
     def wants_blas(self, int64_t n_rows) -> bool:
         """Whether some product is left to BLAS."""
@@ -272,7 +281,7 @@ cdef class Training:
         self.description, self.table = description, table
         self.kernel = _kernels[description.index]
         with nogil:
-            self.session = self.kernel.create(
+            self.session = self.kernel.create_training(
                 &description.spec, start, &table.rows, _gemms[description.index]
             )
         if self.session == NULL:
@@ -289,8 +298,9 @@ cdef class Training:
     def advance(self, orders, rates, mixes, columns, counts, stop, int workers):
         """Train epochs; returns (epochs done, whether all was finite).
 
-        `columns` is filled with losses, gradient norms and update ratios. `counts` is (n_epochs, per_epoch, n_met, batch), `stop` None or (limit, tol,
-        best, waited).
+        `columns` is filled with losses, gradient norms and update ratios. `counts` is
+        (n_epochs, per_epoch, n_met, batch), `stop` None or (patience, tol, best,
+        waited).
         """
         cdef Progress p
         cdef int64_t i, last = self.table.n_rows
@@ -327,14 +337,16 @@ cdef class Training:
     def copy(self, parameters) -> None:
         """Copy the parameters to a flat array: the averages, where there are any."""
         cdef void *to = _address(parameters)
-        self.kernel.copy(self.session, to)
+        self.kernel.copy_parameters(self.session, to)
 
     def remember(self) -> tuple:
         """Steps done, updates done, and what the update rule remembers, as bytes."""
         cdef int64_t size
         cdef int64_t *steps
         cdef int64_t *updates
-        cdef void *memory = self.kernel.memory(self.session, &size, &steps, &updates)
+        cdef void *memory = self.kernel.optimizer_memory(
+            self.session, &size, &steps, &updates
+        )
         return steps[0], updates[0], (<char *> memory)[:size]
 
     def recall(self, int64_t steps_done, int64_t updates_done, bytes remembered) -> None:
@@ -343,7 +355,9 @@ cdef class Training:
         cdef int64_t *steps
         cdef int64_t *updates
         cdef const char *given = remembered
-        cdef void *memory = self.kernel.memory(self.session, &size, &steps, &updates)
+        cdef void *memory = self.kernel.optimizer_memory(
+            self.session, &size, &steps, &updates
+        )
         if len(remembered) != size:
             raise ValueError(
                 f"the state holds {len(remembered)} bytes where this network and "
@@ -365,7 +379,7 @@ cdef class Cost:
         self.description, self.table = description, table
         self.kernel = _kernels[description.index]
         with nogil:
-            self.session = self.kernel.create_cost(
+            self.session = self.kernel.create_objective(
                 &description.spec, &table.rows, _gemms[description.index]
             )
         if self.session == NULL:
@@ -381,14 +395,14 @@ cdef class Cost:
         cdef void *to = _address(gradient)
         cdef double value
         with nogil:
-            value = self.kernel.cost(self.session, at, to, workers)
+            value = self.kernel.evaluate_objective(self.session, at, to, workers)
         return value
 
     def settle(self, parameters) -> None:
         """Set the running statistics in `parameters`, flat, to those of all rows."""
         cdef void *at = _address(parameters)
         with nogil:
-            self.kernel.settle(self.session, at)
+            self.kernel.set_running_statistics(self.session, at)
 
 
 def outputs(Description description, Table table, parameters, list results,
@@ -403,7 +417,7 @@ def outputs(Description description, Table table, parameters, list results,
         for position, result in enumerate(results):
             to[position] = _address(result)
         with nogil:
-            failed = _kernels[description.index].outputs(
+            failed = _kernels[description.index].predict(
                 &description.spec, at, &table.rows, to, block,
                 _gemms[description.index], workers,
             )
@@ -419,7 +433,7 @@ def row_losses(Description description, Table table, given, result) -> None:
     cdef void *to = _address(result)
     cdef int failed
     with nogil:
-        failed = _kernels[description.index].losses(
+        failed = _kernels[description.index].row_losses(
             &description.spec, at, &table.rows, to
         )
     if failed:
@@ -433,10 +447,13 @@ def elementary(str which, x, result) -> None:
     cdef int64_t n = x.size
     cdef const void *at = _address(x)
     cdef void *to = _address(result)
-    _kernels[x.dtype.itemsize == 8].elementary(number, n, at, to)
+    _kernels[x.dtype.itemsize == 8].evaluate_elementary(number, n, at, to)
 
 
 def threefry(uint32_t key0, uint32_t key1, uint32_t first, uint32_t second) -> tuple:
     """Two words of the counter-based generator; for tests."""
-    c_threefry(key0, key1, &first, &second)
-    return first, second
+    cdef Stream stream
+    cdef uint32_t word0, word1
+    stream.seed, stream.step = key0, key1
+    threefry_words(stream, first, second, &word0, &word1)
+    return word0, word1

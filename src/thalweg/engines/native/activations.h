@@ -1,4 +1,4 @@
-/* Activations and their slopes, one row of a unit's values at a time.
+/* Activations and their slopes, for one unit's values in the rows of a chunk.
 
    A slope is taken from the output where that is enough, otherwise from the kept
    pre-activation. At a kink it is what automatic differentiation of the JAX engine's
@@ -8,6 +8,12 @@
 #define SELU_SCALE ((T)1.0507009873554804934193349852946)
 #define ROOT_HALF ((T)0.70710678118654752440)
 #define GAUSS_PEAK ((T)0.39894228040143267794) /* 1 / sqrt(2 pi) */
+
+/* Whether the slope needs the pre-activation; otherwise the output is enough. */
+static bool FN(activation_needs_input)(int kind) {
+    return kind != IDENTITY && kind != LOGISTIC && kind != TANH && kind != RELU &&
+           kind != SELU;
+}
 
 INLINE T FN(clip)(T x, T low, T high) {
     x = x < low ? low : x;
@@ -35,7 +41,7 @@ INLINE T FN(mish_factor)(T x) {
         break
 
 /* a = activation(z + b), n a multiple of PAD. */
-static void FN(activate)(int kind, T c, int64_t n, const T *z, T b, T *a) {
+static void FN(activation_forward)(int kind, T c, int64_t n, const T *z, T b, T *a) {
     switch (kind) {
         APPLY(IDENTITY, x);
         APPLY(LOGISTIC, FN(logistic)(x));
@@ -86,7 +92,8 @@ INLINE T FN(hard_silu_slope)(T x) {
         break
 
 /* d *= slope; z is the pre-activation where it was kept, otherwise a again. */
-static void FN(activate_back)(int kind, T c, int64_t n, const T *z, const T *a, T *d) {
+static void FN(activation_backward)(int kind, T c, int64_t n, const T *z, const T *a,
+                                    T *d) {
     switch (kind) {
         SLOPE(LOGISTIC, a[i] * (1 - a[i]));
         SLOPE(TANH, 1 - a[i] * a[i]);

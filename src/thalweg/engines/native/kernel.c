@@ -2,9 +2,19 @@
 
    The build compiles this file once a level, with -DLEVEL=... and that level's flags;
    every function is static but the table at the end. */
-#include "common.h"
-#include "noise.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "descriptions.h"
+#include "kernel_table.h"
+#include "memory.h"
+#include "optimizer_state.h"
+#include "radam.h"
 #include "team.h"
+#include "threefry.h"
+#include "work_units.h"
 
 #ifndef LEVEL
 #define LEVEL baseline
@@ -19,12 +29,12 @@
 #define T float
 #define U uint32_t
 #define FN(name) name##_f
-#include "body.h"
+#include "kernel_template.h"
 
 #define REAL_BITS 64
 #define T double
 #define U uint64_t
 #define FN(name) name##_d
-#include "body.h"
+#include "kernel_template.h"
 
 const Kernel *const PASTE(kernels_, LEVEL)[2] = {&kernel_f, &kernel_d};

@@ -18,12 +18,14 @@ void team_run(Team *team, Task task, void *context, int64_t n) {
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Looks at the flag before a thread goes to sleep: a step's phases are tens of
-   microseconds apart, and a wake-up costs as much. Few enough to waste no core. */
-#define GLANCES 4000
+/* How often a waiting thread looks at the flag before it goes to sleep. The phases of a
+   step are tens of microseconds apart, and waking a thread up costs as much; so few
+   looks waste no processor. */
+#define SPINS 4000
 
-/* Each has a share of the tasks, the same one in every run of as many: what it wrote
-   in one is in its cache in the next. Who is done with his own takes from the others'. */
+/* A worker has a share of the tasks, the same one in every run of as many tasks: what
+   it wrote in one run is in its cache in the next. A worker that is done with its own
+   share takes tasks from the others'. */
 typedef struct {
     Team *team;
     int number;
@@ -43,7 +45,7 @@ struct Team {
     int quit;
 };
 
-static inline void relax(void) {
+static inline void pause_processor(void) {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -64,10 +66,10 @@ static void take_tasks(Team *team, int worker) {
     }
 }
 
-static void await_generation(Team *team, int seen) {
-    for (int i = 0; i < GLANCES; i++) {
+static void wait_for_tasks(Team *team, int seen) {
+    for (int i = 0; i < SPINS; i++) {
         if (atomic_load(&team->generation) != seen) return;
-        relax();
+        pause_processor();
     }
     pthread_mutex_lock(&team->lock);
     while (atomic_load(&team->generation) == seen)
@@ -75,35 +77,35 @@ static void await_generation(Team *team, int seen) {
     pthread_mutex_unlock(&team->lock);
 }
 
-static void leave(Team *team) {
+static void report_done(Team *team) {
     if (atomic_fetch_sub(&team->busy, 1) > 1) return;
     pthread_mutex_lock(&team->lock);
     pthread_cond_signal(&team->end);
     pthread_mutex_unlock(&team->lock);
 }
 
-static void *work(void *argument) {
+static void *worker_main(void *argument) {
     Worker *self = argument;
     Team *team = self->team;
     for (int seen = 0;; seen++) {
-        await_generation(team, seen);
+        wait_for_tasks(team, seen);
         if (team->quit) return NULL;
         take_tasks(team, self->number);
-        leave(team);
+        report_done(team);
     }
 }
 
-static void wake(Team *team) {
+static void announce_tasks(Team *team) {
     pthread_mutex_lock(&team->lock);
     atomic_fetch_add(&team->generation, 1);
     pthread_cond_broadcast(&team->begin);
     pthread_mutex_unlock(&team->lock);
 }
 
-static void await_workers(Team *team) {
-    for (int i = 0; i < GLANCES; i++) {
+static void wait_for_workers(Team *team) {
+    for (int i = 0; i < SPINS; i++) {
         if (atomic_load(&team->busy) == 0) return;
-        relax();
+        pause_processor();
     }
     pthread_mutex_lock(&team->lock);
     while (atomic_load(&team->busy) != 0) pthread_cond_wait(&team->end, &team->lock);
@@ -121,9 +123,9 @@ void team_run(Team *team, Task task, void *context, int64_t n) {
     for (int w = 0; w < team->n_workers; w++)
         atomic_store(&team->workers[w].next, share_begin(team, w));
     atomic_store(&team->busy, team->n_workers - 1);
-    wake(team);
+    announce_tasks(team);
     take_tasks(team, 0);
-    await_workers(team);
+    wait_for_workers(team);
 }
 
 Team *team_start(int workers) {
@@ -139,7 +141,7 @@ Team *team_start(int workers) {
         Worker *worker = &team->workers[i];
         worker->team = team;
         worker->number = i;
-        if (pthread_create(&worker->thread, NULL, work, worker) != 0) break;
+        if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) break;
         team->n_workers++;
     }
     if (team->n_workers > 1) return team;
@@ -150,8 +152,9 @@ Team *team_start(int workers) {
 void team_stop(Team *team) {
     if (team == NULL) return;
     team->quit = 1;
-    wake(team);
-    for (int i = 1; i < team->n_workers; i++) pthread_join(team->workers[i].thread, NULL);
+    announce_tasks(team);
+    for (int i = 1; i < team->n_workers; i++)
+        pthread_join(team->workers[i].thread, NULL);
     pthread_cond_destroy(&team->end);
     pthread_cond_destroy(&team->begin);
     pthread_mutex_destroy(&team->lock);

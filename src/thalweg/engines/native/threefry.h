@@ -3,8 +3,8 @@
    `thalweg.engines.xla.noise` specifies it: Threefry-2x32 with 20 rounds, key (seed,
    step), counter (pair of elements, layer), elements counted row by row. A bit depends
    on nothing else, so any worker can draw any element. */
-#ifndef THALWEG_NOISE_H
-#define THALWEG_NOISE_H
+#ifndef THALWEG_THREEFRY_H
+#define THALWEG_THREEFRY_H
 
 #include <stdint.h>
 
@@ -31,8 +31,8 @@ static inline void threefry_words(Stream stream, uint32_t pair, uint32_t layer,
 }
 
 /* The word of element (row, column) of a layer's output, `width` wide. */
-static inline uint32_t element_word(Stream stream, uint32_t layer, uint32_t row,
-                                    uint32_t column, uint32_t width) {
+static inline uint32_t random_word(Stream stream, uint32_t layer, uint32_t row,
+                                   uint32_t column, uint32_t width) {
     /* (row * width + column) / 2 in 32 bits, for batches beyond 2^32 elements. */
     uint32_t within = (row & 1u) * width + column;
     uint32_t word0, word1;

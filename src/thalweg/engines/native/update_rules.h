@@ -1,20 +1,21 @@
-/* Update rules: optax's formulas, one pass over the gradient.
+/* Update rules, from SGD to Yogi: optax's formulas, one pass over the gradient.
 
    A rule turns a piece of the gradient into the update, in place: the learning rate and
    its sign are in it. What depends on the step alone is worked out once, in double. */
 
+/* One step of a rule: its constants, with what depends on the step worked in. */
 typedef struct {
     int kind;
     bool variant;
-    T rate, a, b, c, d, e, fresh; /* see `moments` and `prepare` */
-} FN(Step);
+    T rate, a, b, c, d, e, fresh; /* see `prepare_adam` and `prepare_rule` */
+} FN(RuleStep);
 
 /* Adam's family: a, b the decays; c, d the bias corrections of the moments; e epsilon.
-   NAdam corrects the moment as of the next step, and adds `fresh` times the gradient. */
-static FN(Step) FN(moments)(const Spec *spec, double rate, double t) {
+   NAdam corrects the moment as of the next step and adds `fresh` times the gradient. */
+static FN(RuleStep) FN(prepare_adam)(const Spec *spec, double rate, double t) {
     double b1 = spec->constants[0], b2 = spec->constants[1];
     double c1 = 1 - pow(b1, t), c2 = 1 - pow(b2, t);
-    FN(Step) step = {spec->rule, spec->variant, (T)rate, (T)b1, (T)b2, (T)(1 / c1),
+    FN(RuleStep) step = {spec->rule, spec->variant, (T)rate, (T)b1, (T)b2, (T)(1 / c1),
                      (T)(1 / c2), (T)spec->constants[2], (T)((1 - b1) / c1)};
     if (spec->rule == ADAM && spec->variant) {
         step.rate = (T)(rate * sqrt(c2) / c1);
@@ -24,20 +25,21 @@ static FN(Step) FN(moments)(const Spec *spec, double rate, double t) {
     return step;
 }
 
-static FN(Step) FN(prepare)(const Spec *spec, double rate, int64_t count) {
+static FN(RuleStep) FN(prepare_rule)(const Spec *spec, double rate, int64_t count) {
     double t = (double)count;
     const double *k = spec->constants;
-    FN(Step) step = {spec->rule, spec->variant, (T)rate, (T)k[0], (T)k[1], 0, 0, 0, 0};
+    FN(RuleStep) step = {spec->rule, spec->variant, (T)rate, (T)k[0], (T)k[1],
+                         0, 0, 0, 0};
     switch (spec->rule) {
         case ADAM: case AMSGRAD: case ADAMAX: case ADABELIEF: case YOGI: case RADAM:
         case NADAM:
-            step = FN(moments)(spec, rate, t);
+            step = FN(prepare_adam)(spec, rate, t);
             break;
         default:
             break;
     }
     if (spec->rule == RADAM) {
-        double factor = radam_factor(spec, t);
+        double factor = radam_rectification(spec, t);
         step.variant = factor == 0;
         if (factor != 0) step.rate = (T)(rate * factor);
     }
@@ -48,7 +50,8 @@ INLINE T FN(sign)(T x) { return x > 0 ? 1 : (x < 0 ? -1 : x); }
 
 #define FOR_ALL NO_OVERLAP for (int64_t i = 0; i < n; i++)
 
-static void FN(plain_rule)(const FN(Step) *s, int64_t n, T *g, T *v) {
+/* Rules without a scale for each parameter: SGD and momentum. v is the velocity. */
+static void FN(sgd_rules)(const FN(RuleStep) *s, int64_t n, T *g, T *v) {
     const T rate = s->rate, a = s->a;
     switch (s->kind) {
         case SGD: FOR_ALL g[i] = -rate * g[i]; break;
@@ -67,7 +70,8 @@ static void FN(plain_rule)(const FN(Step) *s, int64_t n, T *g, T *v) {
     }
 }
 
-static void FN(scaled_rule)(const FN(Step) *s, int64_t n, T *g, T *v, T *w) {
+/* Rules that scale each parameter's step by its past gradients, and Lion. */
+static void FN(scaled_rules)(const FN(RuleStep) *s, int64_t n, T *g, T *v, T *w) {
     const T rate = s->rate, a = s->a, b = s->b;
     switch (s->kind) {
         case ADAGRAD: /* b: epsilon */
@@ -109,7 +113,8 @@ static void FN(scaled_rule)(const FN(Step) *s, int64_t n, T *g, T *v, T *w) {
 #define FIRST_MOMENT m[i] = a * m[i] + (1 - a) * g[i]
 #define SECOND_MOMENT v[i] = b * v[i] + (1 - b) * (g[i] * g[i])
 
-static void FN(adam_rule)(const FN(Step) *s, int64_t n, T *g, T *m, T *v, T *top) {
+/* Adam and its nearest relatives; m and v are the two moments. */
+static void FN(adam_rules)(const FN(RuleStep) *s, int64_t n, T *g, T *m, T *v, T *top) {
     const T rate = s->rate, a = s->a, b = s->b, c = s->c, d = s->d, e = s->e;
     switch (s->kind) {
         case ADAM:
@@ -148,7 +153,8 @@ static void FN(adam_rule)(const FN(Step) *s, int64_t n, T *g, T *m, T *v, T *top
     }
 }
 
-static void FN(adam_cousin)(const FN(Step) *s, int64_t n, T *g, T *m, T *v) {
+/* Rules with the moments of Adam that change more of it. */
+static void FN(adam_variants)(const FN(RuleStep) *s, int64_t n, T *g, T *m, T *v) {
     const T rate = s->rate, a = s->a, b = s->b, c = s->c, d = s->d, e = s->e;
     const T fresh = s->fresh;
     switch (s->kind) {
@@ -178,19 +184,19 @@ static void FN(adam_cousin)(const FN(Step) *s, int64_t n, T *g, T *m, T *v) {
 }
 
 /* `states` are the rule's own vectors, at the piece. */
-static void FN(apply_rule)(const FN(Step) *s, int64_t n, T *g,
+static void FN(apply_rule)(const FN(RuleStep) *s, int64_t n, T *g,
                            T *states[MAX_STATES]) {
     switch (s->kind) {
         case SGD: case SIGN_SGD: case MOMENTUM: case NESTEROV:
-            FN(plain_rule)(s, n, g, states[0]);
+            FN(sgd_rules)(s, n, g, states[0]);
             break;
         case ADAGRAD: case RMSPROP: case ADADELTA: case LION:
-            FN(scaled_rule)(s, n, g, states[0], states[1]);
+            FN(scaled_rules)(s, n, g, states[0], states[1]);
             break;
         case NADAM: case ADABELIEF: case YOGI:
-            FN(adam_cousin)(s, n, g, states[0], states[1]);
+            FN(adam_variants)(s, n, g, states[0], states[1]);
             break;
         default:
-            FN(adam_rule)(s, n, g, states[0], states[1], states[2]);
+            FN(adam_rules)(s, n, g, states[0], states[1], states[2]);
     }
 }

@@ -1,18 +1,18 @@
-/* What the binding and the kernels share: descriptions of a network, a plan and data.
+/* What the binding tells the kernel: a network, a plan, rows of data, and progress.
 
-   Nothing here depends on the floating type or on the instruction set. A kernel is
-   compiled once for each pair of them and is reached through the `Kernel` tables at the
-   end; `kernel_pick` takes the best one that this processor runs.
+   These are plain C structs that Cython fills in (_dense.pyx). Nothing here depends on
+   the floating type or on the instruction set.
 
    All parameters lie in one vector. The trained ones come first, layer by layer
    (weights, bias, scale, shift), so that an update rule is one loop; frozen parameters
    and running statistics follow. */
-#ifndef THALWEG_DENSE_H
-#define THALWEG_DENSE_H
+#ifndef THALWEG_DESCRIPTIONS_H
+#define THALWEG_DESCRIPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The enumerations keep the order of Python's tables, which hand over positions. */
 enum Activation {
     IDENTITY, LOGISTIC, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, MISH, SOFTPLUS,
     SOFTSIGN, HARD_LOGISTIC, HARD_TANH, HARD_SILU, RELU6
@@ -28,6 +28,7 @@ enum Rule {
     ADAMAX, LION, ADABELIEF, YOGI, SIGN_SGD
 };
 
+/* One dense layer. */
 typedef struct {
     int64_t fan_in, units;
     int activation, normalization, constraint;
@@ -35,7 +36,7 @@ typedef struct {
     int residual;      /* layers that the shortcut spans; 0 for none */
     int owner;         /* the layer whose weights this one uses */
     bool transposed, frozen;
-    bool cold; /* running statistics keep `momentum` from the first step on */
+    bool no_warmup; /* running statistics keep `momentum` from the first step on */
     double dropout;
     uint32_t threshold; /* words below it drop their element */
     double rate;        /* factor of the learning rate */
@@ -43,6 +44,7 @@ typedef struct {
     int64_t weights, bias, scale, shift, mean, variance;
 } Layer;
 
+/* A network and a plan: how to train it. */
 typedef struct {
     int n_layers;
     const Layer *layers;
@@ -90,36 +92,4 @@ typedef struct {
     int workers;
     double sum_loss, sum_rows, sum_norm; /* of the epoch under way */
 } Progress;
-
-typedef void (*BlasGemm)(char *, char *, int *, int *, int *, void *, void *, int *,
-                         void *, int *, void *, void *, int *);
-
-typedef struct {
-    /* Sessions for `advance` and for `cost`; NULL if there is no memory. */
-    void *(*create)(const Spec *spec, const void *parameters, const Rows *rows,
-                    BlasGemm gemm);
-    void *(*create_cost)(const Spec *spec, const Rows *rows, BlasGemm gemm);
-    void (*destroy)(void *session);
-    void (*advance)(void *session, Progress *progress);
-    void (*copy)(void *session, void *parameters);
-    void *(*memory)(void *session, int64_t *bytes, int64_t **steps, int64_t **updates);
-    /* Of blocks of so many rows; one array a layer, NULL where none is wanted. 0, or -1 if there is no memory. */
-    int (*outputs)(const Spec *spec, const void *parameters, const Rows *rows,
-                   void **results, int64_t block, BlasGemm gemm, int workers);
-    double (*cost)(void *session, const void *parameters, void *gradient, int workers);
-    void (*settle)(void *session, void *parameters);
-    int (*losses)(const Spec *spec, const void *outputs, const Rows *rows, void *result);
-    /* How many of the workers a step on so many rows is worth. */
-    int (*workers)(const Spec *spec, int64_t n_rows, int available);
-    bool (*wants_blas)(const Spec *spec, int64_t n_rows);
-    /* For tests: exp, tanh, log, log1p or expm1 of many numbers. */
-    void (*elementary)(int which, int64_t n, const void *x, void *result);
-    const char *level;
-} Kernel;
-
-const Kernel *kernel_pick(bool is_double, const char *level);
-
-/* Threefry-2x32, 20 rounds; for tests. */
-void threefry(uint32_t key0, uint32_t key1, uint32_t *word0, uint32_t *word1);
-
 #endif

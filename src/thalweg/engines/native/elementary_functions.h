@@ -45,7 +45,7 @@ INLINE T FN(from_bits)(U u) {
 INLINE T FN(power_of_two)(U n) { return FN(from_bits)((n + BIAS) << MANTISSA); }
 
 /* x = k ln 2 + r with |r| <= ln 2 / 2; returns exp(r) - 1, and k's bits. */
-INLINE T FN(reduced)(T x, U *k) {
+INLINE T FN(reduced_expm1)(T x, U *k) {
     T shifted = x * LOG2_E + MAGIC;
     *k = FN(bits)(shifted) - FN(bits)(MAGIC);
     T whole = shifted - MAGIC;
@@ -75,7 +75,7 @@ INLINE T FN(exp)(T x) {
     x = x > EXP_HIGH ? EXP_HIGH : x;
     x = x < EXP_LOW ? EXP_LOW : x;
     U k;
-    T y = FN(reduced)(x, &k) + 1;
+    T y = FN(reduced_expm1)(x, &k) + 1;
     /* Two factors, so that neither overflows and denormals are rounded once. */
     U half = ((k + 4096) >> 1) - 2048;
     return (y * FN(power_of_two)(half)) * FN(power_of_two)(k - half);
@@ -84,7 +84,7 @@ INLINE T FN(exp)(T x) {
 /* exp(x) for x <= 0, 0 where it is denormal: cheaper by a third. */
 INLINE T FN(exp_negative)(T x) {
     U k;
-    T y = FN(reduced)(x < EXP_NONE ? EXP_NONE : x, &k) + 1;
+    T y = FN(reduced_expm1)(x < EXP_NONE ? EXP_NONE : x, &k) + 1;
     return y * FN(power_of_two)(k);
 }
 
@@ -92,7 +92,7 @@ INLINE T FN(exp_negative)(T x) {
 INLINE T FN(expm1_negative)(T x) {
     T clamped = x < -60 ? -60 : x;
     U k;
-    T y = FN(reduced)(clamped, &k);
+    T y = FN(reduced_expm1)(clamped, &k);
     T scale = FN(power_of_two)(k);
     /* A zero keeps its sign. */
     return x == 0 ? x : y * scale + (scale - 1);
@@ -169,7 +169,7 @@ INLINE T FN(tanh)(T x) {
     T bound = a > 12 ? 12 : a;
 #endif
     U k;
-    T e = FN(reduced)(2 * bound, &k) + 1;
+    T e = FN(reduced_expm1)(2 * bound, &k) + 1;
     T far = 1 - 2 / (e * FN(power_of_two)(k) + 1);
     T near = a + a * (u * p);
     return FN(with_sign)(a < (T)0.6 ? near : far, x);
