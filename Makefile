@@ -37,6 +37,7 @@ demo: $(PACKAGE)
 lint: $(PACKAGE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # The native kernel with sanitizers: memory, undefined behavior, data races.

@@ -31,10 +31,10 @@ from sklearn.preprocessing import StandardScaler
 
 import thalweg as tw
 from benchmarks.faults import FAULTS, Fault, Situation
-from thalweg.cases import matched
+from thalweg.core.types import Array
 from thalweg.datasets import mnist, moons
-from thalweg.findings import Diagnosis, Finding
-from thalweg.records import Array
+from thalweg.diagnosis.remedies import matched
+from thalweg.diagnosis.result import Diagnosis, Finding
 
 TERMS = """\
 Alarm: a finding above NOTE. Hurts: the test score falls by more than 2 standard errors
@@ -147,8 +147,8 @@ def _rows(name: str) -> tuple[Array, Array]:
 
 
 def _table(name: str) -> tuple[Array, Array]:
-    from thalweg.columns import as_frame, encode, study
-    from thalweg.tables import read_table
+    from thalweg.estimators.tabular.preprocessing import as_frame, encode, study
+    from thalweg.io.table_file import read_table
 
     frame = read_table(SHARED / "tabular" / f"{name}.csv.gz", header=False)
     inputs, target = as_frame(frame.iloc[:, :-1]), frame.iloc[:, -1].to_numpy(float)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import thalweg as tw
-from thalweg.records import Array
+from thalweg.core.types import Array
 
 Generator = np.random.Generator
 

@@ -10,9 +10,10 @@ import numpy as np
 import thalweg as tw
 from benchmarks.jobs import Array, Job, Trained, Weights
 from thalweg import engines
-from thalweg.plan import Data, link
-from thalweg.records import Parameters
-from thalweg.side_by_side import run_all
+from thalweg.core.data import Data
+from thalweg.core.losses import link
+from thalweg.core.types import Parameters
+from thalweg.training.parallel import run_all
 
 _RULES = {
     "sgd": "sgd",

@@ -41,10 +41,10 @@ import thalweg as tw
 from benchmarks.jobs import Array
 from benchmarks.machine import ROOT
 from benchmarks.workloads import images
-from thalweg import cores
-from thalweg.experiments import paired_difference
-from thalweg.spaces import auto_space
-from thalweg.trying import prepared
+from thalweg.comparison.compare import paired_difference
+from thalweg.core import cpu
+from thalweg.tuning.space import auto_space
+from thalweg.tuning.trial import prepared
 
 _DECAYS, _RATES = (1e-8, 1e-4), (1e-6, 1e-2)
 _BATCH = 100
@@ -318,11 +318,11 @@ def dask(n_trials: int) -> None:
             LocalCluster(**options) as cluster,
             Client(cluster),
             joblib.parallel_config(backend="dask"),
-            cores.share(1),  # for what one worker does, joblib does here
+            cpu.share_cpus(1),  # for what one worker does, joblib does here
         ):
             run(2 * n_workers)  # the workers import
             seconds[n_workers] = run(n_trials)
-    with cores.share(1):
+    with cpu.share_cpus(1):
         run(n_trials)
     one, two = seconds[1], seconds[2]
     print(f"one worker {one:.2f} s, two workers {two:.2f} s: {one / two:.2f} times")

@@ -22,7 +22,7 @@ from sklearn.model_selection import cross_val_score
 import thalweg as tw
 from benchmarks.jobs import Array
 from benchmarks.searches import bundled, divided, table
-from thalweg.spaces import auto_space
+from thalweg.tuning.space import auto_space
 
 DEFAULT, SEED, SIZE = -1, 101, 6  # the estimator as it is; of rows; of the portfolio
 _REGRESSIONS = ("diabetes", "friedman", "winequality-red")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import thalweg as tw
-from thalweg.records import Array
+from thalweg.core.types import Array
 
 TABLE = Path(__file__).with_name("infrared.csv")
 SEEDS = range(8)

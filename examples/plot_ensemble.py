@@ -9,7 +9,7 @@ images.
 
 import thalweg as tw
 from thalweg.datasets import digits
-from thalweg.plots import WeightsDisplay
+from thalweg.plots.layers import WeightsDisplay
 
 X, y = digits()
 member = tw.MLPClassifier((50,), learning_rate_init=0.003, tol=0.01, n_iter_no_change=5)

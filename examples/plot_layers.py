@@ -9,8 +9,8 @@ slope of the sigmoid is close to 0, and so is every gradient.
 import numpy as np
 
 import thalweg as tw
-from thalweg.inspection import look_inside
-from thalweg.plots import LayersDisplay
+from thalweg.plots.layers import LayersDisplay
+from thalweg.training.inspect import look_inside
 
 rows = np.random.RandomState(0).standard_normal((1000, 100))
 network = tw.DenseNetwork.from_sizes(

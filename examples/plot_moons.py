@@ -7,8 +7,9 @@ moons. Each point is a network with another seed.
 """
 
 import thalweg as tw
+from thalweg.comparison.plot import SweepDisplay
 from thalweg.datasets import moons
-from thalweg.plots import BoundaryDisplay, SweepDisplay
+from thalweg.plots.planes import BoundaryDisplay
 
 X, y = moons(200)
 comparison = tw.compare(

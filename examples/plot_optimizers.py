@@ -8,8 +8,8 @@ zero, the difference may be chance.
 """
 
 import thalweg as tw
+from thalweg.comparison.plot import DifferenceDisplay
 from thalweg.datasets import digits
-from thalweg.plots import DifferenceDisplay
 
 X, y = digits()
 rates = {"sgd": 0.01, "momentum": 0.01, "adagrad": 0.01, "adam": 0.001}

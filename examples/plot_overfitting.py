@@ -9,7 +9,7 @@ gap between the two losses.
 
 import thalweg as tw
 from thalweg.datasets import digits
-from thalweg.plots import TrainingDisplay
+from thalweg.plots.training import TrainingDisplay
 
 X, y = digits()
 network = tw.DenseNetwork.from_sizes([64, *[100] * 6, 10], init="he_normal")

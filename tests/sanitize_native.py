@@ -69,10 +69,9 @@ def find(library: str) -> str:
 
 def exercise() -> None:
     """Take everything that the kernel has through it once."""
-    from thalweg import cores
-    from thalweg.engines import native
+    from thalweg.engines.native import engine as native
 
-    setattr(cores, "available", lambda: 3)  # noqa: B010
+    setattr(native, "available_cpus", lambda: 3)  # noqa: B010
     count = 0
     for network, plan, n_rows, dtype, compressed in cases():
         run(native, network, plan, n_rows, dtype, compressed)
@@ -87,9 +86,10 @@ def exercise() -> None:
 
 def cases() -> Iterator[tuple[Any, Any, int, Any, bool]]:
     """Networks and plans that together use every part of the kernel."""
-    from thalweg.engines.native import _RULES  # pyright: ignore[reportPrivateUsage]
-    from thalweg.networks import ACTIVATIONS, Dense, DenseNetwork
-    from thalweg.plan import LOSSES, Plan
+    from thalweg.core.losses import LOSSES
+    from thalweg.core.networks import ACTIVATIONS, Dense, DenseNetwork
+    from thalweg.core.plan import Plan
+    from thalweg.engines.native.engine import RULES
 
     plan = Plan(loss="cross_entropy", batch_size=9, l1=0.1, l2=0.1, clip_norm=1.0)
     for dtype in (np.float32, np.float64):
@@ -104,7 +104,7 @@ def cases() -> Iterator[tuple[Any, Any, int, Any, bool]]:
         for name in LOSSES:
             network = DenseNetwork.from_sizes((3, 5, 4))
             yield network, Plan(loss=name, batch_size=7), 20, dtype, False
-        for name in _RULES:
+        for name in RULES:
             network = DenseNetwork.from_sizes((2, 2))
             yield network, Plan.of(plan, optimizer=name, accumulate=2), 20, dtype, False
         for norm in ("batch", "layer"):
@@ -132,7 +132,9 @@ def run(
     """Train, go on from the state, differentiate, settle and predict."""
     from scipy import sparse
 
-    from thalweg.plan import CLASSIFYING, Data, steps_per_epoch
+    from thalweg.core.data import Data
+    from thalweg.core.losses import CLASSIFYING
+    from thalweg.core.plan import steps_per_epoch
 
     if native.covers(network, plan):
         return
@@ -160,8 +162,8 @@ def run(
 
 def large(native: Any) -> None:
     """A step large enough to be shared out among workers."""
-    from thalweg.networks import DenseNetwork
-    from thalweg.plan import Plan
+    from thalweg.core.networks import DenseNetwork
+    from thalweg.core.plan import Plan
 
     for norm in ("none", "batch"):
         network = DenseNetwork.from_sizes((200, 150, 100, 5), normalization=norm)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from thalweg import datasets
-from thalweg.records import Array
+from thalweg.core.types import Array
 
 
 def idx(values: Array) -> bytes:

@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 
 import thalweg as tw
 from thalweg import datasets
-from thalweg.records import Array
+from thalweg.core.types import Array
 
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
 

@@ -9,79 +9,79 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thalweg.comparisons import Comparison as Comparison
-    from thalweg.doctor import Doctor as Doctor
-    from thalweg.doctor import diagnose as diagnose
-    from thalweg.ensembles import Ensemble as Ensemble
+    from thalweg.comparison import Comparison as Comparison
+    from thalweg.comparison import compare as compare
+    from thalweg.core import Dense as Dense
+    from thalweg.core import DenseNetwork as DenseNetwork
+    from thalweg.core import EpochRecord as EpochRecord
+    from thalweg.core import History as History
+    from thalweg.core import Network as Network
+    from thalweg.core import Plan as Plan
+    from thalweg.core import Run as Run
+    from thalweg.core import StopReason as StopReason
+    from thalweg.diagnosis import Diagnosis as Diagnosis
+    from thalweg.diagnosis import Doctor as Doctor
+    from thalweg.diagnosis import diagnose as diagnose
+    from thalweg.estimators import Classifier as Classifier
+    from thalweg.estimators import Ensemble as Ensemble
+    from thalweg.estimators import HiddenFeatures as HiddenFeatures
+    from thalweg.estimators import KerasClassifier as KerasClassifier
+    from thalweg.estimators import KerasRegressor as KerasRegressor
     from thalweg.estimators import MLPClassifier as MLPClassifier
     from thalweg.estimators import MLPRegressor as MLPRegressor
-    from thalweg.experiments import compare as compare
-    from thalweg.findings import Diagnosis as Diagnosis
-    from thalweg.gradients import check_gradient as check_gradient
-    from thalweg.hidden_features import HiddenFeatures as HiddenFeatures
-    from thalweg.hosts import fit_over_hosts as fit_over_hosts
-    from thalweg.keras_estimators import KerasClassifier as KerasClassifier
-    from thalweg.keras_estimators import KerasRegressor as KerasRegressor
-    from thalweg.keras_models import from_keras as from_keras
-    from thalweg.minimizing import minimize as minimize
-    from thalweg.networks import Dense as Dense
-    from thalweg.networks import DenseNetwork as DenseNetwork
-    from thalweg.networks import Network as Network
-    from thalweg.plan import Plan as Plan
-    from thalweg.populations import fit_population as fit_population
-    from thalweg.records import EpochRecord as EpochRecord
-    from thalweg.records import GradientCheck as GradientCheck
-    from thalweg.records import History as History
-    from thalweg.records import Run as Run
-    from thalweg.records import StopReason as StopReason
-    from thalweg.saving import save as save
-    from thalweg.searches import SearchResult as SearchResult
-    from thalweg.tabular import Classifier as Classifier
-    from thalweg.tabular import Regressor as Regressor
-    from thalweg.tabular import load as load
+    from thalweg.estimators import Regressor as Regressor
+    from thalweg.estimators import from_keras as from_keras
+    from thalweg.estimators import load as load
+    from thalweg.io import save as save
+    from thalweg.optimize import GradientCheck as GradientCheck
+    from thalweg.optimize import check_gradient as check_gradient
+    from thalweg.optimize import minimize as minimize
     from thalweg.training import find_rate as find_rate
     from thalweg.training import fit as fit
+    from thalweg.training import fit_over_hosts as fit_over_hosts
+    from thalweg.training import fit_population as fit_population
     from thalweg.training import predict as predict
+    from thalweg.tuning import SearchResult as SearchResult
     from thalweg.tuning import search as search
 
     __version__: str
 
-# Public name -> the module that holds it; the block above repeats it for type
+# Public name -> the package that holds it; the block above repeats it for type
 # checkers, which cannot follow a dictionary.
 _HOMES = {
-    "Classifier": "tabular",
-    "Comparison": "comparisons",
-    "Dense": "networks",
-    "DenseNetwork": "networks",
-    "Ensemble": "ensembles",
-    "Diagnosis": "findings",
-    "Doctor": "doctor",
-    "EpochRecord": "records",
-    "GradientCheck": "records",
-    "HiddenFeatures": "hidden_features",
-    "History": "records",
-    "KerasClassifier": "keras_estimators",
-    "KerasRegressor": "keras_estimators",
+    "Classifier": "estimators",
+    "Comparison": "comparison",
+    "Dense": "core",
+    "DenseNetwork": "core",
+    "Ensemble": "estimators",
+    "Diagnosis": "diagnosis",
+    "Doctor": "diagnosis",
+    "EpochRecord": "core",
+    "GradientCheck": "optimize",
+    "HiddenFeatures": "estimators",
+    "History": "core",
+    "KerasClassifier": "estimators",
+    "KerasRegressor": "estimators",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
-    "Network": "networks",
-    "Plan": "plan",
-    "Regressor": "tabular",
-    "Run": "records",
-    "SearchResult": "searches",
-    "StopReason": "records",
-    "check_gradient": "gradients",
-    "compare": "experiments",
-    "diagnose": "doctor",
+    "Network": "core",
+    "Plan": "core",
+    "Regressor": "estimators",
+    "Run": "core",
+    "SearchResult": "tuning",
+    "StopReason": "core",
+    "check_gradient": "optimize",
+    "compare": "comparison",
+    "diagnose": "diagnosis",
     "find_rate": "training",
     "fit": "training",
-    "fit_over_hosts": "hosts",
-    "fit_population": "populations",
-    "from_keras": "keras_models",
-    "load": "tabular",
-    "minimize": "minimizing",
+    "fit_over_hosts": "training",
+    "fit_population": "training",
+    "from_keras": "estimators",
+    "load": "estimators",
+    "minimize": "optimize",
     "predict": "training",
-    "save": "saving",
+    "save": "io",
     "search": "tuning",
 }
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from sklearn import datasets
 
-from thalweg.records import Array
-from thalweg.saving import PathLike, replace, user_cache
+from thalweg.core import Array
+from thalweg.io import PathLike, replace_file, user_cache
 
 Rows = tuple[Array, Array]
 _theirs: Any = datasets  # whose types leave open how many arrays there are
@@ -189,7 +189,7 @@ def _fetch(url: str, path: Path, checksums: Mapping[str, str]) -> None:
             f"or put the file into {path.parent} yourself."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, data)
+    replace_file(path, data)
 
 
 def _checked(*checksums: str) -> dict[str, str]:

@@ -4,10 +4,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "features.md"
 ROW = re.compile(r"^\| (\d+) \| (?P<feature>[^|]+) \| (?P<ours>[^|]+) \|", re.MULTILINE)
-LINK = re.compile(r"\[[YP]\]\(\.\./(?P<file>tests/\w+\.py)#(?P<test>test_\w+)\)")
+LINK = re.compile(r"\[[YP]\]\(\.\./(?P<file>tests/[\w/]+\.py)#(?P<test>test_\w+)\)")
 
 
 def rows() -> dict[str, str]:

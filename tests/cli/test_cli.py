@@ -17,10 +17,11 @@ from rich.live import Live
 from sklearn.datasets import load_iris
 from typer.testing import CliRunner
 
-from thalweg import tabular
-from thalweg.cli import app, main
-from thalweg.searches import SearchTrial
-from thalweg.searching import Standing, seconds
+import thalweg as tw
+from thalweg.cli.app import app, main
+from thalweg.cli.live_table import Standing, seconds
+from thalweg.estimators.tabular import estimators as tabular
+from thalweg.tuning.result import SearchTrial
 
 QUICK = ["--epochs", "2", "--hidden", "4"]
 
@@ -67,7 +68,7 @@ def test_help_teaches_and_needs_nothing_heavy():
     assert "predict" in runner.invoke(app, ["--help"]).output
     shown = runner.invoke(app, ["fit", "--help"], env={"COLUMNS": "200"}).output
     assert "thalweg fit flowers.csv --target species" in shown
-    code = "import sys, thalweg.cli; print(*sys.modules)"
+    code = "import sys, thalweg.cli.app; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -141,7 +142,7 @@ def test_parquet_output_seed_and_options():
     options = [*QUICK, "--seed", "3", "--optimizer", "sgd", "--dtype", "float64"]
     for name in ("one", "two"):
         assert run("fit", "flowers.csv", "-t", "species", "-o", name, *options) == 0
-    first, second = tabular.load("one"), tabular.load("two")
+    first, second = tw.load("one"), tw.load("two")
     np.testing.assert_array_equal(first.encode(table()), second.encode(table()))
     for a, b in zip(first.run_.parameters, second.run_.parameters, strict=True):
         assert a["weights"].dtype == np.float64
@@ -187,9 +188,9 @@ def test_processes_end_with_the_right_codes():
 
 def test_own_defect_ends_in_1():
     code = (
-        "import thalweg.tables, thalweg.cli\n"
+        "import thalweg.io, thalweg.cli\n"
         "def fail(*a, **k): raise RuntimeError('defect')\n"
-        "thalweg.tables.read_table = fail\n"
+        "thalweg.io.read_table = fail\n"
         "thalweg.cli.main(['fit', 'flowers.csv', '--target', 'species'])"
     )
     done = subprocess.run(
@@ -324,7 +325,7 @@ def test_search_finds_a_network_and_goes_on(capsys: pytest.CaptureFixture[str]):
     for part in ("3 trials, random; scored on 5 folds", "Best of the trials: accuracy",
                  "fresh seeds", "Score        accuracy", "best.thalweg"):  # fmt: skip
         assert part in shown
-    assert isinstance(tabular.load("best.thalweg"), tabular.Classifier)
+    assert isinstance(tw.load("best.thalweg"), tabular.Classifier)
     assert Path("course.png").stat().st_size > 1000
     trials = json.loads(Path("all.json").read_text())["trials"]
     assert run(*common, "--trials", "4") == 0

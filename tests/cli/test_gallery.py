@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from thalweg import gallery
-from thalweg.cli import main
+from thalweg.cli import gallery
+from thalweg.cli.app import main
 
 IMAGES = gallery.load_images()
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("plot_*.py"))
 
 
 def test_momentum_swings_and_sgd_zigzags_down_the_bowl():

@@ -10,10 +10,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
 import thalweg as tw
-from thalweg.comparisons import Comparison, Trial
-from thalweg.experiments import judge, paired_difference
-from thalweg.inspection import descend, look_inside, trace, train_steps
-from thalweg.records import Array, History
+from thalweg.comparison.compare import judge, paired_difference
+from thalweg.comparison.result import Comparison, Trial
+from thalweg.core.history import History
+from thalweg.core.types import Array
+from thalweg.training.inspect import descend, look_inside, trace, train_steps
 
 rng = np.random.RandomState(0)
 X = rng.standard_normal((80, 4))

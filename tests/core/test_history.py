@@ -10,13 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thalweg.evaluations import Evaluation
-from thalweg.records import (
-    EpochRecord,
-    History,
-    Run,
-    StopReason,
-)
+from thalweg.core.history import EpochRecord, History, Run, StopReason
+from thalweg.estimators.tabular.evaluation import Evaluation
 
 COLUMNS = [f.name for f in dataclasses.fields(EpochRecord) if f.name != "epoch"]
 # JSON has one value for what is not finite, so an infinity comes back as NaN.

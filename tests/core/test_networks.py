@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from thalweg.initializers import INITIALIZERS, as_random_state
-from thalweg.networks import (
+from thalweg.core.initializers import INITIALIZERS, as_random_state
+from thalweg.core.networks import (
     ACTIVATIONS,
     CONSTRAINTS,
     NORMALIZATIONS,
@@ -22,7 +22,7 @@ from thalweg.networks import (
     DenseNetwork,
     without_noise,
 )
-from thalweg.records import Array
+from thalweg.core.types import Array
 
 FAN_IN, FAN_OUT = 150, 100
 N = FAN_IN * FAN_OUT

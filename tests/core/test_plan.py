@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from sklearn.neural_network import MLPClassifier
 
-from thalweg.choices import AVERAGES, DEFAULT_RATES, LOSSES, OPTIMIZERS, SCHEDULES
-from thalweg.plan import (
+from thalweg.core.losses import LOSSES, link
+from thalweg.core.optimizers import DEFAULT_RATES, OPTIMIZERS
+from thalweg.core.plan import (
     Plan,
     batch_rows,
-    link,
     mixing_factors,
     rate_factors,
     steps_per_epoch,
 )
-from thalweg.records import Array
+from thalweg.core.schedules import AVERAGES, SCHEDULES
+from thalweg.core.types import Array
 
 N_ROWS, PER_EPOCH, EPOCHS = 23, 6, 20
 TOTAL = PER_EPOCH * EPOCHS

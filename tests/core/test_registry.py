@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thalweg.lookup import (
+from thalweg.core.registry import (
     Choice,
     Constant,
     Interval,

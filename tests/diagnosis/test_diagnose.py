@@ -16,11 +16,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import thalweg as tw
-from thalweg import subjects
-from thalweg.subjects import understand
-from thalweg.trials import Trials, prove
+from thalweg.diagnosis.readers import understand
+from thalweg.diagnosis.remedies import treated
+from thalweg.diagnosis.trials import Trials, prove
 
-TABLE = Path(__file__).parents[1] / "examples" / "infrared.csv"
+TABLE = Path(__file__).parents[2] / "examples" / "infrared.csv"
 
 
 def infrared() -> Any:
@@ -253,7 +253,7 @@ def test_a_treated_run_trains_as_the_remedies_say():
     network = tw.DenseNetwork.from_sizes((4, 5, 3))
     run = tw.fit(network, X, y, epochs=20, loss="cross_entropy", random_state=0)
     remedies = [{"class_weight": "balanced"}, {"validation": 0.2, "patience": 3}]
-    new, difference = subjects.treated(understand(run, X, y), remedies)
+    new, difference = treated(understand(run, X, y), remedies)
     assert difference == {"class_weight": "balanced", "validation": 0.2, "patience": 3}
     own = tw.fit(
         network, X, y, plan=run.plan, patience=3, validation=0.2,

@@ -8,10 +8,10 @@ from scipy.stats import entropy
 from sklearn.datasets import make_moons
 
 import thalweg as tw
-from thalweg.cases import doubtful
-from thalweg.measure import measure
-from thalweg.measure.network import facts_of_history
-from thalweg.subjects import understand
+from thalweg.diagnosis.facts import measure
+from thalweg.diagnosis.facts.network import facts_of_history
+from thalweg.diagnosis.readers import understand
+from thalweg.diagnosis.remedies import doubtful
 
 rng = np.random.RandomState
 

@@ -1,6 +1,7 @@
 """What users give the doctor: odd tables, targets and pipelines; what comes back."""
 
 import itertools
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,10 +16,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import thalweg as tw
-from thalweg import doctor, trials
-from thalweg.columns import as_frame
-from thalweg.gradients import check_gradient
-from thalweg.subjects import treated, understand
+from thalweg.diagnosis import trials
+from thalweg.diagnosis.readers import understand
+from thalweg.diagnosis.remedies import treated
+from thalweg.estimators.tabular.preprocessing import as_frame
+from thalweg.optimize.gradient_check import check_gradient
 
 X, Y = load_wine(return_X_y=True)
 SCALED = (X - X.mean(axis=0)) / X.std(axis=0)
@@ -242,7 +244,7 @@ def test_a_budget_that_runs_out_counts_only_what_was_done(
         ticks = itertools.count()
         clock = SimpleNamespace(perf_counter=lambda ticks=ticks: next(ticks) / 1000)
         monkeypatch.setattr(trials, "time", clock)
-        monkeypatch.setattr(doctor, "time", clock)
+        monkeypatch.setattr(sys.modules[tw.diagnose.__module__], "time", clock)
         found = tw.diagnose(mlp(max_iter=40), X, Y, budget=budget / 1000)
         late = [f.proof for f in found.findings
                 if f.proof and f.proof.verdict == "out of budget"]  # fmt: skip

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thalweg.findings import Severity
-from thalweg.rules import ORDER, RULES, THRESHOLDS, judge
+from thalweg.diagnosis.result import Severity
+from thalweg.diagnosis.rules import ORDER, RULES, THRESHOLDS, judge
 
 PLAIN: dict[str, Any] = {
     "data.rows": 500, "data.nonfinite": 0, "data.nonfinite_at": "",

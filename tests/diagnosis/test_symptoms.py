@@ -13,8 +13,8 @@ import pytest
 from sklearn.datasets import load_iris, make_moons
 
 import thalweg as tw
-from thalweg.findings import Severity
-from thalweg.rules import THRESHOLDS
+from thalweg.diagnosis.result import Severity
+from thalweg.diagnosis.rules import THRESHOLDS
 
 rng = np.random.RandomState
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.engines.xla import own
-from thalweg.inspection import look_inside
+from thalweg.engines.jax import custom_network
+from thalweg.training.inspect import look_inside
 
 RNG = np.random.RandomState(0)
 X = RNG.randn(23, 3)
@@ -336,7 +336,7 @@ def test_what_needs_layers_says_so(tmp_path: Path):
 @pytest.mark.parametrize("size", [5, 7, 30])
 def test_parts_hold_each_row_once_and_in_order(size: int):
     orders = np.arange(42).reshape(2, 21)
-    parts = list(own.parts(orders, size))
+    parts = list(custom_network.parts(orders, size))
     assert np.concatenate([rows.ravel() for _, rows, _ in parts]).tolist() == [
         *range(42)
     ]
@@ -349,7 +349,7 @@ def test_parts_hold_each_row_once_and_in_order(size: int):
 
 BLOCKS = re.findall(
     r"```python\n(.*?)```",
-    (Path(__file__).parents[1] / "docs" / "networks.md").read_text(),
+    (Path(__file__).parents[2] / "docs" / "networks.md").read_text(),
     re.DOTALL,
 )
 

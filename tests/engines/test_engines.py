@@ -13,7 +13,6 @@ derivative may add: hence 1e-7. float32 rounds at 6e-8, times the same hundred t
 and condition: hence 2e-4 of the gradient's own size.
 """
 
-import importlib
 import itertools
 import pickle
 from dataclasses import replace
@@ -25,59 +24,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import references
+from tests.helpers import ENGINES, draw_data, draw_parameters, each_engine
+from tests.reference import networks as references
 from thalweg import engines
-from thalweg.choices import CLASSIFYING, LOSSES
-from thalweg.lookup import resolved
-from thalweg.networks import ACTIVATIONS, Dense, DenseNetwork
-from thalweg.plan import Data, Plan
-from thalweg.records import Array, Parameters
-
-ENGINES = [importlib.import_module(name) for name in engines.ENGINES.values()]
+from thalweg.core.data import Data
+from thalweg.core.losses import CLASSIFYING, LOSSES
+from thalweg.core.networks import ACTIVATIONS, Dense, DenseNetwork
+from thalweg.core.plan import Plan
+from thalweg.core.registry import resolved
+from thalweg.core.types import Array, Parameters
 
 EXACT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-10}
 DIFFERENCES: dict[str, Any] = {"rtol": 1e-7, "atol": 1e-7}
 SINGLE = 2e-4
-
-each_engine = pytest.mark.parametrize(
-    "engine", ENGINES, ids=[module.__name__ for module in ENGINES]
-)
-
-
-def draw_parameters(
-    network: DenseNetwork, seed: int = 0, dtype: Any = np.float64
-) -> Parameters:
-    """Weights of the size that training gives, no two alike, none on a kink."""
-    rng = np.random.default_rng(seed)
-    drawn: list[dict[str, Array]] = []
-    for shapes in network.shapes():
-        own = {k: 0.6 * rng.standard_normal(shape) for k, shape in shapes.items()}
-        for name in ("scale", "variance"):
-            if name in own:
-                own[name] = 0.5 + np.abs(own[name])
-        drawn.append({k: v.astype(dtype) for k, v in own.items()})
-    return tuple(drawn)
-
-
-def draw_data(
-    network: DenseNetwork,
-    plan: Plan,
-    n_rows: int = 7,
-    seed: int = 1,
-    dtype: Any = np.float64,
-) -> Data:
-    """Rows with unequal weights, and targets of the kind that the loss takes."""
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n_rows, network.n_inputs))
-    name, k = resolved(plan.loss).label, network.n_outputs
-    if name in CLASSIFYING:
-        y: Array = rng.integers(0, k, n_rows).astype(np.int32)
-    elif name in ("poisson", "binary_cross_entropy"):
-        y = rng.integers(0, 2, (n_rows, k)).astype(dtype)
-    else:
-        y = rng.standard_normal((n_rows, k)).astype(dtype)
-    weights = rng.uniform(0.5, 2.0, n_rows)
-    return Data(X.astype(dtype), y, weights.astype(dtype))
 
 
 def cost(

@@ -25,11 +25,14 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import thalweg as tw
-from thalweg import cores, engines
-from thalweg.engines import native, xla
-from thalweg.networks import ACTIVATIONS, Dense, DenseNetwork
-from thalweg.plan import Data, Plan, steps_per_epoch
-from thalweg.records import Array, EpochSums, Parameters
+from thalweg import engines
+from thalweg.core.data import Data
+from thalweg.core.history import EpochSums
+from thalweg.core.networks import ACTIVATIONS, Dense, DenseNetwork
+from thalweg.core.plan import Plan, steps_per_epoch
+from thalweg.core.types import Array, Parameters
+from thalweg.engines.jax import engine as xla
+from thalweg.engines.native import engine as native
 
 _HEADER = Path(sysconfig.get_path("include")) / "Python.h"
 CAN_BUILD = shutil.which("cc") is not None and _HEADER.exists()
@@ -252,7 +255,7 @@ def test_gradient_of_any_network_is_jaxs(
 
 
 def with_workers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(cores, "available", lambda: count)
+    monkeypatch.setattr(native, "available_cpus", lambda: count)
 
 
 @built
@@ -572,8 +575,8 @@ def test_nothing_leaks() -> None:
 PREDICTION = """
 import pathlib
 import numpy as np
-from thalweg.engines import native
-from thalweg.networks import DenseNetwork
+from thalweg.engines.native import engine as native
+from thalweg.core import DenseNetwork
 
 def peak():
     text = pathlib.Path("/proc/self/status").read_text()

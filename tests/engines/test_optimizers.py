@@ -23,14 +23,14 @@ import optax
 import pytest
 from optax import contrib
 
-from tests import references
-from tests.test_engines import draw_data, draw_parameters, each_engine
-from thalweg.choices import OPTIMIZERS
-from thalweg.engines import xla
-from thalweg.lookup import resolved
-from thalweg.networks import Dense, DenseNetwork
-from thalweg.plan import Plan
-from thalweg.records import Array, Parameters
+from tests.helpers import draw_data, draw_parameters, each_engine
+from tests.reference import networks as references
+from thalweg.core.networks import Dense, DenseNetwork
+from thalweg.core.optimizers import OPTIMIZERS
+from thalweg.core.plan import Plan
+from thalweg.core.registry import resolved
+from thalweg.core.types import Array, Parameters
+from thalweg.engines.jax import engine as xla
 
 NETWORK = DenseNetwork(3, (Dense(2, "identity"),))
 N_ROWS, BATCH, EPOCHS = 9, 3, 4

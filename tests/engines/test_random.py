@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import references
-from tests.test_engines import draw_parameters, each_engine
-from thalweg.engines.xla import noise
-from thalweg.networks import Dense, DenseNetwork
-from thalweg.plan import Data, Plan
+from tests.helpers import draw_parameters, each_engine
+from tests.reference import networks as references
+from thalweg.core.data import Data
+from thalweg.core.networks import Dense, DenseNetwork
+from thalweg.core.plan import Plan
+from thalweg.engines.jax import random
 
 VECTORS = [
     ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
@@ -42,14 +43,14 @@ def test_reference_draws_the_published_vectors(
 
 def test_words_of_a_counter_of_zero() -> None:
     """The one published vector that a layer's first pair can be."""
-    first, second = noise.words(jnp.uint32(0), jnp.uint32(0), 0, 1)
+    first, second = random.words(jnp.uint32(0), jnp.uint32(0), 0, 1)
     assert (int(first[0]), int(second[0])) == VECTORS[0][2]
 
 
 @settings(max_examples=20)
 @given(seed=SEEDS, step=SEEDS, layer=st.integers(0, 40))
 def test_words_are_the_references(seed: int, step: int, layer: int) -> None:
-    pairs = noise.words(jnp.uint32(seed), jnp.uint32(step), layer, 5)
+    pairs = random.words(jnp.uint32(seed), jnp.uint32(step), layer, 5)
     expected = references.words(seed, step, layer, 10).reshape(5, 2).T
     np.testing.assert_array_equal(np.array(pairs), expected)
 
@@ -60,8 +61,12 @@ def test_dropout_is_the_references(shape: tuple[int, int], rate: float) -> None:
     """Odd sizes too, whose last pair is half used."""
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     stream = (jnp.uint32(7), jnp.uint32(2))
-    found = noise.dropout(
-        jnp.asarray(x), jnp.float32(rate), jnp.asarray(noise.threshold(rate)), stream, 1
+    found = random.dropout(
+        jnp.asarray(x),
+        jnp.float32(rate),
+        jnp.asarray(random.threshold(rate)),
+        stream,
+        1,
     )
     expected = x * references.dropout(7, 2, 1, shape, rate)
     np.testing.assert_allclose(found, expected, rtol=1e-6)  # a few roundings of 6e-8
@@ -85,10 +90,10 @@ def test_masks_differ_between_steps_layers_and_seeds() -> None:
 
 
 def test_threshold_is_the_floor_in_double_precision() -> None:
-    assert noise.threshold(0.0) == 0
-    assert noise.threshold(0.5) == 2**31
-    assert noise.threshold(0.1) == 429496729  # ⌊429496729.6⌋
-    assert noise.threshold(1 - 2**-33) == 2**32 - 1
+    assert random.threshold(0.0) == 0
+    assert random.threshold(0.5) == 2**31
+    assert random.threshold(0.1) == 429496729  # ⌊429496729.6⌋
+    assert random.threshold(1 - 2**-33) == 2**32 - 1
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -96,7 +101,7 @@ def test_threshold_is_the_floor_in_double_precision() -> None:
 def test_gaussian_noise_is_the_references(dtype: Any, shape: tuple[int, int]) -> None:
     with jax.enable_x64(dtype == np.float64):
         x, std = jnp.zeros(shape, dtype), jnp.asarray(0.5, dtype)
-        found = noise.add_gaussian(x, std, (jnp.uint32(9), jnp.uint32(4)))
+        found = random.add_gaussian(x, std, (jnp.uint32(9), jnp.uint32(4)))
         assert found.dtype == dtype
     # float32 rounds a at 6e-8 and √(−2 ln a) near a = 1 takes the root of that.
     atol = 1e-12 if dtype == np.float64 else 5e-4

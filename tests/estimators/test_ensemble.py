@@ -11,7 +11,8 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
 import thalweg as tw
-from thalweg import datasets, saving
+from thalweg import datasets
+from thalweg.io import model_file
 
 X, y = datasets.blobs(60)
 FAST: dict[str, Any] = {"hidden_layer_sizes": (8,), "max_epochs": 3, "batch_size": 16}
@@ -93,7 +94,7 @@ def test_only_members_that_have_a_file_format_are_saved(tmp_path: Path):
     ensemble = tw.Ensemble(LogisticRegression(), 2).fit(X, y)
     with pytest.raises(ValueError, match="cannot save members of type Logistic"):
         ensemble.save(tmp_path / "all.thalweg")
-    saving.write(tmp_path / "other", "thing", {}, {})
+    model_file.write_model_file(tmp_path / "other", "thing", {}, {})
     with pytest.raises(ValueError, match="holds a thing, not an Ensemble"):
         tw.Ensemble.load(tmp_path / "other")
 

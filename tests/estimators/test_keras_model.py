@@ -18,8 +18,8 @@ import pytest
 from keras import layers as L  # noqa: TID253
 
 import thalweg as tw
-from thalweg.keras_dense import Different, translate
-from thalweg.keras_models import rewritten
+from thalweg.estimators.keras.dense import Different, translate
+from thalweg.estimators.keras.model import rewritten
 
 # Keras 3.15 reads its own variables in a way that NumPy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")

@@ -14,7 +14,7 @@ from sklearn import neural_network as theirs
 from sklearn.datasets import load_iris
 
 import thalweg as ours
-from thalweg.records import Array
+from thalweg.core.types import Array
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -11,9 +11,9 @@ from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.preprocessing import StandardScaler
 
 from thalweg import EpochRecord, MLPClassifier, MLPRegressor
-from thalweg.choices import FULL_BATCH, OPTIMIZERS
-from thalweg.estimators.parameters import make_plan
-from thalweg.records import Array
+from thalweg.core.optimizers import FULL_BATCH, OPTIMIZERS
+from thalweg.core.types import Array
+from thalweg.estimators.mlp.parameters import make_plan
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

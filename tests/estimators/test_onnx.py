@@ -11,9 +11,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from thalweg import MLPClassifier, MLPRegressor
-from thalweg.bridges import register_onnx
-from thalweg.networks import ACTIVATIONS
-from thalweg.records import Array
+from thalweg.core.networks import ACTIVATIONS
+from thalweg.core.types import Array
+from thalweg.estimators.onnx import register_onnx
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -14,14 +14,15 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from thalweg import tabular
-from thalweg.columns import as_frame, encode, study
-from thalweg.records import EpochRecord
-from thalweg.tables import read_table, write_table
-from thalweg.tabular import Classifier, Regressor, encode_once, evaluate
-from thalweg.targets import task_of
+import thalweg as tw
+from thalweg.core.history import EpochRecord
+from thalweg.estimators.tabular.estimators import Classifier, Regressor, encode_once
+from thalweg.estimators.tabular.evaluation import evaluate
+from thalweg.estimators.tabular.preprocessing import as_frame, encode, study
+from thalweg.estimators.tabular.targets import task_of
+from thalweg.io.table_file import read_table, write_table
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 QUICK: dict[str, Any] = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
 
 
@@ -235,7 +236,7 @@ def test_classifier_takes_a_mixed_table_and_keeps_it(tmp_path: Path):
     assert list(model.feature_names_in_) == list(X)
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, rtol=1e-5)
     model.save(tmp_path / "model")
-    for back in (tabular.load(tmp_path / "model"), Classifier.load(tmp_path / "model")):
+    for back in (tw.load(tmp_path / "model"), Classifier.load(tmp_path / "model")):
         assert isinstance(back, Classifier)
         np.testing.assert_array_equal(back.predict_proba(X), model.predict_proba(X))
         assert back.get_params() == model.get_params()
@@ -253,7 +254,7 @@ def test_regressor_standardizes_its_target(tmp_path: Path):
     assert model.stop_reason_.startswith("The validation loss")
     model.save(tmp_path / "model")
     np.testing.assert_array_equal(
-        tabular.load(tmp_path / "model").predict(X), model.predict(X)
+        tw.load(tmp_path / "model").predict(X), model.predict(X)
     )
 
 
@@ -266,7 +267,7 @@ def test_labels_keep_their_type(labels: list[Any], tmp_path: Path):
     y = np.array(labels)[np.arange(20) % 2]
     model = Classifier(**QUICK).fit(X, y)
     model.save(tmp_path / "model")
-    assert tabular.load(tmp_path / "model").predict(X).dtype == y.dtype
+    assert tw.load(tmp_path / "model").predict(X).dtype == y.dtype
     assert set(model.classes_.tolist()) == set(labels)
 
 

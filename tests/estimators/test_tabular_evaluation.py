@@ -11,11 +11,17 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import r2_score
 
 from thalweg import Classifier, Regressor
-from thalweg.columns import sketch, study
-from thalweg.evaluations import Evaluation
-from thalweg.heldout import calibration, confusion, importances, residuals
-from thalweg.tabular import evaluate
-from thalweg.targets import Classes, Values
+from thalweg.estimators.tabular.evaluation import (
+    Evaluation,
+    calibration,
+    confusion,
+    evaluate,
+    importances,
+    residuals,
+)
+from thalweg.estimators.tabular.preprocessing import study
+from thalweg.estimators.tabular.targets import Classes, Values
+from thalweg.report.summary import sketch
 
 QUICK: dict[str, Any] = {"hidden_layer_sizes": (8,), "random_state": 0}
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from thalweg import saving
-from thalweg.networks import Dense, DenseNetwork
-from thalweg.plan import Plan
-from thalweg.records import History, Run, StopReason
+from thalweg.core.history import History, Run, StopReason
+from thalweg.core.networks import Dense, DenseNetwork
+from thalweg.core.plan import Plan
+from thalweg.io import model_file
 
 ARRAYS = {
     "turned": np.arange(6.0).reshape(2, 3).T,
@@ -49,8 +49,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_run_comes_back_as_it_was(path: Path, dtype: str):
     run = some_run(dtype)
-    saving.save(run, path)
-    back = saving.load(path)
+    model_file.save(run, path)
+    back = model_file.load_run(path)
     assert (back.network, back.plan) == (run.network, run.plan)
     assert (back.stop_reason, back.why) == (run.stop_reason, run.why)
     assert (back.engine, back.best_epoch) == (run.engine, run.best_epoch)
@@ -63,8 +63,8 @@ def test_run_comes_back_as_it_was(path: Path, dtype: str):
 
 
 def test_arrays_keep_dtype_shape_and_order(path: Path):
-    saving.write(path, "thing", {"a": [1, None, "ü"]}, ARRAYS)
-    kind, content, arrays = saving.read(path)
+    model_file.write_model_file(path, "thing", {"a": [1, None, "ü"]}, ARRAYS)
+    kind, content, arrays = model_file.read_model_file(path)
     assert (kind, content) == ("thing", {"a": [1, None, "ü"]})
     for name, array in ARRAYS.items():
         assert arrays[name].dtype == array.dtype
@@ -76,78 +76,80 @@ def test_function_cannot_be_saved(path: Path):
     run = some_run()
     broken = Run(**{**vars(run), "network": network, "parameters": network.draw(0)})
     with pytest.raises(ValueError, match=r"function .* cannot be written"):
-        saving.save(broken, path)
+        model_file.save(broken, path)
     assert not path.exists()
 
 
 def test_failed_write_leaves_the_old_file_alone(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    saving.write(path, "old", {}, ARRAYS)
+    model_file.write_model_file(path, "old", {}, ARRAYS)
 
     def fail(*names: object) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        saving.write(path, "new", {}, ARRAYS)
-    assert saving.read(path)[0] == "old"
+        model_file.write_model_file(path, "new", {}, ARRAYS)
+    assert model_file.read_model_file(path)[0] == "old"
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
 def test_missing_file_and_folder_are_named(path: Path):
     with pytest.raises(FileNotFoundError, match=r"no file .*model\.thalweg"):
-        saving.read(path)
+        model_file.read_model_file(path)
     with pytest.raises(FileNotFoundError, match="no file"):
-        saving.read(path.parent)
+        model_file.read_model_file(path.parent)
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
-        saving.write(path.parent / "nowhere" / "model", "thing", {}, {})
+        model_file.write_model_file(path.parent / "nowhere" / "model", "thing", {}, {})
 
 
 def test_foreign_safetensors_file_is_told_so(path: Path):
     save_file({"a": np.zeros(3)}, path)
     with pytest.raises(ValueError, match="thalweg did not write"):
-        saving.read(path)
+        model_file.read_model_file(path)
 
 
 def test_newer_file_asks_for_an_upgrade(path: Path, monkeypatch: pytest.MonkeyPatch):
     with monkeypatch.context() as patch:
-        patch.setattr(saving, "FORMAT", 99)
-        saving.write(path, "run", {}, {})
+        patch.setattr(model_file, "FORMAT", 99)
+        model_file.write_model_file(path, "run", {}, {})
     with pytest.raises(ValueError, match=r"newer thalweg \(format 99.*Upgrade"):
-        saving.read(path)
+        model_file.read_model_file(path)
 
 
 def test_other_kind_says_how_to_load_it(path: Path):
-    saving.write(path, "Classifier", {}, {})
+    model_file.write_model_file(path, "Classifier", {}, {})
     with pytest.raises(ValueError, match=r"not a run.*thalweg\.Classifier\.load"):
-        saving.load(path)
+        model_file.load_run(path)
 
 
 @pytest.mark.parametrize("content", [{}, {"network": 3}, [], None])
 def test_content_that_makes_no_run_is_damage(path: Path, content: object):
-    saving.write(path, "run", content, {})  # pyright: ignore[reportArgumentType]
+    model_file.write_model_file(path, "run", content, {})  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="damaged"):
-        saving.load(path)
+        model_file.load_run(path)
 
 
 def test_weights_of_another_shape_are_damage(path: Path):
-    content, arrays = saving.pack(some_run())
-    saving.write(path, "run", content, {**arrays, "layer.0.weights": np.zeros((2, 2))})
+    content, arrays = model_file.pack_run(some_run())
+    model_file.write_model_file(
+        path, "run", content, {**arrays, "layer.0.weights": np.zeros((2, 2))}
+    )
     with pytest.raises(ValueError, match="damaged"):
-        saving.load(path)
+        model_file.load_run(path)
 
 
 def test_text_file_is_told_so(path: Path):
     path.write_text(json.dumps({"not": "a model"}) * 9)
     with pytest.raises(ValueError, match="not a model file"):
-        saving.read(path)
+        model_file.read_model_file(path)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("saving") / "model"
-    saving.save(some_run(), path)
+    model_file.save(some_run(), path)
     return path.read_bytes()
 
 
@@ -158,7 +160,7 @@ def test_truncated_file_is_refused(
     path = tmp_path_factory.getbasetemp() / "truncated"
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ValueError, match=r"truncated (is|was)"):
-        saving.load(path)
+        model_file.load_run(path)
 
 
 @given(share=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
@@ -170,4 +172,4 @@ def test_flipped_byte_is_refused(
     data[int(share * len(data))] ^= flip
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"flipped (is|was)"):
-        saving.load(path)
+        model_file.load_run(path)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from tests.faulty.networks import Task, course_cost, course_gradient
-from tests.faulty.right import SOUND
-from tests.faulty.wrong import FAULTS, Fault
-from thalweg.packing import Packing
-from thalweg.records import Array
+from tests.reference.faulty.networks import Task, course_cost, course_gradient
+from tests.reference.faulty.right import SOUND
+from tests.reference.faulty.wrong import FAULTS, Fault
+from thalweg.core.pytree import Packing
+from thalweg.core.types import Array
 
 SIZES: dict[int, dict[str, int]] = {0: {}, 1: {"m": 41, "n": 4, "h": 3, "k": 5}}
 """Seed to the sizes of the task that it draws."""

@@ -12,8 +12,8 @@ import pytest
 from scipy import optimize
 
 import thalweg as tw
-from tests.test_fullbatch import train
-from thalweg.records import Array
+from tests.helpers import train
+from thalweg.core.types import Array
 
 START = np.full(6, -1.2)
 MOST = 5

@@ -14,9 +14,9 @@ import pytest
 from scipy import optimize
 
 import thalweg as tw
-from thalweg.descents import METHODS as KNOWN
-from thalweg.packing import Packing
-from thalweg.records import Array
+from thalweg.core.pytree import Packing
+from thalweg.core.types import Array
+from thalweg.optimize.scipy_methods import METHODS as KNOWN
 
 METHODS = {
     "CG": "", "BFGS": "", "L-BFGS-B": "", "TNC": "", "Newton-CG": "hess",

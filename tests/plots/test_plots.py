@@ -11,9 +11,10 @@ import pytest
 
 import thalweg as tw
 from thalweg import plots
-from thalweg.comparisons import Comparison, Difference, Trial
-from thalweg.plots import style
-from thalweg.records import History, LayerValues, Paths, Run, StopReason
+from thalweg.comparison.result import Comparison, Difference, Trial
+from thalweg.core.history import History, Run, StopReason
+from thalweg.core.layer_values import LayerValues, Paths
+from thalweg.display import style
 
 N = 12
 CURVES: dict[str, Any] = {

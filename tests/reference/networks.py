@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, xlogy
 
-from thalweg.lookup import Choice, resolved
-from thalweg.networks import Dense, DenseNetwork, without_noise
-from thalweg.plan import Data, Plan
-from thalweg.records import Array, Parameters
+from thalweg.core.data import Data
+from thalweg.core.networks import Dense, DenseNetwork, without_noise
+from thalweg.core.plan import Plan
+from thalweg.core.registry import Choice, resolved
+from thalweg.core.types import Array, Parameters
 
 TRAINED = ("weights", "bias", "scale", "shift")
 

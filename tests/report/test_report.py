@@ -19,18 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thalweg import report
-from thalweg.cli import main
-from thalweg.evaluations import (
-    Calibration,
-    ColumnSketch,
-    Confusion,
-    Evaluation,
-    Importance,
-    Report,
-    Residuals,
-    TableSketch,
-)
-from thalweg.findings import (
+from thalweg.cli.app import main
+from thalweg.core.history import History, Run, StopReason
+from thalweg.diagnosis import fragment, html
+from thalweg.diagnosis.result import (
     Diagnosis,
     Evidence,
     Finding,
@@ -38,8 +30,15 @@ from thalweg.findings import (
     Proof,
     Severity,
 )
-from thalweg.records import History, Run, StopReason
-from thalweg.report import drawing, figures
+from thalweg.estimators.tabular.evaluation import (
+    Calibration,
+    Confusion,
+    Evaluation,
+    Importance,
+    Residuals,
+)
+from thalweg.report import figures
+from thalweg.report.content import ColumnSketch, Report, TableSketch
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 NAN = math.nan
@@ -292,7 +291,7 @@ def test_what_is_missing_is_named(
     with pytest.raises(ValueError, match=r"pip install 'thalweg\[report\]'"):
         report.write(a_run(), tmp_path / "page.html")
     if name == "jinja2":
-        assert report.fragment(a_diagnosis()) is None  # the text is shown instead
+        assert fragment(a_diagnosis()) is None  # the text is shown instead
 
 
 def test_command_finds_out_before_it_trains(
@@ -310,7 +309,7 @@ def test_command_finds_out_before_it_trains(
 def test_ticks_are_few_and_inside(low: float, length: float, log: bool):
     low = 10.0 ** round(low / 2e5) if log else low
     high = low * 10 ** (1 + int(length) % 20) if log else low + length
-    found = drawing.ticks(low, high, log)
+    found = html.ticks(low, high, log)
     assert 2 <= len(found) <= 7
     slack = 1e-6 * (high - low)
     assert low - slack <= found[0] < found[-1] <= high + slack
@@ -322,10 +321,10 @@ def test_ticks_are_few_and_inside(low: float, length: float, log: bool):
 def test_any_evidence_can_be_drawn(kind: str, y: tuple[float, ...], log: bool):
     n = len(y) + (kind == "histogram")
     x = tuple(map(str, range(n))) if kind == "bars" else tuple(range(n))
-    drawn = drawing.draw(Evidence(kind, "t", "x", "y", x, y, 2.0, log))
+    drawn = html.draw(Evidence(kind, "t", "x", "y", x, y, 2.0, log))
     values = [v for r in drawn.rects for v in r.values() if not isinstance(v, str)]
     assert all(math.isfinite(v) and v >= 0 for v in values)
-    shown = [each for each in drawn.rects if each["width"] > drawing.WIDTH]
+    shown = [each for each in drawn.rects if each["width"] > html.WIDTH]
     assert shown == []
 
 

@@ -24,14 +24,17 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 import thalweg as tw
-from tests import references
-from tests.test_engines import draw_parameters
-from thalweg.inputs import split
-from thalweg.lookup import resolved
-from thalweg.networks import Dense, DenseNetwork
-from thalweg.plan import Data, Plan, rate_factors, steps_per_epoch
-from thalweg.records import Array, EpochRecord, Parameters, Run, StopReason
-from thalweg.training import find_rate, fit, predict
+from tests.helpers import draw_parameters
+from tests.reference import networks as references
+from thalweg.core.data import Data
+from thalweg.core.history import EpochRecord, Run, StopReason
+from thalweg.core.networks import Dense, DenseNetwork
+from thalweg.core.plan import Plan, rate_factors, steps_per_epoch
+from thalweg.core.registry import resolved
+from thalweg.core.types import Array, Parameters
+from thalweg.training.data import split
+from thalweg.training.fit import fit, predict
+from thalweg.training.lr_finder import find_rate
 
 N_ROWS = 24
 NETWORK = DenseNetwork.from_sizes((2, 4, 3), activation="tanh")

@@ -5,70 +5,26 @@ evaluations are compared with.
 """
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import optimize
-from sklearn import datasets
 from threadpoolctl import threadpool_info
 
 import thalweg as tw
 from benchmarks import curvature
 from examples import cifar_cg, infrared_tnc
-from tests import references
+from tests.helpers import task, train
+from tests.reference import networks as references
 from thalweg import engines
-from thalweg.plan import FULL_BATCH, Data
-from thalweg.records import Array, Parameters
+from thalweg.core.data import Data
+from thalweg.core.optimizers import FULL_BATCH
+from thalweg.core.types import Array, Parameters
 
 BY_PRODUCTS = ("newton-cg", "trust-ncg", "trust-krylov")
 BLIND = ("powell", "nelder-mead")
 SMOOTH = [name for name in FULL_BATCH if name not in BLIND]
-
-
-class Task(NamedTuple):
-    """Rows, and the sizes of a network for them."""
-
-    X: Array
-    y: Array
-    sizes: tuple[int, ...]
-
-
-@cache
-def task(name: str) -> Task:
-    if "moons" in name:
-        X, y = _rows(datasets.make_moons(100, noise=0.1, random_state=0))
-        return Task(X, y, (2, 3, 2) if "tiny" in name else (2, 4, 2))
-    if "iris" in name:
-        X, y = _rows(datasets.load_iris(return_X_y=True))
-        X = (X - X.mean(axis=0)) / X.std(axis=0)
-        return Task(X, y, (4, 3) if "tiny" in name else (4, 5, 3))
-    X, y = _rows(datasets.load_digits(return_X_y=True))
-    if "tiny" in name:  # zeros and ones, in four fields
-        X, y = X[y < 2][:100], y[y < 2][:100]
-        return Task(_pooled(X, 4) / 4, y, (4, 2, 2))
-    X, y = X[:300], y[:300]
-    if "small" in name:
-        return Task(_pooled(X, 2) / 16, y, (16, 5, 10))
-    return Task(X / 16, y, (64, 10, 10))
-
-
-def _pooled(images: Array, side: int) -> Array:
-    """Average squares of `side` pixels of images of eight by eight."""
-    fields = images.reshape(-1, 8 // side, side, 8 // side, side)
-    return fields.mean(axis=(2, 4)).reshape(len(images), -1)
-
-
-def _rows(made: Any) -> tuple[Array, Array]:
-    return made[0], made[1]
-
-
-def train(name: str, method: Any, **settings: Any) -> tw.Run:
-    X, y, sizes = task(name)
-    network = tw.DenseNetwork.from_sizes(sizes, activation="tanh")
-    given = {"loss": "cross_entropy", "l2": 0.1, "random_state": 0, **settings}
-    return tw.fit(network, X, y, optimizer=method, **given)
 
 
 def test_blas_is_held_between_evaluations_and_given_back():

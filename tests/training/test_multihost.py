@@ -26,7 +26,7 @@ port, me, folder, job = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 jax.distributed.initialize(f"127.0.0.1:{port}", 2, me, shutdown_timeout_seconds=2)
 import numpy as np
 import thalweg as tw
-from tests import test_distributed as shared
+from tests.training import test_multihost as shared
 
 fits = shared.JOBS[job]
 for number, (network, mine, settings) in enumerate(fits):
@@ -94,7 +94,7 @@ def run_two(job: str, folder: Path, seconds: float = 120) -> list[list[Any]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    root = str(Path(__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     processes = [

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg import cores, datasets
-from thalweg.records import Array
-from thalweg.side_by_side import run_all
+from thalweg import datasets
+from thalweg.core import cpu
+from thalweg.core.types import Array
+from thalweg.training.parallel import run_all
 
 X, y = datasets.blobs(60)
 NETWORK = tw.DenseNetwork.from_sizes((X.shape[1], 20, len(np.unique(y))))
@@ -39,11 +40,13 @@ def test_the_same_bits_as_one_after_another(optimizer: str, n_jobs: int):
 def test_each_has_its_share_of_the_processors(
     monkeypatch: pytest.MonkeyPatch, n_jobs: int, share: int
 ):
-    monkeypatch.setattr("thalweg.cores.os.sched_getaffinity", lambda who: range(8))
+    monkeypatch.setattr("thalweg.core.cpu.os.sched_getaffinity", lambda who: range(8))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    found = run_all(lambda: (cores.available(), cores.shared()), [()] * 4, n_jobs)
+    found = run_all(
+        lambda: (cpu.available_cpus(), cpu.cpus_are_shared()), [()] * 4, n_jobs
+    )
     assert found == [(share, True)] * 4
-    assert (cores.available(), cores.shared()) == (8, False)
+    assert (cpu.available_cpus(), cpu.cpus_are_shared()) == (8, False)
 
 
 def test_nothing_to_do():

@@ -21,11 +21,13 @@ from hypothesis import strategies as st
 
 import thalweg as tw
 from thalweg import engines
-from thalweg.engines.xla import on_gpu, populations
-from thalweg.engines.xla.arrays import scoped
-from thalweg.networks import DenseNetwork
-from thalweg.records import Array, EpochRecord, StopReason
-from thalweg.side_by_side import run_all
+from thalweg.core.history import EpochRecord, StopReason
+from thalweg.core.networks import DenseNetwork
+from thalweg.core.types import Array
+from thalweg.engines.jax import vmapped
+from thalweg.engines.jax.arrays import scoped
+from thalweg.engines.jax.engine import on_gpu
+from thalweg.training.parallel import run_all
 
 CLOSE: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
 # The gradient of a bias before a batch normalization, which takes it out again, is
@@ -235,7 +237,7 @@ def test_on_a_gpu_networks_of_one_kind_are_one_program(
 ):
     """All that trains several, to which nothing was said of it."""
     alone, made = work(*rows()), list[int]()
-    begin = populations.Population.__init__
+    begin = vmapped.Population.__init__
 
     def note(self: Any, networks: Any, *rest: Any) -> None:
         made.append(len(networks))
@@ -243,7 +245,7 @@ def test_on_a_gpu_networks_of_one_kind_are_one_program(
 
     pretend_gpu(monkeypatch)
     monkeypatch.setattr(engines, "GPU_WORK", 1.0)
-    monkeypatch.setattr(populations.Population, "__init__", note)
+    monkeypatch.setattr(vmapped.Population, "__init__", note)
     jax.tree.map(
         lambda own, other: (
             np.testing.assert_allclose(own, other, **CLOSE)

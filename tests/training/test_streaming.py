@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg import streams
-from thalweg.networks import DenseNetwork
-from thalweg.records import EpochRecord, StopReason
+from thalweg.core.history import EpochRecord, StopReason
+from thalweg.core.networks import DenseNetwork
+from thalweg.training import streaming
 
 pa = pytest.importorskip("pyarrow")
 ds = pytest.importorskip("pyarrow.dataset")
@@ -77,7 +77,7 @@ def test_batches_train_as_rows_in_memory_do(
     assert once.engine == f"{engine} (asked for); streamed"
     if engine == "jax":
         return  # which would compile for each size of window
-    monkeypatch.setattr(streams, "_ROWS", 100)
+    monkeypatch.setattr(streaming, "_ROWS", 100)
     many = tw.fit(NETWORK, lambda: iter(BATCHES), **own)
     np.testing.assert_allclose(many.history.loss, whole.history.loss, rtol=1e-12)
 
@@ -90,7 +90,7 @@ def test_parquet_trains_as_rows_in_memory_do(
     whole = tw.fit(NETWORK, X, Y, sample_weight=WEIGHT, **ordered)
     once = tw.fit(NETWORK, table, "class", sample_weight="weight", **ordered)
     assert_equal(once, whole)
-    monkeypatch.setattr(streams, "_ROWS", 70)
+    monkeypatch.setattr(streaming, "_ROWS", 70)
     cut = tw.fit(NETWORK, table, "class", sample_weight="weight", **ordered)
     # float32 rounds at 6e-8; some tens of additions in another order.
     np.testing.assert_allclose(cut.history.loss, whole.history.loss, rtol=1e-5)

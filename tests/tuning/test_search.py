@@ -32,11 +32,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import thalweg as tw
-from thalweg import EpochRecord, MLPClassifier, MLPRegressor, cores, samplers
+from thalweg import EpochRecord, MLPClassifier, MLPRegressor
 from thalweg.datasets import moons
-from thalweg.searches import SearchTrial
-from thalweg.spaces import auto_space, combinations, read_space, starts, suggest
-from thalweg.trying import Link, Watcher
+from thalweg.tuning import runner, samplers
+from thalweg.tuning.result import SearchTrial
+from thalweg.tuning.space import auto_space, combinations, read_space, starts, suggest
+from thalweg.tuning.trial import Link, Watcher
 
 X, Y = moons(120)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -607,7 +608,7 @@ def test_more_jobs_than_processors_are_capped_and_said() -> None:
 
 
 def test_trials_run_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cores, "available", lambda: 2)
+    monkeypatch.setattr(runner, "available_cpus", lambda: 2)
     names: set[str] = set()
     both = threading.Barrier(2, timeout=30)
 

@@ -21,8 +21,9 @@ import pytest
 from optuna.trial import TrialState  # noqa: TID253
 
 import thalweg as tw
-from thalweg import EpochRecord, MLPClassifier, studies
+from thalweg import EpochRecord, MLPClassifier
 from thalweg.datasets import moons
+from thalweg.tuning import storage
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -51,7 +52,7 @@ def study_of(path: Path) -> Any:
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        store = studies.open_storage(path)
+        store = storage.open_storage(path)
         return optuna.load_study(study_name="search", storage=store)
     finally:
         optuna.logging.set_verbosity(before)
@@ -74,7 +75,7 @@ def test_a_journal_cut_off_in_mid_write_goes_on(
         study.set_user_attr("a line", cut)
         assert study_of(path).user_attrs["a line"] == cut
     path.write_bytes(before + last[:9])
-    monkeypatch.setattr(studies, "LEASE", 0.0)  # its driver, this process, lives on
+    monkeypatch.setattr(storage, "LEASE", 0.0)  # its driver, this process, lives on
     with pytest.warns(UserWarning, match="half a line"):
         found = search(path, n_trials=2)
     assert values(found) == values(search(None, n_trials=2))
@@ -157,7 +158,7 @@ def begin_elsewhere(path: Path, seconds_ago: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds_ago", "lost"), [(1.0, False), (2 * studies.LEASE, True)]
+    ("seconds_ago", "lost"), [(1.0, False), (2 * storage.LEASE, True)]
 )
 def test_a_lease_that_ran_out_frees_its_trials(
     seconds_ago: float, lost: bool, tmp_path: Path
@@ -185,9 +186,9 @@ def test_a_driver_of_this_machine_is_asked_whether_it_lives(tmp_path: Path) -> N
 
 
 def test_leases_are_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studies, "BEAT", 0.05)
+    monkeypatch.setattr(storage, "BEAT", 0.05)
     study = optuna.create_study()
-    with studies.Lease(study) as lease:
+    with storage.Lease(study) as lease:
         name = f"driver {lease.driver}"
         first = study.user_attrs[name]["at"]
         for _ in range(100):
@@ -235,7 +236,7 @@ def test_a_study_that_is_not_ours(tmp_path: Path) -> None:
 def test_a_locked_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.db"
     search(path, n_trials=1)
-    monkeypatch.setattr(studies, "_BUSY", 0.1)
+    monkeypatch.setattr(storage, "_BUSY", 0.1)
     with sqlite3.connect(path) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(ValueError, match=r"a\.db is locked by another program"):

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from thalweg.asking import (
+from thalweg.cli.options import (
     FiguresPath,
     File,
     Hidden,
@@ -42,11 +42,8 @@ from thalweg.asking import (
 
 # All else is imported by the command that needs it: --help should not wait.
 if TYPE_CHECKING:
-    from thalweg.columns import Column, Frame, Series
-    from thalweg.evaluations import Evaluation
-    from thalweg.plan import Plan
-    from thalweg.records import EpochRecord
-    from thalweg.tabular import Classifier, Regressor
+    from thalweg.core import EpochRecord, Frame, Plan, Series
+    from thalweg.estimators import Classifier, Column, Evaluation, Regressor
 
 app = typer.Typer(
     help="Train neural networks on tables, and predict with them.",
@@ -126,10 +123,10 @@ def fit(
 
     - `thalweg fit flowers.csv -t species --report flowers.html`
     """
-    from thalweg import doctor
     from thalweg import report as page
-    from thalweg.summary import summarize
-    from thalweg.tabular import n_networks
+    from thalweg.diagnosis import diagnose
+    from thalweg.estimators import n_networks
+    from thalweg.report import summarize
 
     prepare(output, report)
     if report:
@@ -152,7 +149,7 @@ def fit(
         dtype=dtype,
     )
     evaluation, output = _train(model, X, y, table, output, closely=report is not None)
-    found = doctor.diagnose(model, X[known], y[known], trials=False)
+    found = diagnose(model, X[known], y[known], trials=False)
     if report:
         told = {"path": table, "task": why, "command": context.obj, "diagnosis": found}
         page.write(summarize(model, evaluation, X, y, **told), report)
@@ -179,9 +176,9 @@ def predict(
 
     - `thalweg predict houses.thalweg new.csv --output prices.parquet`
     """
-    from thalweg.records import Run
-    from thalweg.tables import read_table, write_table
-    from thalweg.tabular import load
+    from thalweg.core import Run
+    from thalweg.estimators import load
+    from thalweg.io import read_table, write_table
 
     prepare(output)
     fitted = load(model)
@@ -222,15 +219,14 @@ def diagnose(
 
     - `thalweg diagnose flowers.csv -t species --model flowers.thalweg --no-trials`
     """
-    from thalweg import doctor
-    from thalweg.columns import is_missing
-    from thalweg.tabular import load
+    from thalweg.diagnosis import diagnose
+    from thalweg.estimators import is_missing, load
 
     prepare(output)
     X, y = read_columns(table, no_header, target, ignore)
     known = ~is_missing(y)
     given = (model and load(model), X[known], y[known])
-    found = doctor.diagnose(*given, trials=trials, budget=budget)
+    found = diagnose(*given, trials=trials, budget=budget)
     _console().print(str(found))
     _hand_over(found, output)
 
@@ -267,7 +263,7 @@ def compare(
 
     - `thalweg compare houses.csv -t price --seeds 10 --plot curves.png`
     """
-    from thalweg.experiments import compare as train_and_compare
+    from thalweg.comparison import compare as train_and_compare
 
     if not target:
         raise ValueError("--target is missing. Name the column to predict.")
@@ -305,7 +301,7 @@ def gallery(
 
     - `thalweg gallery pictures --mnist data/mnist`
     """
-    from thalweg.gallery import draw_gallery
+    from thalweg.cli.gallery import draw_gallery
 
     prepare()
     for caption, path in draw_gallery(out, mnist):
@@ -345,22 +341,22 @@ def search(
 
     - `thalweg search houses.csv -t price --time 10m --storage study.db`
     """
-    from thalweg import searching
-    from thalweg.samplers import PRUNERS
+    from thalweg.cli import live_table
+    from thalweg.tuning import PRUNERS
 
     prepare(output, trace, plot)
     X, y = read_columns(table, no_header, target, ignore)
     model, _, known = _choose(table, task, X, y)
-    found = searching.search_table(
+    found = live_table.search_table(
         _console(),
         model.set_params(random_state=seed),
         X[known],
         y[known],
         trials=trials,
-        timeout=searching.seconds(time),
+        timeout=live_table.seconds(time),
         storage=storage,
-        sampler=searching.choice("--sampler", sampler, ("tpe", "random", "cmaes")),
-        pruner=searching.choice("--pruner", pruner, (*PRUNERS, "none")),
+        sampler=live_table.choice("--sampler", sampler, ("tpe", "random", "cmaes")),
+        pruner=live_table.choice("--pruner", pruner, (*PRUNERS, "none")),
         random_state=seed,
     )
     _console().print(f"\n{found}", soft_wrap=True)
@@ -378,7 +374,7 @@ def _choose(
     table: Path, task: str, X: "Frame", y: "Series"
 ) -> tuple["Classifier | Regressor", str, "Series"]:
     """Choose a model, say what was seen; return it, why it, and what rows to use."""
-    from thalweg.columns import as_frame, is_missing, study
+    from thalweg.estimators import as_frame, is_missing, study
 
     known = ~is_missing(y)
     model, why = choose(task, y)
@@ -391,7 +387,7 @@ def _train(
     *, closely: bool = False,
 ) -> tuple["Evaluation", Path]:  # fmt: skip
     """Train, measure and save a model; return what was measured, and the file."""
-    from thalweg.tabular import evaluate
+    from thalweg.estimators import evaluate
 
     with _watch(model) as announce:
         evaluation = evaluate(model, X, y, announce, closely=closely)
@@ -515,7 +511,7 @@ def _crop(text: str, width: int) -> str:
 def _predictions(model: "Classifier | Regressor", frame: "Frame") -> "Frame":
     import pandas as pd
 
-    from thalweg.tabular import Classifier
+    from thalweg.estimators import Classifier
 
     columns = {"prediction": model.predict(frame)}
     if isinstance(model, Classifier):
@@ -523,7 +519,3 @@ def _predictions(model: "Classifier | Regressor", frame: "Frame") -> "Frame":
         named = zip(model.classes_, shares, strict=True)
         columns |= {f"probability_{label}": share for label, share in named}
     return pd.DataFrame(columns)
-
-
-if __name__ == "__main__":
-    main()

@@ -16,18 +16,13 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from thalweg import datasets, plots
-from thalweg.comparisons import Comparison
-from thalweg.ensembles import Ensemble
-from thalweg.estimators import MLPClassifier
-from thalweg.experiments import compare, judge_steps
-from thalweg.inspection import descend, look_inside, train_steps
-from thalweg.networks import DenseNetwork
-from thalweg.plots.style import COLORS, draw_curves, legend_above, tidy
-from thalweg.records import Array, LayerValues, Paths, Run
-from thalweg.saving import PathLike
-from thalweg.searches import SearchResult
-from thalweg.training import fit, predict
-from thalweg.tuning import search
+from thalweg.comparison import Comparison, compare, judge_steps
+from thalweg.core import Array, DenseNetwork, LayerValues, Paths, Run
+from thalweg.display import COLORS, draw_curves, legend_above, tidy
+from thalweg.estimators import Ensemble, MLPClassifier
+from thalweg.io import PathLike
+from thalweg.training import descend, fit, look_inside, predict, train_steps
+from thalweg.tuning import SearchResult, search
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from thalweg.lookup import check_names
-from thalweg.searches import SearchResult, SearchTrial
+from thalweg.core import check_names
+from thalweg.tuning import SearchResult, SearchTrial
 
 _SHOWN = 8
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -71,7 +71,7 @@ def search_table(
     SearchResult
         Its estimator is not fitted yet.
     """
-    from thalweg.tabular import FEW_ROWS, hold_out
+    from thalweg.estimators import FEW_ROWS, hold_out
     from thalweg.tuning import search
 
     few = len(y) < FEW_ROWS

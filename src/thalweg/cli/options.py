@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from thalweg.lookup import check_names
+from thalweg.core import check_names
 
 # All else is imported by what needs it: --help should not wait.
 if TYPE_CHECKING:
-    from thalweg.columns import Frame, Series
-    from thalweg.tabular import Classifier, Regressor
+    from thalweg.core import Frame, Series
+    from thalweg.estimators import Classifier, Regressor
 
 File = Path | None
 Names = list[str] | None
@@ -48,8 +48,14 @@ FiguresPath = Annotated[File, output("All figures, as JSON.")]
 
 def as_numbers(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
     """Return a table as a network takes it: standardized inputs, and the answers."""
-    from thalweg.columns import as_frame, encode, is_missing, numbers, study
-    from thalweg.tabular import Classifier
+    from thalweg.estimators import (
+        Classifier,
+        as_frame,
+        encode,
+        is_missing,
+        numbers,
+        study,
+    )
 
     model, _ = choose(task, y)
     known = ~is_missing(y)
@@ -66,7 +72,7 @@ def prepare(*outputs: Path | None) -> None:
 
     JAX keeps what it compiles for the next run, unless told otherwise.
     """
-    from thalweg.saving import check_folder, user_cache
+    from thalweg.io import check_folder, user_cache
 
     for path in filter(None, outputs):
         check_folder(path)
@@ -86,8 +92,8 @@ def read_columns(
     """Read the columns to learn from, and the one to learn."""
     import pandas as pd
 
-    from thalweg.columns import is_missing, kind_of, numbers
-    from thalweg.tables import read_table
+    from thalweg.estimators import is_missing, kind_of, numbers
+    from thalweg.io import read_table
 
     frame = read_table(table, header=not no_header)
     ignore, category = ignore or [], category or []
@@ -103,8 +109,7 @@ def read_columns(
 
 def choose(task: str, y: "Series") -> tuple["Classifier | Regressor", str]:
     """Return the model for a target, and why that one."""
-    from thalweg.tabular import Classifier, Regressor
-    from thalweg.targets import task_of
+    from thalweg.estimators import Classifier, Regressor, task_of
 
     other = {"classification": "regression", "regression": "classification"}
     why = "as asked"

@@ -21,15 +21,24 @@ from scipy import stats
 from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 
-from thalweg.comparisons import Comparison, Difference, Trial
-from thalweg.ensembles import seeded
-from thalweg.fullbatch import n_trained
-from thalweg.lookup import check_names, find
-from thalweg.networks import Dense, DenseNetwork, Network
-from thalweg.plan import CLASSIFYING, Plan, phases, steps_per_epoch
-from thalweg.records import Array, History, Run, StopReason
-from thalweg.side_by_side import run_all
-from thalweg.training import check_plan, fit
+from thalweg.comparison.result import Comparison, Difference, Trial
+from thalweg.core import (
+    CLASSIFYING,
+    Array,
+    Dense,
+    DenseNetwork,
+    History,
+    Network,
+    Plan,
+    Run,
+    StopReason,
+    check_names,
+    find,
+    phases,
+    steps_per_epoch,
+)
+from thalweg.estimators import seeded
+from thalweg.training import check_plan, fit, n_trained, run_all
 
 LEVEL = 0.95
 """Confidence of all intervals of a comparison together."""
@@ -465,7 +474,7 @@ def judge_steps(histories: Mapping[str, Sequence[History]]) -> Comparison:
     Parameters
     ----------
     histories : mapping of str to sequence of History
-        What `thalweg.inspection.train_steps` returned, one a seed.
+        What `thalweg.training.inspect.train_steps` returned, one a seed.
 
     Returns
     -------

@@ -1,21 +1,17 @@
 """Variants side by side: their curves, their values, their differences."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from thalweg.comparisons import Comparison
-from thalweg.lookup import check_word
-from thalweg.plots.style import (
-    Display,
-    axis_type,
-    legend_outside,
-    line_style,
-    smooth,
-    tidy,
-)
-from thalweg.records import Array, History
+from thalweg.core import check_word
+from thalweg.display import Display
+
+if TYPE_CHECKING:
+    from thalweg.comparison.result import Comparison
+from thalweg.core import Array, History
+from thalweg.display import axis_type, legend_outside, line_style, smooth, tidy
 
 _WHAT = {
     "loss": "training loss",
@@ -37,13 +33,13 @@ class _OfComparison(Display):
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : "Comparison"
     """
 
-    comparison: Comparison
+    comparison: "Comparison"
 
     @classmethod
-    def from_comparison(cls, comparison: Comparison, **options: Any) -> Self:
+    def from_comparison(cls, comparison: "Comparison", **options: Any) -> Self:
         """Draw what `thalweg.compare` returned; `options` are those of `plot`."""
         drawing: Any = cls(comparison)
         return drawing.plot(**options)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.records import Array, History, Record
+from thalweg.core import Array, History, Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ class Comparison(Record):
 
     def plot(self, **options: Any) -> Any:
         """Draw it; `options` are those of `thalweg.plots.ComparisonDisplay.plot`."""
-        from thalweg.plots import ComparisonDisplay
+        from thalweg.comparison.plot import ComparisonDisplay
 
         return ComparisonDisplay.from_comparison(self, **options)
 

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 _share: ContextVar[int | None] = ContextVar("share", default=None)
 
 
-def available() -> int:
+def available_cpus() -> int:
     """Count the processors that the work that asks may use.
 
     At most those of the process, and ``OMP_NUM_THREADS``, by which joblib's processes
@@ -28,13 +28,13 @@ def available() -> int:
     return max(1, min(count, int(limit))) if limit.isdigit() else count
 
 
-def shared() -> bool:
+def cpus_are_shared() -> bool:
     """Whether the work that asks is one of several that were begun together."""
     return _share.get() is not None
 
 
 @contextmanager
-def share(count: int) -> Iterator[None]:
+def share_cpus(count: int) -> Iterator[None]:
     """Let the work inside use `count` processors, and know that it is not alone."""
     token = _share.set(count)
     try:

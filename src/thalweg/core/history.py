@@ -4,69 +4,14 @@ Nothing here computes: engines and loops fill these in, views and the doctor rea
 """
 
 import enum
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Parameters = tuple[dict[str, Array], ...]
-
-
-class Record:
-    """A dataclass whose fields JSON can hold: numbers, texts, records, nests of them.
-
-    What each field becomes again is read from its type. What has ``repr=False`` is
-    left out.
-    """
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for a file or a page; what is not finite becomes None."""
-        own: Any = self
-        shown = [each.name for each in fields(own) if each.repr]
-        return {name: _plain(getattr(own, name)) for name in shown}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
-        kinds = get_type_hints(cls)
-        return cls(**{name: _typed(kinds[name], v) for name, v in content.items()})
-
-
-def _plain(value: Any) -> Any:
-    """Turn a value into what JSON holds."""
-    if hasattr(value, "to_json"):
-        return value.to_json()
-    if isinstance(value, enum.Enum):
-        return value.name
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _typed(kind: Any, content: Any) -> Any:
-    """Turn what JSON held into a value of a field's type; of several, the first."""
-    if content is None:
-        return math.nan if kind is float else None
-    if hasattr(kind, "from_json"):
-        return kind.from_json(content)
-    if isinstance(kind, enum.EnumType):
-        return kind[content]
-    parts, origin = get_args(kind), get_origin(kind)
-    if origin is Mapping:
-        return {key: _typed(parts[1], each) for key, each in content.items()}
-    if parts and origin is not tuple:
-        return _typed(parts[0], content)
-    if isinstance(content, list):
-        return tuple(_typed(parts[0] if parts else Any, each) for each in content)
-    return content
+from thalweg.core.serialization import Record
+from thalweg.core.types import Array
 
 
 class StopReason(enum.Enum):
@@ -126,7 +71,7 @@ class EpochRecord:
     line_search_failures, restarts : float
         How often its line search had given up, and how often it had dropped what it
         knew of the curvature and gone straight down again; NaN where there is no
-        telling. `thalweg.line_searches` says how it is known.
+        telling. `thalweg.optimize.scipy_methods` says how it is known.
     """
 
     epoch: int
@@ -270,100 +215,3 @@ class Run:
     def __repr__(self) -> str:
         loss = self.history.loss[-1] if len(self.history) else float("nan")
         return f"Run({len(self.history)} epochs, loss {loss:.6g}; {self.why})"
-
-
-@dataclass(frozen=True)
-class GradientCheck:
-    """What `check_gradient` found.
-
-    Parameters
-    ----------
-    ok : bool
-        Whether cost and gradient agree.
-    cause : str
-        ``""`` where they do; else the likely cause: ``"factor"``, ``"sign"``,
-        ``"transpose"``, ``"missing-penalty"``, ``"extra-penalty"``,
-        ``"penalty-on-bias"``, ``"wrong-derivative"``, ``"shape"``, ``"nonfinite"`` or
-        ``"random"`` (another cost at another call).
-    where : str
-        The array, or the part of the vector, that is wrong.
-    factor : float
-        How many times too large the gradient is (``"factor"``, ``"sign"``), or the
-        penalty's λ that is missing or too much; NaN otherwise.
-    message : str
-        All of it in sentences.
-    error : float
-        Largest relative disagreement along a direction.
-    notes : tuple of str
-        What was put right in passing, such as a flattened gradient.
-    """
-
-    ok: bool
-    cause: str
-    where: str
-    factor: float
-    message: str
-    error: float
-    notes: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-    def __str__(self) -> str:
-        return self.message
-
-
-@dataclass(frozen=True, eq=False)
-class RateFinding:
-    """What `find_rate` saw: the loss as the learning rate grew.
-
-    Parameters
-    ----------
-    rates, losses : ndarray of shape (n_steps,)
-        The rate of each step and the smoothed loss of its batch.
-    suggestion : float
-        The rate at which the loss fell fastest.
-    largest : float
-        The last rate before the loss blew up (or the last one tried).
-    """
-
-    rates: Array
-    losses: Array
-    suggestion: float
-    largest: float
-
-
-@dataclass(frozen=True, eq=False)
-class LayerValues:
-    """Numbers inside a network, layer by layer.
-
-    Parameters
-    ----------
-    activations : tuple of ndarray of shape (n_rows, units)
-    weights : tuple of ndarray of shape (fan_in, units)
-    gradients : tuple of ndarray of shape (fan_in, units)
-        Of the loss with respect to the weights; empty where no target was given.
-    """
-
-    activations: tuple[Array, ...]
-    weights: tuple[Array, ...]
-    gradients: tuple[Array, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Paths:
-    """Ways of optimizers over a surface.
-
-    Parameters
-    ----------
-    points : mapping of str to ndarray of shape (n_steps + 1, 2)
-    x, y : ndarray of shape (n,), (m,)
-        The surface's grid.
-    z : ndarray of shape (m, n)
-        Its height.
-    """
-
-    points: Mapping[str, Array]
-    x: Array
-    y: Array
-    z: Array

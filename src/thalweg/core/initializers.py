@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.lookup import find, tabulate
-from thalweg.records import Array
+from thalweg.core.registry import find, tabulate
+from thalweg.core.types import Array
 
 _GAIN = {"gain": 1.0}
 

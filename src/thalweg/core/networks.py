@@ -24,8 +24,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from thalweg.initializers import INITIALIZERS, as_random_state, first_values
-from thalweg.lookup import (
+from thalweg.core.initializers import INITIALIZERS, as_random_state, first_values
+from thalweg.core.registry import (
     Interval,
     Spec,
     check_number,
@@ -33,7 +33,8 @@ from thalweg.lookup import (
     resolved,
     tabulate,
 )
-from thalweg.records import Array, Parameters, Record
+from thalweg.core.serialization import Record
+from thalweg.core.types import Array, Parameters
 
 _NAMES = (
     "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu",

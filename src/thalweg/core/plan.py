@@ -31,24 +31,22 @@ The learning rate of a step is the plan's, times `rate_factors`, times what the 
 made of it (``plateau``, ``adaptive``).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from thalweg.choices import (
-    ALIASES,
-    AVERAGES,
+from thalweg.core.losses import LOSSES
+from thalweg.core.optimizers import (
     DEFAULT_RATES,
     FULL_BATCH,
-    LOSSES,
-    OPTIMIZERS,
-    SCHEDULES,
+    ON_DEVICE,
+    choose_optimizer,
+    optimizer_name,
 )
-from thalweg.choices import CLASSIFYING as CLASSIFYING
-from thalweg.lookup import (
+from thalweg.core.registry import (
     Interval,
     Spec,
     check_names,
@@ -57,10 +55,9 @@ from thalweg.lookup import (
     choose,
     resolved,
 )
-from thalweg.records import Array, Record
-
-ON_DEVICE = "lbfgs_on_device"
-"""The full-batch method that an engine runs as a step."""
+from thalweg.core.schedules import AVERAGES, FACTORS, SCHEDULES, Clock
+from thalweg.core.serialization import Record
+from thalweg.core.types import Array
 
 _POSITIVE = Interval("(0, inf)")
 _NONNEGATIVE = Interval("[0, inf)")
@@ -162,7 +159,7 @@ class Plan(Record):
         for name, table in tables.items():
             choice = choose(name, getattr(self, name), table, owner="Plan")
             object.__setattr__(self, name, choice)
-        object.__setattr__(self, "optimizer", _optimizer(self.optimizer))
+        object.__setattr__(self, "optimizer", choose_optimizer(self.optimizer))
         if self.layer_rates is not None:
             object.__setattr__(self, "layer_rates", tuple(map(float, self.layer_rates)))
         self._check_numbers()
@@ -272,62 +269,6 @@ class Plan(Record):
         return float(self.weight_decay + (constants.get("weight_decay") or 0.0))
 
 
-@dataclass(frozen=True, eq=False)
-class Data:
-    """Rows to train or to validate on, as the engines take them.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_inputs), float32 or float64, C-contiguous
-        Or a SciPy matrix of compressed rows of that shape. For a `Network`, an array
-        of any shape and type, or several, nested.
-    y : ndarray, C-contiguous
-        Class numbers, int32 of shape (n_rows,), or values of X's dtype and of shape
-        (n_rows, n_outputs). For a `Network` as X is.
-    weights : ndarray of shape (n_rows,), X's dtype
-        Weight of each row in the loss.
-    """
-
-    X: Any
-    y: Any
-    weights: Array
-
-    @property
-    def n_rows(self) -> int:
-        """How many rows there are."""
-        return len(self.weights)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """What is computed in."""
-        return self.weights.dtype
-
-    def take(self, rows: Any) -> "Data":
-        """Return some of the rows."""
-        X, y = (each_array(lambda v: v[rows], tree) for tree in (self.X, self.y))
-        return Data(X, y, self.weights[rows])
-
-
-def each_array(function: Callable[..., Any], tree: Any, name: str = "") -> Any:
-    """Put each array of a nest of tuples, lists and dicts through a function.
-
-    With a `name`, the function is given each array's own as well: ``X['left'][0]``.
-    """
-    if isinstance(tree, Mapping):
-        pairs = tree.items()
-    elif isinstance(tree, tuple | list):
-        pairs = enumerate(tree)
-    else:
-        return function(tree, name) if name else function(tree)
-    done = {
-        key: each_array(function, value, name and f"{name}[{key!r}]")
-        for key, value in pairs
-    }
-    if isinstance(tree, Mapping):
-        return done
-    return list(done.values()) if isinstance(tree, list) else tuple(done.values())
-
-
 _RANGES = {
     **dict.fromkeys(
         ("learning_rate", "clip_norm", "clip_value", "max_time"), _POSITIVE
@@ -396,13 +337,6 @@ def _is_pair(spec: list[Any]) -> bool:
     return len(spec) == 2 and isinstance(spec[1], Mapping)
 
 
-def optimizer_name(spec: Any) -> str:
-    """Return an optimizer's name as the tables spell it; "" for a transformation."""
-    name = canonical(spec)
-    name = name[0] if isinstance(name, tuple | list) and name else name
-    return name if isinstance(name, str) else ""
-
-
 def steps_per_epoch(plan: Plan, n_rows: int) -> int:
     """Batches of one epoch over `n_rows` rows, the last perhaps smaller."""
     return -(-n_rows // batch_rows(plan, n_rows))
@@ -437,11 +371,11 @@ def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
     schedule = resolved(plan.schedule)
     if callable(schedule.name):
         factors = np.array([float(schedule.name(int(step))) for step in steps])
-    elif schedule.name in _FACTORS:
+    elif schedule.name in FACTORS:
         per_epoch = steps_per_epoch(plan, n_rows)
         total = plan.epochs * per_epoch
-        clock = _Clock(steps, steps // per_epoch, per_epoch, total, n_rows)
-        factors = _FACTORS[schedule.name](clock, **dict(schedule.constants))
+        clock = Clock(steps, steps // per_epoch, per_epoch, total, n_rows)
+        factors = FACTORS[schedule.name](clock, **dict(schedule.constants))
     else:
         factors = np.ones(count)
     if plan.warmup:
@@ -467,121 +401,3 @@ def mixing_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
         start = epochs_before * steps_per_epoch(plan, n_rows) // plan.accumulate
         return 1 / np.maximum(done - start, 1)
     return np.ones(count)
-
-
-def link(loss: Spec) -> Callable[[Array], Array]:
-    """Return the function from raw outputs to predictions that belongs to `loss`.
-
-    Softmax for cross-entropy and focal loss, the logistic function for binary
-    cross-entropy, exp for Poisson, and the identity for the rest.
-    """
-    name = choose("loss", loss, LOSSES, owner="link").label
-    return _LINKS.get(name, lambda outputs: outputs)
-
-
-def softmax(outputs: Array) -> Array:
-    """Softmax over the last axis, without overflow."""
-    shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
-
-
-def logistic(outputs: Array) -> Array:
-    """1/(1+exp(−z)), without overflow."""
-    small = np.exp(-np.abs(outputs))
-    return np.where(outputs >= 0, 1 / (1 + small), small / (1 + small))
-
-
-_LINKS = {
-    "cross_entropy": softmax,
-    "focal": softmax,
-    "binary_cross_entropy": logistic,
-    "poisson": np.exp,
-}
-
-
-def _optimizer(spec: Any) -> Any:
-    if hasattr(spec, "init") and hasattr(spec, "update"):
-        return choose("optimizer", _Transformation(spec), OPTIMIZERS, owner="Plan")
-    if isinstance(spec, str | tuple | list) or hasattr(spec, "constants"):
-        known = {**OPTIMIZERS, **FULL_BATCH}
-        return choose("optimizer", canonical(spec), known, owner="Plan")
-    raise TypeError(
-        f"Plan got optimizer={spec!r}; it must be a name, a pair (name, "
-        "{constant: value}) or an optax.GradientTransformation."
-    )
-
-
-def canonical(spec: Any) -> Any:
-    """Return an optimizer's choice with its name as the tables spell it."""
-    if isinstance(spec, str):
-        return ALIASES.get(spec.lower(), spec.lower())
-    if isinstance(spec, tuple | list) and spec and isinstance(spec[0], str):
-        return (canonical(spec[0]), *spec[1:])
-    return spec
-
-
-@dataclass(frozen=True)
-class _Transformation:
-    """An optax transformation, callable so that a Choice can hold it."""
-
-    transformation: Any
-
-    def __call__(self) -> Any:
-        return self.transformation
-
-
-class _Clock(NamedTuple):
-    """Numbers of the updates asked for and of their epochs; how these are counted."""
-
-    steps: Array
-    epoch: Array
-    per_epoch: int
-    total: int
-    n_rows: int
-
-
-def _invscaling(clock: _Clock, power: float, rows_before: float) -> Array:
-    rows_seen = rows_before + clock.epoch * clock.n_rows
-    # scikit-learn sets the rate at the end of an epoch: the first is untouched.
-    return np.where(clock.epoch == 0, 1.0, (rows_seen + 1.0) ** -power)
-
-
-def _half_cosine(done: Array, floor: float) -> Array:
-    # Loshchilov & Hutter (2017), "SGDR", eq. 5.
-    return floor + (1 - floor) * (1 + np.cos(np.pi * np.minimum(done, 1))) / 2
-
-
-def _cosine_restarts(clock: _Clock, period: int, growth: float, floor: float) -> Array:
-    first = period * clock.per_epoch
-    if growth == 1:
-        done = (clock.steps % first) / first
-    else:
-        # The cycles' lengths are a geometric series; invert its sum.
-        cycle = np.floor(np.log1p(clock.steps / first * (growth - 1)) / np.log(growth))
-        begun = first * (growth**cycle - 1) / (growth - 1)
-        done = (clock.steps - begun) / (first * growth**cycle)
-    return _half_cosine(done, floor)
-
-
-def _one_cycle(clock: _Clock, peak: float, start: float, end: float) -> Array:
-    # Smith & Topin (2018), with cosine flanks.
-    done = np.minimum(clock.steps / max(clock.total - 1, 1), 1)
-    risen = (1 - np.cos(np.pi * np.minimum(done / peak, 1))) / 2
-    fall = _half_cosine((done - peak) / (1 - peak), end)
-    return np.where(done < peak, start + (1 - start) * risen, fall)
-
-
-_FACTORS: dict[str, Callable[..., Array]] = {
-    "inverse_scaling": lambda clock, power: (clock.steps + 1.0) ** -power,
-    "invscaling": _invscaling,
-    "inverse_time": lambda clock, decay: 1 / (1 + decay * clock.steps),
-    "linear": lambda clock, floor: (
-        1 - (1 - floor) * np.minimum(clock.steps / clock.total, 1)
-    ),
-    "step": lambda clock, every, factor: factor ** (clock.epoch // every),
-    "exponential": lambda clock, factor: factor**clock.epoch,
-    "cosine": lambda clock, floor: _half_cosine(clock.steps / clock.total, floor),
-    "cosine_restarts": _cosine_restarts,
-    "one_cycle": _one_cycle,
-}
-"""The others are constant: ``plateau`` and ``adaptive`` are steered by the loop."""

@@ -5,13 +5,13 @@ as one likes. A `Packing` remembers the structure, and names each array by its p
 ``x0``, ``x0[0]``, ``x0['W1']``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from thalweg.records import Array
+from thalweg.core.types import Array, Parameters
 
 
 @dataclass(frozen=True)
@@ -156,3 +156,53 @@ def _refill(example: Any, arrays: Iterator[Array]) -> Any:
         items = [_refill(item, arrays) for item in example]
         return items if isinstance(example, list) else tuple(items)
     return next(arrays)
+
+
+class DenseLeaves:
+    """The trained arrays of a dense network in scikit-learn's order, and back."""
+
+    def __init__(self, network: Any, parameters: Parameters) -> None:
+        self.places = [
+            (i, name)
+            for name in ("weights", "bias", "scale", "shift")
+            for i, layer in enumerate(network.layers)
+            if name in parameters[i] and not layer.frozen
+        ]
+        self.shapes = [leaf.shape for leaf in self.of(parameters)]
+        self._n_layers = len(network.layers)
+
+    def of(self, parameters: Parameters) -> list[Array]:
+        """List the arrays of parameters, or of something shaped like those trained."""
+        return [parameters[i][name] for i, name in self.places]
+
+    def filled(self, leaves: list[Array]) -> Parameters:
+        """Put arrays where they belong."""
+        shaped: Parameters = tuple({} for _ in range(self._n_layers))
+        for (i, name), leaf in zip(self.places, leaves, strict=True):
+            shaped[i][name] = leaf
+        return shaped
+
+    def joined(self, parameters: Parameters, trained: Parameters) -> Parameters:
+        """Replace what is trained in `parameters`."""
+        pairs = zip(parameters, trained, strict=True)
+        return tuple({**own, **new} for own, new in pairs)
+
+
+def each_array(function: Callable[..., Any], tree: Any, name: str = "") -> Any:
+    """Put each array of a nest of tuples, lists and dicts through a function.
+
+    With a `name`, the function is given each array's own as well: ``X['left'][0]``.
+    """
+    if isinstance(tree, Mapping):
+        pairs = tree.items()
+    elif isinstance(tree, tuple | list):
+        pairs = enumerate(tree)
+    else:
+        return function(tree, name) if name else function(tree)
+    done = {
+        key: each_array(function, value, name and f"{name}[{key!r}]")
+        for key, value in pairs
+    }
+    if isinstance(tree, Mapping):
+        return done
+    return list(done.values()) if isinstance(tree, list) else tuple(done.values())

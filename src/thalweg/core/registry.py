@@ -10,7 +10,6 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, TypeAlias
 
 Number: TypeAlias = float | int | bool | None
@@ -208,16 +207,6 @@ def nearest(name: str, options: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}? " if close else ""
 
 
-def need(module: str, what: str, extra: str) -> Any:
-    """Import what is not always installed, or raise ValueError: how to install it."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ValueError(
-            f"{what} ({error}). Install it with pip install 'thalweg[{extra}]'."
-        ) from error
-
-
 def _pair(parameter: str, spec: object, owner: str) -> tuple[str, Mapping[str, Number]]:
     if isinstance(spec, tuple | list) and len(spec) == 2:
         name, constants = spec
@@ -233,3 +222,7 @@ def resolved(spec: Any) -> Choice:
     """Return `spec`, known to have been resolved by `choose` when it was stored."""
     assert isinstance(spec, Choice)
     return spec
+
+
+POSITIVE, NONNEGATIVE, AT_LEAST_1 = "(0, inf)", "[0, inf)", "[1, inf)"
+SHARE, CLOSED_SHARE, OPEN_SHARE = "[0, 1)", "[0, 1]", "(0, 1)"

@@ -1,9 +1,9 @@
 """The doctor: facts, rules, and the trial of each remedy, put into one diagnosis.
 
-What a rule suspects is tried (`thalweg.trials`). Only a remedy that gains, and more
-than a random change, confirms its cause. After a confirmed one all is measured again;
-what has disappeared was its symptom. What gains nothing is a note at most, unless the
-facts alone prove it.
+What a rule suspects is tried (`thalweg.diagnosis.trials`). Only a remedy that gains,
+and more than a random change, confirms its cause. After a confirmed one all is measured
+again; what has disappeared was its symptom. What gains nothing is a note at most,
+unless the facts alone prove it.
 """
 
 import time
@@ -16,19 +16,17 @@ from typing import Any
 import numpy as np
 
 from thalweg import training
-from thalweg.cases import Case, take
-from thalweg.findings import Diagnosis, Facts, Finding, Severity
-from thalweg.measure import WHY_NOT, measure
-from thalweg.measure.network import facts_of_history
-from thalweg.measure.written import facts_of_steps, facts_of_written
-from thalweg.records import History
-from thalweg.rules import ORDER, judge
-from thalweg.subjects import refuse_settings, treated, understand
-from thalweg.trials import MOST_CAUSES, Arm, Trials
+from thalweg.diagnosis.facts import WHY_NOT, measure
+from thalweg.diagnosis.facts.user_function import facts_of_steps, facts_of_written
+from thalweg.diagnosis.problem import Case, take
+from thalweg.diagnosis.readers import refuse_settings, understand
+from thalweg.diagnosis.remedies import treated
+from thalweg.diagnosis.result import Diagnosis, Facts, Finding, Severity
+from thalweg.diagnosis.rules import ORDER, judge
+from thalweg.diagnosis.trials import MOST_CAUSES, Arm, Trials
 
 _ALONE = ("data", "target", "inputs", "nearest", "held", "labels", "numbers", "image")
 _OF_RUN = ("run.", "end.", "rate.sharpness")
-_EPOCHS_TOLD = 32  # at once, where it may stop the training
 _REMEASURED = ("run", "end", "start", "static", "rate", "inputs", "seeds")
 
 
@@ -68,7 +66,7 @@ def diagnose(
     budget : float
         Seconds after which no further trial is begun.
     thresholds : mapping of code to mapping or None, optional
-        What is to differ from `thalweg.rules.THRESHOLDS`; None mutes a finding.
+        What is to differ from `thalweg.diagnosis.THRESHOLDS`; None mutes a finding.
     x0, args
         Weights, and further arguments ((X, y) if not given), of a hand-written cost.
     steps : sequence of (weights, gradient), optional
@@ -127,7 +125,7 @@ def diagnose(
         "trials": time.perf_counter() - started - examined,
         "trainings": float(trial.count),
     }
-    return _diagnosis(
+    return make_diagnosis(
         _name(subject, case), facts, found, checked, missing,
         costs=costs, prescribe=partial(treated, case),
     )  # fmt: skip
@@ -188,10 +186,11 @@ def _name(subject: Any, case: Case) -> str:
     return f"{what} ({rows} rows, {columns} columns)"
 
 
-def _diagnosis(
+def make_diagnosis(
     subject: str, facts: Facts, found: list[Finding], checked: Sequence[str],
     missing: Mapping[str, str], **more: Any,
 ) -> Diagnosis:  # fmt: skip
+    """Put what was found into a diagnosis."""
     why = {k: WHY_NOT.get(fact.split(".")[0], fact) for k, fact in missing.items()}
     return Diagnosis(
         subject, tuple(_ordered(found)), facts, tuple(checked), why, **more
@@ -258,68 +257,4 @@ def _of_written(
     costs = {"examination": time.perf_counter() - started, "trials": 0.0,
              "trainings": 0.0}  # fmt: skip
     judged = judge(facts, thresholds)
-    return _diagnosis("hand-written cost and gradient", facts, *judged, costs=costs)
-
-
-# ------------------------------------------------------------------------- callback
-
-
-class Doctor:
-    """A callback that examines a training while it runs.
-
-    Give it to any fit as one of its ``callbacks``; afterwards `diagnosis` says what
-    the curves show. It is told of many epochs at once, so that it costs little.
-
-    Parameters
-    ----------
-    stop : bool
-        Whether a hopeless training is stopped: one whose loss is not finite, or five
-        times the first one, or has not moved in `patience` epochs.
-    patience : int
-        Epochs after which a loss still at its first value is hopeless.
-    thresholds : mapping, optional
-        As for `diagnose`.
-
-    Examples
-    --------
-    >>> import thalweg as tw
-    >>> from thalweg.datasets import blobs
-    >>> X, y = blobs(60)
-    >>> doctor = tw.Doctor(stop=True)
-    >>> clf = tw.MLPClassifier(callbacks=[doctor], tol=0.01, random_state=0).fit(X, y)
-    >>> doctor.hopeless
-    ''
-    """
-
-    def __init__(
-        self,
-        stop: bool = False,
-        patience: int = 50,
-        thresholds: Mapping[str, Mapping[str, float] | None] | None = None,
-    ) -> None:
-        self.stop, self.patience, self.thresholds = stop, patience, thresholds
-        self.patient = _EPOCHS_TOLD if stop else 10**6
-        self.history = History.from_columns({"loss": ()})
-        self.hopeless = ""
-
-    def __call__(self, history: History) -> bool:
-        """Take note of the epochs so far; True stops training."""
-        self.history, first, last = history, history.loss[0], history.loss[-1]
-        self.hopeless = ""
-        if not last < 5 * first + 1e-12 and len(history) > 3:
-            self.hopeless = f"the loss is {last:.3g}, and began at {first:.3g}"
-        elif len(history) >= self.patience and last > 0.9999 * first:
-            self.hopeless = f"the loss has stayed at {first:.3g}"
-        return self.stop and bool(self.hopeless)
-
-    @property
-    def diagnosis(self) -> Diagnosis:
-        """What the curves show; nothing is tried."""
-        history = self.history
-        facts: dict[str, Any] = facts_of_history(history)
-        facts |= {"run.diverged": not facts["run.finite"], "run.restored": False,
-                  "run.ended_by_epochs": not self.hopeless}  # fmt: skip
-        if len(history) and np.isfinite(rate := float(history.rate[0])):
-            facts |= {"rate.value": rate, "rate.usual": rate}
-        judged = judge(facts, self.thresholds)
-        return _diagnosis(f"training of {len(history)} epochs", facts, *judged)
+    return make_diagnosis("hand-written cost and gradient", facts, *judged, costs=costs)

@@ -8,9 +8,15 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from thalweg.findings import Evidence, Proof
+from thalweg.core import need
+
+if TYPE_CHECKING:
+    from thalweg.diagnosis.result import Diagnosis, Evidence, Proof
+
+_TEMPLATES = Path(__file__).parent / "templates"
 
 WIDTH = 360
 _TOP, _RIGHT, _BOTTOM, _LEFT = 10, 22, 42, 54
@@ -50,7 +56,7 @@ class Drawing:
                            "anchor": anchor})  # fmt: skip
 
 
-def draw(evidence: Evidence) -> Drawing:
+def draw(evidence: "Evidence") -> Drawing:
     """Draw what is behind a finding."""
     known = [y for y in evidence.y if math.isfinite(y)]
     label = f"{evidence.title}; {evidence.y_label}"
@@ -61,7 +67,7 @@ def draw(evidence: Evidence) -> Drawing:
     return _plane(evidence, label)
 
 
-def draw_trial(proof: Proof) -> Drawing:
+def draw_trial(proof: "Proof") -> Drawing:
     """Draw the scores of a paired trial, a dot a seed."""
     rows = {"before": proof.before, "after": proof.after, "control": proof.control}
     known = [score for scores in rows.values() for score in scores]
@@ -137,7 +143,7 @@ def _axis_below(
     return x
 
 
-def _bars(evidence: Evidence, label: str) -> Drawing:
+def _bars(evidence: "Evidence", label: str) -> Drawing:
     """Draw bars one below the other, their names readable; the longest, if many."""
     pairs = list(zip(map(str, evidence.x), evidence.y, strict=True))
     longest = sorted(pairs, key=lambda pair: -abs(pair[1]))[:_MOST_BARS]
@@ -160,7 +166,7 @@ def _bars(evidence: Evidence, label: str) -> Drawing:
     return drawing
 
 
-def _plane(evidence: Evidence, label: str) -> Drawing:
+def _plane(evidence: "Evidence", label: str) -> Drawing:
     """Draw a line over numbers, or a histogram."""
     height, bottom = 200, 200 - _BOTTOM
     drawing = Drawing(height, label)
@@ -219,3 +225,33 @@ HELPERS = {
     "WIDTH": WIDTH,
 }
 """What the templates call."""
+
+
+def fragment(diagnosis: "Diagnosis") -> str | None:
+    """Return a diagnosis as HTML for a notebook's cell, its evidence drawn as SVG.
+
+    None where Jinja2 is not installed: the notebook then shows the text.
+    """
+    try:
+        template = load_template("diagnosis.html")
+    except ValueError:
+        return None
+    return template.render(diagnosis=diagnosis, **HELPERS)
+
+
+def load_template(name: str, *folders: Path) -> Any:
+    """Return a Jinja2 template of these folders, or of the one beside this file."""
+    jinja2 = need_for_report("jinja2")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*folders, _TEMPLATES]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def need_for_report(name: str) -> Any:
+    """Import what a page is made with."""
+    return need(name, "a report needs Plotly and Jinja2", "report")

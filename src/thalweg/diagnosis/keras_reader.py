@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone, is_classifier
 
-from thalweg.cases import Case, numbered
-from thalweg.plan import Plan
-from thalweg.records import Run, StopReason
+from thalweg.core import Plan, Run, StopReason
+from thalweg.diagnosis.problem import Case, numbered
 
 _OWN = ("epochs", "batch_size", "patience", "class_weight")
 
 
 @dataclass(frozen=True, eq=False)
 class KerasCase(Case):
-    """A training by an estimator of `thalweg.keras_estimators`.
+    """A training by an estimator of `thalweg.estimators.keras.estimators`.
 
     Parameters
     ----------

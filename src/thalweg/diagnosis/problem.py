@@ -2,7 +2,7 @@
 
 A `Case` holds rows, the steps that prepare them, a network, a plan, and the run if
 there was one. Remedies change a case (`changed`), and a case can be trained.
-`thalweg.subjects` makes cases of what users give.
+`thalweg.diagnosis.readers` makes cases of what users give.
 """
 
 from collections.abc import Mapping
@@ -13,16 +13,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
-from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
 from thalweg import training
-from thalweg.lookup import resolved
-from thalweg.networks import Dense, DenseNetwork
-from thalweg.plan import CLASSIFYING, Plan
-from thalweg.records import Array, Run
+from thalweg.core import CLASSIFYING, Array, DenseNetwork, Plan, Run, resolved
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,129 +224,6 @@ def numbered(y: Array, held: Any) -> tuple[Array, Array, Any]:
     )  # fmt: skip
 
 
-# ------------------------------------------------------------------------ changes
-
-
-def changed(case: Case, changes: Mapping[str, Any]) -> Case:
-    """Apply a prescription's changes to a case.
-
-    Keys are fields of `Plan`, and ``hidden`` (widths), ``activation``, ``init``,
-    ``batch_norm``, ``dropout``, ``output_activation``, ``frozen``, ``class_weight``,
-    ``validation``, ``scale_target``, ``target`` ("numbers" or "classes"); the steps
-    ``scale``, ``mask``, ``clip``, ``impute`` and ``drop``; and of the rows ``roll``,
-    ``leave_out`` ("doubtful" for those whose neighbors contradict their label) and
-    ``match_held``.
-    """
-    for name, value in changes.items():
-        if name == "measured_as":
-            continue  # of the scoring
-        case = _CHANGES.get(name, _change_plan)(case, name, value)
-    return case
-
-
-def _change_plan(case: Case, name: str, value: Any) -> Case:
-    return replace(case, plan=Plan.of(case.plan, **{name: value}))
-
-
-def _change_case(case: Case, name: str, value: Any) -> Case:
-    if name == "validation" and resolved(case.plan.optimizer).label == "lbfgs":
-        raise ValueError("With lbfgs, scikit-learn's estimators hold no rows out.")
-    return replace(case, **{_FIELDS.get(name, name): value})
-
-
-def _change_hidden(case: Case, name: str, value: Any) -> Case:
-    """Change the hidden layers; the widths come as one number a layer."""
-    if not isinstance(case.network, DenseNetwork):
-        raise ValueError(f"{name} is no setting of {type(case.subject).__name__}.")
-    *hidden, output = case.network.layers
-    if name == "hidden":
-        like = hidden[0] if hidden else Dense(1, "relu")
-        hidden = [replace(hidden[min(k, len(hidden) - 1)] if hidden else like,
-                          units=width, residual=0, shares=None)
-                  for k, width in enumerate(value)]  # fmt: skip
-    elif name == "output_activation":
-        output = replace(output, activation=value)
-    else:
-        fields = {
-            "init": {"init": value, "bias_init": "zeros"},
-            "batch_norm": {"normalization": "batch" if value else "none"},
-        }.get(name, {name: value})
-        hidden = [replace(d, **fields) for d in hidden]
-        output = replace(output, **fields) if name in _OF_ALL else output
-    if name == "frozen":
-        case = replace(case, plan=Plan.of(case.plan, layer_rates=None))
-    return replace(case, network=replace(case.network, layers=(*hidden, output)))
-
-
-def _change_target(case: Case, name: str, value: Any) -> Case:
-    """Learn numbers in place of classes, or the other way round."""
-    *hidden, output = case.network.layers
-    if value == "numbers":
-        assert case.labels is not None
-        values = case.labels.astype(float)
-        y, labels, n, loss = values[case.y], None, 1, "squared"
-        held = case.held and (case.held[0], values[case.held[1]])
-    else:
-        labels, y, held = numbered(case.y, case.held)
-        n, loss = len(labels), "cross_entropy"
-    output = replace(output, units=n, activation="identity", init="auto")
-    network = replace(case.network, layers=(*hidden, output))
-    plan = Plan.of(case.plan, loss=loss)
-    return replace(
-        case, y=y, labels=labels, held=held, network=network, plan=plan,
-        scales_target=value == "numbers",
-    )  # fmt: skip
-
-
-def _change_step(case: Case, name: str, value: Any) -> Case:
-    if name != "scale":
-        return replace(case, repairs=joined(case.repairs, {name: value}))
-    sparse = hasattr(case.transformed()[0], "toarray")  # to be kept so
-    return replace(case, steps=(*case.steps, StandardScaler(with_mean=not sparse)))
-
-
-def _change_rows(case: Case, name: str, value: Any) -> Case:
-    if name == "roll":
-        return replace(case, y=np.roll(case.y, value, axis=0))
-    if name == "match_held":
-        assert case.held is not None
-        return replace(case, held=(matched(case.held[0], case.X), case.held[1]))
-    value = doubtful(case) if isinstance(value, str) else value
-    return case.rows(np.setdiff1d(np.arange(len(case.y)), value))
-
-
-def matched(X: Any, like: Any) -> Any:
-    """Give each column of numbers the center and spread that it has in other rows."""
-    if hasattr(X, "iloc"):
-        kept = [name for name in X.columns if X[name].dtype.kind in "fiu"]
-        new = matched(X[kept].to_numpy(float), like[kept].to_numpy(float))
-        return X.assign(**dict(zip(kept, new.T, strict=True)))
-    like, spread = dense(like), X.std(axis=0)
-    scaled = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    return scaled * like.std(axis=0) + like.mean(axis=0)
-
-
-def doubtful(case: Case) -> Array:
-    """Find the rows that most of their 15 neighbors contradict: Wilson (1972).
-
-    All are asked, and then, again about all, those that were not contradicted.
-    """
-    if case.labels is None or case.y.ndim > 1:
-        return np.zeros(0, int)
-    points = StandardScaler().fit_transform(case.prepared()[0])
-    every, labels = np.arange(len(points)), np.eye(len(case.labels))[case.y]
-    wrong = every[:0]
-    for _ in range(2):
-        asked = np.setdiff1d(every, wrong)
-        near: Any = NearestNeighbors(n_neighbors=min(_NEIGHBORS + 1, len(asked)))
-        close = asked[near.fit(points[asked]).kneighbors(points)[1]]
-        votes = labels[close] * (close != every[:, None])[..., None]
-        wrong = np.flatnonzero(votes.sum(axis=1).argmax(axis=1) != case.y)
-        if len(wrong) == len(every):
-            break
-    return wrong
-
-
 def repair(X: Any, repairs: Mapping[str, Any]) -> Any:
     """Return the transformer that drops, masks and imputes columns of X, by number."""
     dropped, masked = repairs.get("drop", ()), repairs.get("mask", {})
@@ -372,45 +244,3 @@ def repair(X: Any, repairs: Mapping[str, Any]) -> Any:
 def _imputer(**given: Any) -> Any:
     return SimpleImputer(strategy="median", add_indicator=True,
                          keep_empty_features=True, **given)  # fmt: skip
-
-
-def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Put changes together; of one name the later holds, but columns add up."""
-    both = {**first, **second}
-    if "drop" in first and "drop" in second:
-        both["drop"] = tuple(sorted({*first["drop"], *second["drop"]}))
-    if "mask" in first and "mask" in second:
-        both["mask"] = {**first["mask"], **second["mask"]}
-    return both
-
-
-def random_change(case: Case, seed: int) -> dict[str, Any]:
-    """Return one change of the usual kind, chosen by chance alone."""
-    rng = np.random.RandomState(1000 + seed)
-    layers = getattr(case.network, "layers", ())
-    widths = [layer.units for layer in layers[:-1]]
-    factor = float(rng.choice([1 / 3, 3]))
-    pool: list[dict[str, Any]] = [{"l2": (case.plan.l2 or 1e-4) * factor**2}]
-    if widths:
-        wide = tuple(max(int(w * factor), 1) for w in widths)
-        pool += [{"hidden": wide}, {"activation": str(rng.choice(["tanh", "elu"]))}]
-    if case.plan.first_order:
-        pool.append({"learning_rate": case.plan.rate * factor})
-        pool.append({"batch_size": int(rng.choice([16, 64, 256]))})
-    return pool[rng.randint(len(pool))]
-
-
-_NEIGHBORS = 15
-_OF_ALL = ("init", "frozen")  # what the output layer changes too
-_FIELDS = {"scale_target": "scales_target"}
-_CHANGES: dict[str, Any] = {
-    **dict.fromkeys(("class_weight", "validation", "scale_target"), _change_case),
-    **dict.fromkeys(
-        ("hidden", "activation", "init", "batch_norm", "dropout", "frozen",
-         "output_activation"), _change_hidden),
-    **dict.fromkeys(("scale", "impute", "drop", "mask"), _change_step),
-    **dict.fromkeys(("roll", "leave_out", "match_held"), _change_rows),
-    "target": _change_target,
-}  # fmt: skip
-STEPS = ("scale", "impute", "drop", "mask")
-ROWS = ("roll", "leave_out", "match_held")

@@ -6,40 +6,45 @@ copy of it with the remedies in it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone, is_classifier
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
-from thalweg import estimators, tabular, training
-from thalweg.cases import (
-    ROWS,
-    STEPS,
-    Case,
-    changed,
-    dense,
-    doubtful,
-    joined,
-    numbered,
-    repair,
-    resized,
-    take,
+from thalweg import estimators, training
+from thalweg.core import (
+    CLASSIFYING,
+    Array,
+    DenseNetwork,
+    History,
+    Network,
+    Parameters,
+    Plan,
+    Run,
+    StopReason,
+    resolved,
 )
-from thalweg.columns import as_frame, encode, is_missing, kind_of, numbers, study
-from thalweg.estimators.base import blueprint
-from thalweg.keras_cases import case_of_keras, treated_keras
-from thalweg.keras_estimators import KerasClassifier, KerasRegressor
-from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork, Network
-from thalweg.plan import CLASSIFYING, Plan
-from thalweg.records import Array, History, Parameters, Run, StopReason
+from thalweg.diagnosis.keras_reader import case_of_keras
+from thalweg.diagnosis.problem import Case, dense, numbered, resized, take
+from thalweg.estimators import (
+    Classifier,
+    KerasClassifier,
+    KerasRegressor,
+    Regressor,
+    as_frame,
+    blueprint,
+    encode,
+    is_missing,
+    kind_of,
+    numbers,
+    study,
+    table_blueprint,
+)
 
 KINDS = (
     "None (the data alone), a thalweg MLPClassifier, MLPRegressor, Classifier, "
@@ -49,8 +54,8 @@ KINDS = (
     "these, or a cost with its gradient, (cost, gradient) with x0"
 )
 _MOST_CLASSES = 20
-_OURS = (estimators.MLPClassifier, estimators.MLPRegressor)
-_THEIRS = {
+OURS = (estimators.MLPClassifier, estimators.MLPRegressor)
+THEIRS = {
     TheirClassifier: estimators.MLPClassifier,
     TheirRegressor: estimators.MLPRegressor,
 }
@@ -84,7 +89,7 @@ def understand(
         rows = take(X, kept), _inferred(y[kept])
         case = understand(subject, *rows, *(held or ()), **settings)
         return replace(case, lost=int(gone.sum()))
-    steps, last = _parts(subject)
+    steps, last = pipeline_parts(subject)
     if hasattr(last, "estimator") and hasattr(last, "n_members"):
         last = (getattr(last, "members_", None) or [last.estimator])[0]
     if not isinstance(last, DenseNetwork | Network):
@@ -100,7 +105,7 @@ def understand(
     )
 
 
-def _parts(subject: Any) -> tuple[tuple[Any, ...], Any]:
+def pipeline_parts(subject: Any) -> tuple[tuple[Any, ...], Any]:
     """Return the steps before an estimator that do something, and the estimator."""
     if not isinstance(subject, Pipeline):
         return (), subject
@@ -204,7 +209,7 @@ def _of_data(subject: Any, X: Any, y: Array, held: Any, steps: Any) -> Case:
         estimators.MLPClassifier if looks_like_classes(y) else estimators.MLPRegressor
     )
     if hasattr(X, "iloc") and not all(d.kind in "fiub" for d in X.dtypes):
-        model = tabular.Classifier() if looks_like_classes(y) else tabular.Regressor()
+        model = Classifier() if looks_like_classes(y) else Regressor()
         case = _of_table(subject, model, X, y, held, steps, {})
     else:
         case = _of_mlp(subject, kind(), X, y, held, steps, {})
@@ -223,9 +228,9 @@ def looks_like_classes(y: Array) -> bool:
 def _of_mlp(
     subject: Any, last: Any, X: Any, y: Array, held: Any, steps: Any, settings: Any
 ) -> Case:
-    for theirs, ours in _THEIRS.items():
-        if isinstance(last, theirs) and not isinstance(last, _OURS):
-            last = _as_ours(last, ours)
+    for theirs, ours in THEIRS.items():
+        if isinstance(last, theirs) and not isinstance(last, OURS):
+            last = as_ours(last, ours)
     bare: Any = last
     if last.scale_inputs:
         steps, bare = (*steps, StandardScaler()), clone(last)
@@ -272,7 +277,7 @@ def _width(X: Any, steps: Any, y: Array) -> int:
     return pipe.fit_transform(take(X, few), y[few]).shape[1]
 
 
-def _as_ours(theirs: Any, ours: Any) -> Any:
+def as_ours(theirs: Any, ours: Any) -> Any:
     """Return our estimator in the state of scikit-learn's."""
     known = ours().get_params()
     copy = ours(**{k: v for k, v in theirs.get_params().items() if k in known})
@@ -322,10 +327,10 @@ def _of_table(
     subject: Any, last: Any, X: Any, y: Array, held: Any, steps: Any, settings: Any
 ) -> Case:
     steps, labels, target = (*steps, _Encoder()), None, y
-    if isinstance(last, tabular.Classifier):
+    if isinstance(last, Classifier):
         labels, y, held = numbered(y, held)
         target = labels[y]
-    network, plan, watched = tabular.blueprint(last, X, target, _width(X, steps, y))
+    network, plan, watched = table_blueprint(last, X, target, _width(X, steps, y))
     run = getattr(last, "run_", None)
     return Case(
         subject, X, y, labels, held, steps, network, plan, run,
@@ -404,97 +409,8 @@ class Trainee(BaseEstimator):
 
 
 _READERS: Sequence[tuple[Any, Any]] = (
-    ((*_OURS, *_THEIRS), _of_mlp),
-    ((tabular.Classifier, tabular.Regressor), _of_table),
+    ((*OURS, *THEIRS), _of_mlp),
+    ((Classifier, Regressor), _of_table),
     ((Run, DenseNetwork, Network, Trainee), _of_run),
     ((KerasClassifier, KerasRegressor), case_of_keras),
 )
-
-
-# ------------------------------------------------------------------------ treating
-
-_MLP_NAMES = {
-    "learning_rate": "learning_rate_init",
-    "epochs": "max_iter",
-    "l2": "alpha",
-    "hidden": "hidden_layer_sizes",
-    "optimizer": "solver",
-    "patience": "n_iter_no_change",
-}
-_TABLE_NAMES = {"epochs": "max_epochs", "hidden": "hidden_layer_sizes"}
-
-
-def treated(case: Case, changes: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]:
-    """Apply changes to a copy of what the user gave; return it and the difference.
-
-    Steps that prepare the inputs come before the estimator in a Pipeline. What
-    concerns the rows (``roll``, ``leave_out``) is told in the difference, for the user
-    to do before fitting.
-    """
-    merged = reduce(joined, changes, {})
-    subject = case.subject
-    before, last = _parts(subject)
-    settings = {k: v for k, v in merged.items() if k not in (*STEPS, *ROWS)}
-    scaled_target = settings.pop("scale_target", False)
-    new, difference = _treated_last(case, last, settings)
-    prepared = changed(case, {k: v for k, v in merged.items() if k in STEPS})
-    front = [repair(case.X, prepared.repairs)] if prepared.repairs else []
-    steps = [*front, *map(clone, before), *prepared.steps[len(case.steps) :]]
-    difference |= {k: v for k, v in merged.items() if k in (*STEPS, *ROWS)}
-    if isinstance(merged.get("leave_out"), str):
-        difference["leave_out"] = doubtful(prepared)
-    if scaled_target:
-        difference["scale_target"] = True
-        if new is not None:
-            new = TransformedTargetRegressor(new, transformer=StandardScaler())
-    if new is None:
-        return make_pipeline(*steps or ["passthrough"]), difference
-    return (make_pipeline(*steps, new) if steps else new), difference
-
-
-def _treated_last(case: Case, last: Any, settings: dict[str, Any]) -> Any:
-    if last is None:
-        return None, dict(settings)
-    if hasattr(last, "estimator") and hasattr(last, "n_members"):
-        member, difference = _treated_last(case, last.estimator, settings)
-        ensemble: Any = clone(last)
-        return ensemble.set_params(estimator=member), difference
-    if isinstance(last, KerasClassifier | KerasRegressor):
-        return treated_keras(last, settings), dict(settings)
-    if isinstance(last, Run | DenseNetwork | Network | Trainee):
-        new = changed(case, settings)
-        own = new.network, new.plan, new.validation, new.class_weight
-        return Trainee(*own), dict(settings)
-    if isinstance(last, tabular.Classifier | tabular.Regressor):
-        return _set(clone(last), _TABLE_NAMES, settings)
-    return _treated_mlp(last, settings)
-
-
-def _treated_mlp(last: Any, settings: dict[str, Any]) -> Any:
-    difference: dict[str, Any] = {}
-    if "target" in settings:
-        kind = _OURS[settings.pop("target") == "numbers"]
-        kept = {k: v for k, v in last.get_params().items()
-                if k in kind().get_params() and k != "loss"}  # fmt: skip
-        last, difference["estimator"] = kind(**kept), f"thalweg.{kind.__name__}"
-    if settings.pop("shuffle", None):
-        settings["shuffle"] = True
-    known = last.get_params()
-    missing = [k for k in settings if _MLP_NAMES.get(k, k) not in known]
-    for theirs, ours in _THEIRS.items():
-        if missing and isinstance(last, theirs) and not isinstance(last, _OURS):
-            last = _as_ours(clone(last), ours)
-            difference["estimator"] = f"thalweg.{ours.__name__}"
-    new, more = _set(clone(last), _MLP_NAMES, settings)
-    return new, {**difference, **more}
-
-
-def _set(new: Any, names: Mapping[str, str], settings: Mapping[str, Any]) -> Any:
-    """Set parameters by the estimator's names; what it lacks is told, not done."""
-    own = {names.get(k, k): v for k, v in settings.items()}
-    if "validation" in own:
-        share = own.pop("validation")
-        own |= {"early_stopping": True, "validation_fraction": share}
-    known = new.get_params()
-    new.set_params(**{k: v for k, v in own.items() if k in known})
-    return new, own

@@ -1,7 +1,8 @@
 """What the doctor says: facts, findings, prescriptions and their proof.
 
-Plain frozen records, to and from JSON. `thalweg.measure` fills in `Facts`,
-`thalweg.rules` turns them into findings, `thalweg.doctor` puts both into a `Diagnosis`.
+Plain frozen records, to and from JSON. `thalweg.diagnosis.facts` fills in `Facts`,
+`thalweg.diagnosis.rules` turns them into findings, `thalweg.diagnosis.diagnose` puts
+both into a `Diagnosis`.
 """
 
 import enum
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from thalweg.records import Record
+from thalweg.core import Record
 
 Facts = Mapping[str, Any]
 """What was measured, by name: numbers, texts, or tuples of them. A missing name was
@@ -114,7 +115,7 @@ class Finding(Record):
     Parameters
     ----------
     code : str
-        Which; the key of `thalweg.rules.THRESHOLDS`.
+        Which; the key of `thalweg.diagnosis.THRESHOLDS`.
     severity : Severity
     cause : str
         What is wrong, in one sentence.
@@ -282,9 +283,9 @@ class Diagnosis(Record):
         return self.prescribe(changes)
 
     def _repr_html_(self) -> str | None:
-        from thalweg import report
+        from thalweg.diagnosis.html import fragment
 
-        return report.fragment(self)
+        return fragment(self)
 
     def __str__(self) -> str:
         tried = f"{len(self.checked)} checks fine, {len(self.unchecked)} not possible"

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from thalweg import training
-from thalweg.cases import Case, changed, dense, folds, random_change, take
-from thalweg.findings import Finding, Prescription, Proof, Severity
-from thalweg.measure.network import score
-from thalweg.networks import DenseNetwork
-from thalweg.records import Array, Run
-from thalweg.rules import ORDER
-from thalweg.side_by_side import run_all
+from thalweg.core import Array, DenseNetwork, Run
+from thalweg.diagnosis.facts.network import score
+from thalweg.diagnosis.problem import Case, dense, folds, take
+from thalweg.diagnosis.remedies import changed, random_change
+from thalweg.diagnosis.result import Finding, Prescription, Proof, Severity
+from thalweg.diagnosis.rules import ORDER
+from thalweg.training import run_all
 
 _MOST_ROWS = 3000
 """Rows of a trial: more would say the same for more time."""

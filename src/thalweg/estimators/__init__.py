@@ -1,15 +1,82 @@
-"""Drop-in replacements of scikit-learn's MLP estimators.
+"""Estimators with scikit-learn's contract: MLPs, tables, Keras models, ensembles."""
 
-The same names, the same defaults, and for the same `random_state` and float64 data the
-same numbers; and beyond that, by keyword, what their users ask for: any optimizer, any
-activation per layer, dropout, normalization, class weights, callbacks, early stopping
-on data of one's own.
-"""
+from thalweg.estimators.ensemble import Ensemble, seeded
+from thalweg.estimators.hidden_features import HiddenFeatures
+from thalweg.estimators.keras.estimators import KerasClassifier, KerasRegressor
+from thalweg.estimators.keras.model import from_keras
+from thalweg.estimators.mlp.base import BaseMLP, blueprint
+from thalweg.estimators.mlp.classifier import MLPClassifier
+from thalweg.estimators.mlp.regressor import MLPRegressor
+from thalweg.estimators.persistence import load
+from thalweg.estimators.tabular.estimators import (
+    FEW_ROWS,
+    Classifier,
+    Regressor,
+    encode_once,
+    table_blueprint,
+)
+from thalweg.estimators.tabular.evaluation import (
+    Calibration,
+    Confusion,
+    Evaluation,
+    Importance,
+    Residuals,
+    evaluate,
+    hold_out,
+    n_networks,
+)
+from thalweg.estimators.tabular.preprocessing import (
+    Column,
+    as_day,
+    as_days,
+    as_frame,
+    encode,
+    is_missing,
+    kind_of,
+    numbers,
+    study,
+    texts,
+)
+from thalweg.estimators.tabular.targets import Values, task_of
+from thalweg.training import make_ray_known
 
-from thalweg.estimators.classifier import MLPClassifier
-from thalweg.estimators.regressor import MLPRegressor
-from thalweg.side_by_side import make_ray_known
-
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = [
+    "FEW_ROWS",
+    "BaseMLP",
+    "Calibration",
+    "Classifier",
+    "Column",
+    "Confusion",
+    "Ensemble",
+    "Evaluation",
+    "HiddenFeatures",
+    "Importance",
+    "KerasClassifier",
+    "KerasRegressor",
+    "MLPClassifier",
+    "MLPRegressor",
+    "Regressor",
+    "Residuals",
+    "Values",
+    "as_day",
+    "as_days",
+    "as_frame",
+    "blueprint",
+    "encode",
+    "encode_once",
+    "evaluate",
+    "from_keras",
+    "hold_out",
+    "is_missing",
+    "kind_of",
+    "load",
+    "n_networks",
+    "numbers",
+    "seeded",
+    "study",
+    "table_blueprint",
+    "task_of",
+    "texts",
+]
 
 make_ray_known()  # before anyone asks joblib for it by name

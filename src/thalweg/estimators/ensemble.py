@@ -20,9 +20,17 @@ from sklearn.utils import check_random_state, get_tags, resample
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from thalweg import saving, tabular
-from thalweg.records import Array
-from thalweg.side_by_side import run_all
+from thalweg.core import Array
+from thalweg.estimators.persistence import load
+from thalweg.io import (
+    Contents,
+    PathLike,
+    read_model_file,
+    read_model_of_kind,
+    understood_model,
+    write_model_file,
+)
+from thalweg.training import run_all
 
 
 def _classifies(ensemble: "Ensemble") -> bool:
@@ -158,7 +166,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         metric = accuracy_score if _classifies(self) else r2_score
         return float(metric(y, self.predict(X), sample_weight=sample_weight))
 
-    def save(self, path: saving.PathLike) -> None:
+    def save(self, path: PathLike) -> None:
         """Write all members to one model file; nothing in it is code.
 
         Raises
@@ -175,10 +183,10 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
             for i, (_, _, own) in enumerate(parts)
             for name, value in own.items()
         }
-        saving.write(path, "Ensemble", content, arrays)
+        write_model_file(path, "Ensemble", content, arrays)
 
     @classmethod
-    def load(cls, path: saving.PathLike) -> Self:
+    def load(cls, path: PathLike) -> Self:
         """Read what `save` wrote.
 
         Raises
@@ -188,8 +196,8 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         ValueError
             If it is not a whole model file, or holds another kind of model.
         """
-        content, arrays = saving.read_as("Ensemble", path)
-        with saving.understanding(path):
+        content, arrays = read_model_of_kind("Ensemble", path)
+        with understood_model(path):
             own: list[dict[str, Array]] = [{} for _ in content["members"]]
             for name, value in arrays.items():
                 number, _, rest = name.partition(".")
@@ -236,7 +244,7 @@ def seeded(estimator: Any, seed: int) -> Any:
 # A member's own file is all that is known of how to keep it.
 
 
-def _taken_apart(member: Any) -> saving.Contents:
+def _taken_apart(member: Any) -> Contents:
     if not hasattr(member, "save"):
         raise ValueError(
             f"Ensemble cannot save members of type {type(member).__name__}: only "
@@ -245,10 +253,10 @@ def _taken_apart(member: Any) -> saving.Contents:
         )
     with TemporaryDirectory() as folder:
         member.save(Path(folder) / "member")
-        return saving.read(Path(folder) / "member")
+        return read_model_file(Path(folder) / "member")
 
 
-def _put_together(contents: saving.Contents) -> Any:
+def _put_together(contents: Contents) -> Any:
     with TemporaryDirectory() as folder:
-        saving.write(Path(folder) / "member", *contents)
-        return tabular.load(Path(folder) / "member")
+        write_model_file(Path(folder) / "member", *contents)
+        return load(Path(folder) / "member")

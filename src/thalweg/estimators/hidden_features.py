@@ -18,8 +18,8 @@ from sklearn.base import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from thalweg.inspection import look_inside
-from thalweg.records import Array
+from thalweg.core import Array
+from thalweg.training import look_inside
 
 
 class HiddenFeatures(

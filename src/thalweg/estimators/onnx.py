@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.estimators import MLPClassifier, MLPRegressor
-from thalweg.lookup import resolved
-from thalweg.networks import Dense
-from thalweg.records import Array
+from thalweg.core import Array, Dense, resolved
+from thalweg.estimators.mlp.classifier import MLPClassifier
+from thalweg.estimators.mlp.regressor import MLPRegressor
 
 _OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -35,7 +34,7 @@ def register_onnx() -> None:
     >>> from skl2onnx import to_onnx
     >>> from sklearn.datasets import load_iris
     >>> from thalweg import MLPClassifier
-    >>> from thalweg.bridges import register_onnx
+    >>> from thalweg.estimators.onnx import register_onnx
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = MLPClassifier(solver="lbfgs", scale_inputs=True, random_state=0)
     >>> clf = clf.fit(X, y)
@@ -174,7 +173,7 @@ def _activate(graph: _Graph, layer: Dense, z: Any) -> Any:
     if not isinstance(activation.name, str):
         raise ValueError(
             f"the activation {activation.label!r} is a function of your own, which "
-            "ONNX has no name for. Take one of thalweg.networks.ACTIVATIONS."
+            "ONNX has no name for. Take one of thalweg.core.networks.ACTIVATIONS."
         )
     return _ACTIVATIONS[activation.label](graph, z, **dict(activation.constants))
 

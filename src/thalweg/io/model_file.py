@@ -19,9 +19,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from thalweg.networks import DenseNetwork, Network
-from thalweg.plan import Plan
-from thalweg.records import Array, History, Run, StopReason
+from thalweg.core import Array, DenseNetwork, History, Network, Plan, Run, StopReason
 
 FORMAT = 1
 """Version of what `write` writes; `read` understands it and all before it."""
@@ -47,10 +45,10 @@ def save(run: Run, path: PathLike) -> None:
     ValueError
         Where the network or the plan holds a function, which no file can keep.
     """
-    write(path, "run", *pack(run))
+    write_model_file(path, "run", *pack_run(run))
 
 
-def load(path: PathLike) -> Run:
+def load_run(path: PathLike) -> Run:
     """Read what `save` wrote.
 
     Parameters
@@ -68,12 +66,12 @@ def load(path: PathLike) -> Run:
     ValueError
         If it is not a whole model file, or holds another kind of model.
     """
-    content, arrays = read_as("run", path)
-    with understanding(path):
-        return unpack(content, arrays)
+    content, arrays = read_model_of_kind("run", path)
+    with understood_model(path):
+        return unpack_run(content, arrays)
 
 
-def pack(run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
+def pack_run(run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
     """Take a run apart into plain values and named arrays; `unpack` undoes it."""
     if isinstance(run.network, Network):
         raise ValueError(
@@ -97,7 +95,7 @@ def pack(run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
     return content, arrays
 
 
-def unpack(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Run:
+def unpack_run(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Run:
     """Put together what `pack` took apart."""
     network = DenseNetwork.from_json(content["network"])
     parameters = tuple(
@@ -117,7 +115,7 @@ def unpack(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Run:
     )
 
 
-def write(
+def write_model_file(
     path: PathLike, kind: str, content: Mapping[str, Any], arrays: Mapping[str, Array]
 ) -> None:
     """Write a model file under its name in one step.
@@ -139,10 +137,10 @@ def write(
         "document": text,
         "digest": _digest(f"{FORMAT}{text}", plain),
     }
-    replace(Path(path), to_bytes(plain, metadata))
+    replace_file(Path(path), to_bytes(plain, metadata))
 
 
-def read(path: PathLike) -> Contents:
+def read_model_file(path: PathLike) -> Contents:
     """Read what `write` wrote: the kind, the content and the arrays.
 
     Raises
@@ -159,12 +157,14 @@ def read(path: PathLike) -> Contents:
     text = metadata.get("document", "")
     if metadata.get("digest") != _digest(metadata["thalweg"] + text, arrays):
         raise _damaged(path)
-    with understanding(path):
+    with understood_model(path):
         document = json.loads(text)
         return document["kind"], document["content"], arrays
 
 
-def read_as(kind: str, path: PathLike) -> tuple[dict[str, Any], dict[str, Array]]:
+def read_model_of_kind(
+    kind: str, path: PathLike
+) -> tuple[dict[str, Any], dict[str, Array]]:
     """Read what `write` wrote of this kind: its content and arrays.
 
     Raises
@@ -172,7 +172,7 @@ def read_as(kind: str, path: PathLike) -> tuple[dict[str, Any], dict[str, Array]
     OSError, ValueError
         As `read`, and where the file holds something else.
     """
-    found, content, arrays = read(path)
+    found, content, arrays = read_model_file(path)
     if found != kind:
         article = "an" if kind[0] in "AEIOU" else "a"
         raise ValueError(
@@ -183,7 +183,7 @@ def read_as(kind: str, path: PathLike) -> tuple[dict[str, Any], dict[str, Array]
 
 
 @contextmanager
-def understanding(path: PathLike) -> Iterator[None]:
+def understood_model(path: PathLike) -> Iterator[None]:
     """Turn whatever goes wrong with a file's content into one clear error."""
     try:
         yield
@@ -257,7 +257,7 @@ def check_folder(path: Path) -> None:
         )
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
     """Write a file under its name in one step, in a folder that exists."""
     check_folder(path)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -1,7 +1,8 @@
 """Tables in files: CSV as it is found in the wild, and Parquet.
 
-Everything in a CSV is read as text. What a column holds is for `thalweg.columns` to
-say, so that a code such as 007 stays one, and a number means the same in every file.
+Everything in a CSV is read as text. What a column holds is for
+`thalweg.estimators.tabular.preprocessing` to say, so that a code such as 007 stays one,
+and a number means the same in every file.
 """
 
 import csv
@@ -14,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from thalweg.columns import Frame, Series
-from thalweg.saving import PathLike
+from thalweg.core import Frame, Series
+from thalweg.io.model_file import PathLike
 
 DELIMITERS = ",;\t|"
 """What may stand between two fields."""

@@ -10,9 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from thalweg.packing import Packing
-from thalweg.records import Array
-from thalweg.written import Written
+from thalweg.core import Array, Packing
+from thalweg.optimize.user_function import Written
 
 WRONG = 1e-4
 """Relative disagreement that is a mistake."""

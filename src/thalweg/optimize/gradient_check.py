@@ -1,21 +1,63 @@
 """Whether a hand-written gradient belongs to its cost, and if not, what the mistake is.
 
-Central differences along random directions (`thalweg.rulers`) decide whether they
-agree; `thalweg.suspects` then finds the mistake.
+Central differences along random directions (`thalweg.optimize.finite_differences`)
+decide whether they agree; `thalweg.optimize.gradient_faults` then finds the mistake.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from thalweg.packing import Packing
-from thalweg.records import Array, GradientCheck
-from thalweg.rulers import WRONG, Ruler, Trial, sizes
-from thalweg.suspects import Evidence, Found, explain
-from thalweg.written import ONE_HOT, Misshapen, Written
+from thalweg.core import Array, Packing
+from thalweg.optimize.finite_differences import WRONG, Ruler, Trial, sizes
+from thalweg.optimize.gradient_faults import Evidence, Found, explain
+from thalweg.optimize.user_function import ONE_HOT, Misshapen, Written
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """What `check_gradient` found.
+
+    Parameters
+    ----------
+    ok : bool
+        Whether cost and gradient agree.
+    cause : str
+        ``""`` where they do; else the likely cause: ``"factor"``, ``"sign"``,
+        ``"transpose"``, ``"missing-penalty"``, ``"extra-penalty"``,
+        ``"penalty-on-bias"``, ``"wrong-derivative"``, ``"shape"``, ``"nonfinite"`` or
+        ``"random"`` (another cost at another call).
+    where : str
+        The array, or the part of the vector, that is wrong.
+    factor : float
+        How many times too large the gradient is (``"factor"``, ``"sign"``), or the
+        penalty's λ that is missing or too much; NaN otherwise.
+    message : str
+        All of it in sentences.
+    error : float
+        Largest relative disagreement along a direction.
+    notes : tuple of str
+        What was put right in passing, such as a flattened gradient.
+    """
+
+    ok: bool
+    cause: str
+    where: str
+    factor: float
+    message: str
+    error: float
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        return self.message
+
 
 _DIRECTIONS = 20
 _FEWEST = 4

@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thalweg.packing import Packing, Part
-from thalweg.records import Array
-from thalweg.rulers import Ruler
-from thalweg.written import ONE_HOT
+from thalweg.core import Array, Packing, Part
+from thalweg.optimize.finite_differences import Ruler
+from thalweg.optimize.user_function import ONE_HOT
 
 _SECONDS = 4.0
 _FEWEST, _MOST = 120, 600

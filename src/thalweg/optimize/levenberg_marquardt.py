@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import linalg, optimize
 
-from thalweg.records import Array
+from thalweg.core import Array
 
 _MOST_DAMPING = 1e16
 

@@ -16,15 +16,11 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from thalweg.descents import METHODS, Method, Trail
-from thalweg.gradients import LOG_OF_0, examine
-from thalweg.line_searches import LineSearches
-from thalweg.lookup import check_names, check_word, find
-from thalweg.packing import Packing
-from thalweg.plan import ALIASES
-from thalweg.records import Array, GradientCheck, History
-from thalweg.rulers import Ruler
-from thalweg.written import ONE_HOT, Misshapen, Written
+from thalweg.core import ALIASES, Array, History, Packing, check_names, check_word, find
+from thalweg.optimize.finite_differences import Ruler
+from thalweg.optimize.gradient_check import LOG_OF_0, GradientCheck, examine
+from thalweg.optimize.scipy_methods import METHODS, LineSearches, Method, Trail
+from thalweg.optimize.user_function import ONE_HOT, Misshapen, Written
 
 
 def minimize(
@@ -89,8 +85,9 @@ def minimize(
     -------
     scipy.optimize.OptimizeResult
         SciPy's, with x in the structure of x0, and ``history``
-        (`thalweg.records.History`), ``check`` (`thalweg.records.GradientCheck` or
-        None) and ``notes`` (what was put right in passing).
+        (`thalweg.core.history.History`), ``check``
+        (`thalweg.optimize.gradient_check.GradientCheck` or None) and ``notes`` (what
+        was put right in passing).
 
     Raises
     ------
@@ -253,7 +250,7 @@ class _Problem:
         """Derive a gradient, or see whether finite differences will do."""
         written, packing = self.written, self.written.packing
         if not _is_rule(written.jac):
-            engine = importlib.import_module("thalweg.engines.xla.functions")
+            engine = importlib.import_module("thalweg.engines.jax.autodiff")
             self.derived = engine.derive(
                 written.fun, packing.unpack, packing.size, written.args
             )

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.packing import Packing, Part
-from thalweg.records import Array
+from thalweg.core import Array, Packing, Part
 
 ONE_HOT = (
     "If the labels are class numbers, turn them into one-hot rows: np.eye(n)[labels]."

@@ -5,12 +5,12 @@ A Display is made from a record (``from_run``, ``from_comparison``, ...) and dra
 here but what is drawn, and nothing recorded is changed.
 """
 
-from thalweg.plots.comparing import ComparisonDisplay, DifferenceDisplay, SweepDisplay
-from thalweg.plots.inside import LayersDisplay, WeightsDisplay
+from thalweg.comparison import ComparisonDisplay, DifferenceDisplay, SweepDisplay
+from thalweg.display import new_figure
+from thalweg.plots.layers import LayersDisplay, WeightsDisplay
 from thalweg.plots.planes import BoundaryDisplay, PathsDisplay
-from thalweg.plots.searching import SearchDisplay
-from thalweg.plots.style import new_figure
 from thalweg.plots.training import TrainingDisplay
+from thalweg.tuning import SearchDisplay
 
 __all__ = [
     "BoundaryDisplay",

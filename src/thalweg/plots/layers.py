@@ -5,9 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from thalweg.lookup import check_word
-from thalweg.plots.style import COLORS, Display
-from thalweg.records import Array, LayerValues
+from thalweg.core import Array, LayerValues, check_word
+from thalweg.display import COLORS, Display
 
 _WHAT = ("activations", "weights", "gradients")
 
@@ -19,14 +18,14 @@ class LayersDisplay(Display):
     Parameters
     ----------
     values : LayerValues
-        What `thalweg.inspection.look_inside` computed.
+        What `thalweg.training.inspect.look_inside` computed.
     """
 
     values: LayerValues
 
     @classmethod
     def from_values(cls, values: LayerValues, **options: Any) -> Self:
-        """Draw what `thalweg.inspection.look_inside` computed."""
+        """Draw what `thalweg.training.inspect.look_inside` computed."""
         return cls(values).plot(**options)
 
     def plot(

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from thalweg.plots.style import COLORS, Display, legend_outside, line_style, marker
-from thalweg.records import Array, Paths
+from thalweg.core import Array, Paths
+from thalweg.display import COLORS, Display, legend_outside, line_style, marker
 
 
 @dataclass
@@ -23,7 +23,7 @@ class PathsDisplay(Display):
 
     @classmethod
     def from_paths(cls, paths: Paths, **options: Any) -> Self:
-        """Draw what `thalweg.inspection.descend` found."""
+        """Draw what `thalweg.training.inspect.descend` found."""
         return cls(paths).plot(**options)
 
     def plot(self, *, ax: Any = None, apart: bool = False) -> Self:

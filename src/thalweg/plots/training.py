@@ -6,16 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from thalweg.lookup import check_word
-from thalweg.plots.style import (
-    COLORS,
-    Display,
-    axis_type,
-    legend_above,
-    smooth,
-    tidy,
-)
-from thalweg.records import Array, History
+from thalweg.core import Array, History, check_word
+from thalweg.display import COLORS, Display, axis_type, legend_above, smooth, tidy
 
 _PANELS = {
     "loss": ("loss", {"loss": "training", "validation_loss": "validation"}),

@@ -12,17 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.evaluations import (
-    Calibration,
-    Confusion,
-    Evaluation,
-    Importance,
-    Report,
-    Residuals,
-)
-from thalweg.plots.style import COLORS, axis_type
-from thalweg.records import Array, History, Run
-from thalweg.report.drawing import number, shorten
+from thalweg.core import Array, History, Run
+from thalweg.diagnosis import number, shorten
+from thalweg.display import COLORS, axis_type
+from thalweg.estimators import Calibration, Confusion, Evaluation, Importance, Residuals
+from thalweg.report.content import Report
 
 BLUE, VERMILION, GRAY = *COLORS[:2], "#808080"
 _LINES = "rgba(128,128,128,0.3)"

@@ -13,13 +13,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from thalweg.evaluations import Report
-from thalweg.findings import Diagnosis
-from thalweg.lookup import need
-from thalweg.records import Run
-from thalweg.report import drawing, figures
+from thalweg.core import Run
+from thalweg.diagnosis import HELPERS, Diagnosis, load_template, need_for_report
+from thalweg.report import figures
+from thalweg.report.content import Report
 
-__all__ = ["check", "fragment", "write"]
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(subject: Run | Diagnosis | Report, path: str | PathLike[str]) -> None:
@@ -42,26 +41,14 @@ def write(subject: Run | Diagnosis | Report, path: str | PathLike[str]) -> None:
     check()
     report = _as_report(subject)
     drawn = figures.of(report)
-    page = _template("page.html").render(
+    page = load_template("page.html", _TEMPLATES).render(
         report=report,
         figures=drawn,
         specifications=_as_script([f.specification for f in drawn.values()]),
         plotly=_plotly() if drawn else "",
-        **drawing.HELPERS,
+        **HELPERS,
     )
     Path(path).write_text(page, encoding="utf-8")
-
-
-def fragment(diagnosis: Diagnosis) -> str | None:
-    """Return a diagnosis as HTML for a notebook's cell, its evidence drawn as SVG.
-
-    None where Jinja2 is not installed: the notebook then shows the text.
-    """
-    try:
-        template = _template("diagnosis.html")
-    except ValueError:
-        return None
-    return template.render(diagnosis=diagnosis, **drawing.HELPERS)
 
 
 def check() -> None:
@@ -73,7 +60,7 @@ def check() -> None:
         If Plotly or Jinja2 is not installed.
     """
     for name in ("jinja2", "plotly.offline"):
-        _extra(name)
+        need_for_report(name)
 
 
 def _as_report(subject: Any) -> Report:
@@ -92,29 +79,13 @@ def _as_report(subject: Any) -> Report:
     )
 
 
-def _extra(name: str) -> Any:
-    return need(name, "a report needs Plotly and Jinja2", "report")
-
-
-def _template(name: str) -> Any:
-    jinja2 = _extra("jinja2")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
-
-
 def _as_script(content: Any) -> Any:
     """Return JSON that no browser can take for the end of a script."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    return _extra("markupsafe").Markup(text.replace("<", "\\u003c"))
+    return need_for_report("markupsafe").Markup(text.replace("<", "\\u003c"))
 
 
 def _plotly() -> str:
     """Return Plotly's program: 4.8 MB, 1.9 MB once it is packed."""
-    program = _extra("plotly.offline").get_plotlyjs()
+    program = need_for_report("plotly.offline").get_plotlyjs()
     return base64.b64encode(gzip.compress(program.encode(), mtime=0)).decode()

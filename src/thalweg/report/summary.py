@@ -9,14 +9,27 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from pathlib import Path
 from shlex import join
 from typing import Any
 
-from thalweg.columns import Column, Frame, Series, as_frame, is_missing, sketch
-from thalweg.evaluations import Evaluation, Report, TableSketch
-from thalweg.findings import Diagnosis
-from thalweg.targets import Values
+import numpy as np
+
+from thalweg.core import Frame, Series
+from thalweg.diagnosis import Diagnosis
+from thalweg.estimators import (
+    Column,
+    Evaluation,
+    Values,
+    as_day,
+    as_days,
+    as_frame,
+    is_missing,
+    numbers,
+    texts,
+)
+from thalweg.report.content import ColumnSketch, Report, TableSketch
 
 _LIBRARIES = ("thalweg", "numpy", "scipy", "scikit-learn", "pandas", "jax")
 
@@ -106,3 +119,33 @@ def _versions() -> Mapping[str, str]:
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sketch(column: Column, values: Series) -> ColumnSketch:
+    """Count how a column's values are spread, for a small picture.
+
+    Parameters
+    ----------
+    column : Column
+        What `study` said of it.
+    values : Series
+
+    Returns
+    -------
+    ColumnSketch
+        Twenty ranges of equal length for numbers and dates, the twelve most frequent
+        values for all else; nothing for a column left out.
+    """
+    plain = column.name, column.kind, column.detail, column.missing
+    if column.kind == "left out":
+        return ColumnSketch(*plain)
+    if column.kind in ("category", "boolean"):
+        counts = texts(values).value_counts()[:12]
+        return ColumnSketch(*plain, tuple(counts.index), tuple(counts.tolist()))
+    date = column.kind == "date"
+    read = (as_days(column.name, column.layout, values) if date
+            else numbers(column.name, values))  # fmt: skip
+    bars, edges = np.histogram(read[~np.isnan(read)], bins=20)
+    shown = [as_day(edge) if date else f"{edge:.4g}" for edge in edges]
+    ranges = tuple(f"{low} to {high}" for low, high in pairwise(shown))
+    return ColumnSketch(*plain, ranges, tuple(bars.tolist()))

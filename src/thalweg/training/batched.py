@@ -16,12 +16,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from thalweg import cores, engines
-from thalweg.networks import DenseNetwork, Network
-from thalweg.plan import Data, Plan, batch_rows
-from thalweg.records import Array, Parameters, StopReason
-from thalweg.training import Loop, attend
-from thalweg.watching import Watch
+from thalweg import engines
+from thalweg.core import (
+    Array,
+    Data,
+    DenseNetwork,
+    Network,
+    Parameters,
+    Plan,
+    StopReason,
+    batch_rows,
+    cpus_are_shared,
+)
+from thalweg.training.loop import Loop, attend
+from thalweg.training.monitor import Watch
 
 _ROWS_AT_ONCE = 1 << 24
 
@@ -30,7 +38,7 @@ _ROWS_AT_ONCE = 1 << 24
 class Member:
     """A training that waits; to its loop and its watch, a session.
 
-    The fields are what `thalweg.training.train` has at hand.
+    The fields are what `thalweg.training.loop.train` has at hand.
     """
 
     network: DenseNetwork | Network
@@ -187,7 +195,7 @@ def _train(module: ModuleType, why: str, members: Sequence[Member]) -> None:
         while going := [k for k in range(len(members)) if k not in reasons]:
             _advance(population, members, going, reasons)
     except KeyboardInterrupt:
-        if cores.shared():
+        if cpus_are_shared():
             raise
     for number, member in enumerate(members):
         member.reason = reasons.get(number, StopReason.INTERRUPTED)

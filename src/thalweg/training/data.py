@@ -13,10 +13,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from thalweg import engines
-from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork, Network
-from thalweg.plan import CLASSIFYING, Data, Plan, each_array
-from thalweg.records import Array
+from thalweg.core import (
+    CLASSIFYING,
+    Array,
+    Data,
+    DenseNetwork,
+    Network,
+    Plan,
+    each_array,
+    resolved,
+)
 
 _FLOATING = np.dtype("float32"), np.dtype("float64")
 

@@ -13,15 +13,23 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from thalweg import cores, engines
-from thalweg.descents import METHODS, Method, Trail
-from thalweg.levenberg import minimize_damped
-from thalweg.line_searches import LineSearches
-from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork, Network
-from thalweg.plan import Data, Plan
-from thalweg.records import Array, EpochSums, Parameters, Run, StopReason
-from thalweg.watching import Watch
+from thalweg import engines
+from thalweg.core import (
+    Array,
+    Data,
+    DenseLeaves,
+    DenseNetwork,
+    EpochSums,
+    Network,
+    Parameters,
+    Plan,
+    Run,
+    StopReason,
+    cpus_are_shared,
+    resolved,
+)
+from thalweg.optimize import METHODS, LineSearches, Method, Trail, minimize_damped
+from thalweg.training.monitor import Watch
 
 _DAMPED = Method("Levenberg-Marquardt", "gradient!", "")
 """The method that is ours."""
@@ -77,7 +85,7 @@ def train_full_batch(
     Parameters
     ----------
     network, plan, data, first, engine
-        As for `thalweg.training.train`.
+        As for `thalweg.training.loop.train`.
     watch : Watch
         Records and judges the iterations.
 
@@ -171,7 +179,7 @@ class _Descent:
         self.method = METHODS.get(resolved(plan.optimizer).label, _DAMPED)
         self.n_products = 0
         own = isinstance(network, Network)
-        self.order = (engines.on_jax().Leaves if own else _Layers)(network, first)
+        self.order = (engines.on_jax().Leaves if own else DenseLeaves)(network, first)
         sizes = [np.prod(shape, dtype=int) for shape in self.order.shapes]
         self._ends = np.cumsum(sizes)[:-1]
         self.x = self.pack(first)
@@ -191,7 +199,7 @@ class _Descent:
         except _Stopped as stopped:
             return stopped.reason, ""
         except KeyboardInterrupt:
-            if cores.shared():
+            if cpus_are_shared():
                 raise
             return StopReason.INTERRUPTED, ""
         self.x = np.array(result.x, float)
@@ -358,33 +366,3 @@ class _Descent:
         if result.nfev >= constants.get("max_evaluations", np.inf):
             return StopReason.MAX_EVALUATIONS
         return StopReason.METHOD_STOPPED
-
-
-class _Layers:
-    """The trained arrays of a dense network in scikit-learn's order, and back."""
-
-    def __init__(self, network: Any, parameters: Parameters) -> None:
-        self.places = [
-            (i, name)
-            for name in ("weights", "bias", "scale", "shift")
-            for i, layer in enumerate(network.layers)
-            if name in parameters[i] and not layer.frozen
-        ]
-        self.shapes = [leaf.shape for leaf in self.of(parameters)]
-        self._n_layers = len(network.layers)
-
-    def of(self, parameters: Parameters) -> list[Array]:
-        """List the arrays of parameters, or of something shaped like those trained."""
-        return [parameters[i][name] for i, name in self.places]
-
-    def filled(self, leaves: list[Array]) -> Parameters:
-        """Put arrays where they belong."""
-        shaped: Parameters = tuple({} for _ in range(self._n_layers))
-        for (i, name), leaf in zip(self.places, leaves, strict=True):
-            shaped[i][name] = leaf
-        return shaped
-
-    def joined(self, parameters: Parameters, trained: Parameters) -> Parameters:
-        """Replace what is trained in `parameters`."""
-        pairs = zip(parameters, trained, strict=True)
-        return tuple({**own, **new} for own, new in pairs)

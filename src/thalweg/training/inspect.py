@@ -12,12 +12,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from thalweg import engines
-from thalweg.inputs import as_data, as_rows
-from thalweg.networks import Dense, DenseNetwork
-from thalweg.plan import Plan, batch_rows, mixing_factors, phases, rate_factors
-from thalweg.records import History, LayerValues, Parameters, Paths, Run
-from thalweg.training import train_phases
-from thalweg.watching import Watch
+from thalweg.core import (
+    Dense,
+    DenseNetwork,
+    History,
+    LayerValues,
+    Parameters,
+    Paths,
+    Plan,
+    Run,
+    batch_rows,
+    mixing_factors,
+    phases,
+    rate_factors,
+)
+from thalweg.training.data import as_data, as_rows
+from thalweg.training.fit import train_phases
+from thalweg.training.monitor import Watch
 
 
 def trace(

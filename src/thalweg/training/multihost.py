@@ -14,16 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thalweg import engines, saving
-from thalweg.initializers import as_random_state
-from thalweg.inputs import as_data, first_weights
-from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork
-from thalweg.plan import Plan, batch_rows
-from thalweg.records import Array, Parameters, Run, StopReason
-from thalweg.streams import apart
-from thalweg.training import Loop, check_plan, finish, noise_seed
-from thalweg.watching import Callback, Scoring, Watch
+from thalweg import engines
+from thalweg.core import (
+    Array,
+    DenseNetwork,
+    Parameters,
+    Plan,
+    Run,
+    StopReason,
+    as_random_state,
+    batch_rows,
+    resolved,
+)
+from thalweg.io import PathLike, read_model_of_kind, write_model_file
+from thalweg.training.data import as_data, first_weights
+from thalweg.training.loop import Loop, check_plan, finish, noise_seed
+from thalweg.training.monitor import Callback, Scoring, Watch
+from thalweg.training.streaming import apart
 
 _REASONS = list(StopReason)
 
@@ -40,7 +47,7 @@ def fit_over_hosts(
     parameters: Parameters | None = None,
     random_state: int | None = None,
     callbacks: Sequence[Callback] = (),
-    checkpoint: saving.PathLike | None = None,
+    checkpoint: PathLike | None = None,
     **settings: Any,
 ) -> Run:
     """Train a network on the rows of all processes together.
@@ -150,7 +157,7 @@ class _Checkpoint:
     """All that training goes on from, in a model file of its own kind."""
 
     def __init__(
-        self, path: saving.PathLike | None, hosts: Any, loop: Loop, writes: bool
+        self, path: PathLike | None, hosts: Any, loop: Loop, writes: bool
     ) -> None:
         self.path, self.hosts, self.loop, self.writes = path, hosts, loop, writes
         self.epochs = 0
@@ -184,7 +191,9 @@ class _Checkpoint:
             "patience": _counts(watch.patience), "plateau": _counts(watch.plateau),
             "factor": np.array([watch.factor]), "steps": np.array([steps]),
         }  # fmt: skip
-        saving.write(self.path, "checkpoint", {"best": len(watch.best or ())}, arrays)
+        write_model_file(
+            self.path, "checkpoint", {"best": len(watch.best or ())}, arrays
+        )
 
     def resume(self) -> None:
         """Go on from it where it is there, on all processes."""
@@ -196,7 +205,7 @@ class _Checkpoint:
             )
         if not found or self.path is None:
             return
-        content, arrays = saving.read_as("checkpoint", self.path)
+        content, arrays = read_model_of_kind("checkpoint", self.path)
         try:
             self._take(content["best"], arrays)
         except (KeyError, ValueError) as error:

@@ -18,8 +18,9 @@ from joblib import effective_n_jobs
 from joblib.parallel import EXTERNAL_BACKENDS, get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
-from thalweg import cores, engines
-from thalweg.gathering import Meeting
+from thalweg import engines
+from thalweg.core import available_cpus, share_cpus
+from thalweg.training.batched import Meeting
 
 Result = TypeVar("Result")
 
@@ -71,7 +72,7 @@ def run_all(
     calls = list(jobs)
     asked: Any = n_jobs  # may be None, whatever joblib's types say
     at_once = max(1, min(effective_n_jobs(asked), len(calls)))
-    group = _Group(function, len(calls), max(1, cores.available() // at_once))
+    group = _Group(function, len(calls), max(1, available_cpus() // at_once))
     backend: Any = get_active_backend(prefer="threads")[0]
     if len(calls) > 1 and engines.gathers(engine) and backend.uses_threads:
         return group.gather(calls, at_once)
@@ -120,7 +121,7 @@ class _Group:
                 return None
             self.running.add(here)
         try:
-            with cores.share(self.processors):
+            with share_cpus(self.processors):
                 return self.function(*job)
         finally:
             with _lock:

@@ -14,13 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from thalweg import engines
-from thalweg.inputs import as_rows, floating_type
-from thalweg.lookup import check_names, find
-from thalweg.networks import DenseNetwork
-from thalweg.plan import Plan, phases
-from thalweg.records import Run
-from thalweg.side_by_side import run_all
-from thalweg.training import check_plan, fit
+from thalweg.core import DenseNetwork, Plan, Run, check_names, find, phases
+from thalweg.training.data import as_rows, floating_type
+from thalweg.training.fit import fit
+from thalweg.training.loop import check_plan
+from thalweg.training.parallel import run_all
 
 _OWN = {"network", "plan", "parameters", "random_state", "callbacks"}
 _ALLOWED = sorted(_OWN | {f.name for f in fields(Plan)})

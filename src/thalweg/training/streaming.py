@@ -17,13 +17,24 @@ from typing import Any
 
 import numpy as np
 
-from thalweg import cores, engines
-from thalweg.inputs import as_data, floating_type
-from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork, Network
-from thalweg.plan import Data, Plan, batch_rows, rate_factors, steps_per_epoch
-from thalweg.records import Array, EpochSums, Parameters, StopReason
-from thalweg.watching import Watch
+from thalweg import engines
+from thalweg.core import (
+    Array,
+    Data,
+    DenseNetwork,
+    EpochSums,
+    Network,
+    Parameters,
+    Plan,
+    StopReason,
+    batch_rows,
+    cpus_are_shared,
+    rate_factors,
+    resolved,
+    steps_per_epoch,
+)
+from thalweg.training.data import as_data, floating_type
+from thalweg.training.monitor import Watch
 
 _ROWS, _ENTRIES = 1 << 16, 1 << 23
 """Most rows of a window, and most entries of its X, unless a single batch has more."""
@@ -156,7 +167,7 @@ class _Stream:
                 if reason is not None:
                     return reason
         except KeyboardInterrupt:
-            if cores.shared() or not hasattr(self, "session"):
+            if cpus_are_shared() or not hasattr(self, "session"):
                 raise
             return StopReason.INTERRUPTED
         return StopReason.MAX_EPOCHS

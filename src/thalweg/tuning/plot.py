@@ -8,14 +8,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from thalweg.lookup import check_word, need
-from thalweg.plots.style import COLORS, Display, legend_outside, new_figure, tidy
-from thalweg.records import Array
-from thalweg.searches import SearchResult, SearchTrial
+from thalweg.core import Array, check_word, need
+from thalweg.display import COLORS, Display, legend_outside, new_figure, tidy
+
+if TYPE_CHECKING:
+    from thalweg.tuning.result import SearchResult, SearchTrial
 
 _THEIRS = {
     "parallel": "plot_parallel_coordinate",
@@ -42,7 +43,7 @@ class SearchDisplay(Display):
     metric : str
         What the values are.
     greater_is_better : bool
-    result : SearchResult, optional
+    result : "SearchResult", optional
         For all pictures but the course.
 
     Attributes
@@ -54,10 +55,10 @@ class SearchDisplay(Display):
     values: Array
     metric: str = "score"
     greater_is_better: bool = True
-    result: SearchResult | None = None
+    result: "SearchResult | None" = None
 
     @classmethod
-    def from_search(cls, result: SearchResult, **options: Any) -> Self:
+    def from_search(cls, result: "SearchResult", **options: Any) -> Self:
         """Draw what `thalweg.search` returned; `options` are those of `plot`."""
         values = np.array([trial.value for trial in result.trials])
         return cls(values, result.metric, result=result).plot(**options)
@@ -129,7 +130,7 @@ class SearchDisplay(Display):
         legend_outside(self.ax_)
         tidy(self.ax_, "trial", self.metric)
 
-    def _draw_curves(self, result: SearchResult, count: int) -> None:
+    def _draw_curves(self, result: "SearchResult", count: int) -> None:
         best = [(t, *_curve(t, result.metric)) for t in result.ranking()]
         drawn = [each for each in best if len(each[1])][:count]
         if not drawn:
@@ -161,7 +162,7 @@ class SearchDisplay(Display):
         self.ax_ = axes
 
     def _draw_theirs(
-        self, result: SearchResult, what: str, params: list[str] | None, backend: str
+        self, result: "SearchResult", what: str, params: list[str] | None, backend: str
     ) -> None:
         draw = getattr(_optuna(_BACKENDS[backend]), _THEIRS[what])
         study = _study(result)
@@ -176,7 +177,7 @@ class SearchDisplay(Display):
         self.figure_ = np.ravel(self.ax_)[0].figure
 
 
-def _curve(trial: SearchTrial, metric: str) -> tuple[Array, Array]:
+def _curve(trial: "SearchTrial", metric: str) -> tuple[Array, Array]:
     """Return the epochs that were validated, and what a network records of them."""
     if trial.history is None:
         return np.array([]), np.array([])
@@ -186,7 +187,7 @@ def _curve(trial: SearchTrial, metric: str) -> tuple[Array, Array]:
     return at + 1, seen[at]
 
 
-def _study(result: SearchResult) -> Any:
+def _study(result: "SearchResult") -> Any:
     """Make a study of Optuna's from the record, with choices as texts."""
     optuna = _optuna("optuna")
     before = optuna.logging.get_verbosity()
@@ -201,7 +202,7 @@ def _study(result: SearchResult) -> Any:
     return study
 
 
-def _trial(optuna: Any, result: SearchResult, trial: SearchTrial) -> Any:
+def _trial(optuna: Any, result: "SearchResult", trial: "SearchTrial") -> Any:
     params = {
         name: value if "low" in result.space[name] else str(value)
         for name, value in trial.params.items()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.records import History, Record
+from thalweg.core import History, Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +120,7 @@ class SearchResult(Record):
 
     def plot(self, what: str = "course", **options: Any) -> Any:
         """Draw it; see `thalweg.plots.SearchDisplay.plot`."""
-        from thalweg.plots import SearchDisplay
+        from thalweg.tuning.plot import SearchDisplay
 
         return SearchDisplay.from_search(self, what=what, **options)
 

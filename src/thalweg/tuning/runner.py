@@ -19,12 +19,13 @@ import numpy as np
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
-from thalweg import cores, engines
-from thalweg.samplers import make_sampler, round_size
-from thalweg.searches import SearchTrial
-from thalweg.side_by_side import run_all
-from thalweg.spaces import Space, settings, suggest, walk
-from thalweg.studies import (
+from thalweg import engines
+from thalweg.core import available_cpus, share_cpus
+from thalweg.training import run_all
+from thalweg.tuning.result import SearchTrial
+from thalweg.tuning.samplers import make_sampler, round_size
+from thalweg.tuning.space import Space, settings, suggest, walk
+from thalweg.tuning.storage import (
     ATTEMPTS,
     Lease,
     find_trial,
@@ -36,7 +37,7 @@ from thalweg.studies import (
     record,
     was_lost,
 )
-from thalweg.trying import Link, Outcome, Task, try_settings
+from thalweg.tuning.trial import Link, Outcome, Task, try_settings
 
 Callback = Callable[[SearchTrial], bool | None]
 
@@ -81,7 +82,7 @@ class Crew:
     @property
     def processors(self) -> int:
         """How many each trial may use; elsewhere, a worker is one."""
-        return max(1, cores.available() // self.size) if self.here else 1
+        return max(1, available_cpus() // self.size) if self.here else 1
 
 
 @dataclass
@@ -268,7 +269,7 @@ class Driver:
 def _work(
     task: Task, number: int, chosen: Mapping[str, Any], link: Link, processors: int
 ) -> tuple[int, Outcome]:
-    with cores.share(processors):
+    with share_cpus(processors):
         return number, try_settings(task, chosen, link)
 
 
@@ -288,7 +289,7 @@ def find_crew(n_jobs: int | None, where: tuple[Any, str] | None) -> Crew:
     if elsewhere:
         asked = -1 if n_jobs is None else n_jobs
         return Crew(backend.effective_n_jobs(asked), asked, here, streams, where)
-    most = cores.available()
+    most = available_cpus()
     asked = n_jobs or (usual if usual and usual > 1 else -1)
     size = most + 1 + asked if asked < 0 else asked
     note = ""

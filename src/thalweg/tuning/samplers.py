@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.lookup import find
-from thalweg.spaces import Space, combinations
+from thalweg.core import find
+from thalweg.tuning.space import Space, combinations
 
 ROUNDS = 4
 """Times that ``"narrowing"`` draws; it narrows between them."""

@@ -1,7 +1,7 @@
 """Search for the parameters that no gradient reaches: widths, rates, penalties.
 
-Optuna chooses and keeps the trials, joblib spreads them, and `thalweg.driving` stands
-between the two. Here is what a user calls, and what is made of the trials.
+Optuna chooses and keeps the trials, joblib spreads them, and `thalweg.tuning.runner`
+stands between the two. Here is what a user calls, and what is made of the trials.
 
 The best of a hundred scores is better than it deserves: it was chosen for its luck too.
 So the best setting is trained again with other seeds on other divisions of the rows,
@@ -19,24 +19,14 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 
-from thalweg.driving import Callback, Crew, Driver, find_crew
-from thalweg.lookup import Interval, check_names, check_number
-from thalweg.samplers import (
-    LEARNING,
-    check_sampler,
-    make_pruner,
-    working_range,
-)
-from thalweg.searches import SearchResult, SearchTrial
-from thalweg.side_by_side import run_all
-from thalweg.spaces import (
-    combinations,
-    describe,
-    read_space,
-    settings,
-    starts,
-)
-from thalweg.studies import (
+from thalweg.core import Interval, check_names, check_number
+from thalweg.training import run_all
+from thalweg.tuning.result import SearchResult, SearchTrial
+from thalweg.tuning.runner import Callback, Crew, Driver, find_crew
+from thalweg.tuning.samplers import LEARNING, check_sampler, make_pruner, working_range
+from thalweg.tuning.space import combinations, describe, read_space, settings, starts
+from thalweg.tuning.splits import divide, divide_by
+from thalweg.tuning.storage import (
     facts_of,
     open_study,
     portable,
@@ -45,13 +35,11 @@ from thalweg.studies import (
     understood,
     was_lost,
 )
-from thalweg.trying import (
+from thalweg.tuning.trial import (
     Link,
     Outcome,
     Task,
     can_stop,
-    divide,
-    divide_by,
     epochs_of,
     prepared,
     try_settings,

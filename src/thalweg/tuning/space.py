@@ -19,10 +19,8 @@ from typing import Any, TypeAlias
 
 from sklearn.pipeline import Pipeline
 
-from thalweg.ensembles import Ensemble
-from thalweg.estimators.base import BaseMLP
-from thalweg.lookup import check_names
-from thalweg.tabular import FEW_ROWS, Classifier, Regressor
+from thalweg.core import check_names
+from thalweg.estimators import FEW_ROWS, BaseMLP, Classifier, Ensemble, Regressor
 
 _TAIL = 1e-6  # of a distribution that reaches to infinity
 _UNSET = (None, "auto")

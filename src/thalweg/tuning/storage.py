@@ -25,10 +25,10 @@ from uuid import uuid4
 import joblib
 import numpy as np
 
-from thalweg.records import History
-from thalweg.searches import SearchTrial
-from thalweg.spaces import Space, settings
-from thalweg.trying import Outcome
+from thalweg.core import History
+from thalweg.tuning.result import SearchTrial
+from thalweg.tuning.space import Space, settings
+from thalweg.tuning.trial import Outcome
 
 BEAT = 5.0
 """Seconds between two signs of life."""

@@ -7,96 +7,26 @@ rows held out are watched epoch by epoch, and have no say in the training.
 
 import pickle
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from inspect import signature
 from threading import Event
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import (
-    KFold,
-    StratifiedKFold,
-    check_cv,
-    train_test_split,
-)
 from sklearn.pipeline import Pipeline
 from sklearn.utils import (
     _safe_indexing,  # pyright: ignore[reportPrivateUsage]
-    check_consistent_length,
 )
 
-from thalweg.ensembles import Ensemble, seeded
-from thalweg.lookup import Interval, check_number
-from thalweg.records import Array, EpochRecord, History
-from thalweg.tabular import Classifier, Regressor, encode_once
+from thalweg.core import EpochRecord, History
+from thalweg.estimators import Classifier, Ensemble, Regressor, encode_once, seeded
+from thalweg.tuning.splits import Folds
 
 _EPOCHS = ("max_iter", "max_epochs", "epochs")
 _GLANCES = 20  # at the rows held out, in one fit, at most about so many
-
-
-@dataclass(frozen=True, eq=False)
-class Folds:
-    """How rows are divided: row numbers to train and to validate on, a pair a fold.
-
-    Parameters
-    ----------
-    parts : tuple of (ndarray, ndarray or None)
-        None to validate on `held`.
-    held : (X_val, y_val) or None
-        Rows given to validate on.
-    """
-
-    parts: tuple[tuple[Array, Array | None], ...]
-    held: tuple[Any, Any] | None = None
-
-    def __len__(self) -> int:
-        return len(self.parts)
-
-
-def divide(estimator: Any, X: Any, y: Any, cv: Any, *, seed: int) -> Folds:
-    """Divide rows into folds; a number of folds is drawn with `seed`."""
-    classifies = is_classifier(estimator)
-    if isinstance(cv, int):
-        kind = StratifiedKFold if classifies and not _rare(y, cv) else KFold
-        cv = kind(cv, shuffle=True, random_state=seed)
-    splitter: Any = check_cv(cv, y, classifier=classifies)
-    return Folds(tuple(splitter.split(X, y)))
-
-
-def divide_by(
-    estimator: Any, X: Any, y: Any, validation: Any, cv: Any
-) -> Callable[[int], Folds]:
-    """Return what divides the rows, given a seed.
-
-    Raises
-    ------
-    ValueError
-        If X and y differ in length, or `validation` is no share and no rows.
-    """
-    check_consistent_length(X, y)
-    rows = np.arange(len(y))
-    if cv is not None:
-        return lambda seed: divide(estimator, X, y, cv, seed=seed)
-    if isinstance(validation, tuple):
-        return lambda seed: Folds(((rows, None),), validation)
-    check_number("validation", validation, Interval("(0, 1)"), owner="search")
-    strata = y if is_classifier(estimator) and not _rare(y, 2) else None
-
-    def divided(seed: int) -> Folds:
-        parts: list[Any] = train_test_split(
-            rows, test_size=validation, random_state=seed, stratify=strata
-        )
-        return Folds(((parts[0], parts[1]),))
-
-    return divided
-
-
-def _rare(y: Any, count: int) -> bool:
-    """Whether a class has fewer rows than every fold needs."""
-    return int(np.unique(np.asarray(y), return_counts=True)[1].min()) < count
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.records import Array
+from thalweg.core.types import Array
 
 Weights = dict[str, Array]
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tests.faulty.networks import (
+from tests.reference.faulty.networks import (
     Task,
     Weights,
     course_cost,
@@ -20,8 +20,8 @@ from tests.faulty.networks import (
     forward,
     sigmoid,
 )
-from tests.faulty.wrong import Problem, as_column
-from thalweg.records import Array
+from tests.reference.faulty.wrong import Problem, as_column
+from thalweg.core.types import Array
 
 SOUND: dict[str, Callable[[Task], Problem]] = {}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.faulty.networks import (
+from tests.reference.faulty.networks import (
     Task,
     Weights,
     course_cost,
@@ -25,7 +25,7 @@ from tests.faulty.networks import (
     split,
     with_ones,
 )
-from thalweg.records import Array
+from thalweg.core.types import Array
 
 Problem = tuple[Callable[..., Any], Any, Any, tuple[Any, ...]]
 

@@ -5,10 +5,13 @@ Names have two parts: what was looked at (``data``, ``target``, ``inputs``, ``ne
 measured there. What could not be measured has no name here; `WHY_NOT` says why.
 """
 
-from thalweg.cases import Case
-from thalweg.findings import Facts
-from thalweg.measure.data import facts_of_data, facts_of_held, facts_of_neighbors
-from thalweg.measure.network import (
+from thalweg.core import DenseNetwork, Run
+from thalweg.diagnosis.facts.data import (
+    facts_of_data,
+    facts_of_held,
+    facts_of_neighbors,
+)
+from thalweg.diagnosis.facts.network import (
     facts_of_end,
     facts_of_layers,
     facts_of_outputs,
@@ -16,9 +19,9 @@ from thalweg.measure.network import (
     facts_of_run,
     facts_of_start,
 )
-from thalweg.measure.table import sampled
-from thalweg.networks import DenseNetwork
-from thalweg.records import Run
+from thalweg.diagnosis.facts.sample import sampled
+from thalweg.diagnosis.problem import Case
+from thalweg.diagnosis.result import Facts
 
 WHY_NOT = {
     "image": "X is no stack of images, (n_rows, height, width, channels)",

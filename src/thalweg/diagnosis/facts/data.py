@@ -7,11 +7,11 @@ from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 
-from thalweg.cases import Case, folds
-from thalweg.findings import Facts
-from thalweg.measure.table import Sample, held_inputs, numeric, standardized
-from thalweg.records import Array
-from thalweg.subjects import looks_like_classes
+from thalweg.core import Array
+from thalweg.diagnosis.facts.sample import Sample, held_inputs, numeric, standardized
+from thalweg.diagnosis.problem import Case, folds
+from thalweg.diagnosis.readers import looks_like_classes
+from thalweg.diagnosis.result import Facts
 
 _NEIGHBORS, _CIRCLE, _AT_ONCE = 5, 15, 1000
 _SHIFTS = (-3, -2, -1, 1, 2, 3)

@@ -6,19 +6,23 @@ import numpy as np
 from scipy.special import entr, logit
 
 from thalweg import engines, training
-from thalweg.cases import Case, resized
-from thalweg.lookup import resolved
-from thalweg.measure.table import Sample, held_inputs
-from thalweg.networks import DenseNetwork, without_noise
-from thalweg.plan import Data, Plan, batch_rows, link
-from thalweg.records import (
+from thalweg.core import (
     Array,
+    Data,
+    DenseNetwork,
     EpochRecord,
     History,
     Parameters,
+    Plan,
     Run,
     StopReason,
+    batch_rows,
+    link,
+    resolved,
+    without_noise,
 )
+from thalweg.diagnosis.facts.sample import Sample, held_inputs
+from thalweg.diagnosis.problem import Case, resized
 
 _SQUASHING = ("logistic", "tanh", "hard_logistic", "hard_tanh", "softsign")
 _CUTTING = ("relu", "relu6")

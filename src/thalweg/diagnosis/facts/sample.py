@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.cases import Case, take
-from thalweg.records import Array
+from thalweg.core import Array
+from thalweg.diagnosis.problem import Case, take
 
 MOST_ROWS = 2000
 """Rows that are looked at, at most."""

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.gradients import check_gradient
-from thalweg.packing import Packing
-from thalweg.records import Array
-from thalweg.written import Misshapen, Written
+from thalweg.core import Array, Packing
+from thalweg.optimize import Misshapen, Written, check_gradient
 
 
 def facts_of_written(cost: Any, gradient: Any, x0: Any, args: Any) -> dict[str, Any]:

@@ -9,9 +9,9 @@ the trial decides whether it is more.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from thalweg.findings import Facts, Finding
-from thalweg.lookup import check_names
-from thalweg.rules import data, network, run, written
+from thalweg.core import check_names
+from thalweg.diagnosis.result import Facts, Finding
+from thalweg.diagnosis.rules import data, network, training, user_function
 
 Limits = Mapping[str, float]
 Rule = Callable[[Facts, Limits], Finding | None]
@@ -64,7 +64,7 @@ the place of a code's limits mutes it."""
 RULES: dict[str, Rule] = {
     code: getattr(module, name)
     for code in THRESHOLDS
-    for module in (data, network, run, written)
+    for module in (data, network, training, user_function)
     for name in (code.replace("-", "_"),)
     if hasattr(module, name)
 }

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from thalweg.findings import Evidence, Facts, Finding, Prescription, Severity
-from thalweg.findings import suspected as found
+from thalweg.diagnosis.result import Evidence, Facts, Finding, Prescription, Severity
+from thalweg.diagnosis.result import suspected as found
 
 Limits = dict[str, float]
 NOTE, ADVICE, SERIOUS, FATAL = Severity

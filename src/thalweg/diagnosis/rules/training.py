@@ -1,7 +1,7 @@
 """Rules about training: its curves, its pace, and the weights that it left."""
 
-from thalweg.findings import Evidence, Facts, Finding, Prescription, Severity
-from thalweg.findings import suspected as found
+from thalweg.diagnosis.result import Evidence, Facts, Finding, Prescription, Severity
+from thalweg.diagnosis.result import suspected as found
 
 Limits = dict[str, float]
 NOTE, ADVICE, SERIOUS, FATAL = Severity

@@ -1,7 +1,7 @@
 """Rules about hand-written code: a cost, its gradient, and the steps taken with it."""
 
-from thalweg.findings import Facts, Finding, Prescription, Severity
-from thalweg.findings import suspected as found
+from thalweg.diagnosis.result import Facts, Finding, Prescription, Severity
+from thalweg.diagnosis.result import suspected as found
 
 Limits = dict[str, float]
 NOTE, ADVICE, SERIOUS, FATAL = Severity

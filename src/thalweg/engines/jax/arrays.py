@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from thalweg.engines.xla.programs import Batch, Course, padded_rows
-from thalweg.plan import Data
-from thalweg.records import Array, EpochSums
+from thalweg.core import Array, Data, EpochSums
+from thalweg.engines.jax.step import Batch, Course, padded_rows
 
 _Result = TypeVar("_Result")
 

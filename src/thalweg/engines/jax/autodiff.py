@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from thalweg.records import Array
+from thalweg.core import Array
 
 
 class Derived(NamedTuple):

@@ -14,14 +14,19 @@ import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 
-from thalweg.engines.xla import programs
-from thalweg.engines.xla.arrays import scoped
-from thalweg.engines.xla.passes import merge, propagate, split
-from thalweg.initializers import as_random_state
-from thalweg.lookup import resolved
-from thalweg.networks import Network
-from thalweg.plan import CLASSIFYING, Data, Plan, batch_rows
-from thalweg.records import Array
+from thalweg.core import (
+    CLASSIFYING,
+    Array,
+    Data,
+    Network,
+    Plan,
+    as_random_state,
+    batch_rows,
+    resolved,
+)
+from thalweg.engines.jax import step
+from thalweg.engines.jax.arrays import scoped
+from thalweg.engines.jax.forward import Noise, merge, propagate, split
 
 ROWS_AT_ONCE = 256
 """Rows whose outputs are computed at once: a convolution's insides are large."""
@@ -137,9 +142,9 @@ def parts(orders: Array, size: int) -> Iterator[tuple[int, Array, slice]]:
         yield epoch, own[:, full * size :], slice(first + full, first + per_epoch)
 
 
-def put_together(seen: Any, n_epochs: int) -> tuple[programs.Sums, bool]:
+def put_together(seen: Any, n_epochs: int) -> tuple[step.Sums, bool]:
     """Add up what calls saw, each ``(first epoch, sums, finite)``, to the first bad."""
-    total = programs.Sums(*(np.zeros(n_epochs) for _ in programs.Sums._fields))
+    total = step.Sums(*(np.zeros(n_epochs) for _ in step.Sums._fields))
     for first, sums, finite in seen:
         count = int((sums.steps > 0).sum())
         epochs = slice(first, first + count)
@@ -193,7 +198,7 @@ def _training_pass(network: Network) -> Callable[..., Any]:
     def run(trained: Any, kept: Any, X: Any) -> Any:
         none = jnp.uint32(0), jnp.uint32(0)
         zero = jnp.zeros(())
-        training = programs.Noise(none, zero, zero, zero, zero)
+        training = Noise(none, zero, zero, zero, zero)
         outputs, after, _ = propagate(network, trained, kept, X, training)
         return outputs[-1], after
 
@@ -268,7 +273,7 @@ def _check_loss(plan: Plan, outputs: Any, y: Any, data: Data, rows: int) -> None
             )
     if not callable(loss.name):
         _check_named_loss(loss.label, outputs, data.y, shapes)
-    program = programs.compiled(programs.losses, loss.structure)
+    program = step.compiled(step.losses, loss.structure)
     try:
         losses = scoped(data.dtype, jax.eval_shape, program, loss.numbers, outputs, y)
     except Exception as error:

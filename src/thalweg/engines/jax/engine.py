@@ -11,17 +11,26 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from thalweg.engines.xla import arrays, own, programs, updates
-from thalweg.engines.xla.own import Leaves as Leaves
-from thalweg.engines.xla.own import examine as examine
-from thalweg.engines.xla.own import first_weights as first_weights
-from thalweg.engines.xla.own import floating_type as floating_type
-from thalweg.engines.xla.passes import merge, split
-from thalweg.engines.xla.programs import padded_rows
-from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork, Network, without_noise
-from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
-from thalweg.records import Array, EpochSums, Parameters
+from thalweg.core import (
+    Array,
+    Data,
+    DenseNetwork,
+    EpochSums,
+    Network,
+    Parameters,
+    Plan,
+    batch_rows,
+    resolved,
+    steps_per_epoch,
+    without_noise,
+)
+from thalweg.engines.jax import arrays, curvature, custom_network, optimizers, step
+from thalweg.engines.jax.custom_network import Leaves as Leaves
+from thalweg.engines.jax.custom_network import examine as examine
+from thalweg.engines.jax.custom_network import first_weights as first_weights
+from thalweg.engines.jax.custom_network import floating_type as floating_type
+from thalweg.engines.jax.forward import merge, split
+from thalweg.engines.jax.step import padded_rows
 
 CHUNK = 8192
 """Rows whose outputs are computed at once, so that memory stays flat in the rows."""
@@ -75,15 +84,15 @@ class Session:
         self._batch = padded_rows(batch) if self._whole and not exact else batch
         self._looped, self.note = True, ""
         if exact:
-            self._looped = not own.convolves(network)
-            self.note = own.remark(self._looped, self._n_rows % self._batch)
-        numbers = arrays.cast(programs.numbers_of(network, plan, weight), self._dtype)
+            self._looped = not custom_network.convolves(network)
+            self.note = custom_network.remark(self._looped, self._n_rows % self._batch)
+        numbers = arrays.cast(step.numbers_of(network, plan, weight), self._dtype)
         self._numbers = self._call(self._share, numbers)
         room = padded_rows(self._n_rows) + self._batch * (not self._whole)
         self._everything = self._call(
             self._keep, arrays.padded(arrays.dense(data), room)
         )
-        begin = programs.compiled(programs.begin, self._shape(self._batch, False))
+        begin = step.compiled(step.begin, self._shape(self._batch, False))
         first = split(network, parameters)
         self._carry = self._call(begin, *first, self._numbers)
         if state is not None:
@@ -100,7 +109,7 @@ class Session:
         for epoch, rows, steps in self._parts(orders, n_epochs):
             sums = self._run(rows, rates[steps], mixes[steps])
             seen.append((epoch, sums, self._carry.finite))
-        sums, finite = own.put_together(jax.device_get(seen), n_epochs)
+        sums, finite = custom_network.put_together(jax.device_get(seen), n_epochs)
         self._steps = before + int(sums.steps.sum())
         searched = self._searched
         found = (sums.evaluations.sum(), sums.failures.sum())
@@ -114,7 +123,7 @@ class Session:
         if orders is None:
             every = np.arange(self._n_rows, dtype=np.int32)
             orders = np.broadcast_to(every, (n_epochs, self._n_rows))
-        return own.parts(orders, self._batch)
+        return custom_network.parts(orders, self._batch)
 
     def _run(self, orders: Array | None, rates: Array, mixes: Array) -> Any:
         """Run one program, of whole epochs; return its sums."""
@@ -137,7 +146,7 @@ class Session:
         placed = course if self._looped else self._call(self._share, course)
         given = self._everything, self._numbers, placed
         program = self._program(self._shape(batch, orders is not None))
-        carry, sums = self._carry, programs.no_sums(slots, self._dtype)
+        carry, sums = self._carry, step.no_sums(slots, self._dtype)
         for at in range(1 if self._looped else n_steps):
             carry, sums = self._call(program, carry, sums, np.int32(at), *given)
         self._carry, self._steps = carry, self._steps + n_steps
@@ -150,15 +159,15 @@ class Session:
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are now."""
-        return own.host(self._current())
+        return custom_network.host(self._current())
 
     def state(self) -> Any:
         """Copy what the update rule remembers, and the steps done."""
         remembered = (self._carry.rule, self._carry.accumulated)
-        return (self._steps, *own.host(remembered))
+        return (self._steps, *custom_network.host(remembered))
 
-    def _shape(self, batch: int, shuffled: bool) -> programs.Shape:
-        shape = programs.shape_of(self.network, self.plan, batch, shuffled)
+    def _shape(self, batch: int, shuffled: bool) -> step.Shape:
+        shape = step.shape_of(self.network, self.plan, batch, shuffled)
         return shape if self._looped else replace(shape, looped=False)
 
     def _current(self) -> Any:
@@ -166,7 +175,7 @@ class Session:
         averaged = resolved(self.plan.average).name != "none"
         trained = carry.average if averaged else carry.trained
         optimizer = resolved(self.plan.optimizer)
-        trained = self._call(updates.evaluated, optimizer, carry.rule, trained)
+        trained = self._call(optimizers.evaluated, optimizer, carry.rule, trained)
         return merge(self.network, trained, carry.kept)
 
     def _call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
@@ -186,8 +195,8 @@ class Session:
         """Bring what each has of its own, rows and their order, to the device."""
         return jax.device_put(values)
 
-    def _program(self, shape: programs.Shape) -> Callable[..., Any]:
-        return programs.compiled(programs.advance, shape)
+    def _program(self, shape: step.Shape) -> Callable[..., Any]:
+        return step.compiled(step.advance, shape)
 
 
 def outputs(network: _Any, parameters: Any, X: Any) -> Any:
@@ -200,7 +209,7 @@ def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
     loss = resolved(plan.loss)
     rows = padded_rows(len(outputs))
     numbers = arrays.cast(loss.numbers, outputs.dtype)
-    program = programs.compiled(programs.losses, loss.structure)
+    program = step.compiled(step.losses, loss.structure)
     losses = arrays.scoped(
         outputs.dtype,
         program,
@@ -227,9 +236,9 @@ def _judged_at_once(
     network: Network, plan: Plan, parameters: Any, data: Data
 ) -> tuple[Any, Array]:
     """Compute both in one pass: a loss may heed what goes with outputs, as masks do."""
-    shape = programs.shape_of(network, plan, 0, False)
-    program = programs.compiled(programs.validation, shape)
-    numbers = programs.numbers_of(network, plan, 1.0)["loss"]
+    shape = step.shape_of(network, plan, 0, False)
+    program = step.compiled(step.validation, shape)
+    numbers = step.numbers_of(network, plan, 1.0)["loss"]
     rows = data.X, data.y
     return _in_chunks(
         network, parameters, program, data.dtype, rows, numbers, exact=True
@@ -239,12 +248,12 @@ def _judged_at_once(
 def blame(network: Network, plan: Plan, parameters: Any, data: Data) -> str:
     """Name what first is not finite: an output, a loss, a gradient."""
     outputs, losses = judge(network, plan, data)(parameters)
-    if bad := own.not_finite(outputs):
+    if bad := custom_network.not_finite(outputs):
         return f"the network's output{bad[0]}"
     if not np.isfinite(losses).all():
         return "the loss"
     _, gradient = Objective(network, plan, data).cost_and_gradient(parameters)
-    if bad := own.not_finite(gradient):
+    if bad := custom_network.not_finite(gradient):
         return f"the gradient of params{bad[0]}"
     return "the size of the gradient or the update"
 
@@ -257,9 +266,9 @@ class Objective:
         exact = isinstance(network, Network)
         rows = data.n_rows if exact else padded_rows(data.n_rows)
         quiet = without_noise(network)
-        self._shape = programs.shape_of(quiet, plan, rows, shuffled=False)
+        self._shape = step.shape_of(quiet, plan, rows, shuffled=False)
         self._numbers = arrays.cast(
-            programs.numbers_of(quiet, plan, float(data.weights.sum())), self._dtype
+            step.numbers_of(quiet, plan, float(data.weights.sum())), self._dtype
         )
         self._batch = arrays.scoped(
             self._dtype, jax.device_put, arrays.padded(data, rows)
@@ -267,32 +276,32 @@ class Objective:
 
     def cost_and_gradient(self, parameters: Parameters) -> tuple[float, Parameters]:
         """Compute the objective and its gradient."""
-        cost, gradient = self._call(programs.cost_and_gradient, parameters)
+        cost, gradient = self._call(step.cost_and_gradient, parameters)
         return float(cost), jax.tree.map(np.array, gradient)
 
     def cost(self, parameters: Parameters) -> float:
         """Compute the objective alone."""
-        return float(self._call(programs.cost, parameters))
+        return float(self._call(step.cost, parameters))
 
     def hessian_product(
         self, parameters: Parameters, direction: Parameters
     ) -> Parameters:
         """Multiply a direction, shaped like the gradient, by the exact Hessian."""
-        product = self._call(programs.hessian_product, parameters, direction)
+        product = self._call(curvature.hessian_product, parameters, direction)
         return jax.tree.map(np.array, product)
 
     def hessian(self, parameters: Parameters) -> tuple[Array, Parameters]:
         """Compute the whole Hessian; gives what `gauss_newton` does."""
-        return self._matrix(programs.hessian, parameters)
+        return self._matrix(curvature.hessian, parameters)
 
     def repeats(self, parameters: Any) -> bool:
         """Whether the objective is the same when computed again, one step later."""
-        first, second = self._call(programs.redrawn, parameters)
+        first, second = self._call(curvature.redrawn, parameters)
         return bool(first == second)
 
     def rowwise(self, parameters: Any) -> bool:
         """Whether rows train apart: neither outputs nor losses depend on others."""
-        return bool(self._call(programs.rowwise, parameters)[0])
+        return bool(self._call(curvature.rowwise, parameters)[0])
 
     def gauss_newton(self, parameters: Parameters) -> tuple[Array, Parameters]:
         """Compute the Gauss-Newton matrix, and what its rows stand for.
@@ -311,7 +320,7 @@ class Objective:
             batch = jax.tree.map(lambda v: arrays.pad(np.asarray(v), n_rows), batch)
         fits = _JACOBIAN // (n_trained * self._n_outputs(parameters))
         rows = max(d for d in _divisors(n_rows) if d <= max(fits, 1))
-        return self._matrix(programs.gauss_newton, parameters, rows, batch=batch)
+        return self._matrix(curvature.gauss_newton, parameters, rows, batch=batch)
 
     def _matrix(
         self,
@@ -332,13 +341,13 @@ class Objective:
 
     def settle(self, parameters: Parameters) -> Parameters:
         """Set the running statistics to those of all rows."""
-        kept = own.host(self._call(programs.statistics, parameters))
+        kept = custom_network.host(self._call(step.statistics, parameters))
         return merge(self.network, split(self.network, parameters)[0], kept)
 
     def _n_outputs(self, parameters: Any) -> int:
         if isinstance(self.network, DenseNetwork):
             return self.network.n_outputs
-        return int(self._call(programs.rowwise, parameters)[1])
+        return int(self._call(curvature.rowwise, parameters)[1])
 
     def _call(
         self,
@@ -348,7 +357,7 @@ class Objective:
         fixed: tuple[Any, ...] = (),
         batch: Any = None,
     ) -> Any:
-        program = programs.compiled(function, self._shape, *fixed)
+        program = step.compiled(function, self._shape, *fixed)
         trained, kept = split(self.network, parameters)
         batch = self._batch if batch is None else batch
         arguments = (trained, kept, batch, self._numbers, *more)
@@ -364,9 +373,9 @@ def cost_and_gradient(
 
 def activations(network: _Any, parameters: Any, X: Any) -> list[Any]:
     """Return the outputs of every layer, each of shape (n_rows, units)."""
-    program = programs.compiled(programs.outputs, programs.skeleton(network))
+    program = step.compiled(step.outputs, step.skeleton(network))
     single = isinstance(network, DenseNetwork)
-    dtype = X.dtype if single else own.floating_type(parameters)
+    dtype = X.dtype if single else custom_network.floating_type(parameters)
     return _in_chunks(network, parameters, program, dtype, (X,))
 
 
@@ -375,7 +384,9 @@ def _in_chunks(
     *more: Any, exact: bool = False,
 ) -> Any:  # fmt: skip
     """Run a program on some rows at a time, padded unless they must be `exact`."""
-    at_once = CHUNK if isinstance(network, DenseNetwork) else own.ROWS_AT_ONCE
+    at_once = (
+        CHUNK if isinstance(network, DenseNetwork) else custom_network.ROWS_AT_ONCE
+    )
     n_rows = jax.tree.leaves(rows)[0].shape[0]
 
     def found(start: int) -> Any:

@@ -1,7 +1,7 @@
 """Losses in jax.numpy: raw outputs (batch, k) and targets in, one loss a row out.
 
 Targets are class numbers (batch,) or rows (batch, k). The formulas are in
-`thalweg.plan.LOSSES`.
+`thalweg.core.plan.LOSSES`.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
 
-from thalweg.lookup import Choice, Number
+from thalweg.core import Choice, Number
 
 _A = jax.Array
 

@@ -19,13 +19,12 @@ from jax import lax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from thalweg.engines import xla
-from thalweg.engines.xla import programs
-from thalweg.engines.xla.programs import Course, Shape
-from thalweg.plan import Data
-from thalweg.records import Array
+from thalweg.core import Array, Data
+from thalweg.engines.jax import engine as xla
+from thalweg.engines.jax import step
+from thalweg.engines.jax.step import Course, Shape
 
-_ALL, _OWN = PartitionSpec(), PartitionSpec(programs.HOSTS)
+_ALL, _OWN = PartitionSpec(), PartitionSpec(step.HOSTS)
 
 
 def count() -> tuple[int, int]:
@@ -95,7 +94,7 @@ class Session(xla.Session):
         return jax.tree.map(make, values)
 
     def _program(self, shape: Shape) -> Callable[..., Any]:
-        return programs.compiled(_advance, replace(shape, hosts=True), self._mesh)
+        return step.compiled(_advance, replace(shape, hosts=True), self._mesh)
 
 
 def _advance(shape: Shape, mesh: Mesh, *arguments: Any) -> tuple[Any, Any]:
@@ -103,8 +102,8 @@ def _advance(shape: Shape, mesh: Mesh, *arguments: Any) -> tuple[Any, Any]:
 
     def run(*given: Any) -> Any:
         *rest, course = given
-        seed = course.seed + lax.axis_index(programs.HOSTS).astype(jnp.uint32)
-        return programs.advance(shape, *rest, course._replace(seed=seed))
+        seed = course.seed + lax.axis_index(step.HOSTS).astype(jnp.uint32)
+        return step.advance(shape, *rest, course._replace(seed=seed))
 
     course = Course(*[_ALL] * len(Course._fields))._replace(orders=_OWN)
     # Of a state, sums, the first step, rows, numbers and the course.
@@ -119,4 +118,4 @@ def _mesh() -> Mesh:
     first: dict[int, Any] = {}
     for device in jax.devices():
         first.setdefault(device.process_index, device)
-    return Mesh(np.array([first[k] for k in sorted(first)]), (programs.HOSTS,))
+    return Mesh(np.array([first[k] for k in sorted(first)]), (step.HOSTS,))

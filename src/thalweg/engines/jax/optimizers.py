@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from optax import contrib
 
-from thalweg.lookup import Choice, Number
+from thalweg.core import Choice, Number
 
 
 def rule(

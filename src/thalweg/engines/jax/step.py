@@ -17,18 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from thalweg.engines.xla import noise, updates
-from thalweg.engines.xla.layers import Noise
-from thalweg.engines.xla.losses import row_losses
-from thalweg.engines.xla.passes import constrained, propagate, settled
-from thalweg.lookup import Choice, resolved
-from thalweg.networks import DenseNetwork, Network
-from thalweg.plan import Plan
+from thalweg.core import Choice, DenseNetwork, Network, Plan, resolved
+from thalweg.engines.jax import optimizers, random
+from thalweg.engines.jax.forward import Noise, constrained, propagate, settled
+from thalweg.engines.jax.losses import row_losses
 
 Tree = Any
 """Arrays, nested: one dict a layer, or what a `Network` has."""
-
-_COLUMNS_AT_ONCE = 32
 
 
 HOSTS = "hosts"
@@ -177,7 +172,7 @@ def numbers_of(network: Any, plan: Plan, total_weight: float) -> dict[str, Any]:
         "clip_value": float(plan.clip_value or np.inf),
         "layer_rates": list(plan.layer_rates or [1.0] * len(dropout)),
         "dropout": np.array(dropout),
-        "threshold": np.array([noise.threshold(rate) for rate in dropout], np.uint32),
+        "threshold": np.array([random.threshold(rate) for rate in dropout], np.uint32),
         "input_noise": float(network.input_noise),
         "total_weight": float(total_weight),
     }
@@ -195,7 +190,7 @@ def objective(
     """Loss of a batch with its penalties, and what is kept, with new statistics."""
     outputs, kept, added = propagate(shape.network, trained, kept, batch.X, training)
     losses = row_losses(
-        shape.loss, _constants(shape.loss, numbers["loss"]), outputs[-1], batch.y
+        shape.loss, loss_constants(shape.loss, numbers["loss"]), outputs[-1], batch.y
     )
     total, n_hosts = batch.weights.sum(), 1
     if shape.hosts:  # such that the mean over the processes is that over all rows
@@ -210,128 +205,35 @@ def objective(
 
 def cost_and_gradient(shape: Shape, trained: Tree, *rest: Any) -> Any:
     """Compute the objective and its gradient."""
-    cost = _all_rows(shape, *rest)
+    cost = over_all_rows(shape, *rest)
     (value, _), gradient = jax.value_and_grad(cost, has_aux=True)(trained)
     return value, gradient
 
 
 def cost(shape: Shape, trained: Tree, *rest: Any) -> jax.Array:
     """Compute the objective of ``(trained, kept, batch, numbers)``."""
-    return _all_rows(shape, *rest)(trained)[0]
-
-
-def hessian_product(
-    shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any, along: Tree
-) -> Any:
-    """Compute the derivative of the gradient along a direction (Pearlmutter, 1994)."""
-    cost = _all_rows(shape, kept, batch, numbers)
-    gradient = jax.grad(lambda point: cost(point)[0])
-    return jax.jvp(gradient, (trained,), (along,))[1]
-
-
-def hessian(shape: Shape, trained: Tree, *rest: Any) -> jax.Array:
-    """Compute the Hessian, shape (p, p).
-
-    One product a column; parameters in the order of ``jax.tree.leaves``.
-    """
-    cost = _all_rows(shape, *rest)
-    flat, unravel = jax.flatten_util.ravel_pytree(trained)
-    gradient = jax.grad(lambda point: cost(unravel(point))[0])
-
-    def column(along: jax.Array) -> jax.Array:
-        return jax.jvp(gradient, (flat,), (along,))[1]
-
-    unit = jnp.eye(len(flat), dtype=flat.dtype)
-    return lax.map(column, unit, batch_size=_COLUMNS_AT_ONCE)
-
-
-def gauss_newton(
-    shape: Shape, rows: int, trained: Tree, kept: Tree, batch: Batch, numbers: Any
-) -> jax.Array:
-    """Compute the Gauss-Newton matrix, shape (p, p).
-
-    JᵀHJ (Schraudolph, 2002), with the Jacobian J of the outputs and the Hessian H of
-    the loss in them, summed over chunks of `rows`; parameters in the order of
-    ``jax.tree.leaves``.
-    """
-    flat, unravel = jax.flatten_util.ravel_pytree(trained)
-    constants = _constants(shape.loss, numbers["loss"])
-    # Our layers' own statistics are running ones here; they are none for those
-    # that may be trained so.
-    quiet = _noise(numbers, batch) if isinstance(shape.network, Network) else None
-
-    def output(point: jax.Array, x: jax.Array) -> jax.Array:
-        row = jax.tree.map(lambda v: v[None], x)
-        outputs = propagate(shape.network, unravel(point), kept, row, quiet)[0]
-        return outputs[-1].ravel()
-
-    def loss(z: jax.Array, y: jax.Array) -> jax.Array:
-        return row_losses(shape.loss, constants, z[None], y[None])[0]
-
-    def add(total: jax.Array, chunk: Batch) -> tuple[jax.Array, None]:
-        outputs = jax.vmap(output, (None, 0))(flat, chunk.X)
-        jacobian = jax.vmap(jax.jacrev(output), (None, 0))(flat, chunk.X)
-        curved = jax.vmap(jax.hessian(loss))(outputs, chunk.y)
-        right = jnp.einsum("nkl,nlp->nkp", curved, jacobian)
-        right = right * chunk.weights[:, None, None]
-        wide = (-1, len(flat))
-        return total + jacobian.reshape(wide).T @ right.reshape(wide), None
-
-    chunks = jax.tree.map(lambda v: v.reshape(-1, rows, *v.shape[1:]), batch)
-    total = jnp.zeros((len(flat), len(flat)), flat.dtype)
-    total, _ = lax.scan(add, total, chunks)
-    weight = batch.weights.sum()
-    divisor = weight if shape.by_batch else numbers["total_weight"]
-    decayed = jax.tree.map(lambda v: jnp.full_like(v, is_weight(v)), trained)
-    ridge = numbers["l2"] / divisor * jax.flatten_util.ravel_pytree(decayed)[0]
-    return total / weight + jnp.diag(ridge)
+    return over_all_rows(shape, *rest)(trained)[0]
 
 
 def statistics(
     shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any
 ) -> Tree:
     """Return `kept`, settled on all rows."""
-    quiet = _noise(numbers, batch)
+    quiet = make_noise(numbers, batch)
     return settled(shape.network, trained, kept, batch.X, quiet)
 
 
-def _all_rows(shape: Shape, kept: Tree, batch: Batch, numbers: Any) -> Any:
+def over_all_rows(shape: Shape, kept: Tree, batch: Batch, numbers: Any) -> Any:
     """Make the objective of the trained parameters, with the batch's statistics."""
-    quiet = _noise(numbers, batch)
+    quiet = make_noise(numbers, batch)
     return lambda trained: objective(shape, trained, kept, batch, numbers, quiet)
 
 
-def _noise(numbers: Any, batch: Batch, step: Any = 0, seed: Any = 0) -> Noise:
+def make_noise(numbers: Any, batch: Batch, step: Any = 0, seed: Any = 0) -> Noise:
     """Describe a pass as training does it, with the noise of one step."""
     stream = jnp.uint32(seed), jnp.uint32(step)
     rates = numbers["dropout"], numbers["threshold"], numbers["input_noise"]
     return Noise(stream, *rates, batch.mask)
-
-
-def redrawn(shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Any:
-    """Compute the objective at one step and at the next."""
-    first, after = _all_rows(shape, kept, batch, numbers)(trained)
-    later = _noise(numbers, batch, step=1)
-    return first, objective(shape, trained, after, batch, numbers, later)[0]
-
-
-def rowwise(shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Any:
-    """Tell whether rows pass apart, and the number of outputs.
-
-    Levenberg-Marquardt needs the outputs of some rows to be those of each alone, and
-    nothing added to the loss.
-    """
-    quiet = _noise(numbers, batch)
-
-    def output(X: Any) -> Any:
-        layers, _, added = propagate(shape.network, trained, kept, X, quiet)
-        return layers[-1], added
-
-    some = jax.tree.map(lambda v: v[:8], batch.X)
-    together, added = output(some)
-    alone = lax.map(lambda x: output(jax.tree.map(lambda v: v[None], x))[0], some)
-    same = jnp.allclose(together, alone[:, 0], rtol=1e-3, atol=1e-4)
-    return same & (jnp.asarray(added) == 0), together[0].size
 
 
 def outputs(network: Any, trained: Tree, kept: Tree, X: Any) -> list[Any]:
@@ -344,13 +246,13 @@ def validation(
 ) -> Any:
     """Compute raw outputs and losses."""
     outputs = propagate(shape.network, trained, kept, X)[0][-1]
-    constants = _constants(shape.loss, numbers)
+    constants = loss_constants(shape.loss, numbers)
     return outputs, row_losses(shape.loss, constants, outputs, y)
 
 
 def losses(loss: Choice, numbers: Any, outputs: jax.Array, y: jax.Array) -> jax.Array:
     """Compute the loss of each row."""
-    return row_losses(loss, _constants(loss, numbers), outputs, y)
+    return row_losses(loss, loss_constants(loss, numbers), outputs, y)
 
 
 def begin(shape: Shape, trained: Tree, kept: Tree, numbers: Any) -> Carry:
@@ -433,7 +335,7 @@ def one_step(
     shape: Shape, carry: Carry, batch: Batch, numbers: Any, pace: Pace
 ) -> tuple[Carry, tuple[Any, ...]]:
     """Do the plan's list on one batch; after a step that was not finite, nothing."""
-    training = _noise(numbers, batch, pace.step, pace.seed)
+    training = make_noise(numbers, batch, pace.step, pace.seed)
 
     def cost(trained: Tree) -> Any:
         return objective(shape, trained, carry.kept, batch, numbers, training)
@@ -455,7 +357,7 @@ def one_step(
     finite = finite & carry.finite
     moved = moved._replace(kept=kept)
     new = chosen(finite, moved, carry)._replace(finite=finite)
-    searched = updates.searched(shape.optimizer, moved.rule)
+    searched = optimizers.searched(shape.optimizer, moved.rule)
     return new, (value, rows, norm, new.ratio, searched)
 
 
@@ -509,7 +411,7 @@ def _clip(shape: Shape, gradient: Tree, numbers: Any) -> Tree:
 
 
 def _rule(shape: Shape, numbers: Any, rate: Any) -> Any:
-    return updates.rule(shape.optimizer, numbers["optimizer"], rate)
+    return optimizers.rule(shape.optimizer, numbers["optimizer"], rate)
 
 
 def _penalty(trained: Tree, numbers: Any) -> jax.Array:
@@ -524,7 +426,8 @@ def is_weight(leaf: jax.Array) -> bool:
     return leaf.ndim > 1
 
 
-def _constants(loss: Choice, numbers: Any) -> dict[str, Any]:
+def loss_constants(loss: Choice, numbers: Any) -> dict[str, Any]:
+    """Return the constants of a loss: those of its structure, and its numbers."""
     return {**dict(loss.constants), **numbers}
 
 

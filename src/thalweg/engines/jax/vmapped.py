@@ -15,13 +15,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from thalweg.engines.xla import arrays, programs, updates
-from thalweg.engines.xla.passes import merge, split
-from thalweg.engines.xla.programs import Carry, Course, Shape, compiled, padded_rows
-from thalweg.lookup import resolved
-from thalweg.networks import DenseNetwork
-from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
-from thalweg.records import Array, EpochSums, Parameters
+from thalweg.core import (
+    Array,
+    Data,
+    DenseNetwork,
+    EpochSums,
+    Parameters,
+    Plan,
+    batch_rows,
+    resolved,
+    steps_per_epoch,
+)
+from thalweg.engines.jax import arrays, optimizers, step
+from thalweg.engines.jax.forward import merge, split
+from thalweg.engines.jax.step import Carry, Course, Shape, compiled, padded_rows
 
 _ROWS = 1 << 16
 """Rows of all members together whose outputs are computed at once."""
@@ -33,7 +40,7 @@ def kind_of(network: DenseNetwork, plan: Plan) -> Shape:
     quiet = replace(network, layers=layers, input_noise=0.0)
     plain = replace(plan, l1=0.0, l2=0.0, clip_norm=None, clip_value=None)
     size = plan.batch_size if isinstance(plan.batch_size, int) else 0
-    return programs.shape_of(quiet, plain, size, plan.shuffle)
+    return step.shape_of(quiet, plain, size, plan.shuffle)
 
 
 class Population:
@@ -71,7 +78,7 @@ class Population:
         batch = batch_rows(plans[0], self._n_rows)
         self._batch = padded_rows(batch) if self._per_epoch == 1 else batch
         weights = [float(each.weights.sum()) for each in data]
-        numbers = map(programs.numbers_of, networks, plans, weights)
+        numbers = map(step.numbers_of, networks, plans, weights)
         self._numbers = arrays.cast(_stack([*numbers]), self._dtype)
         room = padded_rows(self._n_rows) + self._batch * (self._per_epoch > 1)
         rows = _distinct(data)
@@ -117,7 +124,7 @@ class Population:
             chosen, rates.T, mixes.T, self._dtype, self._seeds,
             rows=self._n_rows, per_epoch=self._per_epoch, before=self._steps,
         )  # fmt: skip
-        sums = programs.no_sums((len(going), padded_rows(n_epochs)), self._dtype)
+        sums = step.no_sums((len(going), padded_rows(n_epochs)), self._dtype)
         shape = self._shape(chosen.size > 0)
         program = compiled(_advance, shape, self._own_rows, chosen.ndim > 1)
         self._carry, sums = self._call(
@@ -126,9 +133,7 @@ class Population:
         self._steps += n_steps
         sums, finite = jax.device_get((sums, self._carry.finite))
         return [
-            arrays.epochs(
-                programs.Sums(*(column[k] for column in sums)), bool(finite[k])
-            )
+            arrays.epochs(step.Sums(*(column[k] for column in sums)), bool(finite[k]))
             for k in range(len(going))
         ]
 
@@ -173,7 +178,7 @@ class Population:
         return chosen
 
     def _shape(self, shuffled: bool) -> Shape:
-        plain = programs.shape_of(
+        plain = step.shape_of(
             _noisiest(self.networks), self.plans[0], self._batch, shuffled
         )
         plans = self.plans
@@ -187,7 +192,7 @@ class Population:
     def _current(self) -> Any:
         carry = self._carry
         trained = carry.average or carry.trained
-        evaluate = partial(updates.evaluated, resolved(self.plans[0].optimizer))
+        evaluate = partial(optimizers.evaluated, resolved(self.plans[0].optimizer))
         trained = self._call(jax.vmap(evaluate), carry.rule, trained)
         return trained, carry.kept
 
@@ -196,39 +201,39 @@ class Population:
 
 
 def _advance(
-    shape: Shape, own_rows: bool, own_order: bool, carry: Carry, sums: programs.Sums,
+    shape: Shape, own_rows: bool, own_order: bool, carry: Carry, sums: step.Sums,
     everything: Any, numbers: Any, course: Course, going: Any,
-) -> tuple[Carry, programs.Sums]:  # fmt: skip
+) -> tuple[Carry, step.Sums]:  # fmt: skip
     """Train all members for some epochs.
 
     As `programs.advance`, with a member's axis before the others, except that rates and
     mixes have the step's before it; rows, and their order, have it only where each
     member has its own.
     """
-    pick, apart = partial(programs.batch_of, shape), own_rows or own_order
+    pick, apart = partial(step.batch_of, shape), own_rows or own_order
     if apart:
         shared = Course(*[None] * len(Course._fields))
         order = shared._replace(orders=0 if own_order else None)
         pick = jax.vmap(pick, (0 if own_rows else None, order, None))
-    one = partial(programs.one_step, shape)
-    pace = programs.Pace(rate=0, mix=0, step=None, seed=0)
-    step = jax.vmap(one, (0, 0 if apart else None, 0, pace))
-    add = jax.vmap(programs.add_seen, in_axes=(0, None, 0))
+    one = partial(step.one_step, shape)
+    pace = step.Pace(rate=0, mix=0, step=None, seed=0)
+    each = jax.vmap(one, (0, 0 if apart else None, 0, pace))
+    add = jax.vmap(step.add_seen, in_axes=(0, None, 0))
     carry = carry._replace(finite=carry.finite & going)
     first = jnp.int32(0)
-    return programs.follow(
-        pick, step, add, True, carry, sums, first, everything, numbers, course
+    return step.follow(
+        pick, each, add, True, carry, sums, first, everything, numbers, course
     )
 
 
 def _begin(shape: Shape, *arguments: Any) -> Carry:
-    return jax.vmap(partial(programs.begin, shape))(*arguments)
+    return jax.vmap(partial(step.begin, shape))(*arguments)
 
 
 def _validation(shape: Shape, own: bool, *arguments: Any) -> Any:
     """Compute ``(outputs, losses)`` of all members, on rows of each if `own`."""
     rows = 0 if own else None
-    each = partial(programs.validation, shape)
+    each = partial(step.validation, shape)
     return jax.vmap(each, (0, 0, rows, rows, 0))(*arguments)
 
 

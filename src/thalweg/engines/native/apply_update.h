@@ -33,7 +33,7 @@ static void FN(add_update)(void *argument, int64_t number, int worker) {
     for (int64_t i = 0; i < piece.n; i++) w[i] += u[i];
 }
 
-/* Steps 3 to 8 of the list in `thalweg.plan`; false if the update is not finite. */
+/* Steps 3 to 8 of the list in `thalweg.core.plan`; false if the update is not finite. */
 static bool FN(apply_update)(FN(Session) *s) {
     Team *team = s->pass.team;
     FN(clip_gradient)(s, s->gradient);

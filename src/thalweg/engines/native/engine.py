@@ -17,19 +17,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg import cores
-from thalweg.choices import LOSSES
-from thalweg.lookup import Choice, resolved
-from thalweg.networks import (
+from thalweg.core import (
     ACTIVATIONS,
     CONSTRAINTS,
+    LOSSES,
     NORMALIZATIONS,
+    Array,
+    Choice,
+    Data,
     DenseNetwork,
+    EpochSums,
     Network,
+    Parameters,
+    Plan,
+    available_cpus,
+    batch_rows,
+    cpus_are_shared,
+    resolved,
+    steps_per_epoch,
     without_noise,
 )
-from thalweg.plan import Data, Plan, batch_rows, steps_per_epoch
-from thalweg.records import Array, EpochSums, Parameters
 
 if TYPE_CHECKING:
     import thalweg.engines.native._dense as kernel
@@ -39,7 +46,7 @@ else:
     except ImportError:  # built without a compiler
         kernel = None
 
-_RULES = (
+RULES = (
     "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "amsgrad",
     "nadam", "radam", "adamax", "lion", "adabelief", "yogi", "sign_sgd",
 )  # fmt: skip
@@ -65,7 +72,7 @@ def covers(network: DenseNetwork | Network, plan: Plan) -> str:
     if max(network.widths) > _LARGEST:
         return "a layer is too wide"
     rule = resolved(plan.optimizer)
-    if plan.full_batch or _rule_name(plan) in _RULES:
+    if plan.full_batch or _rule_name(plan) in RULES:
         return ""
     if callable(rule.name):
         return "the optimizer is a transformation of yours"
@@ -403,9 +410,9 @@ def _rule(plan: Plan) -> dict[str, Any]:
     constants: dict[str, Any] = dict(resolved(plan.optimizer).constants)
     constants.pop("weight_decay", None)
     name = _rule_name(plan)
-    known = constants if name in _RULES else {}
+    known = constants if name in RULES else {}
     return {
-        "rule": _RULES.index(name) if name in _RULES else 0,
+        "rule": RULES.index(name) if name in RULES else 0,
         "constants": [float(v) for v in known.values() if not isinstance(v, bool)],
         "variant": any(v is True for v in known.values()),
     }
@@ -486,12 +493,12 @@ class _Shared:
     @contextlib.contextmanager
     def processors(self) -> Iterator[int]:
         """Give this fit's share of the processors: its own, if one was dealt to it."""
-        if cores.shared():
-            yield cores.available()
+        if cpus_are_shared():
+            yield available_cpus()
             return
         with self.lock:
             self.fitting += 1
-            share = max(1, cores.available() // self.fitting)
+            share = max(1, available_cpus() // self.fitting)
         try:
             yield share
         finally:

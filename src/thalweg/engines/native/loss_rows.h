@@ -3,7 +3,7 @@
    Output k of row i is at z[k * ld + i], and the targets lie the same way, unless they
    are class numbers. A loss function adds each row's loss to `loss` and writes the
    slope by each output, times the row's share of the batch's loss, to `d`. The formulas
-   are those of `thalweg.choices.LOSSES`; at kinks the slopes are what JAX's automatic
+   are those of `thalweg.core.losses.LOSSES`; at kinks the slopes are what JAX's automatic
    differentiation gives. */
 
 typedef struct {

@@ -1,6 +1,6 @@
 /* The counter-based generator of dropout masks and input noise.
 
-   `thalweg.engines.xla.noise` specifies it: Threefry-2x32 with 20 rounds, key (seed,
+   `thalweg.engines.jax.random` specifies it: Threefry-2x32 with 20 rounds, key (seed,
    step), counter (pair of elements, layer), elements counted row by row. A bit depends
    on nothing else, so any worker can draw any element. */
 #ifndef THALWEG_THREEFRY_H

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thalweg.networks import Dense, DenseNetwork
-from thalweg.records import Parameters
+from thalweg.core import Dense, DenseNetwork, Parameters
 
 _ACTIVATIONS: dict[str, Any] = {
     "linear": "identity",

@@ -21,13 +21,18 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg import engines
-from thalweg.estimators.adapters import with_complement
-from thalweg.inputs import as_rows, as_weights
-from thalweg.keras_models import from_keras
-from thalweg.lookup import resolved
-from thalweg.plan import Plan, link, logistic, softmax
-from thalweg.records import Array, EpochRecord
-from thalweg.training import fit
+from thalweg.core import (
+    Array,
+    EpochRecord,
+    Plan,
+    link,
+    logistic,
+    resolved,
+    softmax,
+    with_complement,
+)
+from thalweg.estimators.keras.model import from_keras
+from thalweg.training import as_rows, as_weights, fit
 
 _NESTED = ("build_params", "settings")
 _LINKED = ("cross_entropy", "focal", "binary_cross_entropy")

@@ -20,12 +20,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from thalweg import engines, keras_dense
-from thalweg.keras_dense import Different
-from thalweg.lookup import Choice, resolved
-from thalweg.networks import DenseNetwork, Network
-from thalweg.plan import Plan
-from thalweg.records import Array, Run
+from thalweg import engines
+from thalweg.core import Array, Choice, DenseNetwork, Network, Plan, Run, resolved
+from thalweg.estimators.keras import dense
+from thalweg.estimators.keras.dense import Different
 
 _STRANGE_STEPS = ("train_step", "compute_loss")
 _WINDOWS = 1 << 22
@@ -108,7 +106,7 @@ def _parts(model: Any) -> list[Any]:
 
 
 class Held:
-    """A Keras model that holds a `Network`'s weights; see `thalweg.networks.Holder`."""
+    """A Keras model that holds a `Network`'s weights; see `Holder`."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.made_of = model, _parts(model)
@@ -174,11 +172,11 @@ class Held:
         else:
             named = {"loss": given["loss"]} if "loss" in given else {}
             loss = resolved(Plan.of(plan, **named).loss)
-            keras_dense.refuse_twice(self.model, str(loss.name))
+            dense.refuse_twice(self.model, str(loss.name))
         try:
             if parameters is not None or callable(loss.name):
                 raise Different("weights or a loss that fit was given")
-            network, changed = keras_dense.translate(self.model, takes_loss, by_theirs)
+            network, changed = dense.translate(self.model, takes_loss, by_theirs)
             if set(changed) & set(settings) or (plan and changed):
                 raise Different(f"{', '.join(changed)} of its own")
         except Different as other:
@@ -186,7 +184,7 @@ class Held:
         else:
             kept = {} if plan else {"dtype": "float32"}
             settled = {**kept, **given, **changed}
-            return network, settled, keras_dense.weights(self.model)
+            return network, settled, dense.weights(self.model)
         if takes_loss:
             if not (self._loss and self._loss.is_of(self.model)):
                 self._loss = CompiledLoss(self.model)
@@ -207,7 +205,7 @@ class Held:
     def keep(self, run: Run) -> Run:
         """Put the trained weights into the model."""
         if isinstance(run.network, DenseNetwork):
-            keras_dense.assign(self.model, run.parameters)
+            dense.assign(self.model, run.parameters)
             note = f"{run.engine}; the Keras model {self.model.name!r} is only dense"
             return replace(run, engine=note)
         for variables, values in zip(

@@ -23,8 +23,22 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg import engines
-from thalweg.estimators.adapters import TaskPerEpoch, as_attributes, scoring
-from thalweg.estimators.parameters import (
+from thalweg.core import (
+    Array,
+    Data,
+    DenseNetwork,
+    EpochRecord,
+    Packing,
+    Parameters,
+    Plan,
+    Run,
+    Spec,
+    StopReason,
+    link,
+    resolved,
+)
+from thalweg.estimators.mlp.callbacks import TaskPerEpoch, as_attributes, scoring
+from thalweg.estimators.mlp.parameters import (
     can_fit_partially,
     check_parameters,
     hidden_sizes,
@@ -33,14 +47,7 @@ from thalweg.estimators.parameters import (
     make_network,
     make_plan,
 )
-from thalweg.inputs import as_weights
-from thalweg.lookup import Spec, resolved
-from thalweg.networks import DenseNetwork
-from thalweg.packing import Packing
-from thalweg.plan import Data, Plan, link
-from thalweg.records import Array, EpochRecord, Parameters, Run, StopReason
-from thalweg.training import train, train_phases
-from thalweg.watching import Patience, Scoring, Watch
+from thalweg.training import Patience, Scoring, Watch, as_weights, train, train_phases
 
 _NONFINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large "
@@ -533,9 +540,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             Where a parameter is a function of the user's.
         """
-        from thalweg.estimators import files  # loads safetensors
+        from thalweg.estimators.mlp import persistence
 
-        files.write(self, path)
+        persistence.write(self, path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
@@ -548,9 +555,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             If it is not a whole model file, or holds a model of another kind.
         """
-        from thalweg.estimators import files
+        from thalweg.estimators.mlp import persistence
 
-        return files.read(cls, path)
+        return persistence.read(cls, path)
 
     def predict(self, X: ArrayLike) -> Array:
         """Predict.

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.callback import CallbackContext
 
-from thalweg.records import Array, EpochRecord, Parameters
-from thalweg.watching import Scoring, Watch
+from thalweg.core import Array, EpochRecord, Parameters
+from thalweg.training import Scoring, Watch
 
 
 def scoring(estimator: Any, scorer: Callable[[Any, Array, Array], float]) -> Scoring:
@@ -22,11 +22,6 @@ def scoring(estimator: Any, scorer: Callable[[Any, Array, Array], float]) -> Sco
         return float(scorer(present, X, estimator._decode(outputs)))
 
     return score
-
-
-def with_complement(outputs: Array) -> Array:
-    """Put the first class's probability beside the second's, where that is all."""
-    return outputs if outputs.shape[1] > 1 else np.hstack([1 - outputs, outputs])
 
 
 class TaskPerEpoch:

@@ -12,12 +12,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
-from thalweg.choices import CLASSIFYING
-from thalweg.estimators.adapters import with_complement
-from thalweg.estimators.base import BaseMLP, Classes
-from thalweg.estimators.parameters import can_fit_partially
-from thalweg.lookup import Spec
-from thalweg.records import Array
+from thalweg.core import CLASSIFYING, Array, Spec, with_complement
+from thalweg.estimators.mlp.base import BaseMLP, Classes
+from thalweg.estimators.mlp.parameters import can_fit_partially
 
 
 def gives_probabilities(estimator: Any) -> bool:
@@ -42,12 +39,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     hidden_layer_sizes : int or sequence of int
         Widths of the hidden layers.
     activation : str, (str, dict), callable or list of these
-        Activation of the hidden layers (`thalweg.networks.ACTIVATIONS`); a list has
-        one for each.
+        Activation of the hidden layers (`thalweg.core.networks.ACTIVATIONS`); a list
+        has one for each.
     solver : str, (str, dict) or optax.GradientTransformation
         ``"adam"``, ``"sgd"``, ``"lbfgs"`` as in scikit-learn, or any other of
-        `thalweg.choices.OPTIMIZERS` and `thalweg.choices.FULL_BATCH`; a list of them
-        trains in phases, each of `max_iter` at most.
+        `thalweg.core.optimizers.OPTIMIZERS` and `thalweg.core.optimizers.FULL_BATCH`; a
+        list of them trains in phases, each of `max_iter` at most.
     alpha : float
         L2 penalty.
     batch_size : int or "auto"
@@ -56,7 +53,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Schedule of ``solver="sgd"``.
     learning_rate_init : float or None
         Learning rate of all first-order solvers; None takes the solver's own
-        (`thalweg.choices.DEFAULT_RATES`). An optax transformation brings its own.
+        (`thalweg.core.optimizers.DEFAULT_RATES`). An optax transformation brings its
+        own.
     power_t : float
         Exponent of ``"invscaling"``.
     max_iter : int
@@ -89,7 +87,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     loss : str, (str, dict) or callable
         ``"log_loss"``; or by class numbers and with one output a class,
         ``"cross_entropy"``, ``"focal"``, ``"hinge"`` or a function of yours
-        (`thalweg.choices.LOSSES`); or for two classes or many labels,
+        (`thalweg.core.losses.LOSSES`); or for two classes or many labels,
         ``"binary_cross_entropy"``. After hinge loss and functions there are no
         probabilities.
     dropout : float or list of float
@@ -97,7 +95,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     batch_norm, layer_norm : bool
         Whether hidden layers are normalized.
     init : str, (str, dict) or callable
-        Initializer (`thalweg.initializers.INITIALIZERS`).
+        Initializer (`thalweg.core.initializers.INITIALIZERS`).
     class_weight : dict, "balanced" or None
         Weight of each class's rows.
     l1, weight_decay : float
@@ -111,7 +109,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Bounds of the weights, for ``"lbfgs"``, ``"tnc"``, ``"powell"`` and
         ``"nelder-mead"``; None in their place for no bound.
     schedule : str, (str, dict), callable or None
-        Schedule of any first-order solver (`thalweg.choices.SCHEDULES`).
+        Schedule of any first-order solver (`thalweg.core.schedules.SCHEDULES`).
     scale_inputs : bool
         Whether inputs are standardized inside (`scaler_`).
     scoring : str, callable or None

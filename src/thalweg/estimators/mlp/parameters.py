@@ -10,11 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.choices import FULL_BATCH, OPTIMIZERS, SCHEDULES
-from thalweg.initializers import INITIALIZERS
-from thalweg.lookup import Interval, Spec, nearest
-from thalweg.networks import ACTIVATIONS, Dense, DenseNetwork
-from thalweg.plan import ON_DEVICE, Plan, canonical, optimizer_name
+from thalweg.core import (
+    ACTIVATIONS,
+    FULL_BATCH,
+    INITIALIZERS,
+    ON_DEVICE,
+    OPTIMIZERS,
+    SCHEDULES,
+    Dense,
+    DenseNetwork,
+    Interval,
+    Plan,
+    Spec,
+    canonical,
+    nearest,
+    optimizer_name,
+)
 
 _NUMBERS: dict[str, tuple[str, type]] = {
     **dict.fromkeys(

@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from thalweg import saving
-from thalweg.records import Array, History
+from thalweg.core import Array, History
+from thalweg.io import PathLike, read_model_of_kind, understood_model, write_model_file
 
 _PLAIN = (
     "n_features_in_", "n_outputs_", "out_activation_", "n_layers_", "n_iter_", "t_",
@@ -24,7 +24,7 @@ _LABELS = {"weights": "coef", "bias": "intercept"}  # in the file
 _SCALER = ("mean_", "var_", "scale_")
 
 
-def write(estimator: Any, path: saving.PathLike) -> None:
+def write(estimator: Any, path: PathLike) -> None:
     """Write a fitted estimator.
 
     Raises
@@ -48,10 +48,10 @@ def write(estimator: Any, path: saving.PathLike) -> None:
         content["classes"] = _bare(estimator.classes_)
         content["class_dtype"] = np.asarray(estimator.classes_).dtype.str
         content["target"] = estimator._label_binarizer.y_type_
-    saving.write(path, type(estimator).__name__, content, _arrays(estimator))
+    write_model_file(path, type(estimator).__name__, content, _arrays(estimator))
 
 
-def read(kind: type, path: saving.PathLike) -> Any:
+def read(kind: type, path: PathLike) -> Any:
     """Read what `write` wrote of an estimator of this class.
 
     Raises
@@ -61,8 +61,8 @@ def read(kind: type, path: saving.PathLike) -> Any:
     ValueError
         If it is not a whole model file, or holds another kind of model.
     """
-    content, arrays = saving.read_as(kind.__name__, path)
-    with saving.understanding(path):
+    content, arrays = read_model_of_kind(kind.__name__, path)
+    with understood_model(path):
         estimator = kind(**{k: _again(v) for k, v in content["settings"].items()})
         for name, value in content["plain"].items():
             setattr(estimator, name, _again(value))

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from thalweg.estimators.base import BaseMLP
-from thalweg.lookup import Spec
-from thalweg.records import Array
+from thalweg.core import Array, Spec
+from thalweg.estimators.mlp.base import BaseMLP
 
 _LOSSES: dict[str, Spec] = {
     "squared_error": ("squared", {"averaged": True}),
@@ -24,7 +23,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Parameters
     ----------
     loss : str, (str, dict) or callable
-        ``"squared_error"``, ``"poisson"``, or one of `thalweg.choices.LOSSES` for
+        ``"squared_error"``, ``"poisson"``, or one of `thalweg.core.losses.LOSSES` for
         numbers: ``"absolute"``, ``"huber"``, ``("quantile", {"quantile": 0.9})``…
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, \
 learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, \

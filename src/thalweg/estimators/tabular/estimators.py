@@ -2,48 +2,54 @@
 
 `Classifier` and `Regressor` are scikit-learn estimators that take numbers, texts,
 dates, booleans and missing values alike. Each learns three things from its rows: what
-the columns hold (`thalweg.columns`), what the target is, and a dense network between
-them. `evaluate` says how good that is on rows that were not trained on.
+the columns hold (`thalweg.estimators.tabular.preprocessing`), what the target is, and a
+dense network between them. `evaluate` says how good that is on rows that were not
+trained on.
 """
 
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from thalweg import saving, training
-from thalweg.columns import (
-    Column,
+from thalweg import training
+from thalweg.core import (
+    Array,
+    DenseNetwork,
     Frame,
+    History,
+    Plan,
     Series,
+    Spec,
+    check_names,
+    check_word,
+    phases,
+)
+from thalweg.estimators.tabular.preprocessing import (
+    Column,
     as_frame,
     encode,
     is_missing,
     study,
     whole,
 )
-from thalweg.estimators import MLPClassifier, MLPRegressor
-from thalweg.evaluations import Evaluation
-from thalweg.heldout import look_closely
-from thalweg.inputs import as_weights
-from thalweg.lookup import Spec, check_names, check_word
-from thalweg.networks import DenseNetwork
-from thalweg.plan import Plan, phases
-from thalweg.records import Array, History, StopReason
-from thalweg.targets import Classes, Values
-from thalweg.training import Callback
+from thalweg.estimators.tabular.targets import Classes, Values
+from thalweg.io import (
+    PathLike,
+    pack_run,
+    read_model_of_kind,
+    understood_model,
+    unpack_run,
+    write_model_file,
+)
+from thalweg.training import Callback, as_weights
 
 FEW_ROWS = 200
 """With fewer, every row is needed for training: none is held out to stop early."""
-
-_VERY_FEW_ROWS = 30
-_HELD_OUT = 5000  # rows that a model is measured on, at most about so many
 _UPDATES = 512  # of a network without validation data
 _OF_PLAN = (
     "loss", "optimizer", "learning_rate", "schedule", "l2", "weight_decay", "max_time",
@@ -111,7 +117,7 @@ class _Tabular(BaseEstimator):
         ValueError, TypeError
             Naming the column, row or parameter, what it holds and what to do.
         """
-        frame, target, weights = _labeled(X, y, sample_weight)
+        frame, target, weights = labeled(X, y, sample_weight)
         self._study(X, frame)
         self.target_ = self._target.study(target)
         inputs = self._encode(frame)
@@ -134,7 +140,7 @@ class _Tabular(BaseEstimator):
         )
         return self
 
-    def save(self, path: saving.PathLike) -> None:
+    def save(self, path: PathLike) -> None:
         """Write the fitted model to a file that `load` reads; nothing in it is code.
 
         Raises
@@ -143,7 +149,7 @@ class _Tabular(BaseEstimator):
             Where a function of the user's (an activation, a schedule) is inside.
         """
         check_is_fitted(self)
-        run, arrays = saving.pack(self.run_)
+        run, arrays = pack_run(self.run_)
         content = {
             "run": run,
             "settings": _plain_settings(self),
@@ -151,10 +157,10 @@ class _Tabular(BaseEstimator):
             "names": list(getattr(self, "feature_names_in_", ())),
             "target": self.target_.to_json(),
         }
-        saving.write(path, type(self).__name__, content, arrays)
+        write_model_file(path, type(self).__name__, content, arrays)
 
     @classmethod
-    def load(cls, path: saving.PathLike) -> Self:
+    def load(cls, path: PathLike) -> Self:
         """Read a model that `save` wrote.
 
         Raises
@@ -164,15 +170,15 @@ class _Tabular(BaseEstimator):
         ValueError
             If it is not a whole model file, or holds a model of another kind.
         """
-        content, arrays = saving.read_as(cls.__name__, path)
-        with saving.understanding(path):
+        content, arrays = read_model_of_kind(cls.__name__, path)
+        with understood_model(path):
             model = cls(**content["settings"])
             model.hidden_layer_sizes = tuple(model.hidden_layer_sizes)
             model.columns_ = tuple(map(Column.from_json, content["columns"]))
             model.n_features_in_ = len(model.columns_)
             model._remember_names(content["names"])
             model.target_ = cls._target.from_json(content["target"])
-            model.run_ = saving.unpack(content["run"], arrays)
+            model.run_ = unpack_run(content["run"], arrays)
         return model
 
     @property
@@ -267,7 +273,7 @@ class _Tabular(BaseEstimator):
         """Return what to validate on: a share, rows, or None."""
         if X_val is None:
             return self.validation_fraction if self._has_enough(n_rows) else None
-        frame, target, _ = _labeled(X_val, y_val, None)
+        frame, target, _ = labeled(X_val, y_val, None)
         return self._encode(frame), self.target_.encode(target)
 
     def _has_enough(self, n_rows: int) -> bool:
@@ -305,7 +311,7 @@ class Encoded:
 
 def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
     """Encode rows to train on, and rows to validate on, as a fit would."""
-    table, *_ = _labeled(X, y, None)
+    table, *_ = labeled(X, y, None)
     models = [Regressor(dtype="float64", piecewise=each) for each in (True, False)]
     for model in models:
         model._study(X, table)  # pyright: ignore[reportPrivateUsage]
@@ -327,7 +333,7 @@ class Classifier(ClassifierMixin, _Tabular):
     hidden_layer_sizes : sequence of int
         Widths of the hidden layers.
     activation : str, (str, dict) or callable
-        One of `thalweg.networks.ACTIVATIONS`.
+        One of `thalweg.core.networks.ACTIVATIONS`.
     loss : str or (str, dict)
         ``"cross_entropy"`` or ``"focal"``.
     piecewise : bool
@@ -338,12 +344,13 @@ class Classifier(ClassifierMixin, _Tabular):
         Share of the hidden layers' outputs dropped at each training step. None takes
         0.1, and 0 for a full-batch method.
     optimizer : str, (str, dict), optax.GradientTransformation or list of these
-        One of `thalweg.choices.OPTIMIZERS` or `thalweg.choices.FULL_BATCH`; of a list
-        each goes on where the one before ended, such as ``["adam", "lbfgs"]``.
+        One of `thalweg.core.optimizers.OPTIMIZERS` or
+        `thalweg.core.optimizers.FULL_BATCH`; of a list each goes on where the one
+        before ended, such as ``["adam", "lbfgs"]``.
     learning_rate : float or None
         None takes the optimizer's usual one.
     schedule : str, (str, dict) or callable
-        One of `thalweg.choices.SCHEDULES`.
+        One of `thalweg.core.schedules.SCHEDULES`.
     batch_size : int or None
         None takes a fortieth of the rows, between 16 and 256.
     max_epochs : int or None
@@ -424,7 +431,7 @@ class Regressor(RegressorMixin, _Tabular):
     Parameters
     ----------
     loss : str, (str, dict) or callable
-        One of `thalweg.choices.LOSSES` for numbers: ``"squared"``, ``"absolute"``,
+        One of `thalweg.core.losses.LOSSES` for numbers: ``"squared"``, ``"absolute"``,
         ``"huber"``, ``"quantile"`` and others, of the target standardized.
     hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
     schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
@@ -440,31 +447,14 @@ class Regressor(RegressorMixin, _Tabular):
     _target = Values
 
 
-def load(path: saving.PathLike) -> Any:
-    """Read any model file: an estimator's, or the `Run` of a fit.
-
-    Raises
-    ------
-    OSError
-        If the file does not exist or cannot be opened.
-    ValueError
-        If it is not a whole model file.
-    """
-    kind, _, _ = saving.read(path)
-    for each in (Classifier, Regressor, MLPClassifier, MLPRegressor):
-        if each.__name__ == kind:
-            return each.load(path)
-    return saving.load(path)
-
-
-def blueprint(
+def table_blueprint(
     model: Classifier | Regressor, X: Any, y: Any, n_inputs: int
 ) -> tuple[DenseNetwork, Plan, bool]:
     """Return what `fit` would train: network, plan, and whether it holds rows out.
 
     Of several phases, the first.
     """
-    _, target, _ = _labeled(X, y, None)
+    _, target, _ = labeled(X, y, None)
     copy: Any = clone(model)
     copy.target_ = copy._target.study(target)
     watched = copy._has_enough(len(target))
@@ -472,74 +462,7 @@ def blueprint(
     return copy._network(n_inputs, settings), phases(None, settings)[0], watched
 
 
-def n_networks(n_rows: int) -> int:
-    """How many networks `evaluate` trains for a table of `n_rows`."""
-    return 1 if n_rows >= FEW_ROWS else _n_folds(n_rows) + 1
-
-
-def evaluate(
-    model: Classifier | Regressor,
-    X: Any,
-    y: Any,
-    announce: Callable[[str], None] = lambda text: None,
-    closely: bool = False,
-) -> Evaluation:
-    """Fit `model`, and measure it on rows that it was not fitted on.
-
-    With `FEW_ROWS` or more, one row of five is held out for good (at most 5000), and
-    the model fitted on the others. With fewer, a model is fitted for each fold of a
-    cross-validation (10 folds, or each row its own under 30 rows) and the model itself
-    at last on all rows; the folds' predictions are scored together.
-
-    Parameters
-    ----------
-    model : Classifier or Regressor
-        Is fitted.
-    X, y : as for `Classifier.fit`
-    announce : callable
-        Is told which network is trained next. Interrupting from the keyboard ends
-        the training of a single network, and the whole of a cross-validation.
-    closely : bool
-        Whether to add what a report shows: confusion or residuals, calibration,
-        importance of the columns, and the gain over each baseline.
-
-    Returns
-    -------
-    Evaluation
-        Accuracy with Wilson's interval, or R² with a bootstrap interval, beside what a
-        constant and a linear model reach on the same rows and the same inputs.
-    """
-    frame, target, _ = _labeled(X, y, None)
-    held_out, total = hold_out(target), n_networks(len(frame))
-    models, parts = [], []
-    for number, rows in enumerate(held_out, start=1):
-        announce(f"network {number} of {total}")
-        each: Any = model if total == 1 else clone(model)
-        parts.append(_guess(each, frame, target, rows))
-        models.append(each)
-        if total > 1 and each.run_.stop_reason is StopReason.INTERRUPTED:
-            raise KeyboardInterrupt
-    if total > 1:
-        announce(f"network {total} of {total}")
-        model.fit(frame, target)
-    truth, predicted, linear = map(np.concatenate, zip(*parts, strict=True))
-    constant, value = model.target_.constant(truth)
-    guesses = {constant: np.full(len(truth), value), model.target_.linear: linear}
-    found = Evaluation(
-        metric=model.target_.metric,
-        score=model.target_.score(truth, predicted),
-        interval=model.target_.interval(truth, predicted),
-        n_rows=len(truth),
-        method=_describe(len(held_out), len(frame)),
-        baselines={name: model.target_.score(truth, g) for name, g in guesses.items()},
-    )
-    if not closely:
-        return found
-    frames = [frame[rows] for rows in held_out]
-    return look_closely(found, models, frames, truth, predicted, guesses)
-
-
-def _labeled(
+def labeled(
     X: Any, y: Any, sample_weight: ArrayLike | None
 ) -> tuple[Any, Series, Array | None]:
     """Return the rows that have a target, with it and with their weights."""
@@ -555,7 +478,7 @@ def _labeled(
             f"X has {len(frame)} rows and y has {len(values)}; inconsistent numbers of "
             "samples. Give one value of y for each row."
         )
-    target = pd.Series(values.array if named else values, name=_name(y))
+    target = pd.Series(values.array if named else values, name=target_name(y))
     known = ~is_missing(target)
     if known.sum() < 2:
         raise ValueError(
@@ -568,7 +491,8 @@ def _labeled(
     return frame[known.to_numpy()], target[known], weights
 
 
-def _name(y: Any) -> str:
+def target_name(y: Any) -> str:
+    """Return the name of a target."""
     return str(getattr(y, "name", None) or "y")
 
 
@@ -589,43 +513,3 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, str | int | float)
-
-
-def _n_folds(n_rows: int) -> int:
-    return n_rows if n_rows < _VERY_FEW_ROWS else 10
-
-
-def hold_out(target: Series) -> list[Array]:
-    """Mark the rows of each fold, or of the only one; each has its share of all y."""
-    n_rows = len(target)
-    few = n_rows < FEW_ROWS
-    step = _n_folds(n_rows) if few else max(5, n_rows // _HELD_OUT)
-    by_chance = np.random.RandomState(0).permutation(n_rows)
-    order = by_chance[np.argsort(target.to_numpy()[by_chance], kind="stable")]
-    fold = np.empty(n_rows, int)
-    fold[order] = np.arange(n_rows) % step
-    return [fold == k for k in range(step if few else 1)]
-
-
-def _guess(
-    model: Classifier | Regressor, frame: Frame, target: Series, held: Array
-) -> tuple[Array, Array, Array]:
-    """Fit on the rows not held out; return of the others what is true and predicted.
-
-    The last is what a linear model predicts.
-    """
-    model.fit(frame[~held], target[~held])
-    inputs, asked = model.encode(frame[~held]), model.encode(frame[held])
-    truth, linear = model.target_.clean(target), model.target_.linear_model()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        linear.fit(inputs, truth[~held])
-    return truth[held], model.predict(frame[held]), linear.predict(asked)
-
-
-def _describe(n_held_out: int, n_rows: int) -> str:
-    if n_held_out == 1:
-        return "held out from training"
-    if n_held_out == n_rows:
-        return "each predicted by a network trained on all the others"
-    return f"each predicted by one of {n_held_out} networks not trained on it"

@@ -20,16 +20,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from thalweg.evaluations import ColumnSketch
-from thalweg.records import Array, Record
-
-# pandas' own types, too loose for a checker to follow; pandas itself is imported late.
-Frame: TypeAlias = Any
-Series: TypeAlias = Any
+from thalweg.core import Array, Frame, Record, Series
 
 MISSING = ("", "?", "na", "n/a", "#n/a", "nan", "null", "none", "<na>")
 """Texts that stand for a missing value, in any case."""
@@ -186,36 +181,6 @@ def encode_each(columns: Sequence[Column], frame: Frame) -> dict[str, Array]:
     return {c.name: _KINDS[c.kind][1](c, frame[c.name]) for c in used}
 
 
-def sketch(column: Column, values: Series) -> ColumnSketch:
-    """Count how a column's values are spread, for a small picture.
-
-    Parameters
-    ----------
-    column : Column
-        What `study` said of it.
-    values : Series
-
-    Returns
-    -------
-    ColumnSketch
-        Twenty ranges of equal length for numbers and dates, the twelve most frequent
-        values for all else; nothing for a column left out.
-    """
-    plain = column.name, column.kind, column.detail, column.missing
-    if column.kind == "left out":
-        return ColumnSketch(*plain)
-    if column.kind in ("category", "boolean"):
-        counts = texts(values).value_counts()[:12]
-        return ColumnSketch(*plain, tuple(counts.index), tuple(counts.tolist()))
-    date = column.kind == "date"
-    read = (_days(column.name, column.layout, values) if date
-            else numbers(column.name, values))  # fmt: skip
-    bars, edges = np.histogram(read[~np.isnan(read)], bins=20)
-    shown = [_as_day(edge) if date else f"{edge:.4g}" for edge in edges]
-    ranges = tuple(f"{low} to {high}" for low, high in pairwise(shown))
-    return ColumnSketch(*plain, ranges, tuple(bars.tolist()))
-
-
 def kind_of(values: Series) -> str:
     """Tell what a column holds: "number", "boolean", "date" or "category".
 
@@ -321,8 +286,8 @@ def _study_boolean(name: str, values: Series) -> Column:
 
 def _study_date(name: str, values: Series) -> Column:
     layout = _find_layout(texts(values).dropna()) if _is_text(values) else ""
-    days = _days(name, layout, values)
-    return replace(_measure(name, "date", days, _as_day), layout=layout)
+    days = as_days(name, layout, values)
+    return replace(_measure(name, "date", days, as_day), layout=layout)
 
 
 def _study_category(name: str, values: Series) -> Column:
@@ -377,7 +342,7 @@ def _encode_boolean(column: Column, values: Series) -> Array:
 
 
 def _encode_date(column: Column, values: Series) -> Array:
-    days = _days(column.name, column.layout, values)
+    days = as_days(column.name, column.layout, values)
     angles = [2 * np.pi * days / period for period in _PERIODS]
     waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
     return np.column_stack([_spread(column, days), _fill(days, waves, mark=False)])
@@ -419,7 +384,7 @@ def _truth(name: str, values: Series) -> Array:
     return truth
 
 
-def _days(name: str, layout: str, values: Series) -> Array:
+def as_days(name: str, layout: str, values: Series) -> Array:
     """Days since 1970, NaN where the date is missing."""
     import pandas as pd
 
@@ -454,7 +419,8 @@ def _example(layout: str) -> str:
     return pd.Timestamp(2024, 12, 31, 23, 59).strftime(shown)
 
 
-def _as_day(days: float) -> str:
+def as_day(days: float) -> str:
+    """Write a number of days since 1970 as a date."""
     import pandas as pd
 
     return str((pd.Timestamp(0) + pd.Timedelta(days=days)).date())

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy import stats
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from thalweg.columns import Series, is_missing, kind_of, numbers
-from thalweg.records import Array, Record
+from thalweg.core import Array, Record, Series, wilson
+from thalweg.estimators.tabular.preprocessing import is_missing, kind_of, numbers
 
 _MOST_CLASSES = 20  # that a column of numbers may stand for
 _PLURALS = {"category": "texts", "boolean": "booleans", "date": "dates"}
@@ -193,9 +192,3 @@ def _labels(target: Series) -> Array:
             "with fractions; use a Regressor, or round them to classes."
         )
     return values.astype(str) if values.dtype.kind == "O" else values
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """95 % interval of a share of n (Wilson, 1927)."""
-    found = stats.binomtest(round(share * n), n).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)

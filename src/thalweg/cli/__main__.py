@@ -1,0 +1,5 @@
+"""Run the command: ``python -m thalweg.cli``."""
+
+from thalweg.cli.app import main
+
+main()

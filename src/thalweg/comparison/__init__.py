@@ -1,0 +1,14 @@
+"""Compare ways to train on the same rows and seeds."""
+
+from thalweg.comparison.compare import compare, judge_steps
+from thalweg.comparison.plot import ComparisonDisplay, DifferenceDisplay, SweepDisplay
+from thalweg.comparison.result import Comparison
+
+__all__ = [
+    "Comparison",
+    "ComparisonDisplay",
+    "DifferenceDisplay",
+    "SweepDisplay",
+    "compare",
+    "judge_steps",
+]

@@ -1,0 +1,125 @@
+"""Vocabulary: what networks, plans, data and histories are, checked and frozen.
+
+Only NumPy and SciPy are imported here; nothing trains.
+"""
+
+from thalweg.core.cpu import available_cpus, cpus_are_shared, share_cpus
+from thalweg.core.data import Data
+from thalweg.core.history import EpochRecord, EpochSums, History, Run, StopReason
+from thalweg.core.imports import need
+from thalweg.core.initializers import INITIALIZERS, as_random_state
+from thalweg.core.layer_values import LayerValues, Paths
+from thalweg.core.losses import (
+    CLASSIFYING,
+    LOSSES,
+    link,
+    logistic,
+    softmax,
+    with_complement,
+)
+from thalweg.core.metrics import default_score, wilson
+from thalweg.core.networks import (
+    ACTIVATIONS,
+    CONSTRAINTS,
+    NORMALIZATIONS,
+    Dense,
+    DenseNetwork,
+    Network,
+    without_noise,
+)
+from thalweg.core.optimizers import (
+    ALIASES,
+    FULL_BATCH,
+    ON_DEVICE,
+    OPTIMIZERS,
+    canonical,
+    optimizer_name,
+)
+from thalweg.core.plan import (
+    Plan,
+    batch_rows,
+    mixing_factors,
+    phases,
+    rate_factors,
+    steps_per_epoch,
+)
+from thalweg.core.pytree import DenseLeaves, Packing, Part, each_array
+from thalweg.core.registry import (
+    Choice,
+    Interval,
+    Number,
+    Spec,
+    check_names,
+    check_number,
+    check_word,
+    find,
+    nearest,
+    resolved,
+)
+from thalweg.core.schedules import SCHEDULES
+from thalweg.core.serialization import Record
+from thalweg.core.types import Array, Frame, Parameters, Series
+
+__all__ = [
+    "ACTIVATIONS",
+    "ALIASES",
+    "CLASSIFYING",
+    "CONSTRAINTS",
+    "FULL_BATCH",
+    "INITIALIZERS",
+    "LOSSES",
+    "NORMALIZATIONS",
+    "ON_DEVICE",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Array",
+    "Choice",
+    "Data",
+    "Dense",
+    "DenseLeaves",
+    "DenseNetwork",
+    "EpochRecord",
+    "EpochSums",
+    "Frame",
+    "History",
+    "Interval",
+    "LayerValues",
+    "Network",
+    "Number",
+    "Packing",
+    "Parameters",
+    "Part",
+    "Paths",
+    "Plan",
+    "Record",
+    "Run",
+    "Series",
+    "Spec",
+    "StopReason",
+    "as_random_state",
+    "available_cpus",
+    "batch_rows",
+    "canonical",
+    "check_names",
+    "check_number",
+    "check_word",
+    "cpus_are_shared",
+    "default_score",
+    "each_array",
+    "find",
+    "link",
+    "logistic",
+    "mixing_factors",
+    "nearest",
+    "need",
+    "optimizer_name",
+    "phases",
+    "rate_factors",
+    "resolved",
+    "share_cpus",
+    "softmax",
+    "steps_per_epoch",
+    "wilson",
+    "with_complement",
+    "without_noise",
+]

@@ -1,0 +1,28 @@
+"""What all pictures share: the base of displays, colors, legends, axes."""
+
+from thalweg.display.base import Display, new_figure
+from thalweg.display.style import (
+    COLORS,
+    axis_type,
+    draw_curves,
+    legend_above,
+    legend_outside,
+    line_style,
+    marker,
+    smooth,
+    tidy,
+)
+
+__all__ = [
+    "COLORS",
+    "Display",
+    "axis_type",
+    "draw_curves",
+    "legend_above",
+    "legend_outside",
+    "line_style",
+    "marker",
+    "new_figure",
+    "smooth",
+    "tidy",
+]

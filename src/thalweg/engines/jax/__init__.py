@@ -1,0 +1,1 @@
+"""The JAX engine: any network, as programs that XLA compiles."""

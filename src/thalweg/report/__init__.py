@@ -1,0 +1,13 @@
+"""One self-contained HTML page about a fit."""
+
+from thalweg.report.content import ColumnSketch, Report
+from thalweg.report.page import check, write
+from thalweg.report.summary import summarize
+
+__all__ = [
+    "ColumnSketch",
+    "Report",
+    "check",
+    "summarize",
+    "write",
+]

@@ -1,0 +1,79 @@
+"""What a report shows, as plain frozen records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from thalweg.core import Run
+from thalweg.diagnosis import Diagnosis
+from thalweg.estimators import Evaluation
+
+
+@dataclass(frozen=True)
+class ColumnSketch:
+    """A column of a table, and how its values are spread.
+
+    Parameters
+    ----------
+    name, kind, detail : str
+        As in `thalweg.estimators.tabular.preprocessing.Column`.
+    missing : int
+        Rows without a value.
+    labels : tuple of str
+        Ranges of numbers, or categories.
+    counts : tuple of int
+        Rows of each.
+    """
+
+    name: str
+    kind: str
+    detail: str
+    missing: int
+    labels: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableSketch:
+    """A table as it was seen.
+
+    Parameters
+    ----------
+    name : str
+    n_rows, n_unlabeled : int
+        Rows with and without a target.
+    target : ColumnSketch
+    task : str
+        Classification or regression, and why.
+    columns : tuple of ColumnSketch
+        Those to learn from.
+    """
+
+    name: str
+    n_rows: int
+    n_unlabeled: int
+    target: ColumnSketch
+    task: str
+    columns: tuple[ColumnSketch, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """All that a page about a fit shows; what is None or empty is left out.
+
+    Parameters
+    ----------
+    title : str
+    run : Run or None
+    evaluation : Evaluation or None
+    table : TableSketch or None
+    diagnosis : Diagnosis or None
+    origin : mapping of str to str
+        What it takes to do it again: command, seed, versions and so on.
+    """
+
+    title: str
+    run: Run | None = None
+    evaluation: Evaluation | None = None
+    table: TableSketch | None = None
+    diagnosis: Diagnosis | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)

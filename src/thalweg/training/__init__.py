@@ -1,0 +1,36 @@
+"""Train a network: any plan on any engine."""
+
+from thalweg.training.data import as_rows, as_weights
+from thalweg.training.fit import fit, predict, train_phases
+from thalweg.training.full_batch import n_trained
+from thalweg.training.inspect import descend, look_inside, train_steps
+from thalweg.training.loop import check_plan, train
+from thalweg.training.lr_finder import RateFinding, find_rate
+from thalweg.training.monitor import Callback, Patience, Scoring, Watch
+from thalweg.training.multihost import fit_over_hosts
+from thalweg.training.parallel import make_ray_known, run_all
+from thalweg.training.population import fit_population
+
+__all__ = [
+    "Callback",
+    "Patience",
+    "RateFinding",
+    "Scoring",
+    "Watch",
+    "as_rows",
+    "as_weights",
+    "check_plan",
+    "descend",
+    "find_rate",
+    "fit",
+    "fit_over_hosts",
+    "fit_population",
+    "look_inside",
+    "make_ray_known",
+    "n_trained",
+    "predict",
+    "run_all",
+    "train",
+    "train_phases",
+    "train_steps",
+]

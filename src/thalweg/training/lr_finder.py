@@ -1,0 +1,124 @@
+"""The learning-rate finder: raise the rate until the loss blows up."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from thalweg import engines
+from thalweg.core import (
+    Array,
+    DenseNetwork,
+    EpochSums,
+    Network,
+    Plan,
+    as_random_state,
+    batch_rows,
+)
+from thalweg.training.data import as_data, first_weights
+from thalweg.training.loop import check_plan
+
+
+@dataclass(frozen=True, eq=False)
+class RateFinding:
+    """What `find_rate` saw: the loss as the learning rate grew.
+
+    Parameters
+    ----------
+    rates, losses : ndarray of shape (n_steps,)
+        The rate of each step and the smoothed loss of its batch.
+    suggestion : float
+        The rate at which the loss fell fastest.
+    largest : float
+        The last rate before the loss blew up (or the last one tried).
+    """
+
+    rates: Array
+    losses: Array
+    suggestion: float
+    largest: float
+
+
+def find_rate(
+    network: DenseNetwork | Network,
+    X: Any,
+    y: Any,
+    *,
+    lowest: float = 1e-6,
+    highest: float = 10.0,
+    n_steps: int = 150,
+    plan: Plan | None = None,
+    sample_weight: ArrayLike | None = None,
+    random_state: int | np.random.RandomState | None = None,
+    engine: str = "auto",
+    **settings: Any,
+) -> RateFinding:
+    """Find a learning rate by raising it until the loss blows up (Smith, 2017).
+
+    Parameters
+    ----------
+    network, X, y, plan, sample_weight, random_state, engine
+        As for `fit`.
+    lowest, highest : float
+        First and last rate tried, on a geometric scale.
+    n_steps : int
+        Updates, one batch each.
+    **settings
+        Fields of `Plan`.
+
+    Returns
+    -------
+    RateFinding
+        The loss at each rate, and where it fell fastest.
+
+    Raises
+    ------
+    ValueError
+        If ``0 < lowest < highest`` does not hold, or as in `fit`.
+    """
+    if not 0 < lowest < highest < np.inf or n_steps < 10:
+        raise ValueError(
+            f"find_rate got lowest={lowest!r}, highest={highest!r}, "
+            f"n_steps={n_steps!r}; it needs 0 < lowest < highest and at least 10 steps."
+        )
+    plan = check_plan(network, Plan.of(plan, **settings))
+    rng = as_random_state(random_state)
+    data = as_data(network, plan, X, y, sample_weight, None)
+    first = first_weights(network, None, rng, data.dtype)
+    if isinstance(network, Network):
+        engines.on_jax().examine(network, [plan], data, first)
+    module, _ = engines.pick(engine, network, plan)
+    seed = int(rng.randint(2**31))
+    session = module.Session(network, plan, data, first, seed, None, None)
+    rates = np.geomspace(lowest, highest, n_steps)
+    orders = _batches(plan, data.n_rows, n_steps, rng)
+    return _read_rates(rates, session.advance(orders, rates, np.ones(n_steps)))
+
+
+def _batches(
+    plan: Plan, n_rows: int, n_steps: int, rng: np.random.RandomState
+) -> Array:
+    """Random rows for `n_steps` batches, each an epoch of its own."""
+    size = batch_rows(plan, n_rows)
+    n_passes = -(-n_steps * size // n_rows)
+    drawn = np.concatenate([rng.permutation(n_rows) for _ in range(n_passes)])
+    return drawn[: n_steps * size].reshape(n_steps, size).astype(np.int32)
+
+
+def _read_rates(rates: Array, sums: EpochSums) -> RateFinding:
+    losses = sums.loss if sums.finite else sums.loss[:-1]
+    weights = 0.9 ** np.arange(len(losses))
+    before = [losses[i::-1] for i in range(len(losses))]  # the newest first
+    smooth = np.array([np.average(b, weights=weights[: len(b)]) for b in before])
+    lowest = np.fmin.accumulate(smooth)
+    blown = np.flatnonzero(smooth > lowest + 0.5 * np.abs(smooth[0]))
+    end = int(blown[0]) if len(blown) else len(smooth)
+    bottom = max(int(np.argmin(smooth[:end])), 2)
+    slopes = np.gradient(smooth[: bottom + 1], np.log(rates[: bottom + 1]))
+    return RateFinding(
+        rates=rates[: len(losses)],
+        losses=smooth,
+        suggestion=float(rates[int(np.argmin(slopes))]),
+        largest=float(rates[end - 1]),
+    )

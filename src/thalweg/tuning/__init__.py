@@ -1,0 +1,14 @@
+"""Search for the settings that no gradient trains."""
+
+from thalweg.tuning.plot import SearchDisplay
+from thalweg.tuning.result import SearchResult, SearchTrial
+from thalweg.tuning.samplers import PRUNERS
+from thalweg.tuning.search import search
+
+__all__ = [
+    "PRUNERS",
+    "SearchDisplay",
+    "SearchResult",
+    "SearchTrial",
+    "search",
+]
