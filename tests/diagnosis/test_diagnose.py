@@ -377,9 +377,9 @@ def test_trials_are_paired():
         for jobs in ([({}, 1), ({"hidden": (3,)}, 1)], [({}, 1)])
     )
     assert one.score == two.score
-    assert one.case.held is not None
-    assert changed.case.held is not None
-    np.testing.assert_array_equal(one.case.held[0], changed.case.held[0])
+    assert one.problem.held is not None
+    assert changed.problem.held is not None
+    np.testing.assert_array_equal(one.problem.held[0], changed.problem.held[0])
 
 
 def test_a_clear_remedy_that_suffices_ends_the_trials():

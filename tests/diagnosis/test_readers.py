@@ -175,8 +175,8 @@ def test_repairs_find_their_columns_in_any_order(order: Any, frame: bool):
     spoiled[1, 5] = np.nan
     names = [f"c{k}" for k in range(13)]
     given: Any = named(spoiled, names) if frame else spoiled
-    case = understand(make_pipeline("passthrough", mlp()), given, Y)
-    model, _ = treated(case, [REPAIRS[k] for k in order])
+    problem = understand(make_pipeline("passthrough", mlp()), given, Y)
+    model, _ = treated(problem, [REPAIRS[k] for k in order])
     out = np.asarray(model[:-1].fit_transform(given, Y))
     # Two are dropped; two that had gaps come with a column that says where.
     assert out.shape == (178, 11 + 2)
@@ -194,8 +194,8 @@ def test_frames_stay_frames_before_a_users_own_steps():
     table.loc[::20, "a"] = -999.0
     table.loc[3, "b"] = np.nan
     own = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
-    case = understand(make_pipeline(own, mlp()), table, Y)
-    model, _ = treated(case, [{"mask": {0: -999.0}}, {"impute": True}])
+    problem = understand(make_pipeline(own, mlp()), table, Y)
+    model, _ = treated(problem, [{"mask": {0: -999.0}}, {"impute": True}])
     assert model.fit(table, Y).score(table, Y) > 0.7
 
 

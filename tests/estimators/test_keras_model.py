@@ -18,7 +18,7 @@ import pytest
 from keras import layers as L  # noqa: TID253
 
 import thalweg as tw
-from thalweg.estimators.keras.dense import Different, translate
+from thalweg.estimators.keras.dense import NotEquivalent, translate
 from thalweg.estimators.keras.model import rewritten
 
 # Keras 3.15 reads its own variables in a way that NumPy 2 warns of.
@@ -450,7 +450,7 @@ APART: dict[str, tuple[Callable[[], Any], str]] = {
 def test_what_the_kernel_would_compute_otherwise_is_named(name: str):
     make, why = APART[name]
     model = make()
-    with pytest.raises(Different, match=why):
+    with pytest.raises(NotEquivalent, match=why):
         translate(model, model.compiled, model.compiled)
 
 

@@ -9,7 +9,7 @@ import thalweg as tw
 from tests.reference.faulty.networks import Task, course_cost, course_gradient
 from tests.reference.faulty.right import SOUND
 from tests.reference.faulty.wrong import FAULTS, Fault
-from thalweg.core.pytree import Packing
+from thalweg.core.pytree import PyTree
 from thalweg.core.types import Array
 
 SIZES: dict[int, dict[str, int]] = {0: {}, 1: {"m": 41, "n": 4, "h": 3, "k": 5}}
@@ -154,7 +154,7 @@ def test_bad_start_is_named(x0: Any, message: str):
     ],
 )
 def test_packing_goes_and_comes_back(x0: Any):
-    packing = Packing(x0)
+    packing = PyTree(x0)
     flat = packing.pack(x0) + 1
     assert flat.shape == (packing.size,)
     again = packing.unpack(flat)
@@ -173,4 +173,4 @@ def test_packing_goes_and_comes_back(x0: Any):
 )
 def test_packing_says_what_does_not_match(value: Any, message: str):
     with pytest.raises(ValueError, match=message):
-        Packing({"W": np.ones(2), "b": 0.0}).pack(value)
+        PyTree({"W": np.ones(2), "b": 0.0}).pack(value)

@@ -14,7 +14,7 @@ import pytest
 from scipy import optimize
 
 import thalweg as tw
-from thalweg.core.pytree import Packing
+from thalweg.core.pytree import PyTree
 from thalweg.core.types import Array
 from thalweg.optimize.scipy_methods import METHODS as KNOWN
 
@@ -155,7 +155,7 @@ def test_jax_gradient_reaches_every_array():
     ids=["number", "column", "list", "nested"],
 )
 def test_structures_come_back_as_they_went(x0: Any):
-    packing = Packing(x0)
+    packing = PyTree(x0)
     target = np.arange(1.0, packing.size + 1)
 
     def cost(x: Any) -> float:

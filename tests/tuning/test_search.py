@@ -37,7 +37,7 @@ from thalweg.datasets import moons
 from thalweg.tuning import runner, samplers
 from thalweg.tuning.result import SearchTrial
 from thalweg.tuning.space import auto_space, combinations, read_space, starts, suggest
-from thalweg.tuning.trial import Link, Watcher
+from thalweg.tuning.trial import TrialHandle, Watcher
 
 X, Y = moons(120)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -324,7 +324,7 @@ def test_rows_held_out_are_looked_at_now_and_then(solver: str) -> None:
 def test_a_fold_that_ends_before_it_is_looked_at_does_not_hide_the_others() -> None:
     study = optuna.create_study(direction="maximize")
     trial = study.ask()
-    watcher = Watcher(Link(trial), usual=40, epochs=40)
+    watcher = Watcher(TrialHandle(trial), usual=40, epochs=40)
     for epoch in (1, 2):  # of two folds: the first converges at once
         watcher.begin()
         score = np.nan if epoch == 1 else 0.75

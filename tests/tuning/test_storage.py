@@ -188,7 +188,7 @@ def test_a_driver_of_this_machine_is_asked_whether_it_lives(tmp_path: Path) -> N
 def test_leases_are_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "BEAT", 0.05)
     study = optuna.create_study()
-    with storage.Lease(study) as lease:
+    with storage.Heartbeat(study) as lease:
         name = f"driver {lease.driver}"
         first = study.user_attrs[name]["at"]
         for _ in range(100):

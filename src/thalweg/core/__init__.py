@@ -43,7 +43,7 @@ from thalweg.core.plan import (
     rate_factors,
     steps_per_epoch,
 )
-from thalweg.core.pytree import DenseLeaves, Packing, Part, each_array
+from thalweg.core.pytree import DenseLeaves, Part, PyTree, each_array
 from thalweg.core.registry import (
     Choice,
     Interval,
@@ -86,11 +86,11 @@ __all__ = [
     "LayerValues",
     "Network",
     "Number",
-    "Packing",
     "Parameters",
     "Part",
     "Paths",
     "Plan",
+    "PyTree",
     "Record",
     "Run",
     "Series",

@@ -1,7 +1,7 @@
 """Weights as people hold them, and the one flat vector that minimizers want.
 
 `x0` may be a number, an array of any shape, or lists, tuples and dicts of such, nested
-as one likes. A `Packing` remembers the structure, and names each array by its place:
+as one likes. A `PyTree` remembers the structure, and names each array by its place:
 ``x0``, ``x0[0]``, ``x0['W1']``.
 """
 
@@ -33,7 +33,7 @@ class Part:
         return sum(length > 1 for length in self.shape)
 
 
-class Packing:
+class PyTree:
     """The structure of `x0`.
 
     Parameters

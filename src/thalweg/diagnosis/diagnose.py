@@ -18,12 +18,12 @@ import numpy as np
 from thalweg import training
 from thalweg.diagnosis.facts import WHY_NOT, measure
 from thalweg.diagnosis.facts.user_function import facts_of_steps, facts_of_written
-from thalweg.diagnosis.problem import Case, take
+from thalweg.diagnosis.problem import Problem, take
 from thalweg.diagnosis.readers import refuse_settings, understand
 from thalweg.diagnosis.remedies import treated
 from thalweg.diagnosis.result import Diagnosis, Facts, Finding, Severity
 from thalweg.diagnosis.rules import ORDER, judge
-from thalweg.diagnosis.trials import MOST_CAUSES, Arm, Trials
+from thalweg.diagnosis.trials import MOST_CAUSES, TrialRun, Trials
 
 _ALONE = ("data", "target", "inputs", "nearest", "held", "labels", "numbers", "image")
 _OF_RUN = ("run.", "end.", "rate.sharpness")
@@ -106,17 +106,17 @@ def diagnose(
         return _of_written(subject, X, y, x0, args, steps, thresholds, started)
     if X is None or y is None:
         raise ValueError("diagnose needs X and y, the rows to train on.")
-    case = _quietly(understand, subject, X, y, X_val, y_val, **settings)
-    facts = dict(_quietly(measure, case)) | _modes(subject, case)
-    trial = Trials(case, started + budget)
-    held_by_another = getattr(case.network, "holder", None) is not None
-    fatal = [f for f in judge(_own(case, facts), thresholds)[0]
+    problem = _quietly(understand, subject, X, y, X_val, y_val, **settings)
+    facts = dict(_quietly(measure, problem)) | _modes(subject, problem)
+    trial = Trials(problem, started + budget)
+    held_by_another = getattr(problem.network, "holder", None) is not None
+    fatal = [f for f in judge(_own(problem, facts), thresholds)[0]
              if f.severity is Severity.FATAL]  # fmt: skip
     tries = trials and not held_by_another and not any(map(_is_for_the_user, fatal))
     if tries:
-        facts |= _of_trials(trial, case, facts, explained=bool(fatal))
+        facts |= _of_trials(trial, problem, facts, explained=bool(fatal))
     examined = time.perf_counter() - started - trial.seconds
-    found, checked, missing = judge(_own(case, facts), thresholds)
+    found, checked, missing = judge(_own(problem, facts), thresholds)
     if tries:
         again = partial(_look_again, trial, facts, thresholds)
         found = trial.over(found, again, facts.get("nearest.best", np.inf))
@@ -126,8 +126,8 @@ def diagnose(
         "trainings": float(trial.count),
     }
     return make_diagnosis(
-        _name(subject, case), facts, found, checked, missing,
-        costs=costs, prescribe=partial(treated, case),
+        _name(subject, problem), facts, found, checked, missing,
+        costs=costs, prescribe=partial(treated, problem),
     )  # fmt: skip
 
 
@@ -139,14 +139,14 @@ def _quietly(do: Callable[..., Any], *given: Any, **settings: Any) -> Any:
 
 
 def _of_trials(
-    trial: Trials, case: Case, facts: Facts, explained: bool
+    trial: Trials, problem: Problem, facts: Facts, explained: bool
 ) -> dict[str, Any]:
     """Train it as it is, from several seeds; return what that shows."""
     arm = trial.begin()
-    failed = "" if explained or case.run is not None else arm.error
+    failed = "" if explained or problem.run is not None else arm.error
     found = trial.spread() | {"run.error": failed, "run.failed": trial.count}
-    if case.run is None and arm.run is not None:
-        more = _quietly(measure, arm.case, arm.run, again=True)
+    if problem.run is None and arm.run is not None:
+        more = _quietly(measure, arm.problem, arm.run, again=True)
         found |= {k: v for k, v in more.items() if k.startswith(_OF_RUN)}
     if "seeds.scores" in found and "held.score" not in facts:
         found["held.score"] = float(np.nanmean(found["seeds.scores"]))
@@ -154,10 +154,10 @@ def _of_trials(
 
 
 def _look_again(
-    trial: Trials, facts: Facts, thresholds: Any, arm: Arm
+    trial: Trials, facts: Facts, thresholds: Any, arm: TrialRun
 ) -> dict[str, Finding]:
     """Measure and judge what a remedy has made of it; return what is found, by code."""
-    seen = _quietly(measure, arm.case, arm.run, again=True) if arm.run else facts
+    seen = _quietly(measure, arm.problem, arm.run, again=True) if arm.run else facts
     seen = {**seen, **trial.spread(), "run.error": arm.error}
     now = {k: seen.get(k, v) for k, v in facts.items() if _is_remeasured(k)}
     found, _, _ = judge(_own(trial.base, {**facts, **now}), thresholds)
@@ -173,16 +173,16 @@ def _is_for_the_user(finding: Finding) -> bool:
     return finding.prescription is not None and not finding.prescription.changes
 
 
-def _own(case: Case, facts: Facts) -> Facts:
+def _own(problem: Problem, facts: Facts) -> Facts:
     """Leave out what is said of a network that the user never gave."""
-    if not case.stand_in:
+    if not problem.stand_in:
         return facts
     return {k: v for k, v in facts.items() if k.split(".")[0] in _ALONE}
 
 
-def _name(subject: Any, case: Case) -> str:
+def _name(subject: Any, problem: Problem) -> str:
     what = "data" if subject is None else type(subject).__name__
-    rows, columns = np.shape(case.X)
+    rows, columns = np.shape(problem.X)
     return f"{what} ({rows} rows, {columns} columns)"
 
 
@@ -211,13 +211,13 @@ def _share(finding: Finding) -> float:
     return proof.gain if proof and finding.confirmed else np.inf
 
 
-def _modes(subject: Any, case: Case) -> dict[str, Any]:
+def _modes(subject: Any, problem: Problem) -> dict[str, Any]:
     """Predict twice."""
     last = subject.steps[-1][1] if hasattr(subject, "steps") else subject
     fitted = any(hasattr(last, name) for name in ("coefs_", "run_", "members_"))
-    if not fitted and case.run is None:
+    if not fitted and problem.run is None:
         return {}
-    X = take(case.X, np.arange(min(case.X.shape[0], 200)))
+    X = take(problem.X, np.arange(min(problem.X.shape[0], 200)))
     ask: Callable[[Any], Any] = getattr(
         subject, "predict_proba", getattr(subject, "predict", None)
     ) or partial(training.predict, subject)

@@ -12,13 +12,13 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 
 from thalweg.core import Plan, Run, StopReason
-from thalweg.diagnosis.problem import Case, numbered
+from thalweg.diagnosis.problem import Problem, numbered
 
 _OWN = ("epochs", "batch_size", "patience", "class_weight")
 
 
 @dataclass(frozen=True, eq=False)
-class KerasCase(Case):
+class KerasCase(Problem):
     """A training by an estimator of `thalweg.estimators.keras.estimators`.
 
     Parameters

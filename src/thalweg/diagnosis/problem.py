@@ -1,6 +1,6 @@
 """One training, in a form that all subjects share, and the changes that remedies make.
 
-A `Case` holds rows, the steps that prepare them, a network, a plan, and the run if
+A `Problem` holds rows, the steps that prepare them, a network, a plan, and the run if
 there was one. Remedies change a case (`changed`), and a case can be trained.
 `thalweg.diagnosis.readers` makes cases of what users give.
 """
@@ -21,7 +21,7 @@ from thalweg.core import CLASSIFYING, Array, DenseNetwork, Plan, Run, resolved
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class Problem:
     """One training in the form that all subjects share.
 
     Parameters
@@ -100,7 +100,7 @@ class Case:
             return inputs
         return inputs.reshape(-1, *self.images.shape[1:])
 
-    def rows(self, chosen: Array) -> "Case":
+    def rows(self, chosen: Array) -> "Problem":
         """Return the case of some of the rows."""
         return replace(self, X=take(self.X, chosen), y=self.y[chosen])
 

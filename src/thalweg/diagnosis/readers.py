@@ -1,4 +1,4 @@
-"""What users give, brought into the form of a `Case`, and remedies applied to it.
+"""What users give, brought into the form of a `Problem`, and remedies applied to it.
 
 `understand` reads an estimator, a pipeline, a run or a bare table; `treated` gives a
 copy of it with the remedies in it.
@@ -30,7 +30,7 @@ from thalweg.core import (
     resolved,
 )
 from thalweg.diagnosis.keras_reader import case_of_keras
-from thalweg.diagnosis.problem import Case, dense, numbered, resized, take
+from thalweg.diagnosis.problem import Problem, dense, numbered, resized, take
 from thalweg.estimators import (
     Classifier,
     KerasClassifier,
@@ -66,7 +66,7 @@ THEIRS = {
 
 def understand(
     subject: Any, X: Any, y: Any, X_val: Any = None, y_val: Any = None, **settings: Any
-) -> Case:
+) -> Problem:
     """Bring what the user gave into the form of a case.
 
     Raises
@@ -79,16 +79,18 @@ def understand(
     X, y, held = _checked(X, y, X_val, y_val)
     if X.ndim > 2:
         held = held and (held[0].reshape(len(held[0]), -1), held[1])
-        case = understand(subject, X.reshape(len(X), -1), y, *(held or ()), **settings)
-        return replace(case, images=X)
+        problem = understand(
+            subject, X.reshape(len(X), -1), y, *(held or ()), **settings
+        )
+        return replace(problem, images=X)
     gone = _is_missing(y)
     if gone.all():
         raise ValueError("y holds no value. Give the target of some rows at least.")
     if gone.any():
         kept = np.flatnonzero(~gone)
         rows = take(X, kept), _inferred(y[kept])
-        case = understand(subject, *rows, *(held or ()), **settings)
-        return replace(case, lost=int(gone.sum()))
+        problem = understand(subject, *rows, *(held or ()), **settings)
+        return replace(problem, lost=int(gone.sum()))
     steps, last = pipeline_parts(subject)
     if hasattr(last, "estimator") and hasattr(last, "n_members"):
         last = (getattr(last, "members_", None) or [last.estimator])[0]
@@ -203,17 +205,17 @@ def _same_rows(first: str, X: Any, second: str, y: Array) -> None:
         raise ValueError(f"{first} has {len(y)} row(s); diagnose needs at least two.")
 
 
-def _of_data(subject: Any, X: Any, y: Array, held: Any, steps: Any) -> Case:
+def _of_data(subject: Any, X: Any, y: Array, held: Any, steps: Any) -> Problem:
     """Put a usual network in the place of the missing one, to try remedies with."""
     kind = (
         estimators.MLPClassifier if looks_like_classes(y) else estimators.MLPRegressor
     )
     if hasattr(X, "iloc") and not all(d.kind in "fiub" for d in X.dtypes):
         model = Classifier() if looks_like_classes(y) else Regressor()
-        case = _of_table(subject, model, X, y, held, steps, {})
+        problem = _of_table(subject, model, X, y, held, steps, {})
     else:
-        case = _of_mlp(subject, kind(), X, y, held, steps, {})
-    return replace(case, stand_in=True)
+        problem = _of_mlp(subject, kind(), X, y, held, steps, {})
+    return replace(problem, stand_in=True)
 
 
 def looks_like_classes(y: Array) -> bool:
@@ -227,7 +229,7 @@ def looks_like_classes(y: Array) -> bool:
 
 def _of_mlp(
     subject: Any, last: Any, X: Any, y: Array, held: Any, steps: Any, settings: Any
-) -> Case:
+) -> Problem:
     for theirs, ours in THEIRS.items():
         if isinstance(last, theirs) and not isinstance(last, OURS):
             last = as_ours(last, ours)
@@ -257,7 +259,7 @@ def _of_mlp(
             f"X has {width} columns, and {type(last).__name__} was fitted on "
             f"{len(fitted[0])}. Give the data that it was fitted on."
         )
-    return Case(
+    return Problem(
         subject, X, y, labels, held, steps, network, plan,
         run=None if fitted is None else _run_of(last, network, plan),
         class_weight=_class_weight(last, labels),
@@ -325,14 +327,14 @@ class _Encoder(TransformerMixin, BaseEstimator):
 
 def _of_table(
     subject: Any, last: Any, X: Any, y: Array, held: Any, steps: Any, settings: Any
-) -> Case:
+) -> Problem:
     steps, labels, target = (*steps, _Encoder()), None, y
     if isinstance(last, Classifier):
         labels, y, held = numbered(y, held)
         target = labels[y]
     network, plan, watched = table_blueprint(last, X, target, _width(X, steps, y))
     run = getattr(last, "run_", None)
-    return Case(
+    return Problem(
         subject, X, y, labels, held, steps, network, plan, run,
         class_weight=_class_weight(last, labels),
         validation=last.validation_fraction if watched else None,
@@ -342,7 +344,7 @@ def _of_table(
 
 def _of_run(
     subject: Any, last: Any, X: Any, y: Array, held: Any, steps: Any, settings: Any
-) -> Case:
+) -> Problem:
     run = last if isinstance(last, Run) else None
     if isinstance(last, DenseNetwork | Network):
         last = Trainee(last, Plan.of(None, **settings))
@@ -365,7 +367,7 @@ def _of_run(
             labels = np.arange(network.n_outputs)
     elif y.dtype.kind not in "fiub":
         raise ValueError(f"y holds {y[:3].tolist()}, …; the network learns numbers.")
-    return Case(
+    return Problem(
         subject, X, y, labels, held, steps, network, plan, run,
         class_weight=getattr(last, "class_weight", None),
         validation=getattr(last, "validation", None),

@@ -14,14 +14,14 @@ from sklearn.preprocessing import StandardScaler
 
 from thalweg.core import Array, Dense, DenseNetwork, Network, Plan, Run, resolved
 from thalweg.diagnosis.keras_reader import treated_keras
-from thalweg.diagnosis.problem import Case, dense, numbered, repair
+from thalweg.diagnosis.problem import Problem, dense, numbered, repair
 from thalweg.diagnosis.readers import OURS, THEIRS, Trainee, as_ours, pipeline_parts
 from thalweg.estimators import Classifier, KerasClassifier, KerasRegressor, Regressor
 
 # ------------------------------------------------------------------------ changes
 
 
-def changed(case: Case, changes: Mapping[str, Any]) -> Case:
+def changed(problem: Problem, changes: Mapping[str, Any]) -> Problem:
     """Apply a prescription's changes to a case.
 
     Keys are fields of `Plan`, and ``hidden`` (widths), ``activation``, ``init``,
@@ -34,25 +34,25 @@ def changed(case: Case, changes: Mapping[str, Any]) -> Case:
     for name, value in changes.items():
         if name == "measured_as":
             continue  # of the scoring
-        case = _CHANGES.get(name, _change_plan)(case, name, value)
-    return case
+        problem = _CHANGES.get(name, _change_plan)(problem, name, value)
+    return problem
 
 
-def _change_plan(case: Case, name: str, value: Any) -> Case:
-    return replace(case, plan=Plan.of(case.plan, **{name: value}))
+def _change_plan(problem: Problem, name: str, value: Any) -> Problem:
+    return replace(problem, plan=Plan.of(problem.plan, **{name: value}))
 
 
-def _change_case(case: Case, name: str, value: Any) -> Case:
-    if name == "validation" and resolved(case.plan.optimizer).label == "lbfgs":
+def _change_case(problem: Problem, name: str, value: Any) -> Problem:
+    if name == "validation" and resolved(problem.plan.optimizer).label == "lbfgs":
         raise ValueError("With lbfgs, scikit-learn's estimators hold no rows out.")
-    return replace(case, **{_FIELDS.get(name, name): value})
+    return replace(problem, **{_FIELDS.get(name, name): value})
 
 
-def _change_hidden(case: Case, name: str, value: Any) -> Case:
+def _change_hidden(problem: Problem, name: str, value: Any) -> Problem:
     """Change the hidden layers; the widths come as one number a layer."""
-    if not isinstance(case.network, DenseNetwork):
-        raise ValueError(f"{name} is no setting of {type(case.subject).__name__}.")
-    *hidden, output = case.network.layers
+    if not isinstance(problem.network, DenseNetwork):
+        raise ValueError(f"{name} is no setting of {type(problem.subject).__name__}.")
+    *hidden, output = problem.network.layers
     if name == "hidden":
         like = hidden[0] if hidden else Dense(1, "relu")
         hidden = [replace(hidden[min(k, len(hidden) - 1)] if hidden else like,
@@ -68,45 +68,49 @@ def _change_hidden(case: Case, name: str, value: Any) -> Case:
         hidden = [replace(d, **fields) for d in hidden]
         output = replace(output, **fields) if name in _OF_ALL else output
     if name == "frozen":
-        case = replace(case, plan=Plan.of(case.plan, layer_rates=None))
-    return replace(case, network=replace(case.network, layers=(*hidden, output)))
+        problem = replace(problem, plan=Plan.of(problem.plan, layer_rates=None))
+    return replace(problem, network=replace(problem.network, layers=(*hidden, output)))
 
 
-def _change_target(case: Case, name: str, value: Any) -> Case:
+def _change_target(problem: Problem, name: str, value: Any) -> Problem:
     """Learn numbers in place of classes, or the other way round."""
-    *hidden, output = case.network.layers
+    *hidden, output = problem.network.layers
     if value == "numbers":
-        assert case.labels is not None
-        values = case.labels.astype(float)
-        y, labels, n, loss = values[case.y], None, 1, "squared"
-        held = case.held and (case.held[0], values[case.held[1]])
+        assert problem.labels is not None
+        values = problem.labels.astype(float)
+        y, labels, n, loss = values[problem.y], None, 1, "squared"
+        held = problem.held and (problem.held[0], values[problem.held[1]])
     else:
-        labels, y, held = numbered(case.y, case.held)
+        labels, y, held = numbered(problem.y, problem.held)
         n, loss = len(labels), "cross_entropy"
     output = replace(output, units=n, activation="identity", init="auto")
-    network = replace(case.network, layers=(*hidden, output))
-    plan = Plan.of(case.plan, loss=loss)
+    network = replace(problem.network, layers=(*hidden, output))
+    plan = Plan.of(problem.plan, loss=loss)
     return replace(
-        case, y=y, labels=labels, held=held, network=network, plan=plan,
+        problem, y=y, labels=labels, held=held, network=network, plan=plan,
         scales_target=value == "numbers",
     )  # fmt: skip
 
 
-def _change_step(case: Case, name: str, value: Any) -> Case:
+def _change_step(problem: Problem, name: str, value: Any) -> Problem:
     if name != "scale":
-        return replace(case, repairs=joined(case.repairs, {name: value}))
-    sparse = hasattr(case.transformed()[0], "toarray")  # to be kept so
-    return replace(case, steps=(*case.steps, StandardScaler(with_mean=not sparse)))
+        return replace(problem, repairs=joined(problem.repairs, {name: value}))
+    sparse = hasattr(problem.transformed()[0], "toarray")  # to be kept so
+    return replace(
+        problem, steps=(*problem.steps, StandardScaler(with_mean=not sparse))
+    )
 
 
-def _change_rows(case: Case, name: str, value: Any) -> Case:
+def _change_rows(problem: Problem, name: str, value: Any) -> Problem:
     if name == "roll":
-        return replace(case, y=np.roll(case.y, value, axis=0))
+        return replace(problem, y=np.roll(problem.y, value, axis=0))
     if name == "match_held":
-        assert case.held is not None
-        return replace(case, held=(matched(case.held[0], case.X), case.held[1]))
-    value = doubtful(case) if isinstance(value, str) else value
-    return case.rows(np.setdiff1d(np.arange(len(case.y)), value))
+        assert problem.held is not None
+        return replace(
+            problem, held=(matched(problem.held[0], problem.X), problem.held[1])
+        )
+    value = doubtful(problem) if isinstance(value, str) else value
+    return problem.rows(np.setdiff1d(np.arange(len(problem.y)), value))
 
 
 def matched(X: Any, like: Any) -> Any:
@@ -120,22 +124,22 @@ def matched(X: Any, like: Any) -> Any:
     return scaled * like.std(axis=0) + like.mean(axis=0)
 
 
-def doubtful(case: Case) -> Array:
+def doubtful(problem: Problem) -> Array:
     """Find the rows that most of their 15 neighbors contradict: Wilson (1972).
 
     All are asked, and then, again about all, those that were not contradicted.
     """
-    if case.labels is None or case.y.ndim > 1:
+    if problem.labels is None or problem.y.ndim > 1:
         return np.zeros(0, int)
-    points = StandardScaler().fit_transform(case.prepared()[0])
-    every, labels = np.arange(len(points)), np.eye(len(case.labels))[case.y]
+    points = StandardScaler().fit_transform(problem.prepared()[0])
+    every, labels = np.arange(len(points)), np.eye(len(problem.labels))[problem.y]
     wrong = every[:0]
     for _ in range(2):
         asked = np.setdiff1d(every, wrong)
         near: Any = NearestNeighbors(n_neighbors=min(_NEIGHBORS + 1, len(asked)))
         close = asked[near.fit(points[asked]).kneighbors(points)[1]]
         votes = labels[close] * (close != every[:, None])[..., None]
-        wrong = np.flatnonzero(votes.sum(axis=1).argmax(axis=1) != case.y)
+        wrong = np.flatnonzero(votes.sum(axis=1).argmax(axis=1) != problem.y)
         if len(wrong) == len(every):
             break
     return wrong
@@ -151,18 +155,18 @@ def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
     return both
 
 
-def random_change(case: Case, seed: int) -> dict[str, Any]:
+def random_change(problem: Problem, seed: int) -> dict[str, Any]:
     """Return one change of the usual kind, chosen by chance alone."""
     rng = np.random.RandomState(1000 + seed)
-    layers = getattr(case.network, "layers", ())
+    layers = getattr(problem.network, "layers", ())
     widths = [layer.units for layer in layers[:-1]]
     factor = float(rng.choice([1 / 3, 3]))
-    pool: list[dict[str, Any]] = [{"l2": (case.plan.l2 or 1e-4) * factor**2}]
+    pool: list[dict[str, Any]] = [{"l2": (problem.plan.l2 or 1e-4) * factor**2}]
     if widths:
         wide = tuple(max(int(w * factor), 1) for w in widths)
         pool += [{"hidden": wide}, {"activation": str(rng.choice(["tanh", "elu"]))}]
-    if case.plan.first_order:
-        pool.append({"learning_rate": case.plan.rate * factor})
+    if problem.plan.first_order:
+        pool.append({"learning_rate": problem.plan.rate * factor})
         pool.append({"batch_size": int(rng.choice([16, 64, 256]))})
     return pool[rng.randint(len(pool))]
 
@@ -196,7 +200,7 @@ _MLP_NAMES = {
 _TABLE_NAMES = {"epochs": "max_epochs", "hidden": "hidden_layer_sizes"}
 
 
-def treated(case: Case, changes: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]:
+def treated(problem: Problem, changes: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]:
     """Apply changes to a copy of what the user gave; return it and the difference.
 
     Steps that prepare the inputs come before the estimator in a Pipeline. What
@@ -204,14 +208,14 @@ def treated(case: Case, changes: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]
     to do before fitting.
     """
     merged = reduce(joined, changes, {})
-    subject = case.subject
+    subject = problem.subject
     before, last = pipeline_parts(subject)
     settings = {k: v for k, v in merged.items() if k not in (*STEPS, *ROWS)}
     scaled_target = settings.pop("scale_target", False)
-    new, difference = _treated_last(case, last, settings)
-    prepared = changed(case, {k: v for k, v in merged.items() if k in STEPS})
-    front = [repair(case.X, prepared.repairs)] if prepared.repairs else []
-    steps = [*front, *map(clone, before), *prepared.steps[len(case.steps) :]]
+    new, difference = _treated_last(problem, last, settings)
+    prepared = changed(problem, {k: v for k, v in merged.items() if k in STEPS})
+    front = [repair(problem.X, prepared.repairs)] if prepared.repairs else []
+    steps = [*front, *map(clone, before), *prepared.steps[len(problem.steps) :]]
     difference |= {k: v for k, v in merged.items() if k in (*STEPS, *ROWS)}
     if isinstance(merged.get("leave_out"), str):
         difference["leave_out"] = doubtful(prepared)
@@ -224,17 +228,17 @@ def treated(case: Case, changes: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]
     return (make_pipeline(*steps, new) if steps else new), difference
 
 
-def _treated_last(case: Case, last: Any, settings: dict[str, Any]) -> Any:
+def _treated_last(problem: Problem, last: Any, settings: dict[str, Any]) -> Any:
     if last is None:
         return None, dict(settings)
     if hasattr(last, "estimator") and hasattr(last, "n_members"):
-        member, difference = _treated_last(case, last.estimator, settings)
+        member, difference = _treated_last(problem, last.estimator, settings)
         ensemble: Any = clone(last)
         return ensemble.set_params(estimator=member), difference
     if isinstance(last, KerasClassifier | KerasRegressor):
         return treated_keras(last, settings), dict(settings)
     if isinstance(last, Run | DenseNetwork | Network | Trainee):
-        new = changed(case, settings)
+        new = changed(problem, settings)
         own = new.network, new.plan, new.validation, new.class_weight
         return Trainee(*own), dict(settings)
     if isinstance(last, Classifier | Regressor):

@@ -17,7 +17,7 @@ import numpy as np
 from thalweg import training
 from thalweg.core import Array, DenseNetwork, Run
 from thalweg.diagnosis.facts.network import score
-from thalweg.diagnosis.problem import Case, dense, folds, take
+from thalweg.diagnosis.problem import Problem, dense, folds, take
 from thalweg.diagnosis.remedies import changed, random_change
 from thalweg.diagnosis.result import Finding, Prescription, Proof, Severity
 from thalweg.diagnosis.rules import ORDER
@@ -47,14 +47,14 @@ Changes = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Arm:
+class TrialRun:
     """One training: its rows, its run (None if it failed), and how well it does.
 
     `surprise` is the mean −log of the true class's probability; `error` says why a
     training could not be.
     """
 
-    case: Case
+    problem: Problem
     run: Run | None = None
     score: float = float("nan")
     surprise: float = float("nan")
@@ -91,14 +91,14 @@ class Trials:
 
     Parameters
     ----------
-    base : Case
+    base : Problem
     deadline : float
         Of ``time.perf_counter()``; no training begins after it.
     """
 
-    def __init__(self, base: Case, deadline: float) -> None:
+    def __init__(self, base: Problem, deadline: float) -> None:
         self.base, self.deadline = base, deadline
-        self.arms: dict[tuple[str, int], Arm] = {}
+        self.arms: dict[tuple[str, int], TrialRun] = {}
         self.seeds, self.worst, self.pace = range(1), 0, 0.0
         self.seconds, self.count = 0.0, 0
         self.least = -1.0  # score that a remedy must reach: that of knowing nothing
@@ -106,7 +106,7 @@ class Trials:
 
     # Training.
 
-    def begin(self) -> Arm:
+    def begin(self) -> TrialRun:
         """Train it as it is from a few seeds; return the first."""
         (first,) = self.train([({}, 0)])
         self.pace = self.seconds
@@ -115,7 +115,7 @@ class Trials:
         self.seeds = range(_MANY if self.pace < _QUICK else _FEW)
         return first
 
-    def train(self, jobs: Iterable[tuple[Changes, int]]) -> list[Arm]:
+    def train(self, jobs: Iterable[tuple[Changes, int]]) -> list[TrialRun]:
         """Train with changes from seeds, several at once if that is worth while."""
         begun, asked = time.perf_counter(), list(jobs)
         keys = [(repr(changes), seed) for changes, seed in asked]
@@ -128,9 +128,9 @@ class Trials:
         self.arms |= done
         self.count += len(done)
         self.seconds += time.perf_counter() - begun
-        return [self.arms.get(key, Arm(self.base)) for key in keys]
+        return [self.arms.get(key, TrialRun(self.base)) for key in keys]
 
-    def _arm(self, changes: Changes, seed: int) -> Arm | None:
+    def _arm(self, changes: Changes, seed: int) -> TrialRun | None:
         """Train on the rows of a seed, and score on those held out."""
         if time.perf_counter() > self.deadline:
             return None
@@ -147,8 +147,8 @@ class Trials:
                 value = _common_score(part, part.decide(prediction), changes)
                 surprise = _surprise(part, prediction)
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
-            return Arm(part, error=(str(error) or repr(error)).splitlines()[0])
-        return Arm(part, run, value, surprise)
+            return TrialRun(part, error=(str(error) or repr(error)).splitlines()[0])
+        return TrialRun(part, run, value, surprise)
 
     def spread(self) -> dict[str, Any]:
         """Measure how far the scores of the seeds lie apart, and how far by chance."""
@@ -173,9 +173,11 @@ class Trials:
     # Judging.
 
     def over(
-        self, found: list[Finding], look_again: Callable[[Arm], Mapping[str, Finding]],
+        self,
+        found: list[Finding],
+        look_again: Callable[[TrialRun], Mapping[str, Finding]],
         enough: float = np.inf,
-    ) -> list[Finding]:  # fmt: skip
+    ) -> list[Finding]:
         """Try the remedies of what was found, root causes first.
 
         Parameters
@@ -267,7 +269,7 @@ class Trials:
                 best = Tried(finding, changes, *scores, gain, over)
         return best
 
-    def _before(self, changes: Changes, seeds: Sequence[int]) -> list[Arm]:
+    def _before(self, changes: Changes, seeds: Sequence[int]) -> list[TrialRun]:
         same = {"measured_as": changes["target"]} if "target" in changes else {}
         return self.train((same, seed) for seed in seeds)
 
@@ -316,7 +318,7 @@ class Trials:
         return prove(before, after, control, n_held, by_class, late, errors, self.least,
                      _surer(own, arms))  # fmt: skip
 
-    def _settle(self, cause: Tried) -> Arm:
+    def _settle(self, cause: Tried) -> TrialRun:
         """Take a remedy into the base; its trainings are the base's now."""
         key, seed = repr(cause.changes), self.worst
         self.base = changed(self.base, cause.changes)
@@ -453,20 +455,22 @@ def prove(
                  over, verdict)  # fmt: skip
 
 
-def _split(case: Case, seed: int) -> Case:
+def _split(problem: Problem, seed: int) -> Problem:
     """Return rows to train on with rows held out: the user's, or a fold."""
-    chance = np.random.RandomState(0).permutation(len(case.y))[:_MOST_ROWS]
-    if case.held is not None:
-        return case.rows(chance) if len(case.y) > _MOST_ROWS else case
-    key = case.y[chance] if case.y.ndim == 1 else np.zeros(len(chance))
+    chance = np.random.RandomState(0).permutation(len(problem.y))[:_MOST_ROWS]
+    if problem.held is not None:
+        return problem.rows(chance) if len(problem.y) > _MOST_ROWS else problem
+    key = problem.y[chance] if problem.y.ndim == 1 else np.zeros(len(chance))
     fold = folds(key, _FOLDS)
     # In the order of the table: it may be what is wrong.
     ours, theirs = (np.sort(chance[m]) for m in (fold != seed % _FOLDS,
                                                  fold == seed % _FOLDS))  # fmt: skip
-    return replace(case.rows(ours), held=(take(case.X, theirs), case.y[theirs]))
+    return replace(
+        problem.rows(ours), held=(take(problem.X, theirs), problem.y[theirs])
+    )
 
 
-def _common_score(part: Case, guess: Array, changes: Changes) -> float:
+def _common_score(part: Problem, guess: Array, changes: Changes) -> float:
     """Score as the case's own predictions are; where the target changes, alike."""
     assert part.held is not None
     truth = part.held[1]
@@ -483,7 +487,7 @@ def _common_score(part: Case, guess: Array, changes: Changes) -> float:
     return float((nearest == truth).mean())
 
 
-def _surer(before: Sequence[Arm], after: Sequence[Arm]) -> bool:
+def _surer(before: Sequence[TrialRun], after: Sequence[TrialRun]) -> bool:
     """Whether from every seed little is left of the surprise at rows held out."""
     return all(
         a.surprise < min(b.surprise / 4, b.surprise - 0.1)
@@ -491,7 +495,7 @@ def _surer(before: Sequence[Arm], after: Sequence[Arm]) -> bool:
     )
 
 
-def _surprise(part: Case, prediction: Array) -> float:
+def _surprise(part: Problem, prediction: Array) -> float:
     """Return the mean −log of the true class's probability; 0 where there is none."""
     assert part.held is not None
     truth = part.held[1]

@@ -38,7 +38,7 @@ class Session(Protocol):
         stop : (limit, tol, best, waited), optional
             Where heeded, the last epoch is the one after which more than `limit`
             epochs in a row had a loss not below the best by `tol`; `best` and `waited`
-            are the counts before the first (`thalweg.training.monitor.Patience`).
+            are the counts before the first (`thalweg.training.monitor.EarlyStopping`).
         """
         ...
 

@@ -3,17 +3,22 @@
 from thalweg.optimize.gradient_check import GradientCheck, check_gradient
 from thalweg.optimize.levenberg_marquardt import minimize_damped
 from thalweg.optimize.minimize import minimize
-from thalweg.optimize.scipy_methods import METHODS, LineSearches, Method, Trail
-from thalweg.optimize.user_function import Misshapen, Written
+from thalweg.optimize.scipy_methods import (
+    METHODS,
+    LineSearches,
+    MemoizedObjective,
+    Method,
+)
+from thalweg.optimize.user_function import ShapeError, UserFunction
 
 __all__ = [
     "METHODS",
     "GradientCheck",
     "LineSearches",
+    "MemoizedObjective",
     "Method",
-    "Misshapen",
-    "Trail",
-    "Written",
+    "ShapeError",
+    "UserFunction",
     "check_gradient",
     "minimize",
     "minimize_damped",

@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from thalweg.core import Array, Packing
-from thalweg.optimize.user_function import Written
+from thalweg.core import Array, PyTree
+from thalweg.optimize.user_function import UserFunction
 
 WRONG = 1e-4
 """Relative disagreement that is a mistake."""
@@ -22,10 +22,10 @@ _STEPS = (1e-5, 1e-6, 1e-7, 1e-4, 1e-3, 1e-2)
 float32 need the last ones, and inputs in the ten thousands the small ones."""
 
 
-class Ruler:
+class FiniteDifferences:
     """Central differences of a cost around `x`, in units of the weights' sizes."""
 
-    def __init__(self, written: Written, x: Array) -> None:
+    def __init__(self, written: UserFunction, x: Array) -> None:
         self.written, self.x = written, x
         self.units = np.maximum(sizes(written.packing, x), 0.01)
         self.single = written.single or self._is_rough()
@@ -55,12 +55,12 @@ class Ruler:
         direction[index] = 1.0
         return self.slope(direction, 3 * self.step) / self.units[index]
 
-    def moved(self, rng: np.random.Generator) -> "Ruler":
+    def moved(self, rng: np.random.Generator) -> "FiniteDifferences":
         """Return the same ruler at a point nearby."""
         aside = self.x + 0.3 * self.units * rng.standard_normal(len(self.x))
-        ruler = Ruler(self.written, aside)
-        ruler.step = self.step
-        return ruler
+        differences = FiniteDifferences(self.written, aside)
+        differences.step = self.step
+        return differences
 
     def try_direction(self, direction: Array, gradient: Array) -> "Trial | None":
         """Compare with the gradient; None where the differences tell nothing."""
@@ -101,7 +101,7 @@ class Trial:
     fine: bool
 
 
-def sizes(packing: Packing, x: Array) -> Array:
+def sizes(packing: PyTree, x: Array) -> Array:
     """Return the typical size of each weight: of its array, or 0.1 where that is 0."""
     whole = float(np.sqrt(np.mean(x**2))) or 0.1
     sizes = np.empty(len(x))

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.core import Array, Packing
-from thalweg.optimize.finite_differences import WRONG, Ruler, Trial, sizes
+from thalweg.core import Array, PyTree
+from thalweg.optimize.finite_differences import WRONG, FiniteDifferences, Trial, sizes
 from thalweg.optimize.gradient_faults import Evidence, Found, explain
-from thalweg.optimize.user_function import ONE_HOT, Misshapen, Written
+from thalweg.optimize.user_function import ONE_HOT, ShapeError, UserFunction
 
 
 @dataclass(frozen=True)
@@ -103,24 +103,24 @@ def check_gradient(
             f"check_gradient got jac={jac!r}; it must be a function, or True where fun "
             "returns (cost, gradient)."
         )
-    packing = Packing(x0)
+    packing = PyTree(x0)
     args = args if isinstance(args, tuple) else (args,)
-    return examine(Written(fun, jac, packing, args), packing.pack(x0))
+    return examine(UserFunction(fun, jac, packing, args), packing.pack(x0))
 
 
-def examine(written: Written, x0: Array) -> GradientCheck:
-    """Check a `Written` at the flat vector `x0`."""
+def examine(written: UserFunction, x0: Array) -> GradientCheck:
+    """Check a `UserFunction` at the flat vector `x0`."""
     with np.errstate(all="ignore"):
         try:
             return _examine(written, x0)
-        except Misshapen as error:
+        except ShapeError as error:
             found = Found(error.cause, error.where, np.nan, str(error))
         except Exception as error:
             found = Found("shape", "", np.nan, _raised(error, written.packing))
     return _verdict(written, found)
 
 
-def _examine(written: Written, x0: Array) -> GradientCheck:
+def _examine(written: UserFunction, x0: Array) -> GradientCheck:
     rng = np.random.default_rng(0)
     start = written.gradient(x0), written.cost(x0)
     x = _aside(written, x0, rng)
@@ -130,19 +130,19 @@ def _examine(written: Written, x0: Array) -> GradientCheck:
             return _verdict(written, _nonfinite(written.packing, c, g))
     if written.again(x) != cost:
         return _verdict(written, _restless(written, x, cost))
-    ruler = Ruler(written, x)
-    tried = list(_along_directions(ruler, gradient, written.packing, rng))
+    differences = FiniteDifferences(written, x)
+    tried = list(_along_directions(differences, gradient, written.packing, rng))
     error = max((t.error for t in tried), default=0.0)
     if all(trial.fine for trial in tried):
         return _verdict(written, None, error, len(tried))
-    found = explain(Evidence(ruler, gradient, written.packing, written.args, rng))
+    found = explain(Evidence(differences, gradient, written.packing, written.args, rng))
     sure = any(trial.error > WRONG and not trial.fine for trial in tried)
     if found.cause == "wrong-derivative" and not sure:
         found = None
     return _verdict(written, found, error, len(tried))
 
 
-def _aside(written: Written, x0: Array, rng: np.random.Generator) -> Array:
+def _aside(written: UserFunction, x0: Array, rng: np.random.Generator) -> Array:
     """Return a point near x0 where no weight is 0, if the cost is finite there."""
     moved = x0 + 0.1 * sizes(written.packing, x0) * rng.standard_normal(len(x0))
     try:
@@ -153,7 +153,10 @@ def _aside(written: Written, x0: Array, rng: np.random.Generator) -> Array:
 
 
 def _along_directions(
-    ruler: Ruler, gradient: Array, packing: Packing, rng: np.random.Generator
+    differences: FiniteDifferences,
+    gradient: Array,
+    packing: PyTree,
+    rng: np.random.Generator,
 ) -> Iterator[Trial]:
     """Try random directions, through all weights and within parts."""
     begun = time.perf_counter()
@@ -162,14 +165,14 @@ def _along_directions(
         block = blocks[count % len(blocks)]
         direction = np.zeros(packing.size)
         direction[block] = rng.standard_normal(block.stop - block.start)
-        trial = ruler.try_direction(direction, gradient)
+        trial = differences.try_direction(direction, gradient)
         if trial is not None:
             yield trial
         if count >= _FEWEST and time.perf_counter() - begun > _SECONDS:
             break
 
 
-def _blocks(packing: Packing) -> list[slice]:
+def _blocks(packing: PyTree) -> list[slice]:
     """Return the whole vector and its parts, or quarters where it is of one piece."""
     whole = slice(0, packing.size)
     if len(packing.parts) > 1:
@@ -178,7 +181,7 @@ def _blocks(packing: Packing) -> list[slice]:
     return [whole, *(slice(int(a), int(b)) for a, b in pairwise(edges))]
 
 
-def _nonfinite(packing: Packing, cost: float, gradient: Array) -> Found:
+def _nonfinite(packing: PyTree, cost: float, gradient: Array) -> Found:
     where, what = "the cost", str(cost)
     if np.isfinite(cost):
         entry = int(np.flatnonzero(~np.isfinite(gradient))[0])
@@ -193,7 +196,7 @@ LOG_OF_0 = (
 )
 
 
-def _restless(written: Written, x: Array, cost: float) -> Found:
+def _restless(written: UserFunction, x: Array, cost: float) -> Found:
     words = (
         f"the cost is {cost:.9g} at one call and {written.again(x):.9g} at another, "
         "for the same weights. No minimizer can work on that: draw dropout masks, "
@@ -203,7 +206,7 @@ def _restless(written: Written, x: Array, cost: float) -> Found:
     return Found("random", "the cost", np.nan, words)
 
 
-def _raised(error: Exception, packing: Packing) -> str:
+def _raised(error: Exception, packing: PyTree) -> str:
     shapes = ", ".join(f"{p.name} {p.shape}" for p in packing.parts)
     return (
         f"the cost or its gradient raised {type(error).__name__}: {error}. It was "
@@ -213,7 +216,7 @@ def _raised(error: Exception, packing: Packing) -> str:
 
 
 def _verdict(
-    written: Written, found: Found | None, error: float = np.inf, n_tried: int = 0
+    written: UserFunction, found: Found | None, error: float = np.inf, n_tried: int = 0
 ) -> GradientCheck:
     """Put the finding, or that there is none, into words."""
     if found is None:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thalweg.core import Array, Packing, Part
-from thalweg.optimize.finite_differences import Ruler
+from thalweg.core import Array, Part, PyTree
+from thalweg.optimize.finite_differences import FiniteDifferences
 from thalweg.optimize.user_function import ONE_HOT
 
 _SECONDS = 4.0
@@ -82,9 +82,9 @@ class Rows:
 class Evidence:
     """What is known about a wrong gradient, and the means of learning more."""
 
-    ruler: Ruler
+    differences: FiniteDifferences
     gradient: Array
-    packing: Packing
+    packing: PyTree
     args: tuple[Any, ...]
     rng: np.random.Generator
     _known: dict[int, float] = field(default_factory=dict)
@@ -92,12 +92,12 @@ class Evidence:
     @cached_property
     def rows(self) -> Rows:
         """Difference random entries, and some that are known to be wrong."""
-        rows = self.look(self.ruler, self.gradient, self._sample())
+        rows = self.look(self.differences, self.gradient, self._sample())
         if len(rows.x) == self.packing.size or rows.wrong.mean() > _RARE:
             return rows
         sought = [self._seek() for _ in range(_SOUGHT)]
         more = np.setdiff1d(sought, rows.entries)
-        rows = _joined([rows, self.look(self.ruler, self.gradient, more)])
+        rows = _joined([rows, self.look(self.differences, self.gradient, more)])
         return rows.at(np.argsort(rows.entries))
 
     @cached_property
@@ -106,16 +106,18 @@ class Evidence:
         found = [self.rows.at(self.rows.wrong)]
         points = 3 if len(found[0].entries) < 8 else 0
         for _ in range(points):
-            ruler = self.ruler.moved(self.rng)
-            gradient = ruler.written.gradient(ruler.x)
-            found.append(self.look(ruler, gradient, found[0].entries))
+            differences = self.differences.moved(self.rng)
+            gradient = differences.written.gradient(differences.x)
+            found.append(self.look(differences, gradient, found[0].entries))
         return _joined(found)
 
-    def look(self, ruler: Ruler, gradient: Array, entries: Array) -> Rows:
+    def look(
+        self, differences: FiniteDifferences, gradient: Array, entries: Array
+    ) -> Rows:
         """Difference the cost by some entries."""
-        numeric = np.array([ruler.entry(int(i)) for i in entries])
-        noise = ruler.rounding / ruler.step / ruler.units[entries]
-        return Rows(entries, ruler.x[entries], numeric, gradient[entries], noise)
+        numeric = np.array([differences.entry(int(i)) for i in entries])
+        noise = differences.rounding / differences.step / differences.units[entries]
+        return Rows(entries, differences.x[entries], numeric, gradient[entries], noise)
 
     def is_wrong(self, entry: int) -> bool:
         """Whether a single entry is wrong."""
@@ -123,7 +125,7 @@ class Evidence:
         if len(here):
             return bool(self.rows.wrong[here[0]])
         if entry not in self._known:
-            one = self.look(self.ruler, self.gradient, np.array([entry]))
+            one = self.look(self.differences, self.gradient, np.array([entry]))
             self._known[entry] = float(one.wrong[0])
         return bool(self._known[entry])
 
@@ -135,14 +137,19 @@ class Evidence:
     def within(self, part: Part) -> "Evidence":
         """Return the evidence of one array alone."""
         alone = Evidence(
-            self.ruler, self.gradient, self.packing, self.args, self.rng, self._known
+            self.differences,
+            self.gradient,
+            self.packing,
+            self.args,
+            self.rng,
+            self._known,
         )
         alone.__dict__["rows"] = self.rows.within(part)
         return alone
 
     def _sample(self) -> Array:
         begun = time.perf_counter()
-        self.ruler.entry(0)
+        self.differences.entry(0)
         affordable = _SECONDS / (time.perf_counter() - begun + 1e-6)
         most = int(np.clip(affordable, _FEWEST, _MOST))
         share = max(most // len(self.packing.parts), 40)
@@ -163,8 +170,8 @@ class Evidence:
     def _disagreement(self, entries: Array) -> float:
         direction = np.zeros(self.packing.size)
         direction[entries] = self.rng.standard_normal(len(entries))
-        expected = float(self.gradient * self.ruler.units @ direction)
-        return abs(self.ruler.slope(direction, self.ruler.step) - expected)
+        expected = float(self.gradient * self.differences.units @ direction)
+        return abs(self.differences.slope(direction, self.differences.step) - expected)
 
 
 def _joined(found: list[Rows]) -> Rows:

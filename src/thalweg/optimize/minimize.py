@@ -16,11 +16,16 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from thalweg.core import ALIASES, Array, History, Packing, check_names, check_word, find
-from thalweg.optimize.finite_differences import Ruler
+from thalweg.core import ALIASES, Array, History, PyTree, check_names, check_word, find
+from thalweg.optimize.finite_differences import FiniteDifferences
 from thalweg.optimize.gradient_check import LOG_OF_0, GradientCheck, examine
-from thalweg.optimize.scipy_methods import METHODS, LineSearches, Method, Trail
-from thalweg.optimize.user_function import ONE_HOT, Misshapen, Written
+from thalweg.optimize.scipy_methods import (
+    METHODS,
+    LineSearches,
+    MemoizedObjective,
+    Method,
+)
+from thalweg.optimize.user_function import ONE_HOT, ShapeError, UserFunction
 
 
 def minimize(
@@ -110,11 +115,11 @@ def minimize(
     """
     chosen = _resolve(method, constraints)
     args = args if isinstance(args, tuple) else (args,)
-    packing = Packing(x0)
+    packing = PyTree(x0)
     _check_call(chosen, fun, jac, hess, hessp, constraints, options, check)
     _check_bounds(chosen, packing, bounds)
     start = packing.pack(x0)
-    problem = _Problem(chosen, Written(fun, jac, packing, args), hess, hessp)
+    problem = _Problem(chosen, UserFunction(fun, jac, packing, args), hess, hessp)
     found = problem.look(start, check)
     descent = _Descent(problem, callback, max_time, progress, bool(constraints))
     result = descent.run(start, bounds, constraints, tol, dict(options or {}))
@@ -165,7 +170,7 @@ def _check_use(method: Method, name: str, given: bool) -> None:
         )
 
 
-def _check_bounds(method: Method, packing: Packing, bounds: Any) -> None:
+def _check_bounds(method: Method, packing: PyTree, bounds: Any) -> None:
     if bounds is None:
         return
     _check_use(method, "bounds", True)
@@ -209,7 +214,9 @@ def _is_rule(jac: Any) -> bool:
 class _Problem:
     """The user's functions on the flat vector, and what was derived from them."""
 
-    def __init__(self, method: Method, written: Written, hess: Any, hessp: Any) -> None:
+    def __init__(
+        self, method: Method, written: UserFunction, hess: Any, hessp: Any
+    ) -> None:
         self.method, self.written = method, written
         self.hess, self.hessp = hess, hessp
         self.given = written.jac is True or callable(written.jac)
@@ -235,7 +242,7 @@ class _Problem:
     def _look_at_cost(self, start: Array) -> None:
         try:
             cost = self.written.cost(start)
-        except Misshapen as error:
+        except ShapeError as error:
             raise ValueError(f"minimize: {error}") from None
         except Exception as error:
             raise ValueError(
@@ -261,7 +268,7 @@ class _Problem:
                 f"minimize: method {self.method.label!r} needs a gradient. Pass jac, "
                 "or write the cost in jax.numpy."
             )
-        if mode != "off" and Ruler(written, start).single:
+        if mode != "off" and FiniteDifferences(written, start).single:
             _object(
                 "the cost is computed in float32, in which finite differences vanish. "
                 "Compute it in float64 (X.astype(float)), or pass jac.",
@@ -338,7 +345,7 @@ class _Descent:
         self.constrained = constrained
         self.started = time.perf_counter()
         self.rows: list[dict[str, float]] = []
-        self.trail: Trail
+        self.trail: MemoizedObjective
 
     def run(
         self, start: Array, bounds: Any, constraints: Any, tol: float | None,
@@ -352,7 +359,7 @@ class _Descent:
             searches = LineSearches(name, bounds is not None, most)
         separate = problem.given and problem.has_gradient
         slope = problem.written.gradient if separate else None
-        trail = self.trail = Trail(problem.look_at, slope, start, searches)
+        trail = self.trail = MemoizedObjective(problem.look_at, slope, start, searches)
         trail.best.cost = problem.written.cost(start)
         try:
             result: Any = optimize.minimize(

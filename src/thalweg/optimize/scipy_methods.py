@@ -1,7 +1,7 @@
 """SciPy's minimizers: what each makes use of, and the points that they meet.
 
-Both `thalweg.minimize` and the full-batch methods of `fit` give SciPy a `Trail`'s cost
-and gradient, and have it note each iteration.
+Both `thalweg.minimize` and the full-batch methods of `fit` give SciPy the cost and the
+gradient of a `MemoizedObjective`, which records each iteration.
 """
 
 from collections.abc import Callable
@@ -130,7 +130,7 @@ METHODS = {
 
 
 @dataclass
-class Met:
+class Evaluation:
     """A point, and what is known about it."""
 
     x: Array
@@ -139,7 +139,7 @@ class Met:
     known: bool = False
 
 
-class Trail:
+class MemoizedObjective:
     """What a method computed on its way, counted; the last points, and the best one.
 
     Parameters
@@ -162,8 +162,8 @@ class Trail:
     ) -> None:
         self.look, self.slope, self.searches = look, slope, searches
         self.n_values = self.n_gradients = 0
-        self.previous, self.best = start, Met(start)
-        self._last: list[Met] = []
+        self.previous, self.best = start, Evaluation(start)
+        self._last: list[Evaluation] = []
         self._gradient = np.full(len(start), np.nan)
 
     def value(self, x: Array) -> float:
@@ -190,14 +190,14 @@ class Trail:
             self.n_gradients += 1
         return np.full(len(met.x), np.nan) if met.gradient is None else met.gradient
 
-    def meet(self, x: Array) -> Met:
+    def meet(self, x: Array) -> Evaluation:
         """Find a point among the last ones, or begin a new one."""
         x = np.array(x, float)
         for met in (*reversed(self._last), self.best):
             # The first number tells nearly all others apart, whatever their length.
             if (met.x[:1] == x[:1]).all() and np.array_equal(met.x, x):
                 return met
-        self._last = [*self._last[-3:], Met(x)]
+        self._last = [*self._last[-3:], Evaluation(x)]
         return self._last[-1]
 
     def note(self, x: Array) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """A user's own cost and gradient, called with x as they hold it and seen as flat.
 
-Small slips of shape are put right, and noted; larger ones raise `Misshapen`, which
+Small slips of shape are put right, and noted; larger ones raise `ShapeError`, which
 says what was returned, what was needed, and where to look.
 """
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.core import Array, Packing, Part
+from thalweg.core import Array, Part, PyTree
 
 ONE_HOT = (
     "If the labels are class numbers, turn them into one-hot rows: np.eye(n)[labels]."
@@ -20,7 +20,7 @@ _BIAS_COLUMN = (
 )
 
 
-class Misshapen(ValueError):
+class ShapeError(ValueError):
     """A cost or gradient whose shape is beyond repair, or that cannot be computed."""
 
     def __init__(self, message: str, where: str = "", cause: str = "shape") -> None:
@@ -28,7 +28,7 @@ class Misshapen(ValueError):
         self.where, self.cause = where, cause
 
 
-class Written:
+class UserFunction:
     """The two functions as a user wrote them.
 
     Parameters
@@ -37,7 +37,7 @@ class Written:
         ``fun(x, *args) -> cost``, or ``-> (cost, gradient)`` if `jac` is True.
     jac : callable, True or None
         ``jac(x, *args) -> gradient``, in the structure of x or flat.
-    packing : Packing
+    packing : PyTree
         The structure of x.
     args : tuple
         Further arguments.
@@ -47,7 +47,7 @@ class Written:
         self,
         fun: Callable[..., Any],
         jac: Any,
-        packing: Packing,
+        packing: PyTree,
         args: tuple[Any, ...] = (),
     ) -> None:
         self.fun, self.jac, self.packing, self.args = fun, jac, packing, args
@@ -79,7 +79,7 @@ class Written:
         if self.jac is True and not (
             isinstance(value, tuple | list) and len(value) > 1
         ):
-            raise Misshapen(
+            raise ShapeError(
                 "jac=True says that the cost function returns (cost, gradient); it "
                 f"returned {type(value).__name__}. Return both, or give jac a function."
             )
@@ -87,15 +87,15 @@ class Written:
 
     def _as_cost(self, value: Any) -> float:
         if value is None:
-            raise Misshapen("the cost is None. Let the cost function return it.")
+            raise ShapeError("the cost is None. Let the cost function return it.")
         if self.jac is not True and isinstance(value, tuple):
-            raise Misshapen(
+            raise ShapeError(
                 "the cost function returned a tuple. If that is (cost, gradient), "
                 "say jac=True; if not, return the cost alone."
             )
         array = _as_array(value)
         if array.size != 1 or array.dtype.kind not in "fiub":
-            raise Misshapen(
+            raise ShapeError(
                 f"the cost is not one real number: it has shape {array.shape} and type "
                 f"{array.dtype}. Sum or average the losses of the rows; if an (n, 1) "
                 "array met an (n,) array, their difference is (n, n): make the shapes "
@@ -120,7 +120,7 @@ class Written:
 
     def _as_gradient(self, value: Any) -> Array:
         if value is None:
-            raise Misshapen(
+            raise ShapeError(
                 "the gradient is None. Let the gradient function return its result."
             )
         flat = hasattr(value, "dtype") or (
@@ -131,7 +131,7 @@ class Written:
     def _flatten(self, array: Array) -> Array:
         """Take a gradient that is one array."""
         if array.dtype.kind not in "fiub":
-            raise Misshapen(f"the gradient's type is {array.dtype}, not real numbers.")
+            raise ShapeError(f"the gradient's type is {array.dtype}, not real numbers.")
         if array.size != self.packing.size:
             raise self._miscount(array)
         part, *others = self.packing.parts
@@ -152,16 +152,16 @@ class Written:
                 self._check_turned(part, array)
                 self._note_shape(array, part.name, part.shape)
                 arrays.append(array.ravel())
-        except Misshapen:
+        except ShapeError:
             raise
         except ValueError as error:
-            raise Misshapen(f"the gradient does not match x0: {error}") from None
+            raise ShapeError(f"the gradient does not match x0: {error}") from None
         return np.concatenate(arrays)
 
     def _check_turned(self, part: Part, array: Array) -> None:
         turned = part.rank == 2 and array.shape == part.shape[::-1] != part.shape
         if turned:
-            raise Misshapen(
+            raise ShapeError(
                 f"the gradient of {part.name} has shape {array.shape}, and the array "
                 f"itself {part.shape}: it is transposed. Return its .T.",
                 part.name,
@@ -176,11 +176,11 @@ class Written:
                 'aligned"). Return gradient.ravel().'
             )
 
-    def _miscount(self, array: Array) -> Misshapen:
+    def _miscount(self, array: Array) -> ShapeError:
         found, needed = array.size, self.packing.size
         told = f"the gradient has {found} entries, but there are {needed} weights"
         if found % needed == 0 and found > needed:
-            return Misshapen(
+            return ShapeError(
                 f"{told}: one row of {needed} for each of {found // needed} samples? "
                 "Sum or average it over the rows."
             )
@@ -189,7 +189,7 @@ class Written:
         if len(self.packing.parts) > 1:
             at = f" (the count breaks off in {place.name}, shape {place.shape})"
         apart = f"{abs(found - needed)} too {'many' if found > needed else 'few'}"
-        return Misshapen(f"{told}, {apart}{at}. Look for {_BIAS_COLUMN}.", place.name)
+        return ShapeError(f"{told}, {apart}{at}. Look for {_BIAS_COLUMN}.", place.name)
 
     def _note(self, text: str) -> None:
         self.notes[text] = None
@@ -199,15 +199,15 @@ def _as_array(value: Any) -> Array:
     try:
         return np.asarray(value)
     except ValueError:
-        raise Misshapen(
+        raise ShapeError(
             f"a {type(value).__name__} of arrays of different shapes was returned, "
             "where one array is needed. Concatenate their ravel()s, or give x0 the "
             "same structure."
         ) from None
 
 
-def _wrong_size(part: Part, array: Array) -> Misshapen:
-    return Misshapen(
+def _wrong_size(part: Part, array: Array) -> ShapeError:
+    return ShapeError(
         f"the gradient of {part.name} has shape {array.shape}, and the array itself "
         f"{part.shape}. Look for {_BIAS_COLUMN}.",
         part.name,

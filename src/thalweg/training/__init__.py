@@ -6,17 +6,17 @@ from thalweg.training.full_batch import n_trained
 from thalweg.training.inspect import descend, look_inside, train_steps
 from thalweg.training.loop import check_plan, train
 from thalweg.training.lr_finder import RateFinding, find_rate
-from thalweg.training.monitor import Callback, Patience, Scoring, Watch
+from thalweg.training.monitor import Callback, EarlyStopping, Scoring, TrainingMonitor
 from thalweg.training.multihost import fit_over_hosts
 from thalweg.training.parallel import make_ray_known, run_all
 from thalweg.training.population import fit_population
 
 __all__ = [
     "Callback",
-    "Patience",
+    "EarlyStopping",
     "RateFinding",
     "Scoring",
-    "Watch",
+    "TrainingMonitor",
     "as_rows",
     "as_weights",
     "check_plan",

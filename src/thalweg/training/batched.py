@@ -29,7 +29,7 @@ from thalweg.core import (
     cpus_are_shared,
 )
 from thalweg.training.loop import Loop, attend
-from thalweg.training.monitor import Watch
+from thalweg.training.monitor import TrainingMonitor
 
 _ROWS_AT_ONCE = 1 << 24
 
@@ -48,7 +48,7 @@ class Member:
     seed: int
     size: int
     rng: np.random.RandomState
-    watch: Watch
+    monitor: TrainingMonitor
     engine: str
     heeds_stop: ClassVar[bool] = False
     called: bool = False
@@ -58,7 +58,7 @@ class Member:
     copy: Callable[[], Parameters] = field(init=False)
 
     def __post_init__(self) -> None:
-        args = self.data.n_rows, self.size, self.rng, self.watch
+        args = self.data.n_rows, self.size, self.rng, self.monitor
         self.loop = Loop(self.plan, self, *args)
 
     def pick(self, n_members: int) -> tuple[ModuleType | None, str]:
@@ -78,7 +78,7 @@ class Member:
         """Nothing: what goes on from here may be another engine."""
 
 
-class Meeting:
+class BatchScheduler:
     """Where trainings wait for each other.
 
     Parameters
@@ -165,7 +165,7 @@ def _groups(members: Sequence[Member]) -> list[_Group]:
         module, why = each.pick(len(members))
         if module is not None:
             kind = module.kind_of(each.network, each.plan)
-            look = kind, _look(each.data), _look(each.watch.held_out)
+            look = kind, _look(each.data), _look(each.monitor.held_out)
             groups.setdefault(look, (module, why, []))[2].append(each)
     return [group for group in groups.values() if len(group[2]) > 1]
 
@@ -183,11 +183,11 @@ def _train(module: ModuleType, why: str, members: Sequence[Member]) -> None:
         [member.data for member in members],
         [member.first for member in members],
         [member.seed for member in members],
-        [each.watch.held_out for each in members if each.watch.held_out],
+        [each.monitor.held_out for each in members if each.monitor.held_out],
     )
     for number, member in enumerate(members):
         member.copy = partial(population.parameters, number)
-        member.watch.subject = member
+        member.monitor.subject = member
         member.loop.n_parameters *= len(members)
         member.why = f"{why}; {len(members)} as one program"
     reasons: dict[int, StopReason | Exception] = {}
@@ -217,7 +217,7 @@ def _advance(
     orders, rates, mixes = zip(*each, strict=True)
     flags = np.isin(np.arange(len(loops)), going)
     sums = population.advance(orders, np.array(rates), np.array(mixes), flags)
-    if members[0].watch.held_out is not None:
+    if members[0].monitor.held_out is not None:
         for member, *seen in zip(members, *population.validate(), strict=True):
             member.seen = seen[0], seen[1]
     for k in going:

@@ -29,7 +29,7 @@ from thalweg.core import (
 from thalweg.training.data import as_data, as_rows, first_weights, is_stream, split
 from thalweg.training.full_batch import train_full_batch
 from thalweg.training.loop import check_plan, finish, noise_seed, train
-from thalweg.training.monitor import Callback, Scoring, Watch
+from thalweg.training.monitor import Callback, Scoring, TrainingMonitor
 
 
 def fit(
@@ -135,17 +135,20 @@ def fit(
         source = open_source(network, plans, *rows)
         first = first_weights(network, parameters, rng, source.dtype)
         held_out = apart(network, plan, validation, source.dtype)
-        watch, seed = Watch(plan, held_out, *watched), noise_seed(network, rng)
-        found = train_stream(network, plan, source, first, rng, seed, watch, engine)
-        run = finish(network, watch, *found)
+        monitor, seed = (
+            TrainingMonitor(plan, held_out, *watched),
+            noise_seed(network, rng),
+        )
+        found = train_stream(network, plan, source, first, rng, seed, monitor, engine)
+        run = finish(network, monitor, *found)
     else:
         data = as_data(network, plan, *rows)
         first = first_weights(network, parameters, rng, data.dtype)
         data, held_out = split(network, plan, data, validation, rng)
         if isinstance(network, Network):
             engines.on_jax().examine(network, plans, data, first)
-        watch = Watch(plan, held_out, *watched)
-        run = train_phases(network, plans, data, first, rng, watch, engine)
+        monitor = TrainingMonitor(plan, held_out, *watched)
+        run = train_phases(network, plans, data, first, rng, monitor, engine)
     return run if holder is None else holder.keep(run)
 
 
@@ -155,14 +158,14 @@ def train_phases(
     data: Data,
     first: Any,
     rng: np.random.RandomState,
-    watch: Watch,
+    monitor: TrainingMonitor,
     engine: str = "auto",
 ) -> Run:
     """Train by one plan after the other; each begins with the weights of the last.
 
     Parameters
     ----------
-    network, data, first, rng, watch, engine
+    network, data, first, rng, monitor, engine
         As for `train`.
     plans : sequence of Plan
         Full-batch and first-order ones in any order.
@@ -174,11 +177,11 @@ def train_phases(
     """
     run, reasons = None, []
     for plan in plans:
-        watch.turn(plan)
+        monitor.turn(plan)
         if plan.full_batch:
-            run = train_full_batch(network, plan, data, first, watch, engine)
+            run = train_full_batch(network, plan, data, first, monitor, engine)
         else:
-            run, _ = train(network, plan, data, first, rng, watch, engine)
+            run, _ = train(network, plan, data, first, rng, monitor, engine)
         reasons.append(f"{resolved(plan.optimizer).label}: {run.why}")
         first = run.parameters
         if run.stop_reason in _FINAL:

@@ -2,7 +2,8 @@
 
 SciPy sees one flat float64 vector: all weight matrices, then all biases, then the
 scales and shifts of normalization (scikit-learn's order). Each of its iterations is an
-epoch to the `Watch`, which records, validates and stops it like any other optimizer.
+epoch to the `TrainingMonitor`, which records, validates and stops it like any other
+optimizer.
 """
 
 from collections.abc import Callable
@@ -28,8 +29,14 @@ from thalweg.core import (
     cpus_are_shared,
     resolved,
 )
-from thalweg.optimize import METHODS, LineSearches, Method, Trail, minimize_damped
-from thalweg.training.monitor import Watch
+from thalweg.optimize import (
+    METHODS,
+    LineSearches,
+    MemoizedObjective,
+    Method,
+    minimize_damped,
+)
+from thalweg.training.monitor import TrainingMonitor
 
 _DAMPED = Method("Levenberg-Marquardt", "gradient!", "")
 """The method that is ours."""
@@ -77,7 +84,7 @@ def train_full_batch(
     plan: Plan,
     data: Data,
     first: Any,
-    watch: Watch,
+    monitor: TrainingMonitor,
     engine: str = "auto",
 ) -> Run:
     """Train with a full-batch method.
@@ -86,7 +93,7 @@ def train_full_batch(
     ----------
     network, plan, data, first, engine
         As for `thalweg.training.loop.train`.
-    watch : Watch
+    monitor : TrainingMonitor
         Records and judges the iterations.
 
     Raises
@@ -95,7 +102,7 @@ def train_full_batch(
         If the network draws dropout or noise, which leaves nothing fixed to minimize.
     """
     module, why_engine = engines.pick(engine, network, plan, data.n_rows)
-    descent = _Descent(module, network, plan, data, first, watch)
+    descent = _Descent(module, network, plan, data, first, monitor)
     if not _is_steady(network, descent.objective, first):
         raise ValueError(
             f"optimizer={resolved(plan.optimizer).label!r} got a network with dropout "
@@ -104,9 +111,9 @@ def train_full_batch(
         )
     if resolved(plan.optimizer).label == "levenberg-marquardt":
         _check_damped(network, plan, descent.objective, first)
-    watch.subject = descent
+    monitor.subject = descent
     reason, message = descent.run()
-    return watch.close(
+    return monitor.close(
         network,
         reason,
         why_engine,
@@ -171,10 +178,10 @@ class _Descent:
         plan: Plan,
         data: Data,
         first: Any,
-        watch: Watch,
+        monitor: TrainingMonitor,
     ) -> None:
         self.module, self.network, self.plan, self.data = module, network, plan, data
-        self.first, self.watch, self.dtype = first, watch, data.dtype
+        self.first, self.monitor, self.dtype = first, monitor, data.dtype
         self.objective = module.Objective(network, plan, data)
         self.method = METHODS.get(resolved(plan.optimizer).label, _DAMPED)
         self.n_products = 0
@@ -187,7 +194,7 @@ class _Descent:
         constants: dict[str, Any] = dict(resolved(plan.optimizer).constants)
         most = constants.get("max_line_search", np.inf)
         searches = LineSearches(self.method.label, self._limits is not None, most)
-        self.trail = Trail(self._look, None, self.x, searches)
+        self.trail = MemoizedObjective(self._look, None, self.x, searches)
         self._exact: Any = None
 
     def run(self) -> tuple[StopReason, str]:
@@ -204,7 +211,7 @@ class _Descent:
             return StopReason.INTERRUPTED, ""
         self.x = np.array(result.x, float)
         trail.searches.end(result, trail.n_values)
-        self.watch.amend("line_search_failures", trail.searches.failures)
+        self.monitor.amend("line_search_failures", trail.searches.failures)
         message = str(result.message).rstrip(".")
         return self._reason(result), _PLAIN.get(message, message) + "."
 
@@ -292,8 +299,8 @@ class _Descent:
 
     @cached_property
     def _judge(self) -> Callable[[Any], tuple[Array, Array]]:
-        assert self.watch.held_out is not None
-        return self.module.judge(self.network, self.plan, self.watch.held_out)
+        assert self.monitor.held_out is not None
+        return self.module.judge(self.network, self.plan, self.monitor.held_out)
 
     def pack(self, parameters: Any) -> Array:
         """Flatten what is trained into one float64 vector."""
@@ -323,7 +330,7 @@ class _Descent:
         sums = EpochSums(**own, finite=finite, counts=counts)
         if sums.finite:
             self.x = x
-        reason = self.watch.see(sums, np.array([np.nan]))
+        reason = self.monitor.see(sums, np.array([np.nan]))
         if reason is None and self._uncounted():
             reason = StopReason.MAX_EPOCHS
         if reason is not None:
@@ -354,7 +361,7 @@ class _Descent:
 
     def _uncounted(self) -> bool:
         """Whether enough was done by a method that would not stop of itself."""
-        enough = self.watch.epochs >= self.plan.epochs
+        enough = self.monitor.epochs >= self.plan.epochs
         return enough and resolved(self.plan.optimizer).name == "tnc"
 
     def _reason(self, result: Any) -> StopReason:

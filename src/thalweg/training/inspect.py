@@ -28,7 +28,7 @@ from thalweg.core import (
 )
 from thalweg.training.data import as_data, as_rows
 from thalweg.training.fit import train_phases
-from thalweg.training.monitor import Watch
+from thalweg.training.monitor import TrainingMonitor
 
 
 def trace(
@@ -57,9 +57,9 @@ def trace(
     data = as_data(network, plans[0], X, y)
     first = network.draw(rng, data.X.dtype) if parameters is None else parameters
     kept = [first]
-    watch = Watch(plans[0])
-    watch.callbacks = [lambda record: kept.append(watch.subject.parameters())]
-    return train_phases(network, plans, data, first, rng, watch, engine), kept
+    monitor = TrainingMonitor(plans[0])
+    monitor.callbacks = [lambda record: kept.append(monitor.subject.parameters())]
+    return train_phases(network, plans, data, first, rng, monitor, engine), kept
 
 
 def descend(

@@ -24,7 +24,7 @@ from thalweg.core import (
     steps_per_epoch,
 )
 from thalweg.training.full_batch import n_trained
-from thalweg.training.monitor import Watch
+from thalweg.training.monitor import TrainingMonitor
 
 _ROWS_AT_ONCE = 1 << 20
 _EPOCHS_AT_ONCE = 1024
@@ -40,7 +40,7 @@ def train(
     data: Data,
     first: Any,
     rng: np.random.RandomState,
-    watch: Watch,
+    monitor: TrainingMonitor,
     engine: str = "auto",
     state: Any = None,
 ) -> tuple[Run, engines.Session]:
@@ -52,7 +52,7 @@ def train(
         As the engines take them; see `thalweg.engines`.
     rng : RandomState
         Source of the order of rows and the noise.
-    watch : Watch
+    monitor : TrainingMonitor
         Records and judges the epochs.
     state : optional
         What another session's ``state()`` gave, to go on from there.
@@ -68,18 +68,18 @@ def train(
     seed, size = noise_seed(network, rng), n_trained(network, first)
     meeting = attend.get() if state is None else None
     session = meeting and meeting(
-        network, plan, data, first, seed, size, rng, watch, engine
+        network, plan, data, first, seed, size, rng, monitor, engine
     )
     if session:
         why, reason = session.why, session.reason
     else:
         session = module.Session(
-            network, plan, data, first, seed, state, watch.held_out
+            network, plan, data, first, seed, state, monitor.held_out
         )
-        watch.subject = session
+        monitor.subject = session
         why += getattr(session, "note", "")
-        reason = Loop(plan, session, data.n_rows, size, rng, watch).run()
-    return finish(network, watch, module, why, reason, data), session
+        reason = Loop(plan, session, data.n_rows, size, rng, monitor).run()
+    return finish(network, monitor, module, why, reason, data), session
 
 
 class Loop:
@@ -96,11 +96,11 @@ class Loop:
         n_rows: int,
         n_parameters: int,
         rng: np.random.RandomState,
-        watch: Watch,
+        monitor: TrainingMonitor,
     ) -> None:
         self.plan, self.session, self.rng = plan, session, rng
         self.n_rows = n_rows
-        self.watch, self.steps, self.n_parameters = watch, 0, n_parameters
+        self.monitor, self.steps, self.n_parameters = monitor, 0, n_parameters
         self.per_epoch = steps_per_epoch(plan, n_rows)
         self.order: Array = np.arange(n_rows)  # NumPy shuffles its own integers fastest
 
@@ -108,7 +108,7 @@ class Loop:
         """Train until something says stop."""
         try:
             while self.left > 0:
-                stop = self.watch.stop_rule
+                stop = self.monitor.stop_rule
                 asked = self.ask(min(self.chunk(), self.left))
                 reason = self.tell(self.session.advance(*asked, stop))
                 if reason is not None:
@@ -122,22 +122,22 @@ class Loop:
     @property
     def left(self) -> int:
         """Epochs of the plan that are still to do."""
-        return self.plan.epochs - self.watch.epochs
+        return self.plan.epochs - self.monitor.epochs
 
     def chunk(self) -> int:
         """Epochs that can go by in one call, short enough for Ctrl-C to be heard."""
-        patient = self.watch.plan.patience is not None
-        if self.watch.hurries or (patient and not self.session.heeds_stop):
+        patient = self.monitor.plan.patience is not None
+        if self.monitor.hurries or (patient and not self.session.heeds_stop):
             return 1
         most = _WORK_AT_ONCE // (self.n_rows * self.n_parameters)
-        limit = min(self.watch.waits, _EPOCHS_AT_ONCE)
+        limit = min(self.monitor.waits, _EPOCHS_AT_ONCE)
         return int(np.clip(min(most, _ROWS_AT_ONCE // self.n_rows), 1, limit))
 
     def ask(self, n_epochs: int) -> tuple[Array | None, Array, Array]:
         """Draw what a session is to train some epochs with: orders, rates, mixes."""
         count = n_epochs * self.per_epoch
         factors = rate_factors(self.plan, self.steps, count, self.n_rows)
-        rates = self.plan.rate * self.watch.factor * factors
+        rates = self.plan.rate * self.monitor.factor * factors
         mixes = mixing_factors(self.plan, self.steps, count, self.n_rows)
         self._asked = n_epochs, rates, self.rng.get_state(), self.order.copy()
         return self._orders(n_epochs), rates, mixes
@@ -152,7 +152,7 @@ class Loop:
             self.order = order
             self._orders(n_done)
         self.steps += n_done * self.per_epoch
-        return self.watch.see(sums, rates.reshape(n_epochs, -1)[:n_done, -1])
+        return self.monitor.see(sums, rates.reshape(n_epochs, -1)[:n_done, -1])
 
     def _orders(self, n_epochs: int) -> Array | None:
         plan = self.plan
@@ -199,14 +199,16 @@ def noise_seed(network: DenseNetwork | Network, rng: np.random.RandomState) -> i
 
 
 def finish(
-    network: DenseNetwork | Network, watch: Watch, module: ModuleType, why: str,
-    reason: StopReason, data: Data,
+    network: DenseNetwork | Network, monitor: TrainingMonitor, module: ModuleType,
+    why: str, reason: StopReason, data: Data,
 ) -> Run:  # fmt: skip
     """Close the watch, naming the place of what is not finite."""
     where = ""
     if reason is StopReason.NONFINITE:
-        where = _blame(module, network, watch.plan, watch.subject.parameters(), data)
-    return watch.close(network, reason, why, where=where)
+        where = _blame(
+            module, network, monitor.plan, monitor.subject.parameters(), data
+        )
+    return monitor.close(network, reason, why, where=where)
 
 
 def _blame(

@@ -1,8 +1,8 @@
 """What is noted and judged between epochs, whatever trains.
 
-A `Watch` records each epoch, validates, keeps the best weights, cuts the rate where a
-schedule follows the loss, calls the callbacks, and says when to stop and why. Every
-optimizer is watched by the same one: an epoch is a pass over the batches, or an
+A `TrainingMonitor` records each epoch, validates, keeps the best weights, cuts the rate
+where a schedule follows the loss, calls the callbacks, and says when to stop and why.
+Every optimizer is watched by the same one: an epoch is a pass over the batches, or an
 iteration of a full-batch method.
 """
 
@@ -52,7 +52,7 @@ class Subject(Protocol):
 
 
 @dataclass
-class Patience:
+class EarlyStopping:
     """The best value so far, and the epochs since one that improved by enough.
 
     Counts as scikit-learn does, except that NaN is no improvement.
@@ -82,7 +82,7 @@ class Patience:
             self.best_epoch = first + int(np.nanargmin(values))
 
 
-class Watch:
+class TrainingMonitor:
     """The watcher of one training.
 
     Parameters
@@ -96,7 +96,7 @@ class Watch:
         Each is given the `EpochRecord`; True stops.
     started : float
         ``time.perf_counter()`` when the work began.
-    patience : Patience, optional
+    patience : EarlyStopping, optional
         Counts of an earlier training, to go on from there.
     """
 
@@ -107,13 +107,13 @@ class Watch:
         scoring: Scoring | None = None,
         callbacks: Sequence[Callback] = (),
         started: float | None = None,
-        patience: Patience | None = None,
+        patience: EarlyStopping | None = None,
     ) -> None:
         self.plan, self.held_out, self.scoring = plan, held_out, scoring
         self.callbacks = callbacks
         self.started = time.perf_counter() if started is None else started
-        self.patience = patience or Patience(plan.tol)
-        self.plateau = Patience(plan.tol)
+        self.patience = patience or EarlyStopping(plan.tol)
+        self.plateau = EarlyStopping(plan.tol)
         self.best: Parameters | None = None
         self.factor = 1.0
         self.subject: Subject
@@ -133,7 +133,7 @@ class Watch:
         """Go on to the next phase, with its plan; the best so far stays the best."""
         self.plan, self._before, self.factor = plan, self.seen, 1.0
         self.patience.waited = 0
-        self.plateau = Patience(plan.tol)
+        self.plateau = EarlyStopping(plan.tol)
 
     @property
     def waits(self) -> int:
@@ -163,7 +163,7 @@ class Watch:
 
     @property
     def stop_rule(self) -> tuple[int, float, float, int] | None:
-        """Patience with the training loss as an engine heeds it, where it is all.
+        """Early stopping on the training loss as an engine heeds it, where it is all.
 
         That is: limit, tol, best, waited.
         """

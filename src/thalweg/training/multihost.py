@@ -29,7 +29,7 @@ from thalweg.core import (
 from thalweg.io import PathLike, read_model_of_kind, write_model_file
 from thalweg.training.data import as_data, first_weights
 from thalweg.training.loop import Loop, check_plan, finish, noise_seed
-from thalweg.training.monitor import Callback, Scoring, Watch
+from thalweg.training.monitor import Callback, Scoring, TrainingMonitor
 from thalweg.training.streaming import apart
 
 _REASONS = list(StopReason)
@@ -95,20 +95,20 @@ def fit_over_hosts(
     data = as_data(network, plan, X, y, sample_weight)
     first = hosts.agree(first_weights(network, parameters, rng, data.dtype))
     held_out = apart(network, plan, validation, data.dtype)
-    watch = Watch(plan, held_out, scoring, callbacks, started)
+    monitor = TrainingMonitor(plan, held_out, scoring, callbacks, started)
     n_rows = int(hosts.gather(len(data.X)).max())
     share = -(-batch_rows(plan, n_rows * n_hosts) // n_hosts)
     session = hosts.Session(
         network, replace(plan, batch_size=share), data, first,
         noise_seed(network, rng), None, held_out,
     )  # fmt: skip
-    watch.subject = session
-    loop = Loop(session.plan, session, n_rows, network.n_parameters, rng, watch)
+    monitor.subject = session
+    loop = Loop(session.plan, session, n_rows, network.n_parameters, rng, monitor)
     kept = _Checkpoint(checkpoint, hosts, loop, number == 0)
     reason = _run(hosts, loop, kept)
     module, _ = engines.pick("jax", network, plan)
     why = f"jax (process {number} of {n_hosts})"
-    return finish(network, watch, module, why, reason, data)
+    return finish(network, monitor, module, why, reason, data)
 
 
 def _check(network: DenseNetwork, plan: Plan) -> None:
@@ -173,26 +173,26 @@ class _Checkpoint:
 
     def write(self) -> None:
         """Write it, on one process."""
-        self.epochs = self.loop.watch.epochs
+        self.epochs = self.loop.monitor.epochs
         if self.path is None or not self.writes:
             return
-        watch = self.loop.watch
+        monitor = self.loop.monitor
         steps, leaves = self.loop.session.state()
         best = {
             f"best.{k}.{name}": value
-            for k, own in enumerate(watch.best or ())
+            for k, own in enumerate(monitor.best or ())
             for name, value in own.items()
         }
         arrays = {
             **{f"carry.{k}": leaf for k, leaf in enumerate(leaves)},
             **best,
-            "epochs": np.hstack(watch.blocks), "order": self.loop.order,
+            "epochs": np.hstack(monitor.blocks), "order": self.loop.order,
             "random": _state(self.loop.rng),
-            "patience": _counts(watch.patience), "plateau": _counts(watch.plateau),
-            "factor": np.array([watch.factor]), "steps": np.array([steps]),
+            "patience": _counts(monitor.patience), "plateau": _counts(monitor.plateau),
+            "factor": np.array([monitor.factor]), "steps": np.array([steps]),
         }  # fmt: skip
         write_model_file(
-            self.path, "checkpoint", {"best": len(watch.best or ())}, arrays
+            self.path, "checkpoint", {"best": len(monitor.best or ())}, arrays
         )
 
     def resume(self) -> None:
@@ -215,7 +215,7 @@ class _Checkpoint:
             ) from error
 
     def _take(self, n_best: int, arrays: dict[str, Array]) -> None:
-        loop, watch = self.loop, self.loop.watch
+        loop, monitor = self.loop, self.loop.monitor
         count = sum(name.startswith("carry.") for name in arrays)
         steps = int(arrays["steps"][0])
         loop.session.recall(steps, [arrays[f"carry.{k}"] for k in range(count)])
@@ -223,18 +223,21 @@ class _Checkpoint:
             raise ValueError("the number of rows is another one")
         loop.steps, loop.order = steps, arrays["order"]
         _set_state(loop.rng, arrays["random"])
-        watch.blocks, watch.seen = [arrays["epochs"]], arrays["epochs"].shape[1]
-        watch.started -= arrays["epochs"][4, -1]
-        watch.factor = float(arrays["factor"][0])
-        for counts, name in ((watch.patience, "patience"), (watch.plateau, "plateau")):
+        monitor.blocks, monitor.seen = [arrays["epochs"]], arrays["epochs"].shape[1]
+        monitor.started -= arrays["epochs"][4, -1]
+        monitor.factor = float(arrays["factor"][0])
+        for counts, name in (
+            (monitor.patience, "patience"),
+            (monitor.plateau, "plateau"),
+        ):
             counts.best, *whole = arrays[name].tolist()
             counts.best_epoch, counts.waited = map(int, whole)
         if n_best:
-            watch.best = tuple(
+            monitor.best = tuple(
                 {name: arrays[f"best.{k}.{name}"] for name in own}
                 for k, own in enumerate(loop.session.parameters())
             )
-        self.epochs = watch.epochs
+        self.epochs = monitor.epochs
 
 
 def _counts(patience: Any) -> Array:

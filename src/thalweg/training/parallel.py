@@ -20,7 +20,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from thalweg import engines
 from thalweg.core import available_cpus, share_cpus
-from thalweg.training.batched import Meeting
+from thalweg.training.batched import BatchScheduler
 
 Result = TypeVar("Result")
 
@@ -129,7 +129,7 @@ class _Group:
 
     def gather(self, calls: list[tuple[Any, ...]], at_once: int) -> list[Any]:
         """Do all jobs, each in a thread that waits where others train with it."""
-        meeting = Meeting(len(calls), at_once)
+        meeting = BatchScheduler(len(calls), at_once)
         with ThreadPoolExecutor(len(calls)) as pool:
             futures = [
                 pool.submit(meeting.do, number, partial(self.do, number, job))

@@ -34,7 +34,7 @@ from thalweg.core import (
     steps_per_epoch,
 )
 from thalweg.training.data import as_data, floating_type
-from thalweg.training.monitor import Watch
+from thalweg.training.monitor import TrainingMonitor
 
 _ROWS, _ENTRIES = 1 << 16, 1 << 23
 """Most rows of a window, and most entries of its X, unless a single batch has more."""
@@ -112,7 +112,7 @@ def train_stream(
     first: Parameters,
     rng: np.random.RandomState,
     seed: int,
-    watch: Watch,
+    monitor: TrainingMonitor,
     engine: str = "auto",
 ) -> tuple[ModuleType, str, StopReason, Data]:
     """Train epoch by epoch, window by window.
@@ -129,7 +129,7 @@ def train_stream(
     n_rows, weight = source.count() if known else (0, 1.0)
     step = batch_rows(plan, n_rows or _ROWS)
     module, why = engines.pick(engine, network, plan, step)
-    stream = _Stream(network, plan, source, rng, seed, watch, module, n_rows, weight)
+    stream = _Stream(network, plan, source, rng, seed, monitor, module, n_rows, weight)
     stream.parameters = first
     reason = stream.run()
     return module, f"{why}; streamed", reason, stream.window.data
@@ -144,11 +144,11 @@ class _Stream:
 
     def __init__(
         self, network: DenseNetwork | Network, plan: Plan, source: Source,
-        rng: np.random.RandomState, seed: int, watch: Watch, module: ModuleType,
-        n_rows: int, weight: float,
+        rng: np.random.RandomState, seed: int, monitor: TrainingMonitor,
+        module: ModuleType, n_rows: int, weight: float,
     ) -> None:  # fmt: skip
         self.network, self.plan, self.source = network, plan, source
-        self.rng, self.seed, self.watch, self.module = rng, seed, watch, module
+        self.rng, self.seed, self.monitor, self.module = rng, seed, monitor, module
         self.n_rows, self.weight = n_rows, weight
         self.memory: Any = None
         self.steps, self.rate = 0, plan.rate
@@ -161,9 +161,9 @@ class _Stream:
     def run(self) -> StopReason:
         """Train until something says stop."""
         try:
-            while self.watch.epochs < self.plan.epochs:
+            while self.monitor.epochs < self.plan.epochs:
                 sums = self._epoch()
-                reason = self.watch.see(sums, np.array([self.rate]))
+                reason = self.monitor.see(sums, np.array([self.rate]))
                 if reason is not None:
                     return reason
         except KeyboardInterrupt:
@@ -188,15 +188,15 @@ class _Stream:
         plan = self._plan_of(window)
         count = steps_per_epoch(plan, rows)
         factors = rate_factors(self.clock, self.steps, count, self.n_rows or rows)
-        rates = self.plan.rate * self.watch.factor * factors
+        rates = self.plan.rate * self.monitor.factor * factors
         orders = None
         if self.source.shuffled:
             orders = self.rng.permutation(rows)[None].astype(np.int32)
         self.session = self.module.Session(
             self.network, plan, window.data, self.parameters, self.seed, self.memory,
-            self.watch.held_out,
+            self.monitor.held_out,
         )  # fmt: skip
-        self.watch.subject = self.session
+        self.monitor.subject = self.session
         sums = self.session.advance(orders, rates, np.ones(count))
         self.parameters, self.memory = self.session.parameters(), self.session.state()
         self.steps, self.rate = self.steps + count, float(rates[-1])

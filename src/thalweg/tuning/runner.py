@@ -27,7 +27,7 @@ from thalweg.tuning.samplers import make_sampler, round_size
 from thalweg.tuning.space import Space, settings, suggest, walk
 from thalweg.tuning.storage import (
     ATTEMPTS,
-    Lease,
+    Heartbeat,
     find_trial,
     index_of,
     is_shared,
@@ -37,7 +37,7 @@ from thalweg.tuning.storage import (
     record,
     was_lost,
 )
-from thalweg.tuning.trial import Link, Outcome, Task, try_settings
+from thalweg.tuning.trial import Task, TrialHandle, TrialResult, try_settings
 
 Callback = Callable[[SearchTrial], bool | None]
 
@@ -54,7 +54,7 @@ _HANDFUL = 4  # trials for each worker, where joblib returns them all at once
 
 
 @dataclass(frozen=True)
-class Crew:
+class Workers:
     """Who does the trials.
 
     Parameters
@@ -86,7 +86,7 @@ class Crew:
 
 
 @dataclass
-class Driver:
+class SearchRunner:
     """Asks for trials, has them done, and tells what came of them."""
 
     study: Any
@@ -95,7 +95,7 @@ class Driver:
     sampler: Any
     seed: int
     n_trials: float
-    crew: Crew
+    crew: Workers
     callbacks: tuple[Callback, ...] = ()
     notes: list[str] = field(default_factory=list)
     deadline: float = np.inf
@@ -103,7 +103,7 @@ class Driver:
     stop: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
     asked: dict[int, Any] = field(default_factory=dict)
-    failures: list[Outcome] = field(default_factory=list)
+    failures: list[TrialResult] = field(default_factory=list)
     n_told: int = 0
     broken: Exception | None = None
     trouble: BaseException | None = None
@@ -112,7 +112,7 @@ class Driver:
         """Go on until all trials are done, or time is up."""
         self.notes += [self.crew.note] * bool(self.crew.note)
         self.deadline = np.inf if timeout is None else time.time() + timeout
-        with Lease(self.study) as lease:
+        with Heartbeat(self.study) as lease:
             self.name = lease.driver
             queue_lost(self.study, self.name)
             try:
@@ -149,7 +149,7 @@ class Driver:
                 raise
         return self.broken
 
-    def _outcomes(self, goal: float, alone: bool) -> Generator[tuple[int, Outcome]]:
+    def _outcomes(self, goal: float, alone: bool) -> Generator[tuple[int, TrialResult]]:
         calls = iter(partial(self._next, goal), None)
         crew, parallel = self.crew, cast(Any, Parallel)  # typed as if by texts alone
         if alone:
@@ -229,13 +229,15 @@ class Driver:
         chosen = settings(self.space, trial.params)
         return self.task, trial.number, chosen, self._link(trial), self.crew.processors
 
-    def _link(self, trial: Any) -> Link:
+    def _link(self, trial: Any) -> TrialHandle:
         where = self.crew.where
         if self.crew.here:
-            return Link(where and trial, self.deadline, self.stop)
-        return Link(where and partial(find_trial, *where, trial.number), self.deadline)
+            return TrialHandle(where and trial, self.deadline, self.stop)
+        return TrialHandle(
+            where and partial(find_trial, *where, trial.number), self.deadline
+        )
 
-    def _tell(self, number: int, outcome: Outcome) -> None:
+    def _tell(self, number: int, outcome: TrialResult) -> None:
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
@@ -267,13 +269,17 @@ class Driver:
 
 
 def _work(
-    task: Task, number: int, chosen: Mapping[str, Any], link: Link, processors: int
-) -> tuple[int, Outcome]:
+    task: Task,
+    number: int,
+    chosen: Mapping[str, Any],
+    link: TrialHandle,
+    processors: int,
+) -> tuple[int, TrialResult]:
     with share_cpus(processors):
         return number, try_settings(task, chosen, link)
 
 
-def find_crew(n_jobs: int | None, where: tuple[Any, str] | None) -> Crew:
+def find_crew(n_jobs: int | None, where: tuple[Any, str] | None) -> Workers:
     """Find out who works, as joblib says and as many as there are processors."""
     active: tuple[Any, Any] = get_active_backend(prefer="threads")
     backend, usual = active
@@ -288,7 +294,7 @@ def find_crew(n_jobs: int | None, where: tuple[Any, str] | None) -> Crew:
     elsewhere = type(backend).__name__ in ("DaskDistributedBackend", "RayBackend")
     if elsewhere:
         asked = -1 if n_jobs is None else n_jobs
-        return Crew(backend.effective_n_jobs(asked), asked, here, streams, where)
+        return Workers(backend.effective_n_jobs(asked), asked, here, streams, where)
     most = available_cpus()
     asked = n_jobs or (usual if usual and usual > 1 else -1)
     size = most + 1 + asked if asked < 0 else asked
@@ -297,7 +303,7 @@ def find_crew(n_jobs: int | None, where: tuple[Any, str] | None) -> Crew:
         note = f"n_jobs={n_jobs} is more than the {most} processors there are."
         warnings.warn(f"search got {note}", stacklevel=3)
     size = max(1, min(size, most))
-    return Crew(size, size, here or size == 1, streams, where, note)
+    return Workers(size, size, here or size == 1, streams, where, note)
 
 
 def _has_value(trial: Any) -> bool:

@@ -22,7 +22,7 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from thalweg.core import Interval, check_names, check_number
 from thalweg.training import run_all
 from thalweg.tuning.result import SearchResult, SearchTrial
-from thalweg.tuning.runner import Callback, Crew, Driver, find_crew
+from thalweg.tuning.runner import Callback, SearchRunner, Workers, find_crew
 from thalweg.tuning.samplers import LEARNING, check_sampler, make_pruner, working_range
 from thalweg.tuning.space import combinations, describe, read_space, settings, starts
 from thalweg.tuning.splits import divide, divide_by
@@ -36,9 +36,9 @@ from thalweg.tuning.storage import (
     was_lost,
 )
 from thalweg.tuning.trial import (
-    Link,
-    Outcome,
     Task,
+    TrialHandle,
+    TrialResult,
     can_stop,
     epochs_of,
     prepared,
@@ -172,7 +172,9 @@ def search(
     if sampler in LEARNING and not study.get_trials(deepcopy=False):
         for first in starts(read, estimator, len(y)):
             study.enqueue_trial(first)
-    driver = Driver(study, read, task, sampler, seed, most, crew, tuple(callbacks))
+    driver = SearchRunner(
+        study, read, task, sampler, seed, most, crew, tuple(callbacks)
+    )
     if pruner is not None and not can_stop(estimator):
         driver.notes.append(
             f"{type(estimator).__name__} tells nothing between epochs: no trial could "
@@ -192,7 +194,7 @@ def search(
     return replace(found, estimates=fresh, nested=outer, best_estimator=model)
 
 
-def _found(driver: Driver, metric: str, method: str) -> SearchResult:
+def _found(driver: SearchRunner, metric: str, method: str) -> SearchResult:
     """Sum up the study."""
     stored = driver.study.get_trials(deepcopy=False)
     trials = [record(t, driver.space) for t in stored if _is_done(t)]
@@ -210,11 +212,11 @@ def _found(driver: Driver, metric: str, method: str) -> SearchResult:
     )
 
 
-def _best(trials: Sequence[SearchTrial], driver: Driver) -> SearchTrial:
+def _best(trials: Sequence[SearchTrial], driver: SearchRunner) -> SearchTrial:
     whole = [trial for trial in trials if trial.state == "complete"]
     partly = [trial for trial in trials if np.isfinite(trial.value)]
     if not partly:
-        failures = driver.failures or [Outcome(np.nan, "failed", 0.0)]
+        failures = driver.failures or [TrialResult(np.nan, "failed", 0.0)]
         causes = [trial.why for trial in trials if trial.state == "failed"]
         raise ValueError(
             f"search: all {len(trials)} trials failed. The first cause: "
@@ -234,12 +236,12 @@ def _estimate(
     seed: int,
     repeats: int,
     division: Callable[[int], Any],
-    crew: Crew,
+    crew: Workers,
 ) -> tuple[float, ...]:
     """Score a setting with fresh seeds and divisions."""
     seeds = np.random.SeedSequence([seed, repeats]).generate_state(repeats) >> 1
     again = [
-        (replace(task, seed=int(s), folds=division(int(s))), chosen, Link())
+        (replace(task, seed=int(s), folds=division(int(s))), chosen, TrialHandle())
         for s in seeds
     ]
     outcomes = run_all(try_settings, again, n_jobs=crew.asked) if again else []

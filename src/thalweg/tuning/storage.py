@@ -28,7 +28,7 @@ import numpy as np
 from thalweg.core import History
 from thalweg.tuning.result import SearchTrial
 from thalweg.tuning.space import Space, settings
-from thalweg.tuning.trial import Outcome
+from thalweg.tuning.trial import TrialResult
 
 BEAT = 5.0
 """Seconds between two signs of life."""
@@ -260,7 +260,7 @@ def _compare(
         )
 
 
-class Lease:
+class Heartbeat:
     """A driver's signs of life, for as long as the context lasts.
 
     Parameters
@@ -362,7 +362,7 @@ def _shown(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else repr(value)
 
 
-def kept(outcome: Outcome) -> dict[str, Any]:
+def kept(outcome: TrialResult) -> dict[str, Any]:
     """Return what a study keeps of a trial; of the curves, those that are drawn."""
     history, kept = outcome.history, None
     if history is not None:

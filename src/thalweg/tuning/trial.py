@@ -81,7 +81,7 @@ class Task:
 
 
 @dataclass
-class Link:
+class TrialHandle:
     """How a trial that runs speaks with the search.
 
     Parameters
@@ -115,7 +115,7 @@ class Link:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class TrialResult:
     """What came of a trial.
 
     Parameters
@@ -140,7 +140,9 @@ class Outcome:
     error: Exception | None = None
 
 
-def try_settings(task: Task, settings: Mapping[str, Any], link: Link) -> Outcome:
+def try_settings(
+    task: Task, settings: Mapping[str, Any], link: TrialHandle
+) -> TrialResult:
     """Do one trial; whatever it raises becomes its outcome."""
     started = time.perf_counter()
     try:
@@ -162,10 +164,10 @@ def try_settings(task: Task, settings: Mapping[str, Any], link: Link) -> Outcome
     except Exception as error:
         seconds = time.perf_counter() - started
         text = f"{type(error).__name__}: {error}"
-        return Outcome(np.nan, "failed", seconds, text, error=_portable(error))
+        return TrialResult(np.nan, "failed", seconds, text, error=_portable(error))
     seconds = time.perf_counter() - started
     value = float(np.mean(watcher.scores))
-    return Outcome(value, watcher.ended or "complete", seconds, why, history)
+    return TrialResult(value, watcher.ended or "complete", seconds, why, history)
 
 
 @dataclass
@@ -179,7 +181,7 @@ class Watcher:
     epochs than usual is compared where it is as far: rates fall with that.
     """
 
-    link: Link
+    link: TrialHandle
     usual: int
     epochs: int
     by_loss: bool = False

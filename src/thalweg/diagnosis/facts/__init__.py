@@ -20,7 +20,7 @@ from thalweg.diagnosis.facts.network import (
     facts_of_start,
 )
 from thalweg.diagnosis.facts.sample import sampled
-from thalweg.diagnosis.problem import Case
+from thalweg.diagnosis.problem import Problem
 from thalweg.diagnosis.result import Facts
 
 WHY_NOT = {
@@ -45,12 +45,12 @@ WHY_NOT = {
 }
 
 
-def measure(case: Case, run: Run | None = None, *, again: bool = False) -> Facts:
+def measure(problem: Problem, run: Run | None = None, *, again: bool = False) -> Facts:
     """Measure a case, and its run or another one of it.
 
     Parameters
     ----------
-    case : Case
+    problem : Problem
     run : Run, optional
         Instead of the case's own.
     again : bool
@@ -60,23 +60,23 @@ def measure(case: Case, run: Run | None = None, *, again: bool = False) -> Facts
     -------
     Facts
     """
-    seen = sampled(case)
-    facts = facts_of_data(case, seen)
+    seen = sampled(problem)
+    facts = facts_of_data(problem, seen)
     if seen.inputs is not None and not again:
-        facts |= facts_of_neighbors(case, seen)
-        facts |= facts_of_held(case, seen, facts) if case.held is not None else {}
-    if case.stand_in:
+        facts |= facts_of_neighbors(problem, seen)
+        facts |= facts_of_held(problem, seen, facts) if problem.held is not None else {}
+    if problem.stand_in:
         return facts
-    facts |= facts_of_plan(case)
-    layered = isinstance(case.network, DenseNetwork)
+    facts |= facts_of_plan(problem)
+    layered = isinstance(problem.network, DenseNetwork)
     if layered:
-        facts |= facts_of_layers(case)
-    if seen.inputs is None or case.lacks_outputs:
+        facts |= facts_of_layers(problem)
+    if seen.inputs is None or problem.lacks_outputs:
         return facts
-    run = run or case.run
+    run = run or problem.run
     if layered:
-        facts |= facts_of_start(case, seen)
+        facts |= facts_of_start(problem, seen)
     if run is not None:
         end = facts_of_end if layered else facts_of_outputs
-        facts |= facts_of_run(case, run, seen) | end(case, run, seen)
+        facts |= facts_of_run(problem, run, seen) | end(problem, run, seen)
     return facts

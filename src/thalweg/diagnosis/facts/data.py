@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from thalweg.core import Array
 from thalweg.diagnosis.facts.sample import Sample, held_inputs, numeric, standardized
-from thalweg.diagnosis.problem import Case, folds
+from thalweg.diagnosis.problem import Problem, folds
 from thalweg.diagnosis.readers import looks_like_classes
 from thalweg.diagnosis.result import Facts
 
@@ -20,36 +20,36 @@ _CONTRADICT = 0.05
 """Share of rows contradicted by their neighbors, beyond which it is asked why."""
 
 
-def facts_of_data(case: Case, seen: Sample) -> dict[str, Any]:
+def facts_of_data(problem: Problem, seen: Sample) -> dict[str, Any]:
     """Measure the rows."""
     facts: dict[str, Any] = {
-        "data.rows": int(case.X.shape[0]),
-        **_nonfinite(case),
+        "data.rows": int(problem.X.shape[0]),
+        **_nonfinite(problem),
         **_uninformative(seen),
         **_sentinels(seen),
-        **_target(case),
-        **_image(case),
+        **_target(problem),
+        **_image(problem),
     }
     if seen.inputs is None:
         return facts
-    return facts | _scales(case, seen, facts["data.sentinels"])
+    return facts | _scales(problem, seen, facts["data.sentinels"])
 
 
-def _nonfinite(case: Case) -> dict[str, Any]:
-    raw, names, _ = numeric(case.X)
+def _nonfinite(problem: Problem) -> dict[str, Any]:
+    raw, names, _ = numeric(problem.X)
     where, bad, infinite = "", 0, 0
-    held = raw[:0] if case.held is None else numeric(case.held[0])[0]
+    held = raw[:0] if problem.held is None else numeric(problem.held[0])[0]
     for rows, of in ((held, " of X_val"), (raw, "")):
         if len(at := np.argwhere(~np.isfinite(rows))):
             where = f"row {at[0][0]}{of}, {names[at[0][1]]}"
             bad, infinite = bad + len(at), infinite + int(np.isinf(rows).sum())
-    target = case.y if case.y.dtype.kind == "f" else np.zeros(1)
-    handled = case.repairs.get("impute") or any(map(_takes_gaps, case.steps))
+    target = problem.y if problem.y.dtype.kind == "f" else np.zeros(1)
+    handled = problem.repairs.get("impute") or any(map(_takes_gaps, problem.steps))
     return {
         "data.nonfinite": 0 if handled else bad,
         "data.infinite": infinite,
         "data.nonfinite_at": where,
-        "target.nonfinite": case.lost + int((~np.isfinite(target)).sum()),
+        "target.nonfinite": problem.lost + int((~np.isfinite(target)).sum()),
     }
 
 
@@ -124,7 +124,7 @@ def _distinct(columns: Array) -> Array:
     return 1 + (columns[1:] != columns[:-1]).sum(axis=0)
 
 
-def _scales(case: Case, seen: Sample, sentinels: Any) -> dict[str, Any]:
+def _scales(problem: Problem, seen: Sample, sentinels: Any) -> dict[str, Any]:
     """Measure how wide the columns are, without sentinels and mostly-zeros.
 
     A column of two values may be wide, and says nothing by being narrow.
@@ -138,7 +138,7 @@ def _scales(case: Case, seen: Sample, sentinels: Any) -> dict[str, Any]:
                 columns[hit, k] = np.median(columns[~hit, k])
     low, middle, high = np.percentile(columns, [5, 50, 95], axis=0)
     spread, size = (high - low) / 3.3, np.abs(middle)
-    encoded = any(type(step).__name__ == "_Encoder" for step in case.steps)
+    encoded = any(type(step).__name__ == "_Encoder" for step in problem.steps)
     distinct = _distinct(np.sort(columns[:200], axis=0))
     spread = np.where(distinct == 2, columns.std(axis=0), spread)
     varied = (distinct > 1) & (spread > 0)
@@ -160,30 +160,30 @@ def _scales(case: Case, seen: Sample, sentinels: Any) -> dict[str, Any]:
     }
 
 
-def _target(case: Case) -> dict[str, Any]:
-    y = case.y
-    if case.labels is not None:
+def _target(problem: Problem) -> dict[str, Any]:
+    y = problem.y
+    if problem.labels is not None:
         y = y if y.ndim == 1 else y.argmax(axis=1)
-        counts = np.bincount(y.astype(int), minlength=len(case.labels))
+        counts = np.bincount(y.astype(int), minlength=len(problem.labels))
         return {
             "labels.counts": tuple(counts.tolist()),
-            "labels.numbers": case.labels.dtype.kind in "fiu",
-            "target.unique": len(case.labels),
+            "labels.numbers": problem.labels.dtype.kind in "fiu",
+            "target.unique": len(problem.labels),
         }
     values = np.asarray(y, float)
     known = values[np.isfinite(values)]
     return {
-        "numbers.learned": 1.0 if case.scales_target else float(known.std()),
+        "numbers.learned": 1.0 if problem.scales_target else float(known.std()),
         "numbers.like_classes": looks_like_classes(values) if y.ndim == 1 else False,
         "target.unique": len(np.unique(known)),
     }
 
 
-def _image(case: Case) -> dict[str, Any]:
+def _image(problem: Problem) -> dict[str, Any]:
     """Correlate neighbors along each axis of a stack of images."""
-    if case.images is None:
+    if problem.images is None:
         return {}
-    sample = np.asarray(case.images[:500], float)
+    sample = np.asarray(problem.images[:500], float)
     middle = sample - sample.mean(axis=0)
     along = []
     for axis in range(1, sample.ndim):
@@ -197,36 +197,36 @@ def _image(case: Case) -> dict[str, Any]:
 # ----------------------------------------------------------------------- neighbors
 
 
-def facts_of_neighbors(case: Case, seen: Sample) -> dict[str, Any]:
+def facts_of_neighbors(problem: Problem, seen: Sample) -> dict[str, Any]:
     """Ask rows for each other's targets, nearest by all columns and by one."""
-    return _nearest(case, seen) | _leaks(case, seen)
+    return _nearest(problem, seen) | _leaks(problem, seen)
 
 
-def _nearest(case: Case, seen: Sample) -> dict[str, Any]:
+def _nearest(problem: Problem, seen: Sample) -> dict[str, Any]:
     """Ask each row's neighbors for its target: as it is, shuffled, and shifted."""
     assert seen.inputs is not None
     some = np.random.RandomState(2).permutation(len(seen.rows))[:_AT_ONCE]
-    if len(some) < 8 or case.y.ndim > 1:
+    if len(some) < 8 or problem.y.ndim > 1:
         return {}
     points = standardized(seen.inputs)[some]
     order = _neighbors(points, min(_CIRCLE, len(some) - 1))
     rows = seen.rows[some]
-    y, close = case.y[rows], order[:, :_NEIGHBORS]
-    agree = _agreement if case.labels is not None else _explained
-    score, chance = _told(case, y, close, seed=3)
-    shifted = [agree(np.roll(case.y, s)[rows], close) for s in _SHIFTS]
+    y, close = problem.y[rows], order[:, :_NEIGHBORS]
+    agree = _agreement if problem.labels is not None else _explained
+    score, chance = _told(problem, y, close, seed=3)
+    shifted = [agree(np.roll(problem.y, s)[rows], close) for s in _SHIFTS]
     best = int(np.argmax(shifted))
     facts = {
         "nearest.score": score,
         "nearest.chance": chance,
         "nearest.shifted": shifted[best],
         "nearest.shift": _SHIFTS[best],
-        "nearest.linear": _linear(points, y, case.labels),
+        "nearest.linear": _linear(points, y, problem.labels),
         "nearest.rows": len(some),
     }
     facts["nearest.best"] = max(facts["nearest.score"], facts["nearest.linear"])
-    if case.labels is not None and len(some) >= 4 * _CIRCLE:
-        votes = np.eye(len(case.labels))[y][order].sum(axis=1)
+    if problem.labels is not None and len(some) >= 4 * _CIRCLE:
+        votes = np.eye(len(problem.labels))[y][order].sum(axis=1)
         pure = votes.max(axis=1) / order.shape[1]
         own = votes.argmax(axis=1) != y
         facts |= {
@@ -244,9 +244,9 @@ def _neighbors(points: Array, k: int) -> Array:
     return near.fit(points).kneighbors(return_distance=False)
 
 
-def _told(case: Case, y: Array, close: Array, seed: int) -> tuple[float, float]:
+def _told(problem: Problem, y: Array, close: Array, seed: int) -> tuple[float, float]:
     """Return how well neighbors tell the target, and how well they might by chance."""
-    agree = _agreement if case.labels is not None else _explained
+    agree = _agreement if problem.labels is not None else _explained
     rng = np.random.RandomState(seed)
     chance = [agree(rng.permutation(y), close) for _ in range(_SHUFFLES)]
     return agree(y, close), float(np.mean(chance) + 3 * np.std(chance))
@@ -279,23 +279,23 @@ def _linear(points: Array, y: Array, labels: Array | None) -> float:
 # --------------------------------------------------------------------------- leaks
 
 
-def _leaks(case: Case, seen: Sample) -> dict[str, Any]:
+def _leaks(problem: Problem, seen: Sample) -> dict[str, Any]:
     """Find a column that tells the target all alone, which the others together cannot.
 
     Alone, a row is told by those next to it along the column.
     """
     some = np.random.RandomState(5).permutation(len(seen.rows))[:_AT_ONCE]
-    columns, y = _filled(seen.raw[some]), case.y[seen.rows[some]]
-    if case.y.ndim > 1 or not columns.shape[1] or len(some) < 20:
+    columns, y = _filled(seen.raw[some]), problem.y[seen.rows[some]]
+    if problem.y.ndim > 1 or not columns.shape[1] or len(some) < 20:
         return {}
-    by_class = case.labels is not None
+    by_class = problem.labels is not None
     alone = _alone(columns, y, by_class)
     k = int(alone.argmax())
     facts = {"nearest.alone": float(alone[k]), "nearest.alone_name": seen.names[k],
              "nearest.alone_at": seen.where[k], "nearest.others": 1.0}  # fmt: skip
-    if case.held is not None and len(case.held[1]) >= 20:
-        column = _filled(numeric(case.held[0])[0][:, [k]])
-        facts["held.alone"] = float(_alone(column, case.held[1], by_class)[0])
+    if problem.held is not None and len(problem.held[1]) >= 20:
+        column = _filled(numeric(problem.held[0])[0][:, [k]])
+        facts["held.alone"] = float(_alone(column, problem.held[1], by_class)[0])
     if alone[k] > 0.97 and columns.shape[1] > 1:
         forest: Any = ExtraTreesClassifier if by_class else ExtraTreesRegressor
         rest = np.delete(columns, k, axis=1)
@@ -324,14 +324,14 @@ def _score(guess: Array, y: Array, by_class: bool) -> float:
 # ---------------------------------------------------------------------------- held
 
 
-def facts_of_held(case: Case, seen: Sample, facts: Facts) -> dict[str, Any]:
+def facts_of_held(problem: Problem, seen: Sample, facts: Facts) -> dict[str, Any]:
     """Compare the rows held out with the others.
 
     Their neighbors are asked only where those of the others, in `facts`, contradict.
     """
-    assert case.held is not None
+    assert problem.held is not None
     assert seen.inputs is not None
-    held, y = held_inputs(case, seen)
+    held, y = held_inputs(problem, seen)
     own = seen.inputs
     mean, std = own.mean(axis=0), own.std(axis=0)
     varied = std > 0
@@ -343,14 +343,14 @@ def facts_of_held(case: Case, seen: Sample, facts: Facts) -> dict[str, Any]:
     shift = np.maximum(shift - 3 / np.sqrt(len(held)), 0)
     with np.errstate(divide="ignore"):
         stretch = np.abs(np.log(held.std(axis=0)[varied] / std))
-    all_rows = {row.tobytes() for row in np.ascontiguousarray(_bare(case.X))}
-    held_rows = _bare(case.held[0])
+    all_rows = {row.tobytes() for row in np.ascontiguousarray(_bare(problem.X))}
+    held_rows = _bare(problem.held[0])
     shared = np.mean(
         [row.tobytes() in all_rows for row in np.ascontiguousarray(held_rows)]
     )
-    n = case.X.shape[0]
+    n = problem.X.shape[0]
     found = {
-        "held.rows": len(case.held[1]),
+        "held.rows": len(problem.held[1]),
         "held.shifted": float((shift > 0.5).mean()),
         "held.stretched": float((stretch > np.log(3)).mean()),
         "held.shared": float(shared),
@@ -359,9 +359,9 @@ def facts_of_held(case: Case, seen: Sample, facts: Facts) -> dict[str, Any]:
     by_chance = facts.get("nearest.score", 1.0) <= facts.get("nearest.chance", 0.0)
     contradict = facts.get("labels.disagree", 0.0) > _CONTRADICT or by_chance
     if len(y) >= 40 and y.ndim == 1 and contradict:
-        found |= _held_agreement(case, held, y)
-    if case.labels is not None and case.y.ndim == 1:
-        found |= _rarer(case.y, y.astype(int), len(case.labels))
+        found |= _held_agreement(problem, held, y)
+    if problem.labels is not None and problem.y.ndim == 1:
+        found |= _rarer(problem.y, y.astype(int), len(problem.labels))
     return found
 
 
@@ -377,10 +377,10 @@ def _rarer(ours: Array, theirs: Array, k: int) -> dict[str, Any]:
     return {"held.rarer": float(times[rarest]), "held.rarer_errors": float(apart)}
 
 
-def _held_agreement(case: Case, held: Array, y: Array) -> dict[str, Any]:
+def _held_agreement(problem: Problem, held: Array, y: Array) -> dict[str, Any]:
     held, y = held[:_AT_ONCE], y[:_AT_ONCE]
     close = _neighbors(standardized(held), _NEIGHBORS)
-    score, chance = _told(case, y, close, seed=6)
+    score, chance = _told(problem, y, close, seed=6)
     return {"held.agreement": score, "held.chance": chance}
 
 

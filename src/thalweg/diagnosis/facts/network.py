@@ -22,7 +22,7 @@ from thalweg.core import (
     without_noise,
 )
 from thalweg.diagnosis.facts.sample import Sample, held_inputs
-from thalweg.diagnosis.problem import Case, resized
+from thalweg.diagnosis.problem import Problem, resized
 
 _SQUASHING = ("logistic", "tanh", "hard_logistic", "hard_tanh", "softsign")
 _CUTTING = ("relu", "relu6")
@@ -39,63 +39,65 @@ _SMALL_BATCH = 8
 _DESCENDING = ("sgd", "momentum", "nesterov")
 
 
-def facts_of_plan(case: Case) -> dict[str, Any]:
+def facts_of_plan(problem: Problem) -> dict[str, Any]:
     """Read the plan."""
-    plan, rows = case.plan, case.X.shape[0]
+    plan, rows = problem.plan, problem.X.shape[0]
     facts = {
-        "static.loss": case.loss,
+        "static.loss": problem.loss,
         "static.optimizer": resolved(plan.optimizer).label,
         "static.first_order": plan.first_order,
         "static.l2": plan.l2,
         "static.epochs": plan.epochs,
-        "static.by_class": case.by_class,
+        "static.by_class": problem.by_class,
         "static.batch": batch_rows(plan, rows),
     }
     if plan.first_order:
         usual = Plan(optimizer=plan.optimizer).rate
         facts |= {"rate.value": plan.rate, "rate.usual": usual,
-                  "rate.order": _order_of_batches(case)}  # fmt: skip
+                  "rate.order": _order_of_batches(problem)}  # fmt: skip
     return facts
 
 
-def facts_of_layers(case: Case) -> dict[str, Any]:
+def facts_of_layers(problem: Problem) -> dict[str, Any]:
     """Read the network."""
-    *hidden, output = case.network.layers
+    *hidden, output = problem.network.layers
     names = tuple(resolved(layer.activation).label for layer in hidden)
-    rates = case.plan.layer_rates or (1.0,) * (len(hidden) + 1)
-    still = [k for k, d in enumerate(case.network.layers) if d.frozen or not rates[k]]
+    rates = problem.plan.layer_rates or (1.0,) * (len(hidden) + 1)
+    still = [
+        k for k, d in enumerate(problem.network.layers) if d.frozen or not rates[k]
+    ]
     squash = resolved(output.activation).label
     return {
         "static.widths": tuple(layer.units for layer in hidden),
-        "static.outputs": case.network.n_outputs,
-        "static.lacks_outputs": case.lacks_outputs,
+        "static.outputs": problem.network.n_outputs,
+        "static.lacks_outputs": problem.lacks_outputs,
         "static.linear": bool(hidden) and set(names) == {"identity"},
         "static.output_activation": squash,
         "static.frozen": tuple(still),
         "static.normalized": any(d.normalized != "none" for d in hidden),
         "static.dropout": max((d.dropout for d in hidden), default=0.0),
-        "static.unreachable": _unreachable(case, squash),
+        "static.unreachable": _unreachable(problem, squash),
     }
 
 
-def _order_of_batches(case: Case) -> float:
+def _order_of_batches(problem: Problem) -> float:
     """Return how mixed the batches are: their labels' entropy over that of all rows."""
-    size = batch_rows(case.plan, case.X.shape[0])
-    if case.labels is None or case.plan.shuffle or case.y.ndim > 1 or size < 2:
+    size = batch_rows(problem.plan, problem.X.shape[0])
+    if problem.labels is None or problem.plan.shuffle or problem.y.ndim > 1 or size < 2:
         return 1.0
-    k = len(case.labels)
-    whole = _entropy(np.bincount(case.y, minlength=k))
-    cut = case.y[: len(case.y) // size * size].reshape(-1, size)[:200]
+    k = len(problem.labels)
+    whole = _entropy(np.bincount(problem.y, minlength=k))
+    cut = problem.y[: len(problem.y) // size * size].reshape(-1, size)[:200]
     parts = [_entropy(np.bincount(batch, minlength=k)) for batch in cut]
     return float(np.mean(parts) / whole) if whole > 0 and parts else 1.0
 
 
-def _unreachable(case: Case, squash: str) -> float:
+def _unreachable(problem: Problem, squash: str) -> float:
     """Return the share of targets that the output's activation cannot reach."""
     low, high = _RANGES.get(squash, (-np.inf, np.inf))
-    if case.by_class or case.labels is not None:
+    if problem.by_class or problem.labels is not None:
         return 0.0
-    y = case.targets()
+    y = problem.targets()
     y = y[np.isfinite(y)]
     return float(((y < low) | (y > high)).mean())
 
@@ -103,19 +105,19 @@ def _unreachable(case: Case, squash: str) -> float:
 # --------------------------------------------------------------------------- start
 
 
-def facts_of_start(case: Case, seen: Sample) -> dict[str, Any]:
+def facts_of_start(problem: Problem, seen: Sample) -> dict[str, Any]:
     """Look at the first weights, on standardized inputs so that scale says nothing."""
     assert seen.inputs is not None
     some = np.random.RandomState(4).permutation(len(seen.rows))[:_FEW]
     inputs = np.clip(_scaled(seen.inputs[some]), -10, 10)
-    network = without_noise(resized(case.network, inputs.shape[1]))
+    network = without_noise(resized(problem.network, inputs.shape[1]))
     weights = network.draw(0)
-    part = _data(case, seen, some, inputs)
-    plan = Plan.of(case.plan, l1=0.0, l2=0.0)
+    part = _data(problem, seen, some, inputs)
+    plan = Plan.of(problem.plan, l1=0.0, l2=0.0)
     with np.errstate(all="ignore"):
         inside = _inside(network, weights, inputs)
         cost, gradient = _slope(network, plan, weights, part)
-        trivial = trivial_loss(case, part)
+        trivial = trivial_loss(problem, part)
         spreads = _spreads(network, _doubled(weights), inputs, inside)
     sizes = [_rms(own["weights"]) for own in gradient if "weights" in own]
     facts = {
@@ -129,8 +131,8 @@ def facts_of_start(case: Case, seen: Sample) -> dict[str, Any]:
         **{f"start.{name}": v for name, v in _stuck(network, inside).items()},
     }
     if resolved(plan.optimizer).label == "" or callable(resolved(plan.optimizer).name):
-        facts["rate.climbs"] = _climbs(network, case.plan, weights, part)
-    if case.plan.first_order and batch_rows(plan, case.X.shape[0]) < _SMALL_BATCH:
+        facts["rate.climbs"] = _climbs(network, problem.plan, weights, part)
+    if problem.plan.first_order and batch_rows(plan, problem.X.shape[0]) < _SMALL_BATCH:
         facts["rate.noise_scale"] = _noise_scale(network, plan, weights, part)
     return facts
 
@@ -140,8 +142,8 @@ def _scaled(columns: Array) -> Array:
     return (columns - columns.mean(axis=0)) / np.where(std > 0, std, 1)
 
 
-def _data(case: Case, seen: Sample, some: Array, inputs: Array) -> Data:
-    y = np.nan_to_num(case.targets(seen.y[some]))
+def _data(problem: Problem, seen: Sample, some: Array, inputs: Array) -> Data:
+    y = np.nan_to_num(problem.targets(seen.y[some]))
     y = y if y.dtype == np.int32 else y.astype(float)
     return Data(
         np.ascontiguousarray(inputs, float), np.ascontiguousarray(y), np.ones(len(y))
@@ -242,18 +244,22 @@ def _flat(name: str, a: Array) -> Array:
     return 1 - a**2 < 0.01 if name in ("tanh", "hard_tanh") else (1 - np.abs(a)) < 0.1
 
 
-def trivial_loss(case: Case, data: Data) -> float:
+def trivial_loss(problem: Problem, data: Data) -> float:
     """Return the loss of the best prediction that is the same for each row."""
     y, numbers = data.y, data.y.dtype == np.int32
-    best = np.bincount(y, minlength=case.network.n_outputs) / len(y) if numbers else (
-        y.mean(axis=0))  # fmt: skip
-    if numbers or case.loss == "poisson":
+    if numbers:
+        best = np.bincount(y, minlength=problem.network.n_outputs) / len(y)
+    else:
+        best = y.mean(axis=0)
+    if numbers or problem.loss == "poisson":
         best = np.log(np.maximum(best, 1e-12))
-    elif case.loss == "binary_cross_entropy":
+    elif problem.loss == "binary_cross_entropy":
         best = logit(np.clip(best, 1e-12, 1 - 1e-12))
     outputs = np.tile(best, (len(y), 1))
     try:
-        losses = _engine(case.network, case.plan).row_losses(case.plan, outputs, y)
+        losses = _engine(problem.network, problem.plan).row_losses(
+            problem.plan, outputs, y
+        )
     except ValueError:
         return float("nan")
     return float(np.mean(losses))
@@ -306,7 +312,7 @@ def _norm2(gradient: Parameters) -> float:
 # ----------------------------------------------------------------------------- run
 
 
-def facts_of_run(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
+def facts_of_run(problem: Problem, run: Run, seen: Sample) -> dict[str, Any]:
     """Read the history of a training."""
     facts = facts_of_history(run.history)
     facts["run.ended_by_epochs"] = run.stop_reason is StopReason.MAX_EPOCHS
@@ -359,7 +365,7 @@ def facts_of_history(history: History) -> dict[str, Any]:
 # ----------------------------------------------------------------------------- end
 
 
-def facts_of_end(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
+def facts_of_end(problem: Problem, run: Run, seen: Sample) -> dict[str, Any]:
     """Look at the trained network on the rows that it was trained on."""
     assert seen.inputs is not None
     weights, network = run.parameters, run.network
@@ -369,7 +375,7 @@ def facts_of_end(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
         return facts
     some = np.random.RandomState(4).permutation(len(seen.rows))[:_FEW]
     inputs = seen.inputs[some]
-    data = _data(case, seen, some, inputs)
+    data = _data(problem, seen, some, inputs)
     quiet = without_noise(network)
     plain = Plan.of(run.plan, l1=0.0, l2=0.0)
     with np.errstate(all="ignore"):
@@ -378,12 +384,12 @@ def facts_of_end(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
         cost, gradient = _slope(quiet, plain, weights, data)
         with_penalty = _slope(quiet, run.plan, weights, data)[1]
         prediction = link(run.plan.loss)(outputs)
-        trivial = trivial_loss(case, data)
+        trivial = trivial_loss(problem, data)
     facts["end.overflow_at"] = _first_nonfinite(inside, cost)
     of_penalty = tuple({k: p[k] - g[k] for k in g} for p, g in
                        zip(with_penalty, gradient, strict=True))  # fmt: skip
     per_sample = run.plan.penalty_scale == "sample"
-    rows = len(case.y) if per_sample else batch_rows(run.plan, len(case.y))
+    rows = len(problem.y) if per_sample else batch_rows(run.plan, len(problem.y))
     penalty = np.sqrt(_norm2(of_penalty)) * len(some) / rows
     force = np.sqrt(_norm2(gradient))
     facts |= {
@@ -395,10 +401,10 @@ def facts_of_end(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
         **{f"end.{name}": v for name, v in _stuck(network, inside).items()},
     }
     if np.isfinite(prediction).all():
-        facts |= _scores(case, run, seen, some, prediction)
+        facts |= _scores(problem, run, seen, some, prediction)
     if cost > _LEARNED * trivial and not any(d.normalized != "none" for d in
                                              network.layers):  # fmt: skip
-        facts["end.by_heart"] = _by_heart(quiet, case.plan.loss, data)
+        facts["end.by_heart"] = _by_heart(quiet, problem.plan.loss, data)
     if resolved(run.plan.optimizer).label in _DESCENDING:
         facts["rate.sharpness"] = _sharpness(quiet, run.plan, weights, data)
     return facts
@@ -419,16 +425,16 @@ def _by_heart(network: DenseNetwork, loss: Any, data: Data) -> float:
     return float(np.nanmin(left) / (left[0] or 1.0)) if len(left) else 1.0
 
 
-def facts_of_outputs(case: Case, run: Run, seen: Sample) -> dict[str, Any]:
+def facts_of_outputs(problem: Problem, run: Run, seen: Sample) -> dict[str, Any]:
     """Look at what any trained network says of the rows that it was trained on."""
     assert seen.inputs is not None
     some = np.random.RandomState(4).permutation(len(seen.rows))[:_FEW]
-    prediction = np.asarray(training.predict(run, case.shaped(seen.inputs[some])))
+    prediction = np.asarray(training.predict(run, problem.shaped(seen.inputs[some])))
     facts: dict[str, Any] = {"end.finite": bool(np.isfinite(prediction).all())}
     if not facts["end.finite"]:
         return facts
     facts["end.output_std"] = float(prediction.std(axis=0).max())
-    return facts | _scores(case, run, seen, some, prediction)
+    return facts | _scores(problem, run, seen, some, prediction)
 
 
 def _first_nonfinite(inside: list[Array], cost: float) -> str:
@@ -439,29 +445,29 @@ def _first_nonfinite(inside: list[Array], cost: float) -> str:
 
 
 def _scores(
-    case: Case, run: Run, seen: Sample, some: Array, prediction: Array
+    problem: Problem, run: Run, seen: Sample, some: Array, prediction: Array
 ) -> dict[str, Any]:
     assert seen.inputs is not None
-    guess, y = case.decide(prediction), seen.y[some]
-    facts: dict[str, Any] = {"end.score": score(case, guess, y)}
-    if case.labels is not None and y.ndim == 1:
-        k = len(case.labels)
+    guess, y = problem.decide(prediction), seen.y[some]
+    facts: dict[str, Any] = {"end.score": score(problem, guess, y)}
+    if problem.labels is not None and y.ndim == 1:
+        k = len(problem.labels)
         told, true = (np.bincount(np.clip(v.astype(int), 0, k - 1), minlength=k)
                       for v in (guess, y))  # fmt: skip
         entropy = _entropy(true)
         facts["end.entropy"] = _entropy(told) / entropy if entropy > 0 else 1.0
-    if case.held is not None:
-        held, y_held = held_inputs(case, seen)
+    if problem.held is not None:
+        held, y_held = held_inputs(problem, seen)
         if np.isfinite(held).all() and held.shape[1] == seen.inputs.shape[1]:
             with np.errstate(all="ignore"):
-                guess = case.decide(training.predict(run, case.shaped(held)))
-            facts["held.score"] = score(case, guess, y_held)
+                guess = problem.decide(training.predict(run, problem.shaped(held)))
+            facts["held.score"] = score(problem, guess, y_held)
     return facts
 
 
-def score(case: Case, guess: Array, y: Array) -> float:
+def score(problem: Problem, guess: Array, y: Array) -> float:
     """Accuracy for classes, R² of at least -1 for values."""
-    if case.labels is not None:
+    if problem.labels is not None:
         same = guess == y
         return float((same if same.ndim == 1 else same.all(axis=1)).mean())
     if not np.isfinite(guess).all():

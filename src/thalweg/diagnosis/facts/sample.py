@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.core import Array
-from thalweg.diagnosis.problem import Case, take
+from thalweg.diagnosis.problem import Problem, take
 
 MOST_ROWS = 2000
 """Rows that are looked at, at most."""
@@ -42,14 +42,14 @@ class Sample:
     y: Array
 
 
-def sampled(case: Case) -> Sample:
+def sampled(problem: Problem) -> Sample:
     """Draw the sample; always the same of the same case."""
-    n_rows = case.X.shape[0]
+    n_rows = problem.X.shape[0]
     rows = np.random.RandomState(0).permutation(n_rows)
-    if case.y.dtype.kind == "f":
-        rows = rows[np.isfinite(case.y[rows].reshape(n_rows, -1)).all(axis=1)]
+    if problem.y.dtype.kind == "f":
+        rows = rows[np.isfinite(problem.y[rows].reshape(n_rows, -1)).all(axis=1)]
     rows = np.sort(rows[:MOST_ROWS])
-    part = case.rows(rows)
+    part = problem.rows(rows)
     raw, names, where = numeric(part.X)
     try:
         inputs, pipe = part.prepared()
@@ -75,10 +75,10 @@ def numeric(X: Any) -> tuple[Array, tuple[str, ...], tuple[int, ...]]:
     return flat, tuple(f"column {k}" for k in width), tuple(width)
 
 
-def held_inputs(case: Case, sample: Sample) -> tuple[Array, Array]:
+def held_inputs(problem: Problem, sample: Sample) -> tuple[Array, Array]:
     """Return the rows held out, as the network is given them, at most `MOST_ROWS`."""
-    assert case.held is not None
-    X, y = case.held
+    assert problem.held is not None
+    X, y = problem.held
     rows = np.random.RandomState(1).permutation(len(y))[:MOST_ROWS]
     X = take(X, rows)
     found = sample.pipe.transform(X) if sample.pipe is not None else X

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.core import Array, Packing
-from thalweg.optimize import Misshapen, Written, check_gradient
+from thalweg.core import Array, PyTree
+from thalweg.optimize import ShapeError, UserFunction, check_gradient
 
 
 def facts_of_written(cost: Any, gradient: Any, x0: Any, args: Any) -> dict[str, Any]:
@@ -34,16 +34,16 @@ def _pairs_all(cost: Any, gradient: Any, x0: Any, args: tuple[Any, ...]) -> bool
     n, y = len(args[first]), np.asarray(args[last])
     if len(y) != n or n < 3 or not (y != y[:1]).any():
         return False
-    packing = Packing(x0)
+    packing = PyTree(x0)
     flat = packing.pack(x0)
     flat = flat + 0.1 * np.random.RandomState(1).standard_normal(len(flat))
     shuffled = list(args)
     shuffled[last] = y[np.random.RandomState(0).permutation(n)]
     try:
         with np.errstate(all="ignore"):
-            one = Written(cost, gradient, packing, args).cost(flat)
-            other = Written(cost, gradient, packing, tuple(shuffled)).cost(flat)
-    except (Misshapen, ValueError, TypeError, IndexError, ArithmeticError):
+            one = UserFunction(cost, gradient, packing, args).cost(flat)
+            other = UserFunction(cost, gradient, packing, tuple(shuffled)).cost(flat)
+    except (ShapeError, ValueError, TypeError, IndexError, ArithmeticError):
         return False
     return bool(abs(one - other) <= 1e-10 * abs(one)) and bool(one)
 
@@ -63,8 +63,8 @@ def facts_of_steps(
             f"diagnose got {len(steps)} steps; it needs at least three consecutive "
             "ones, each (weights before, gradient used)."
         )
-    packing = Packing(steps[0][0])
-    written = Written(cost, gradient, packing, args)
+    packing = PyTree(steps[0][0])
+    written = UserFunction(cost, gradient, packing, args)
     at = [packing.pack(weights) for weights, _ in steps]
     used = [packing.pack(g) for _, g in steps]
     fresh = [written.gradient(x) for x in at]

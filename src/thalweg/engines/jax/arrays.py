@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from thalweg.core import Array, Data, EpochSums
-from thalweg.engines.jax.step import Batch, Course, padded_rows
+from thalweg.engines.jax.step import Batch, EpochBatch, padded_rows
 
 _Result = TypeVar("_Result")
 
@@ -72,12 +72,12 @@ def cast(numbers: Any, dtype: Any) -> Any:
 
 def course(
     orders: Any, rates: Array, mixes: Array, dtype: Any, seed: Any, **counts: int
-) -> Course:
+) -> EpochBatch:
     """Describe some epochs; rates and mixing factors have the step's axis first."""
     room = padded_rows(len(rates))
     paces = [pad(np.ascontiguousarray(each, dtype), room) for each in (rates, mixes)]
     whole = {name: np.int32(count) for name, count in counts.items()}
-    return Course(orders, *paces, steps=np.int32(len(rates)), seed=seed, **whole)
+    return EpochBatch(orders, *paces, steps=np.int32(len(rates)), seed=seed, **whole)
 
 
 def epochs(sums: Any, finite: bool, searched: Any = (0.0, 0.0)) -> EpochSums:

@@ -22,7 +22,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from thalweg.core import Array, Data
 from thalweg.engines.jax import engine as xla
 from thalweg.engines.jax import step
-from thalweg.engines.jax.step import Course, Shape
+from thalweg.engines.jax.step import EpochBatch, Shape
 
 _ALL, _OWN = PartitionSpec(), PartitionSpec(step.HOSTS)
 
@@ -105,7 +105,7 @@ def _advance(shape: Shape, mesh: Mesh, *arguments: Any) -> tuple[Any, Any]:
         seed = course.seed + lax.axis_index(step.HOSTS).astype(jnp.uint32)
         return step.advance(shape, *rest, course._replace(seed=seed))
 
-    course = Course(*[_ALL] * len(Course._fields))._replace(orders=_OWN)
+    course = EpochBatch(*[_ALL] * len(EpochBatch._fields))._replace(orders=_OWN)
     # Of a state, sums, the first step, rows, numbers and the course.
     specs = (_ALL, _ALL, _ALL, _OWN, _ALL, course)
     return jax.shard_map(

@@ -82,7 +82,7 @@ class Sums(NamedTuple):
     failures: Any
 
 
-class Course(NamedTuple):
+class EpochBatch(NamedTuple):
     """Some epochs to train; rates and mixing factors of each step."""
 
     orders: Any  # the epochs' row numbers, one after the other
@@ -96,7 +96,7 @@ class Course(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """What one step is given of a `Course`, and its number since the first."""
+    """What one step is given of a `EpochBatch`, and its number since the first."""
 
     rate: Any
     mix: Any
@@ -281,7 +281,7 @@ def advance(shape: Shape, *arguments: Any) -> tuple[Carry, Sums]:
 def follow(
     pick: Callable[..., Batch], step: Callable[..., Any], add: Callable[..., Sums],
     looped: bool, carry: Carry, sums: Sums, at: Any, everything: Batch, numbers: Any,
-    course: Course,
+    course: EpochBatch,
 ) -> tuple[Carry, Sums]:  # fmt: skip
     """Make the steps of a course from `at` on, while some numbers are finite.
 
@@ -314,7 +314,7 @@ def chosen(flags: jax.Array, new: Tree, old: Tree) -> Tree:
     return jax.tree.map(choose, new, old)
 
 
-def batch_of(shape: Shape, everything: Batch, course: Course, i: Any) -> Batch:
+def batch_of(shape: Shape, everything: Batch, course: EpochBatch, i: Any) -> Batch:
     """Pick the rows of the i-th step."""
     epoch, step = i // course.per_epoch, i % course.per_epoch
     first = step * shape.batch

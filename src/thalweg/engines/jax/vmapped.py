@@ -28,7 +28,7 @@ from thalweg.core import (
 )
 from thalweg.engines.jax import arrays, optimizers, step
 from thalweg.engines.jax.forward import merge, split
-from thalweg.engines.jax.step import Carry, Course, Shape, compiled, padded_rows
+from thalweg.engines.jax.step import Carry, EpochBatch, Shape, compiled, padded_rows
 
 _ROWS = 1 << 16
 """Rows of all members together whose outputs are computed at once."""
@@ -202,7 +202,7 @@ class Population:
 
 def _advance(
     shape: Shape, own_rows: bool, own_order: bool, carry: Carry, sums: step.Sums,
-    everything: Any, numbers: Any, course: Course, going: Any,
+    everything: Any, numbers: Any, course: EpochBatch, going: Any,
 ) -> tuple[Carry, step.Sums]:  # fmt: skip
     """Train all members for some epochs.
 
@@ -212,7 +212,7 @@ def _advance(
     """
     pick, apart = partial(step.batch_of, shape), own_rows or own_order
     if apart:
-        shared = Course(*[None] * len(Course._fields))
+        shared = EpochBatch(*[None] * len(EpochBatch._fields))
         order = shared._replace(orders=0 if own_order else None)
         pick = jax.vmap(pick, (0 if own_rows else None, order, None))
     one = partial(step.one_step, shape)

@@ -3,7 +3,7 @@
 A chain is taken only where ours is the same function: dense layers with activations of
 the same formula, batch or layer normalization between the two, and dropout; penalties
 that all weight matrices share; losses and update rules that differ at most in rounding.
-Anything else stays Keras's own: `Different` says what.
+Anything else stays Keras's own: `NotEquivalent` says what.
 """
 
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ _NORMS = {"gamma": "scale", "beta": "shift"}
 _STATISTICS = {"moving_mean": "mean", "moving_variance": "variance"}
 
 
-class Different(Exception):
+class NotEquivalent(Exception):
     """What ours would compute otherwise, in words."""
 
 
@@ -91,7 +91,7 @@ def translate(
 
     Raises
     ------
-    Different
+    NotEquivalent
         Where ours would compute something else.
     """
     chain = _chain(model)
@@ -109,7 +109,7 @@ def translate(
         names[-1] = "linear"
     for name, link in zip(names, chain, strict=True):
         if name not in _ACTIVATIONS:
-            raise Different(f"the activation of {link.layer.name!r}")
+            raise NotEquivalent(f"the activation of {link.layer.name!r}")
     layers = [
         Dense(
             link.layer.units,
@@ -173,12 +173,12 @@ def _chain(model: Any) -> list[_Link]:
         elif kind.endswith("Normalization") and bare and _is_norm(layer, before):
             links[-1] = before._replace(norm=layer)
         else:
-            raise Different(f"the layer {layer.name!r}")
+            raise NotEquivalent(f"the layer {layer.name!r}")
     if links[-1].dropout:
-        raise Different("dropout of its outputs")
+        raise NotEquivalent("dropout of its outputs")
     for link in links:
         if not (link.layer.use_bias or hasattr(link.norm, "moving_mean")):
-            raise Different(f"no biases in {link.layer.name!r}")
+            raise NotEquivalent(f"no biases in {link.layer.name!r}")
     return links
 
 
@@ -187,15 +187,15 @@ def _in_line(model: Any) -> list[Any]:
     import keras
 
     if type(model) not in (keras.Sequential, keras.Model) and not _is_keras(model):
-        raise Different("a class of yours")
+        raise NotEquivalent("a class of yours")
     layers = [each for each in model.layers if type(each).__name__ != "InputLayer"]
     fed = model.inputs[0]
     for layer in layers:
         if len(layer._inbound_nodes) > 1 or layer.input is not fed:
-            raise Different("its layers are no chain")
+            raise NotEquivalent("its layers are no chain")
         fed = layer.output
     if len(model.inputs) != 1 or len(model.outputs) != 1 or fed is not model.outputs[0]:
-        raise Different("its layers are no chain")
+        raise NotEquivalent("its layers are no chain")
     return layers
 
 
@@ -267,7 +267,7 @@ def _penalties(chain: list[_Link]) -> dict[str, Any]:
         if link.layer.trainable
     }
     if len(found) > 1:
-        raise Different("penalties of some layers")
+        raise NotEquivalent("penalties of some layers")
     l1, l2 = (*found, (0.0, 0.0))[0]
     return {"l1": l1, "l2": 2 * l2, "penalty_scale": "none"} if l1 or l2 else {}
 
@@ -276,7 +276,7 @@ def _strength(penalty: Any, name: str) -> float:
     if penalty and (
         not _is_keras(penalty) or type(penalty).__name__ not in ("L1", "L2", "L1L2")
     ):
-        raise Different("a penalty of another kind")
+        raise NotEquivalent("a penalty of another kind")
     return float(getattr(penalty, name, 0.0))
 
 
@@ -286,18 +286,18 @@ def _loss(model: Any, chain: list[_Link]) -> dict[str, Any]:
 
     loss, last = model.loss, chain[-1]
     if model._compile_loss._user_loss_weights is not None:
-        raise Different("loss weights")
+        raise NotEquivalent("loss weights")
     if isinstance(loss, list | tuple | Mapping):
-        raise Different("a loss for each of its outputs")
+        raise NotEquivalent("a loss for each of its outputs")
     found = keras.losses.get(loss) if isinstance(loss, str) else loss
     function = getattr(found, "fn", found)
     name = getattr(function, "__name__", "")
     if name not in _LOSSES or getattr(keras.losses, name) is not function:
-        raise Different(f"the loss {name or loss}")
+        raise NotEquivalent(f"the loss {name or loss}")
     own = {k: v for k, v in getattr(found, "_fn_kwargs", {}).items() if v is not None}
     reduced = getattr(found, "reduction", "sum_over_batch_size")
     if reduced != "sum_over_batch_size" or own.pop("axis", -1) != -1:
-        raise Different(f"the reduction or axis of the loss {name}")
+        raise NotEquivalent(f"the reduction or axis of the loss {name}")
     ours, inside, factor = _LOSSES[name]
     wanted = "linear" if own.pop("from_logits", False) else inside
     constants = {"scale": factor / last.layer.units} if factor else {}
@@ -305,7 +305,7 @@ def _loss(model: Any, chain: list[_Link]) -> dict[str, Any]:
         k: float(own.pop(k)) for k in ("label_smoothing", "delta") if k in own
     }
     if own or (inside and last.activation != wanted):
-        raise Different(f"the loss {name} of {last.activation or 'your'} outputs")
+        raise NotEquivalent(f"the loss {name} of {last.activation or 'your'} outputs")
     return {"loss": (ours, constants)}
 
 
@@ -319,13 +319,13 @@ def _rule(model: Any) -> dict[str, Any]:
     )  # fmt: skip
     for name in odd if kind == "SGD" else (*odd, "momentum"):
         if getattr(optimizer, name, None):
-            raise Different(f"{name} of the optimizer")
+            raise NotEquivalent(f"{name} of the optimizer")
     if optimizer.built and int(optimizer.iterations.value) > 0:
-        raise Different("what the optimizer remembers of earlier steps")
+        raise NotEquivalent("what the optimizer remembers of earlier steps")
     if rate is None:
-        raise Different("a schedule of Keras's")
+        raise NotEquivalent("a schedule of Keras's")
     if not _is_keras(optimizer) or kind not in (*_RULES, "SGD"):
-        raise Different(f"the optimizer {kind}")
+        raise NotEquivalent(f"the optimizer {kind}")
     limits = {"clip_value": "clipvalue", "clip_norm": "global_clipnorm"}
     clips = {ours: getattr(optimizer, theirs) for ours, theirs in limits.items()}
     return {
@@ -357,5 +357,5 @@ def _decay(model: Any) -> dict[str, Any]:
         return {}
     for variable in model.trainable_variables:
         if model.optimizer._use_weight_decay(variable) != (len(variable.shape) > 1):
-            raise Different("weight decay of biases")
+            raise NotEquivalent("weight decay of biases")
     return {"weight_decay": float(decay)}

@@ -23,7 +23,7 @@ import numpy as np
 from thalweg import engines
 from thalweg.core import Array, Choice, DenseNetwork, Network, Plan, Run, resolved
 from thalweg.estimators.keras import dense
-from thalweg.estimators.keras.dense import Different
+from thalweg.estimators.keras.dense import NotEquivalent
 
 _STRANGE_STEPS = ("train_step", "compute_loss")
 _WINDOWS = 1 << 22
@@ -92,7 +92,7 @@ def from_keras(model: Any) -> Network:
             )
     held = vars(model).get("_thalweg")
     if held is None or not all(map(op.is_, held.made_of, _parts(model))):
-        held = Held(model)
+        held = KerasAdapter(model)
         # Keras would take an attribute that is set otherwise for a part of the model.
         object.__setattr__(model, "_thalweg", held)
     return held.network
@@ -105,7 +105,7 @@ def _parts(model: Any) -> list[Any]:
     return [*made, *model.trainable_variables, None, *kept]
 
 
-class Held:
+class KerasAdapter:
     """A Keras model that holds a `Network`'s weights; see `Holder`."""
 
     def __init__(self, model: Any) -> None:
@@ -175,11 +175,11 @@ class Held:
             dense.refuse_twice(self.model, str(loss.name))
         try:
             if parameters is not None or callable(loss.name):
-                raise Different("weights or a loss that fit was given")
+                raise NotEquivalent("weights or a loss that fit was given")
             network, changed = dense.translate(self.model, takes_loss, by_theirs)
             if set(changed) & set(settings) or (plan and changed):
-                raise Different(f"{', '.join(changed)} of its own")
-        except Different as other:
+                raise NotEquivalent(f"{', '.join(changed)} of its own")
+        except NotEquivalent as other:
             self._unlike = f"the kernel has not the same: {other}"
         else:
             kept = {} if plan else {"dtype": "float32"}

@@ -28,9 +28,9 @@ from thalweg.core import (
     Data,
     DenseNetwork,
     EpochRecord,
-    Packing,
     Parameters,
     Plan,
+    PyTree,
     Run,
     Spec,
     StopReason,
@@ -47,7 +47,14 @@ from thalweg.estimators.mlp.parameters import (
     make_network,
     make_plan,
 )
-from thalweg.training import Patience, Scoring, Watch, as_weights, train, train_phases
+from thalweg.training import (
+    EarlyStopping,
+    Scoring,
+    TrainingMonitor,
+    as_weights,
+    train,
+    train_phases,
+)
 
 _NONFINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large "
@@ -266,25 +273,27 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         plan, network, rng = plans[0], self._network(), self._random_state
         first = self._parameters(data.X.dtype)
         patience = self._patience(plan, validated)
-        watch = Watch(plan, held_out, self._scoring(), (), started, patience)
-        tasks = [] if incremental else self._tasks(watch, given)
-        watch.callbacks = [*self._listeners(), *tasks]
+        monitor = TrainingMonitor(
+            plan, held_out, self._scoring(), (), started, patience
+        )
+        tasks = [] if incremental else self._tasks(monitor, given)
+        monitor.callbacks = [*self._listeners(), *tasks]
         if plan.full_batch or len(plans) > 1:
-            run = train_phases(network, plans, data, first, rng, watch, self.engine)
+            run = train_phases(network, plans, data, first, rng, monitor, self.engine)
         else:
             state = self._optimizer.state if self._goes_on(incremental) else None
             run, session = train(
-                network, plan, data, first, rng, watch, self.engine, state
+                network, plan, data, first, rng, monitor, self.engine, state
             )
-            self._optimizer = _Optimizer(plan.rate * watch.factor, session.state())
-            self.t_ += data.n_rows * watch.epochs
-        self._take_over(run, watch)
+            self._optimizer = _Optimizer(plan.rate * monitor.factor, session.state())
+            self.t_ += data.n_rows * monitor.epochs
+        self._take_over(run, monitor)
         for task in tasks:
             task.close()
         if not incremental:
             self._tell(run)
 
-    def _take_over(self, run: Run, watch: Watch) -> None:
+    def _take_over(self, run: Run, monitor: TrainingMonitor) -> None:
         """Set the attributes that a training leaves."""
         self.history_, self.stop_reason_ = run.history, run.why
         self.engine_ = run.engine
@@ -293,20 +302,20 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self.loss_curve_.extend(losses)
         # A method that was done before its first iteration leaves the loss as it was.
         self.loss_ = losses[-1] if losses else getattr(self, "loss_", np.nan)
-        self._no_improvement_count = watch.patience.waited
-        if watch.judges:
+        self._no_improvement_count = monitor.patience.waited
+        if monitor.judges:
             scores = run.history.validation_score.tolist()
             self.validation_scores_ = [*(self.validation_scores_ or []), *scores]
-            self.best_validation_score_ = -watch.patience.best
+            self.best_validation_score_ = -monitor.patience.best
         elif not run.plan.full_batch:
-            self.best_loss_ = watch.patience.best
+            self.best_loss_ = monitor.patience.best
         by_rows = is_sgd(self) and self.learning_rate == "invscaling"
         if by_rows and self.schedule is None:
             first_rate = make_plan(self, self._loss()).rate
             rate = first_rate / (self.t_ + 1) ** self.power_t
             self._optimizer.learning_rate = rate
         diverged = run.stop_reason is StopReason.NONFINITE
-        if diverged and watch.best is None:
+        if diverged and monitor.best is None:
             raise ValueError(f"{_NONFINITE} {run.why}")
         self._keep(run.parameters)
 
@@ -461,14 +470,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     def _goes_on(self, incremental: bool) -> bool:
         return incremental and hasattr(self, "_optimizer")
 
-    def _patience(self, plan: Plan, validated: bool) -> Patience:
+    def _patience(self, plan: Plan, validated: bool) -> EarlyStopping:
         """Carry over the counts of earlier fits, as scikit-learn does."""
         best: float | None = self.best_loss_
         if validated and self.best_validation_score_ is not None:
             best = -self.best_validation_score_
         elif validated or best is None:
             best = np.inf
-        return Patience(plan.tol, best, 0, self._no_improvement_count)
+        return EarlyStopping(plan.tol, best, 0, self._no_improvement_count)
 
     def _scoring(self) -> Scoring | None:
         if self.scoring is None:
@@ -480,11 +489,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     def _listeners(self) -> list[Callable[..., bool | None]]:
         return [*(self.callbacks or ()), *([self._print] if self.verbose else [])]
 
-    def _tasks(self, watch: Watch, given: dict[str, Any]) -> list[TaskPerEpoch]:
+    def _tasks(
+        self, monitor: TrainingMonitor, given: dict[str, Any]
+    ) -> list[TaskPerEpoch]:
         if not hasattr(self, "_skl_callbacks"):
             return []
-        context = self._init_callback_context(max_subtasks=watch.plan.epochs)
-        return [TaskPerEpoch(self, context, watch, given)]
+        context = self._init_callback_context(max_subtasks=monitor.plan.epochs)
+        return [TaskPerEpoch(self, context, monitor, given)]
 
     def _print(self, record: EpochRecord) -> None:
         print(f"Iteration {record.epoch}, loss = {record.loss:.8f}")  # noqa: T201
@@ -497,7 +508,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         """Compute loss and packed gradient; scikit-learn's own tests call this."""
         weights = self._weights(sample_weight, X, y)
         data = self._data(X, np.asarray(y, float), weights, np.dtype(float))
-        packing = Packing([self.coefs_, self.intercepts_])
+        packing = PyTree([self.coefs_, self.intercepts_])
         self.coefs_, self.intercepts_ = packing.unpack(packed)
         network, plan = self._network(), make_plan(self, self._loss())
         module, _ = engines.pick(self.engine, network, plan)

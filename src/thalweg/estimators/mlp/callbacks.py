@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.callback import CallbackContext
 
 from thalweg.core import Array, EpochRecord, Parameters
-from thalweg.training import Scoring, Watch
+from thalweg.training import Scoring, TrainingMonitor
 
 
 def scoring(estimator: Any, scorer: Callable[[Any, Array, Array], float]) -> Scoring:
@@ -32,16 +32,20 @@ class TaskPerEpoch:
     estimator : MLPClassifier or MLPRegressor
     root : CallbackContext
         The fit's own task, with room for one of each epoch.
-    watch : Watch
+    monitor : TrainingMonitor
     given : dict
         ``X`` and ``y`` as they were given to `fit`, and the other data of the rows
         under ``metadata``.
     """
 
     def __init__(
-        self, estimator: Any, root: CallbackContext, watch: Watch, given: dict[str, Any]
+        self,
+        estimator: Any,
+        root: CallbackContext,
+        monitor: TrainingMonitor,
+        given: dict[str, Any],
     ) -> None:
-        self.estimator, self.root, self.watch = estimator, root, watch
+        self.estimator, self.root, self.monitor = estimator, root, monitor
         self._facts = {"estimator": estimator, **given}
         root.call_on_fit_task_begin(**self._facts)
         self.task: CallbackContext | None = self._begin()
@@ -52,7 +56,7 @@ class TaskPerEpoch:
         stop = self.task.call_on_fit_task_end(
             **self._facts, reconstruction_attributes=self._fitted
         )
-        more = record.epoch < self.watch.plan.epochs
+        more = record.epoch < self.monitor.plan.epochs
         self.task = self._begin() if more else None
         return bool(stop)
 
@@ -68,7 +72,7 @@ class TaskPerEpoch:
 
     def _fitted(self) -> dict[str, Any]:
         """Attributes that make a copy of the estimator predict as of now."""
-        return as_attributes(self.watch.subject.parameters())
+        return as_attributes(self.monitor.subject.parameters())
 
 
 def as_attributes(parameters: Parameters) -> dict[str, Any]:
