@@ -14,7 +14,6 @@ from thalweg.core.data import Data
 from thalweg.core.losses import CLASSIFYING
 from thalweg.core.networks import DenseNetwork
 from thalweg.core.plan import Plan
-from thalweg.core.registry import resolved
 from thalweg.core.types import Array, Parameters
 
 ENGINES = [importlib.import_module(name) for name in engines.ENGINES.values()]
@@ -49,7 +48,7 @@ def draw_data(
     """Rows with unequal weights, and targets of the kind that the loss takes."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n_rows, network.n_inputs))
-    name, k = resolved(plan.loss).label, network.n_outputs
+    name, k = plan.loss.label, network.n_outputs
     if name in CLASSIFYING:
         y: Array = rng.integers(0, k, n_rows).astype(np.int32)
     elif name in ("poisson", "binary_cross_entropy"):

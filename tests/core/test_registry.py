@@ -1,5 +1,7 @@
 """Names, constants and ranges: what is taken, and what an error says."""
 
+import pickle
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from thalweg.core.registry import (
     Choice,
+    ChoiceField,
     Constant,
     Interval,
     check_names,
@@ -16,7 +19,6 @@ from thalweg.core.registry import (
     choose,
     find,
     nearest,
-    resolved,
 )
 
 TABLE: dict[str, dict[str, Constant]] = {
@@ -31,6 +33,11 @@ TABLE: dict[str, dict[str, Constant]] = {
 
 def pick(spec: Any) -> Choice:
     return choose("optimizer", spec, TABLE, owner="Plan")
+
+
+@dataclass(frozen=True)
+class Holder:
+    rule: ChoiceField[Any, Choice] = ChoiceField("sgd", TABLE)
 
 
 def own(x: float) -> float:
@@ -168,10 +175,12 @@ def test_check_names_and_numbers_pass_what_is_right() -> None:
         check_number("rate", 2, Interval("(0, 1)"), owner="Plan")
 
 
-def test_resolved_refuses_what_was_never_chosen() -> None:
-    assert resolved(pick("sgd")) == Choice("sgd")
-    with pytest.raises(AssertionError):
-        resolved("sgd")
+def test_a_field_holds_the_choice_that_it_was_given_in_any_form():
+    assert Holder().rule == pick("sgd")
+    assert Holder("sgd") == Holder(("sgd", {})) == Holder(pick("sgd"))
+    assert replace(Holder()) == pickle.loads(pickle.dumps(Holder()))
+    with pytest.raises(ValueError, match="Holder got rule='sdg'.*Did you mean 'sgd'"):
+        Holder("sdg")
 
 
 def test_an_unknown_constant_is_no_item() -> None:

@@ -31,7 +31,6 @@ from thalweg.core.data import Data
 from thalweg.core.losses import CLASSIFYING, LOSSES
 from thalweg.core.networks import ACTIVATIONS, Dense, DenseNetwork
 from thalweg.core.plan import Plan
-from thalweg.core.registry import resolved
 from thalweg.core.types import Array, Parameters
 
 EXACT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-10}
@@ -276,7 +275,7 @@ def test_gradient_of_losses(engine: ModuleType, loss: Any) -> None:
     outputs = 3 * np.random.default_rng(2).standard_normal((9, 3))
     data = draw_data(network, plan, 9)
     found = engine.row_losses(plan, outputs, data.y)
-    expected, _ = references.row_losses(resolved(plan.loss), outputs, data.y)
+    expected, _ = references.row_losses(plan.loss, outputs, data.y)
     assert found.shape == (9,)
     np.testing.assert_allclose(found, expected, **EXACT)
 
@@ -308,7 +307,7 @@ def test_losses_take_probabilities(engine: ModuleType, loss: str) -> None:
     rng = np.random.default_rng(3)
     outputs, y = rng.standard_normal((6, 4)), rng.dirichlet(np.ones(4), 6)
     plan = Plan(loss=loss)
-    expected, _ = references.row_losses(resolved(plan.loss), outputs, y)
+    expected, _ = references.row_losses(plan.loss, outputs, y)
     np.testing.assert_allclose(engine.row_losses(plan, outputs, y), expected, **EXACT)
     hot = np.eye(4)[[0, 1, 2, 3, 0, 1]]
     numbers = np.array([0, 1, 2, 3, 0, 1], np.int32)
@@ -678,7 +677,7 @@ def test_validation_is_prediction(engine: ModuleType) -> None:
     outputs, losses = session.validate()
     expected = references.forward(network, parameters, held_out.X).outputs
     np.testing.assert_allclose(outputs, expected, **EXACT)
-    rows, _ = references.row_losses(resolved(plan.loss), expected, held_out.y)
+    rows, _ = references.row_losses(plan.loss, expected, held_out.y)
     np.testing.assert_allclose(losses, rows, **EXACT)
 
 

@@ -28,7 +28,6 @@ from tests.reference import networks as references
 from thalweg.core.networks import Dense, DenseNetwork
 from thalweg.core.optimizers import OPTIMIZERS
 from thalweg.core.plan import Plan
-from thalweg.core.registry import resolved
 from thalweg.core.types import Array, Parameters
 from thalweg.engines.jax import engine as xla
 
@@ -339,7 +338,7 @@ def test_formula_is_sklearns(name: str) -> None:
     weights, mine = [rng.standard_normal((3, 2))], rng.standard_normal((3, 2))
     mine, state = weights[0].copy(), {}
     optimizer = getattr(theirs, kind)(weights, RATE, **settings)
-    choice = dict(resolved(Plan(optimizer=(name, constants)).optimizer).constants)
+    choice = dict(Plan(optimizer=(name, constants)).optimizer.constants)
     for t in range(1, 11):
         gradient = rng.standard_normal((3, 2))
         if name != "adam":

@@ -19,7 +19,7 @@ from scipy.special import ndtr, xlogy
 from thalweg.core.data import Data
 from thalweg.core.networks import Dense, DenseNetwork, without_noise
 from thalweg.core.plan import Plan
-from thalweg.core.registry import Choice, resolved
+from thalweg.core.registry import Choice
 from thalweg.core.types import Array, Parameters
 
 TRAINED = ("weights", "bias", "scale", "shift")
@@ -298,7 +298,7 @@ def forward(
         z = _normalize(done, layer, parameters[index], z, noise)
         if layer.residual:
             z = z + done.inputs[index + 1 - layer.residual]
-        activation = resolved(layer.activation)
+        activation = layer.activation
         a = ACTIVATIONS[activation.label][0](z, **dict(activation.constants))
         factor = np.ones(a.shape)
         if noise is not None and layer.dropout:
@@ -337,7 +337,7 @@ def _normalize(
 
 
 def _constant(layer: Dense, name: str) -> Any:
-    return resolved(layer.normalization)[name]
+    return layer.normalization[name]
 
 
 def backward(
@@ -353,7 +353,7 @@ def backward(
     slopes[depth] = slope
     for index in reversed(range(depth)):
         layer, own = network.layers[index], gradient[index]
-        activation = resolved(layer.activation)
+        activation = layer.activation
         derivative = ACTIVATIONS[activation.label][1]
         rise = derivative(done.z[index], **dict(activation.constants))
         by_z = slopes[index + 1] * done.dropped[index] * rise
@@ -406,7 +406,7 @@ def cost_and_gradient(
     done = forward(network, parameters, data.X.astype(float), noise)
     weights = data.weights.astype(float)
     share = weights / weights.sum()
-    losses, slopes = row_losses(resolved(plan.loss), done.outputs, data.y)
+    losses, slopes = row_losses(plan.loss, done.outputs, data.y)
     cost = float(share @ losses)
     gradient = backward(network, parameters, done, share[:, None] * slopes)
     divisor = weights.sum()
@@ -761,7 +761,7 @@ def _step(
     run.parameters = tuple(
         {**own, **seen} for own, seen in zip(new, done.statistics, strict=True)
     )
-    if moved and resolved(plan.average).name != "none":
+    if moved and plan.average.name != "none":
         run.iterates.append(run.parameters)
     return cost, norm
 
@@ -774,7 +774,7 @@ def _update(
     rate: float,
 ) -> Parameters:
     """Clip, apply the rule, decay, and scale each layer."""
-    optimizer = resolved(plan.optimizer)
+    optimizer = plan.optimizer
     constants = {**dict(optimizer.constants), "learning_rate": plan.rate}
     rule, factors = PUBLISHED[optimizer.label], plan.layer_rates
     gradient = clip(plan, gradient)
@@ -806,7 +806,7 @@ def project(network: DenseNetwork, parameters: Parameters) -> Parameters:
     """Project each trained, constrained layer's weights."""
     projected = []
     for layer, own in zip(network.layers, parameters, strict=True):
-        constraint = resolved(layer.constraint)
+        constraint = layer.constraint
         if constraint.name != "none" and "weights" in own and not layer.frozen:
             w = own["weights"]
             lengths = np.sqrt((w**2).sum(axis=0))
@@ -824,7 +824,7 @@ def project(network: DenseNetwork, parameters: Parameters) -> Parameters:
 
 def _averaged(run: Trajectory, plan: Plan, per_epoch: int) -> Parameters:
     """The average of the iterates by its definition, not by a recurrence."""
-    average, t = resolved(plan.average), len(run.iterates)
+    average, t = plan.average, len(run.iterates)
     if average.name == "none" or t == 0:
         return run.parameters
     if average.name == "ema":

@@ -30,7 +30,6 @@ from thalweg.core.data import Data
 from thalweg.core.history import EpochRecord, Run, StopReason
 from thalweg.core.networks import Dense, DenseNetwork
 from thalweg.core.plan import Plan, rate_factors, steps_per_epoch
-from thalweg.core.registry import resolved
 from thalweg.core.types import Array, Parameters
 from thalweg.training.data import split
 from thalweg.training.fit import fit, predict
@@ -609,7 +608,7 @@ def test_validation_is_the_weighted_loss_and_accuracy() -> None:
         validation=(X[:8], Y[:8], weights), l2=3.0, epochs=2, restore_best=False
     )
     outputs = references.forward(NETWORK, found.parameters, X[:8]).outputs
-    losses, _ = references.row_losses(resolved(found.plan.loss), outputs, Y[:8])
+    losses, _ = references.row_losses(found.plan.loss, outputs, Y[:8])
     last = found.history[-1]
     np.testing.assert_allclose(
         last.validation_loss, np.average(losses, weights=weights), rtol=1e-10

@@ -54,7 +54,6 @@ from thalweg.core.registry import (
     check_word,
     find,
     nearest,
-    resolved,
 )
 from thalweg.core.schedules import SCHEDULES
 from thalweg.core.serialization import Record
@@ -115,7 +114,6 @@ __all__ = [
     "optimizer_name",
     "phases",
     "rate_factors",
-    "resolved",
     "share_cpus",
     "softmax",
     "steps_per_epoch",

@@ -7,7 +7,6 @@ from scipy import stats
 
 from thalweg.core.losses import CLASSIFYING
 from thalweg.core.plan import Plan
-from thalweg.core.registry import resolved
 from thalweg.core.types import Array
 
 
@@ -22,7 +21,7 @@ def default_score(plan: Plan, prediction: Any, y: Any, weights: Array) -> float:
 
     NaN where they are not shaped as the targets are, as a `Network`'s need not be.
     """
-    name = resolved(plan.loss).name
+    name = plan.loss.name
     if name in CLASSIFYING:
         classes = y if y.ndim == 1 else y.argmax(axis=1)
         return float(np.average(prediction.argmax(axis=1) == classes, weights=weights))

@@ -20,17 +20,20 @@ frozen layer normalizes as after training, and its running values stay.
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from thalweg.core.initializers import INITIALIZERS, as_random_state, first_values
 from thalweg.core.registry import (
+    Choice,
+    ChoiceField,
     Interval,
     Spec,
+    Table,
     check_number,
     choose,
-    resolved,
     tabulate,
 )
 from thalweg.core.serialization import Record
@@ -71,6 +74,20 @@ CONSTRAINTS = tabulate(
 weights of one unit, a column of the matrix."""
 
 
+def _initial(name: str, spec: Spec | Array) -> Choice | Array:
+    """Return the initializer that a spec stands for; given weights are themselves."""
+    if isinstance(spec, np.ndarray):
+        return spec
+    return choose(name, spec, INITIALIZERS, owner="Dense")
+
+
+def _named(name: str, table: Table, spec: Spec) -> Choice:
+    """Return a choice that no function of the user's can stand for."""
+    if callable(spec):
+        raise TypeError(f"Dense takes {name} by name only, not as a function.")
+    return choose(name, spec, table, owner="Dense")
+
+
 @dataclass(frozen=True)
 class Dense(Record):
     """One dense layer, as data.
@@ -106,40 +123,34 @@ class Dense(Record):
     """
 
     units: int
-    activation: Spec = "relu"
-    init: Spec | Array = field(default="auto", compare=False)
-    bias_init: Spec | Array = field(default="zeros", compare=False)
+    activation: ChoiceField[Spec, Choice] = ChoiceField("relu", ACTIVATIONS)
+    init: ChoiceField[Spec | Array, Choice | Array] = field(
+        default=ChoiceField("auto", partial(_initial, "init")), compare=False
+    )
+    bias_init: ChoiceField[Spec | Array, Choice | Array] = field(
+        default=ChoiceField("zeros", partial(_initial, "bias_init")), compare=False
+    )
     dropout: float = 0.0
-    normalization: Spec = "none"
+    normalization: ChoiceField[Spec, Choice] = ChoiceField(
+        "none", partial(_named, "normalization", NORMALIZATIONS)
+    )
     residual: int = 0
     frozen: bool = False
     shares: int | None = None
     transposed: bool = False
-    constraint: Spec = "none"
+    constraint: ChoiceField[Spec, Choice] = ChoiceField(
+        "none", partial(_named, "constraint", CONSTRAINTS)
+    )
 
     def __post_init__(self) -> None:
         _check_count("units", self.units, 1)
         _check_count("residual", self.residual, 0)
         check_number("dropout", self.dropout, Interval("[0, 1)"), owner="Dense")
-        tables = {
-            "activation": ACTIVATIONS,
-            "init": INITIALIZERS,
-            "bias_init": INITIALIZERS,
-            "normalization": NORMALIZATIONS,
-            "constraint": CONSTRAINTS,
-        }
-        for name, table in tables.items():
-            spec = getattr(self, name)
-            if isinstance(spec, np.ndarray):
-                continue
-            if callable(spec) and name in ("normalization", "constraint"):
-                raise TypeError(f"Dense takes {name} by name only, not as a function.")
-            object.__setattr__(self, name, choose(name, spec, table, owner="Dense"))
 
     @property
     def normalized(self) -> str:
         """``"none"``, ``"batch"`` or ``"layer"``."""
-        return _name(self.normalization)
+        return self.normalization.label
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; first weights given as arrays or functions become zeros."""
@@ -292,7 +303,7 @@ class DenseNetwork(Record):
     def __str__(self) -> str:
         parts = [str(self.n_inputs)]
         for layer in self.layers:
-            notes = [resolved(layer.activation).label]
+            notes = [layer.activation.label]
             notes += [f"{layer.normalized} norm"] if layer.normalized != "none" else []
             notes += [f"dropout {layer.dropout:g}"] if layer.dropout else []
             parts.append(f"{layer.units} ({', '.join(notes)})")
@@ -491,7 +502,7 @@ def without_noise(network: Any) -> Any:
 
 
 def _name(spec: Any) -> str:
-    return resolved(spec).label
+    return spec.label
 
 
 def _check_count(name: str, value: Any, least: int) -> None:

@@ -47,13 +47,13 @@ from thalweg.core.optimizers import (
     optimizer_name,
 )
 from thalweg.core.registry import (
+    Choice,
+    ChoiceField,
     Interval,
     Spec,
     check_names,
     check_number,
     check_word,
-    choose,
-    resolved,
 )
 from thalweg.core.schedules import AVERAGES, FACTORS, SCHEDULES, Clock
 from thalweg.core.serialization import Record
@@ -129,10 +129,10 @@ class Plan(Record):
         Naming the parameter, what it got and what is allowed.
     """
 
-    loss: Spec = "squared"
-    optimizer: Any = "adam"
+    loss: ChoiceField[Spec, Choice] = ChoiceField("squared", LOSSES)
+    optimizer: ChoiceField[Any, Choice] = ChoiceField("adam", choose_optimizer)
     learning_rate: float | None = None
-    schedule: Spec = "constant"
+    schedule: ChoiceField[Spec, Choice] = ChoiceField("constant", SCHEDULES)
     warmup: int = 0
     epochs: int = 200
     batch_size: int | str | None = "auto"
@@ -145,7 +145,7 @@ class Plan(Record):
     clip_value: float | None = None
     accumulate: int = 1
     layer_rates: tuple[float, ...] | None = None
-    average: Spec = "none"
+    average: ChoiceField[Spec, Choice] = ChoiceField("none", AVERAGES)
     patience: int | None = None
     tol: float = 1e-4
     monitor: str = "auto"
@@ -155,11 +155,6 @@ class Plan(Record):
     bounds: tuple[float | None, float | None] | None = None
 
     def __post_init__(self) -> None:
-        tables = {"loss": LOSSES, "schedule": SCHEDULES, "average": AVERAGES}
-        for name, table in tables.items():
-            choice = choose(name, getattr(self, name), table, owner="Plan")
-            object.__setattr__(self, name, choice)
-        object.__setattr__(self, "optimizer", choose_optimizer(self.optimizer))
         if self.layer_rates is not None:
             object.__setattr__(self, "layer_rates", tuple(map(float, self.layer_rates)))
         self._check_numbers()
@@ -169,7 +164,7 @@ class Plan(Record):
             self._check_full_batch()
         if self.bounds is not None:
             self._check_bounds()
-        if resolved(self.schedule).name == "adaptive" and self.patience is None:
+        if self.schedule.name == "adaptive" and self.patience is None:
             raise ValueError(
                 "Plan got schedule='adaptive' and patience=None, which would never cut "
                 "the rate. Give patience, the epochs to wait for an improvement."
@@ -198,7 +193,7 @@ class Plan(Record):
                 )
 
     def _check_full_batch(self) -> None:
-        method = resolved(self.optimizer).label
+        method = self.optimizer.label
         for name, (default, why) in _FIRST_ORDER_ONLY.items():
             value = getattr(self, name)
             if (value.name if name in ("schedule", "average") else value) != default:
@@ -209,7 +204,7 @@ class Plan(Record):
                 )
 
     def _check_bounds(self) -> None:
-        method = resolved(self.optimizer).label
+        method = self.optimizer.label
         if method not in _BOUNDED:
             raise ValueError(
                 f"Plan got bounds with optimizer={method!r}, which knows none. Take "
@@ -247,25 +242,25 @@ class Plan(Record):
     @property
     def full_batch(self) -> bool:
         """Whether the optimizer is a full-batch method."""
-        return resolved(self.optimizer).name in FULL_BATCH
+        return self.optimizer.name in FULL_BATCH
 
     @property
     def on_device(self) -> bool:
         """Whether the optimizer is the full-batch method that runs as a step."""
-        return resolved(self.optimizer).name == ON_DEVICE
+        return self.optimizer.name == ON_DEVICE
 
     @property
     def rate(self) -> float:
         """The learning rate before any schedule."""
         if self.learning_rate is not None:
             return float(self.learning_rate)
-        name = resolved(self.optimizer).name
+        name = self.optimizer.name
         return DEFAULT_RATES.get(name, 1e-3) if isinstance(name, str) else 1.0
 
     @property
     def decay(self) -> float:
         """Decoupled weight decay: the plan's own and that of ``adamw``."""
-        constants = dict(resolved(self.optimizer).constants)
+        constants = dict(self.optimizer.constants)
         return float(self.weight_decay + (constants.get("weight_decay") or 0.0))
 
 
@@ -368,7 +363,7 @@ def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
         1 throughout for ``plateau`` and ``adaptive``, which the loop steers.
     """
     steps = np.arange(first, first + count)
-    schedule = resolved(plan.schedule)
+    schedule = plan.schedule
     if callable(schedule.name):
         factors = np.array([float(schedule.name(int(step))) for step in steps])
     elif schedule.name in FACTORS:
@@ -392,7 +387,7 @@ def mixing_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
     """
     done = np.arange(first + 1, first + count + 1) // plan.accumulate
     done = np.maximum(done, 1).astype(float)
-    average = resolved(plan.average)
+    average = plan.average
     if average.name == "ema":
         decay = float(average["decay"] or 0.0)
         return (1 - decay) / (1 - decay**done)

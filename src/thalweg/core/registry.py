@@ -10,9 +10,11 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar, overload
 
 Number: TypeAlias = float | int | bool | None
+Given = TypeVar("Given")
+Held = TypeVar("Held")
 
 
 @dataclass(frozen=True)
@@ -218,10 +220,41 @@ def _pair(parameter: str, spec: object, owner: str) -> tuple[str, Mapping[str, N
     )
 
 
-def resolved(spec: Any) -> Choice:
-    """Return `spec`, known to have been resolved by `choose` when it was stored."""
-    assert isinstance(spec, Choice)
-    return spec
+class ChoiceField(Generic[Given, Held]):
+    """A field of a dataclass that is given a spec and holds what it stands for.
+
+    A data descriptor, which dataclasses know: type checkers take the type of `__set__`
+    for the constructor's and that of `__get__` for reading. So ``Plan(loss="huber")``
+    is right, and ``plan.loss`` is a `Choice`.
+
+    Parameters
+    ----------
+    default : Given
+        What the field is given where the user gives nothing.
+    table : mapping or callable
+        The options, or a function from what is given to what is held.
+    """
+
+    def __init__(self, default: Given, table: Table | Callable[[Any], Held]) -> None:
+        self.default, self.table = default, table
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.owner, self.name = owner.__name__, name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Given: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> Held: ...
+    def __get__(self, instance: object | None, owner: type) -> Given | Held:
+        return self.default if instance is None else instance.__dict__[self.name]
+
+    def __set__(self, instance: object, value: Given) -> None:
+        spec: Any = self.default if value is self else value
+        if callable(self.table):
+            held: Any = self.table(spec)
+        else:
+            held = choose(self.name, spec, self.table, owner=self.owner)
+        instance.__dict__[self.name] = held
 
 
 POSITIVE, NONNEGATIVE, AT_LEAST_1 = "(0, inf)", "[0, inf)", "[1, inf)"

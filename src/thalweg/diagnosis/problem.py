@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.class_weight import compute_sample_weight
 
 from thalweg import training
-from thalweg.core import CLASSIFYING, Array, DenseNetwork, Plan, Run, resolved
+from thalweg.core import CLASSIFYING, Array, DenseNetwork, Plan, Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Problem:
     @property
     def loss(self) -> str:
         """The loss's name."""
-        return resolved(self.plan.loss).label
+        return self.plan.loss.label
 
     @property
     def by_class(self) -> bool:

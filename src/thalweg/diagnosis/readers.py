@@ -27,7 +27,6 @@ from thalweg.core import (
     Plan,
     Run,
     StopReason,
-    resolved,
 )
 from thalweg.diagnosis.keras_reader import case_of_keras
 from thalweg.diagnosis.problem import Problem, dense, numbered, resized, take
@@ -356,14 +355,14 @@ def _of_run(
             "the data that it was made for."
         )
     labels = None
-    by_class = resolved(plan.loss).label in (*CLASSIFYING, "binary_cross_entropy")
+    by_class = plan.loss.label in (*CLASSIFYING, "binary_cross_entropy")
     layered = isinstance(network, DenseNetwork)
-    if resolved(plan.loss).label in CLASSIFYING and y.ndim > 1:  # a column a class
+    if plan.loss.label in CLASSIFYING and y.ndim > 1:  # a column a class
         y, held = y.argmax(axis=1), held and (held[0], held[1].argmax(axis=1))
     if (by_class or (not layered and looks_like_classes(y))) and y.ndim == 1:
         labels, y, held = numbered(y, held)
         if layered and network.n_outputs > len(labels) > 0 and (
-            resolved(plan.loss).label in CLASSIFYING):  # fmt: skip
+            plan.loss.label in CLASSIFYING):  # fmt: skip
             labels = np.arange(network.n_outputs)
     elif y.dtype.kind not in "fiub":
         raise ValueError(f"y holds {y[:3].tolist()}, …; the network learns numbers.")

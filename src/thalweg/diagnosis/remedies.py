@@ -12,7 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from thalweg.core import Array, Dense, DenseNetwork, Network, Plan, Run, resolved
+from thalweg.core import Array, Dense, DenseNetwork, Network, Plan, Run
 from thalweg.diagnosis.keras_reader import treated_keras
 from thalweg.diagnosis.problem import Problem, dense, numbered, repair
 from thalweg.diagnosis.readers import OURS, THEIRS, Trainee, as_ours, pipeline_parts
@@ -43,7 +43,7 @@ def _change_plan(problem: Problem, name: str, value: Any) -> Problem:
 
 
 def _change_case(problem: Problem, name: str, value: Any) -> Problem:
-    if name == "validation" and resolved(problem.plan.optimizer).label == "lbfgs":
+    if name == "validation" and problem.plan.optimizer.label == "lbfgs":
         raise ValueError("With lbfgs, scikit-learn's estimators hold no rows out.")
     return replace(problem, **{_FIELDS.get(name, name): value})
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.core import Array, Dense, resolved
+from thalweg.core import Array, Dense
 from thalweg.estimators.mlp.classifier import MLPClassifier
 from thalweg.estimators.mlp.regressor import MLPRegressor
 
@@ -152,7 +152,7 @@ class _Graph:
 
     def _linear(self, layer: Dense, own: dict[str, Array], z: Any) -> Any:
         weights, bias = own["weights"], own["bias"]
-        kind = resolved(layer.normalization)
+        kind = layer.normalization
         constants: dict[str, Any] = dict(kind.constants)
         if kind.name == "batch":
             gain = own["scale"] / np.sqrt(own["variance"] + constants["epsilon"])
@@ -169,7 +169,7 @@ class _Graph:
 
 
 def _activate(graph: _Graph, layer: Dense, z: Any) -> Any:
-    activation = resolved(layer.activation)
+    activation = layer.activation
     if not isinstance(activation.name, str):
         raise ValueError(
             f"the activation {activation.label!r} is a function of your own, which "

@@ -21,7 +21,6 @@ from thalweg.core import (
     Network,
     Plan,
     each_array,
-    resolved,
 )
 
 _FLOATING = np.dtype("float32"), np.dtype("float64")
@@ -207,7 +206,7 @@ def as_rows(network: Any, X: Any, dtype: np.dtype[Any]) -> Any:
 def _as_y(
     plan: Plan, y: Any, n_rows: int, n_outputs: int | None, dtype: np.dtype[Any]
 ) -> Array:
-    name = resolved(plan.loss).name
+    name = plan.loss.name
     if callable(name) and n_outputs is None:
         return _as_arrays("y", y, dtype, n_rows)
     target = np.asarray(y)

@@ -24,7 +24,6 @@ from thalweg.core import (
     as_random_state,
     link,
     phases,
-    resolved,
 )
 from thalweg.training.data import as_data, as_rows, first_weights, is_stream, split
 from thalweg.training.full_batch import train_full_batch
@@ -182,7 +181,7 @@ def train_phases(
             run = train_full_batch(network, plan, data, first, monitor, engine)
         else:
             run, _ = train(network, plan, data, first, rng, monitor, engine)
-        reasons.append(f"{resolved(plan.optimizer).label}: {run.why}")
+        reasons.append(f"{plan.optimizer.label}: {run.why}")
         first = run.parameters
         if run.stop_reason in _FINAL:
             break

@@ -27,7 +27,6 @@ from thalweg.core import (
     Run,
     StopReason,
     cpus_are_shared,
-    resolved,
 )
 from thalweg.optimize import (
     METHODS,
@@ -105,11 +104,11 @@ def train_full_batch(
     descent = _Descent(module, network, plan, data, first, monitor)
     if not _is_steady(network, descent.objective, first):
         raise ValueError(
-            f"optimizer={resolved(plan.optimizer).label!r} got a network with dropout "
+            f"optimizer={plan.optimizer.label!r} got a network with dropout "
             "or input noise, whose objective changes at every evaluation. Leave them "
             "out, or take a first-order optimizer such as 'adam'."
         )
-    if resolved(plan.optimizer).label == "levenberg-marquardt":
+    if plan.optimizer.label == "levenberg-marquardt":
         _check_damped(network, plan, descent.objective, first)
     monitor.subject = descent
     reason, message = descent.run()
@@ -143,8 +142,8 @@ def _check_damped(network: Any, plan: Plan, objective: Any, first: Any) -> None:
     n_parameters = n_trained(network, first)
     if n_parameters > _MOST_DAMPED:
         problem = f"{n_parameters} parameters; it solves for all at once"
-    elif resolved(plan.loss).name not in _CONVEX_LOSSES:
-        problem = f"loss={resolved(plan.loss).label!r}; it needs one that is smooth"
+    elif plan.loss.name not in _CONVEX_LOSSES:
+        problem = f"loss={plan.loss.label!r}; it needs one that is smooth"
     elif plan.l1:
         problem = f"l1={plan.l1!r}, which is not smooth"
     elif batched:
@@ -183,7 +182,7 @@ class _Descent:
         self.module, self.network, self.plan, self.data = module, network, plan, data
         self.first, self.monitor, self.dtype = first, monitor, data.dtype
         self.objective = module.Objective(network, plan, data)
-        self.method = METHODS.get(resolved(plan.optimizer).label, _DAMPED)
+        self.method = METHODS.get(plan.optimizer.label, _DAMPED)
         self.n_products = 0
         own = isinstance(network, Network)
         self.order = (engines.on_jax().Leaves if own else DenseLeaves)(network, first)
@@ -191,7 +190,7 @@ class _Descent:
         self._ends = np.cumsum(sizes)[:-1]
         self.x = self.pack(first)
         self._limits = self._bounds()
-        constants: dict[str, Any] = dict(resolved(plan.optimizer).constants)
+        constants: dict[str, Any] = dict(plan.optimizer.constants)
         most = constants.get("max_line_search", np.inf)
         searches = LineSearches(self.method.label, self._limits is not None, most)
         self.trail = MemoizedObjective(self._look, None, self.x, searches)
@@ -228,7 +227,7 @@ class _Descent:
         )
 
     def _damped(self) -> Any:
-        constants: dict[str, Any] = dict(resolved(self.plan.optimizer).constants)
+        constants: dict[str, Any] = dict(self.plan.optimizer.constants)
         return minimize_damped(
             lambda x: (self.trail.value(x), self.trail.gradient(x)),
             self.gauss_newton,
@@ -344,7 +343,7 @@ class _Descent:
         return self._exact
 
     def _curvature(self) -> dict[str, Callable[..., Array]]:
-        takes, loss = self.method.takes, resolved(self.plan.loss).name
+        takes, loss = self.method.takes, self.plan.loss.name
         if "hessp" in takes:
             return {"hessp": self.product}
         if self.method.label == "dogleg" and loss in _CONVEX_LOSSES:
@@ -352,7 +351,7 @@ class _Descent:
         return {"hess": self.hessian} if "hess" in takes else {}
 
     def _options(self) -> dict[str, Any]:
-        optimizer = resolved(self.plan.optimizer)
+        optimizer = self.plan.optimizer
         theirs = _OPTIONS.get(optimizer.label, {})
         options = {theirs.get(name, name): v for name, v in optimizer.constants}
         # TNC counts evaluations alone.
@@ -362,10 +361,10 @@ class _Descent:
     def _uncounted(self) -> bool:
         """Whether enough was done by a method that would not stop of itself."""
         enough = self.monitor.epochs >= self.plan.epochs
-        return enough and resolved(self.plan.optimizer).name == "tnc"
+        return enough and self.plan.optimizer.name == "tnc"
 
     def _reason(self, result: Any) -> StopReason:
-        constants: dict[str, Any] = dict(resolved(self.plan.optimizer).constants)
+        constants: dict[str, Any] = dict(self.plan.optimizer.constants)
         if result.success:
             return StopReason.METHOD_CONVERGED
         if result.nit >= self.plan.epochs:

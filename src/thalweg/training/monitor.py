@@ -26,7 +26,6 @@ from thalweg.core import (
     StopReason,
     default_score,
     link,
-    resolved,
 )
 
 Predict = Callable[[ArrayLike], Array]
@@ -158,7 +157,7 @@ class TrainingMonitor:
         """Whether a callback, a validation, a clock or a schedule wants each epoch."""
         watched = self.held_out is not None and not self.glances
         timed = self.plan.max_time is not None
-        steered = resolved(self.plan.schedule).name in ("plateau", "adaptive")
+        steered = self.plan.schedule.name in ("plateau", "adaptive")
         return self.waits == 1 or watched or timed or steered
 
     @property
@@ -255,7 +254,7 @@ class TrainingMonitor:
         return StopReason.TIME_BUDGET if late else None
 
     def _follow(self, value: float) -> StopReason | None:
-        schedule, limit = resolved(self.plan.schedule), self.plan.patience
+        schedule, limit = self.plan.schedule, self.plan.patience
         if schedule.name == "plateau":
             self._cut_on_plateau(value, dict(schedule.constants))
         if limit is None or self.patience.waited <= limit:

@@ -24,7 +24,6 @@ from thalweg.core import (
     StopReason,
     as_random_state,
     batch_rows,
-    resolved,
 )
 from thalweg.io import PathLike, read_model_of_kind, write_model_file
 from thalweg.training.data import as_data, first_weights
@@ -114,7 +113,7 @@ def fit_over_hosts(
 def _check(network: DenseNetwork, plan: Plan) -> None:
     if plan.full_batch or plan.on_device:
         raise ValueError(
-            f"fit_over_hosts got optimizer={resolved(plan.optimizer).label!r}, a "
+            f"fit_over_hosts got optimizer={plan.optimizer.label!r}, a "
             "full-batch method. Take a first-order one such as 'adam'."
         )
     for index, layer in enumerate(network.layers):

@@ -30,7 +30,6 @@ from thalweg.core import (
     batch_rows,
     cpus_are_shared,
     rate_factors,
-    resolved,
     steps_per_epoch,
 )
 from thalweg.training.data import as_data, floating_type
@@ -125,7 +124,7 @@ def train_stream(
     data : Data
         The window trained on last.
     """
-    known = _penalized(plan) or resolved(plan.schedule).name in _BY_EPOCHS
+    known = _penalized(plan) or plan.schedule.name in _BY_EPOCHS
     n_rows, weight = source.count() if known else (0, 1.0)
     step = batch_rows(plan, n_rows or _ROWS)
     module, why = engines.pick(engine, network, plan, step)
@@ -257,7 +256,7 @@ def apart(
 
 def _check_plan(plans: Sequence[Plan]) -> None:
     plan = plans[0]
-    rule, average = resolved(plan.optimizer), resolved(plan.average)
+    rule, average = plan.optimizer, plan.average
     whole = plan.full_batch or plan.on_device or len(plans) > 1
     if whole or str(rule.name).startswith("schedule_free"):
         raise ValueError(

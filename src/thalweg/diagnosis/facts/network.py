@@ -18,7 +18,6 @@ from thalweg.core import (
     StopReason,
     batch_rows,
     link,
-    resolved,
     without_noise,
 )
 from thalweg.diagnosis.facts.sample import Sample, held_inputs
@@ -44,7 +43,7 @@ def facts_of_plan(problem: Problem) -> dict[str, Any]:
     plan, rows = problem.plan, problem.X.shape[0]
     facts = {
         "static.loss": problem.loss,
-        "static.optimizer": resolved(plan.optimizer).label,
+        "static.optimizer": plan.optimizer.label,
         "static.first_order": plan.first_order,
         "static.l2": plan.l2,
         "static.epochs": plan.epochs,
@@ -61,12 +60,12 @@ def facts_of_plan(problem: Problem) -> dict[str, Any]:
 def facts_of_layers(problem: Problem) -> dict[str, Any]:
     """Read the network."""
     *hidden, output = problem.network.layers
-    names = tuple(resolved(layer.activation).label for layer in hidden)
+    names = tuple(layer.activation.label for layer in hidden)
     rates = problem.plan.layer_rates or (1.0,) * (len(hidden) + 1)
     still = [
         k for k, d in enumerate(problem.network.layers) if d.frozen or not rates[k]
     ]
-    squash = resolved(output.activation).label
+    squash = output.activation.label
     return {
         "static.widths": tuple(layer.units for layer in hidden),
         "static.outputs": problem.network.n_outputs,
@@ -130,7 +129,7 @@ def facts_of_start(problem: Problem, seen: Sample) -> dict[str, Any]:
         "start.zero_gradient": bool(max(sizes, default=0.0) < 1e-12),
         **{f"start.{name}": v for name, v in _stuck(network, inside).items()},
     }
-    if resolved(plan.optimizer).label == "" or callable(resolved(plan.optimizer).name):
+    if plan.optimizer.label == "" or callable(plan.optimizer.name):
         facts["rate.climbs"] = _climbs(network, problem.plan, weights, part)
     if problem.plan.first_order and batch_rows(plan, problem.X.shape[0]) < _SMALL_BATCH:
         facts["rate.noise_scale"] = _noise_scale(network, plan, weights, part)
@@ -222,7 +221,7 @@ def _stuck(network: DenseNetwork, inside: list[Array]) -> dict[str, Any]:
     """Return the largest shares of saturated and of dead units, and their layers."""
     saturated, dead = [], []
     for layer, a in zip(network.layers[:-1], inside[:-1], strict=True):
-        name = resolved(layer.activation).label
+        name = layer.activation.label
         squashed = layer.normalized == "none" and name in _SQUASHING
         flat = _flat(name, a) if name in _SQUASHING else np.zeros(a.shape, bool)
         saturated.append(float((flat.mean(axis=0) > 0.95).mean()) if squashed else 0.0)
@@ -405,7 +404,7 @@ def facts_of_end(problem: Problem, run: Run, seen: Sample) -> dict[str, Any]:
     if cost > _LEARNED * trivial and not any(d.normalized != "none" for d in
                                              network.layers):  # fmt: skip
         facts["end.by_heart"] = _by_heart(quiet, problem.plan.loss, data)
-    if resolved(run.plan.optimizer).label in _DESCENDING:
+    if run.plan.optimizer.label in _DESCENDING:
         facts["rate.sharpness"] = _sharpness(quiet, run.plan, weights, data)
     return facts
 
@@ -510,5 +509,5 @@ def _sharpness(
         value = sum(float((p[k] * w[k]).sum()) for p, w in
                     zip(product, way, strict=True) for k in p) / size**2  # fmt: skip
         way = product
-    constants = dict(resolved(plan.optimizer).constants)
+    constants = dict(plan.optimizer.constants)
     return plan.rate * value / (1 + float(constants.get("momentum") or 0.0))

@@ -22,7 +22,6 @@ from thalweg.core import (
     Plan,
     as_random_state,
     batch_rows,
-    resolved,
 )
 from thalweg.engines.jax import step
 from thalweg.engines.jax.arrays import scoped
@@ -263,7 +262,7 @@ def _described(leaf: Any) -> str:
 
 
 def _check_loss(plan: Plan, outputs: Any, y: Any, data: Data, rows: int) -> None:
-    loss = resolved(plan.loss)
+    loss = plan.loss
     shapes = jax.tree.map(lambda leaf: leaf.shape, outputs)
     for leaf in jax.tree.leaves(outputs):
         if leaf.shape[:1] != (rows,):

@@ -20,7 +20,6 @@ from thalweg.core import (
     Parameters,
     Plan,
     batch_rows,
-    resolved,
     steps_per_epoch,
     without_noise,
 )
@@ -172,9 +171,9 @@ class Session:
 
     def _current(self) -> Any:
         carry = self._carry
-        averaged = resolved(self.plan.average).name != "none"
+        averaged = self.plan.average.name != "none"
         trained = carry.average if averaged else carry.trained
-        optimizer = resolved(self.plan.optimizer)
+        optimizer = self.plan.optimizer
         trained = self._call(optimizers.evaluated, optimizer, carry.rule, trained)
         return merge(self.network, trained, carry.kept)
 
@@ -206,7 +205,7 @@ def outputs(network: _Any, parameters: Any, X: Any) -> Any:
 
 def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
     """Compute the loss of each row of raw `outputs` against `y`, without penalties."""
-    loss = resolved(plan.loss)
+    loss = plan.loss
     rows = padded_rows(len(outputs))
     numbers = arrays.cast(loss.numbers, outputs.dtype)
     program = step.compiled(step.losses, loss.structure)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from thalweg.core import Choice, Dense, DenseNetwork, Network, resolved
+from thalweg.core import Choice, Dense, DenseNetwork, Network
 from thalweg.engines.jax import random
 
 Tree = tuple[dict[str, jax.Array], ...]
@@ -64,7 +64,7 @@ def forward(
         z, seen = _normalize(layer, own, z, None if layer.frozen else training)
         if layer.residual:
             z = z + inputs[index + 1 - layer.residual]
-        a = activate(resolved(layer.activation), z)
+        a = activate(layer.activation, z)
         if training is not None and layer.dropout:
             rate, limit = training.dropout[index], training.threshold[index]
             a = random.dropout(a, rate, limit, training.stream, index + 1)
@@ -84,7 +84,7 @@ def project(network: DenseNetwork, parameters: Tree) -> Tree:
     """Project the weights of constrained layers on what they are constrained to."""
     projected = []
     for layer, own in zip(network.layers, parameters, strict=True):
-        constraint = resolved(layer.constraint)
+        constraint = layer.constraint
         if constraint.name != "none" and "weights" in own:
             onto = _PROJECTIONS[constraint.label]
             own = {**own, "weights": onto(own["weights"], dict(constraint.constants))}
@@ -111,7 +111,7 @@ def _normalize(
     kind = layer.normalized
     if kind == "none":
         return z, {}
-    constants: dict[str, Any] = dict(resolved(layer.normalization).constants)
+    constants: dict[str, Any] = dict(layer.normalization.constants)
     seen: dict[str, jax.Array] = {}
     if kind == "layer":
         mean, variance = _moments(z, 1.0 / layer.units, axis=1)

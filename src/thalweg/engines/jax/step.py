@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from thalweg.core import Choice, DenseNetwork, Network, Plan, resolved
+from thalweg.core import Choice, DenseNetwork, Network, Plan
 from thalweg.engines.jax import optimizers, random
 from thalweg.engines.jax.forward import Noise, constrained, propagate, settled
 from thalweg.engines.jax.losses import row_losses
@@ -131,8 +131,8 @@ def shape_of(network: Any, plan: Plan, batch: int, shuffled: bool) -> Shape:
     """Strike out of `network` and `plan` what is only a number."""
     return Shape(
         network=skeleton(network),
-        loss=resolved(plan.loss).structure,
-        optimizer=resolved(plan.optimizer).structure,
+        loss=plan.loss.structure,
+        optimizer=plan.optimizer.structure,
         batch=batch,
         shuffled=shuffled,
         penalized=bool(plan.l1 or plan.l2),
@@ -140,7 +140,7 @@ def shape_of(network: Any, plan: Plan, batch: int, shuffled: bool) -> Shape:
         clip_norm=plan.clip_norm is not None,
         clip_value=plan.clip_value is not None,
         accumulate=int(plan.accumulate),
-        averaged=resolved(plan.average).name != "none",
+        averaged=plan.average.name != "none",
     )
 
 
@@ -162,8 +162,8 @@ def numbers_of(network: Any, plan: Plan, total_weight: float) -> dict[str, Any]:
     whole = total_weight if plan.penalty_scale == "none" else 1.0
     dropout = [float(layer.dropout) for layer in network.layers]
     return {
-        "loss": resolved(plan.loss).numbers,
-        "optimizer": resolved(plan.optimizer).numbers,
+        "loss": plan.loss.numbers,
+        "optimizer": plan.optimizer.numbers,
         "rate": plan.rate,
         "l1": plan.l1 * whole,
         "l2": plan.l2 * whole,

@@ -23,7 +23,6 @@ from thalweg.core import (
     Parameters,
     Plan,
     batch_rows,
-    resolved,
     steps_per_epoch,
 )
 from thalweg.engines.jax import arrays, optimizers, step
@@ -192,7 +191,7 @@ class Population:
     def _current(self) -> Any:
         carry = self._carry
         trained = carry.average or carry.trained
-        evaluate = partial(optimizers.evaluated, resolved(self.plans[0].optimizer))
+        evaluate = partial(optimizers.evaluated, self.plans[0].optimizer)
         trained = self._call(jax.vmap(evaluate), carry.rule, trained)
         return trained, carry.kept
 

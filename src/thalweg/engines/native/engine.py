@@ -33,7 +33,6 @@ from thalweg.core import (
     available_cpus,
     batch_rows,
     cpus_are_shared,
-    resolved,
     steps_per_epoch,
     without_noise,
 )
@@ -65,13 +64,13 @@ def covers(network: DenseNetwork | Network, plan: Plan) -> str:
         _say_once()
         return "the kernel was not built"
     for index, layer in enumerate(network.layers):
-        if resolved(layer.activation).name not in ACTIVATIONS:
+        if layer.activation.name not in ACTIVATIONS:
             return f"the activation of layer {index} is a function of yours"
-    if resolved(plan.loss).name not in LOSSES:
+    if plan.loss.name not in LOSSES:
         return "the loss is a function of yours"
     if max(network.widths) > _LARGEST:
         return "a layer is too wide"
-    rule = resolved(plan.optimizer)
+    rule = plan.optimizer
     if plan.full_batch or _rule_name(plan) in RULES:
         return ""
     if callable(rule.name):
@@ -326,7 +325,7 @@ def _describe(
     rates = plan.layer_rates or (1.0,) * len(network.layers)
     places = zip(layout.offsets, rates, strict=True)
     layers = [_layer(network, index, *place) for index, place in enumerate(places)]
-    norms = [dict(resolved(layer.normalization).constants) for layer in network.layers]
+    norms = [dict(layer.normalization.constants) for layer in network.layers]
     batch = rows if all_rows else batch_rows(plan, rows)
     whole = data if plan.penalty_scale == "none" else None
     total = 1.0 if whole is None else float(whole.weights.sum())
@@ -340,7 +339,7 @@ def _describe(
         "clip_norm": plan.clip_norm or np.inf,
         "clip_value": plan.clip_value or np.inf,
         "penalty_by_batch": plan.penalty_scale == "batch",
-        "averaged": resolved(plan.average).name != "none",
+        "averaged": plan.average.name != "none",
         "accumulate": int(plan.accumulate),
         "batch": batch,
         "seed": int(seed),
@@ -356,8 +355,8 @@ def _layer(
     network: DenseNetwork, index: int, offsets: dict[str, int], rate: float
 ) -> tuple[Any, ...]:
     layer = network.layers[index]
-    activation = resolved(layer.activation)
-    norm, constraint = resolved(layer.normalization), resolved(layer.constraint)
+    activation = layer.activation
+    norm, constraint = layer.normalization, layer.constraint
     norms, limits = dict(norm.constants), dict(constraint.constants)
     return (
         network.widths[index],
@@ -389,7 +388,7 @@ def _number(table: Mapping[str, Any], choice: Choice) -> int:
 
 
 def _loss(plan: Plan) -> dict[str, Any]:
-    loss = resolved(plan.loss)
+    loss = plan.loss
     constants = dict(loss.constants)
     scale = constants.pop("scale", 1.0)
     numbers = [float(v) for v in constants.values() if isinstance(v, float)]
@@ -402,12 +401,12 @@ def _loss(plan: Plan) -> dict[str, Any]:
 
 
 def _rule_name(plan: Plan) -> Any:
-    name = resolved(plan.optimizer).name
+    name = plan.optimizer.name
     return "adam" if name == "adamw" else name  # whose decay is the plan's
 
 
 def _rule(plan: Plan) -> dict[str, Any]:
-    constants: dict[str, Any] = dict(resolved(plan.optimizer).constants)
+    constants: dict[str, Any] = dict(plan.optimizer.constants)
     constants.pop("weight_decay", None)
     name = _rule_name(plan)
     known = constants if name in RULES else {}

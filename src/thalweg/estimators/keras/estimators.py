@@ -27,7 +27,6 @@ from thalweg.core import (
     Plan,
     link,
     logistic,
-    resolved,
     softmax,
     with_complement,
 )
@@ -250,7 +249,7 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         """Estimate the probability of each class; shape (n_samples, n_classes)."""
         outputs = self._outputs(X)
         squash = logistic if outputs.shape[1] == 1 else softmax
-        ours = resolved(self._ready[2].loss).name in _LINKED
+        ours = self._ready[2].loss.name in _LINKED
         done = ours or _activation(self.model_) in ("softmax", "sigmoid")
         probabilities = with_complement(outputs if done else squash(outputs))
         return probabilities[:, : len(self.classes_)]

@@ -21,7 +21,7 @@ from typing import Any, cast
 import numpy as np
 
 from thalweg import engines
-from thalweg.core import Array, Choice, DenseNetwork, Network, Plan, Run, resolved
+from thalweg.core import Array, Choice, DenseNetwork, Network, Plan, Run
 from thalweg.estimators.keras import dense
 from thalweg.estimators.keras.dense import NotEquivalent
 
@@ -171,7 +171,7 @@ class KerasAdapter:
             given["monitor"] = given.get("monitor", "loss")  # as Keras does
         else:
             named = {"loss": given["loss"]} if "loss" in given else {}
-            loss = resolved(Plan.of(plan, **named).loss)
+            loss = Plan.of(plan, **named).loss
             dense.refuse_twice(self.model, str(loss.name))
         try:
             if parameters is not None or callable(loss.name):

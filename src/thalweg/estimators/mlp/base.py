@@ -35,7 +35,6 @@ from thalweg.core import (
     Spec,
     StopReason,
     link,
-    resolved,
 )
 from thalweg.estimators.mlp.callbacks import TaskPerEpoch, as_attributes, scoring
 from thalweg.estimators.mlp.parameters import (
@@ -462,7 +461,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     def _plan(self, incremental: bool, validated: bool) -> Plan:
         plan = make_plan(self, self._loss(), incremental, validated)
-        moved = resolved(plan.schedule).name in ("invscaling", "adaptive")
+        moved = plan.schedule.name in ("invscaling", "adaptive")
         if moved and self._goes_on(incremental):
             return Plan.of(plan, learning_rate=self._optimizer.learning_rate)
         return plan
