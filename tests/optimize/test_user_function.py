@@ -209,7 +209,7 @@ def test_a_callback_that_returns_numbers_does_not_stop():
 
 @pytest.mark.parametrize("callback", ["print", 3, [print]])
 def test_a_callback_that_cannot_be_called_is_named(callback: Any):
-    with pytest.raises(TypeError, match="minimize got callback=.*function of x"):
+    with pytest.raises(TypeError, match=r"minimize got callback=.*function of x"):
         tw.minimize(cost, START, jac=gradient, callback=callback)
 
 
