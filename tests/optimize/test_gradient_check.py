@@ -100,6 +100,21 @@ def test_single_wrong_entry_is_placed():
     assert check.factor == pytest.approx(1.25)
 
 
+def test_labels_that_are_texts_do_not_stop_the_search_for_the_mistake():
+    labels = np.array(["cat", "dog", "cat", "bird"])
+    X = np.random.default_rng(0).normal(size=(4, 3))
+
+    def cost(w: Array, X: Array, labels: Array) -> float:
+        return float(np.cos(X @ w) @ (labels == "cat"))
+
+    def gradient(w: Array, X: Array, labels: Array) -> Array:
+        return X.T @ (np.cos(X @ w) * (labels == "cat"))
+
+    check = tw.check_gradient(cost, gradient, np.ones(3), (X, labels))
+    assert check.cause == "wrong-derivative", check.message
+    assert "one-hot" not in check.message
+
+
 def test_two_mistakes_are_told_of_the_later_array():
     def gradient(w: dict[str, Array]) -> dict[str, Array]:
         return {"a": np.cos(w["a"]) ** 2, "b": -2 * w["b"]}

@@ -498,10 +498,33 @@ def test_finite_differences_warn():
     assert np.allclose(res.x, 0, atol=1e-6)
 
 
-@pytest.mark.parametrize("rule", ["2-point", "3-point"])
-def test_finite_differences_asked_for_do_not_warn(rule: str):
-    res = tw.minimize(square, [1.0, 2.0], method="CG", jac=rule)
-    assert np.allclose(res.x, 0, atol=1e-5)
+@pytest.mark.parametrize("rule", ["2-point", "3-point", "cs"])
+@pytest.mark.parametrize("method", ["CG", "BFGS", "L-BFGS-B", "TNC", "SLSQP"])
+def test_finite_differences_asked_for_are_scipys_and_do_not_warn(
+    method: str, rule: str
+):
+    case = CASES["beale"]
+    theirs: Any = optimize.minimize(case.fun, case.x0, method=method, jac=rule)
+    ours = tw.minimize(case.fun, case.x0, method=method, jac=rule)
+    assert np.array_equal(ours.x, theirs.x)
+    for count in ("fun", "nit", "nfev", "njev", "message"):
+        assert ours.get(count) == theirs.get(count), count
+    assert len(ours.history) == ours.nit > 3
+
+
+@pytest.mark.parametrize(
+    ("cost", "message"),
+    [
+        (lambda x: float((x**2).sum().real), "one complex number .*'2-point'"),
+        (lambda x: x[0].item() % 3.0, "raised TypeError.*'2-point'"),
+    ],
+)
+def test_a_cost_that_drops_imaginary_parts_cannot_take_complex_steps(
+    cost: Any, message: str
+):
+    """With SciPy's own the gradient is 0, and the start is called the minimum."""
+    with pytest.raises(ValueError, match=message):
+        tw.minimize(cost, [1.0, 2.0], method="BFGS", jac="cs")
 
 
 def single(x: Array) -> np.float32:
