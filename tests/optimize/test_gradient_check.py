@@ -168,24 +168,24 @@ def test_bad_start_is_named(x0: Any, message: str):
         {"layers": [{"W": np.ones((2, 2)), "b": 0.5}], "rest": (np.ones(1),)},
     ],
 )
-def test_packing_goes_and_comes_back(x0: Any):
-    packing = PyTree(x0)
-    flat = packing.pack(x0) + 1
-    assert flat.shape == (packing.size,)
-    again = packing.unpack(flat)
-    assert np.array_equal(packing.pack(again), flat)
+def test_tree_is_flattened_and_restored(x0: Any):
+    tree = PyTree(x0)
+    flat = tree.pack(x0) + 1
+    assert flat.shape == (tree.size,)
+    again = tree.unpack(flat)
+    assert np.array_equal(tree.pack(again), flat)
     assert type(again) is type(x0) or isinstance(again, np.ndarray)
-    assert packing.part_at(packing.size - 1) is packing.parts[-1]
+    assert tree.part_at(tree.size - 1) is tree.parts[-1]
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"W": np.ones(2)}, r"lacks \['b'\]"),
-        ({"W": np.ones(2), "b": 1.0, "c": 1.0}, r"has \['c'\] too much"),
-        ([np.ones(2), 1.0], "x0 is a dict, but list"),
+        ({"W": np.ones(2)}, r"Missing: \['b'\]"),
+        ({"W": np.ones(2), "b": 1.0, "c": 1.0}, r"Unknown: \['c'\]"),
+        ([np.ones(2), 1.0], "x0 is a dict, but a list of 2 was returned"),
     ],
 )
-def test_packing_says_what_does_not_match(value: Any, message: str):
+def test_tree_says_what_does_not_match(value: Any, message: str):
     with pytest.raises(ValueError, match=message):
         PyTree({"W": np.ones(2), "b": 0.0}).pack(value)

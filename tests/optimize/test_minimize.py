@@ -155,18 +155,18 @@ def test_jax_gradient_reaches_every_array():
     ids=["number", "column", "list", "nested"],
 )
 def test_structures_come_back_as_they_went(x0: Any):
-    packing = PyTree(x0)
-    target = np.arange(1.0, packing.size + 1)
+    tree = PyTree(x0)
+    target = np.arange(1.0, tree.size + 1)
 
     def cost(x: Any) -> float:
-        return float(((packing.pack(x) - target) ** 2).sum())
+        return float(((tree.pack(x) - target) ** 2).sum())
 
     def gradient(x: Any) -> Any:
-        return packing.unpack(2 * (packing.pack(x) - target))
+        return tree.unpack(2 * (tree.pack(x) - target))
 
     res = tw.minimize(cost, x0, jac=gradient, method="BFGS")
-    assert np.allclose(packing.pack(res.x), target)
-    assert type(res.x) is type(packing.unpack(target))
+    assert np.allclose(tree.pack(res.x), target)
+    assert type(res.x) is type(tree.unpack(target))
 
 
 def test_gradient_buffer_used_again_does_no_harm():

@@ -1,16 +1,16 @@
-"""Whether what is wrong in a gradient are the biases.
+"""Whether the wrong entries of a gradient are biases.
 
 A bias and a vector of weights look alike: ``(h,)`` may be the bias of a hidden layer or
-the weights of the output, and ``(1,)`` either of them in a regression on one input. So
-entries count as biases only if two things speak for it:
+the weights of the output, and ``(1,)`` may be either in a regression on one input. So
+entries count as biases only if two conditions hold:
 
-- Their place: a vector as long as a layer of a larger array is wide, or one row or
-  column of a matrix.
-- What they do: weights multiply, so that without them all that comes before, such as
-  an earlier layer, no longer changes the cost. Biases only add.
+- They are in the place of biases: a vector as long as the layer of a larger array is
+  wide, or one row or column of a matrix.
+- They act like biases, which only add. Weights multiply: once they are 0, whatever
+  comes before them, such as an earlier layer, no longer changes the cost.
 
-Where either is missing, they count as weights: advice about a penalty on weights is
-true of any array, while "leave the biases out" is wrong for weights.
+Otherwise they count as weights, because the advice about a missing penalty is right for
+any array, while "leave the biases out" is wrong for weights.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from thalweg.core import Array, Part
-from thalweg.optimize.fault_location import is_scattered, wrong_line, wrong_runs
+from thalweg.optimize.fault_location import Run, is_scattered, wrong_line, wrong_runs
 from thalweg.optimize.gradient_entries import Evidence
 
 
@@ -29,8 +29,7 @@ def only_biases_are_wrong(evidence: Evidence) -> bool:
     if 2 * evidence.sample.is_wrong.mean() >= 1:
         return False  # a network has fewer biases than weights
     return is_scattered(evidence) or all(
-        _is_bias_run(evidence, run.start, run.length, run.right_before)
-        for run in wrong_runs(evidence)
+        _is_bias_run(evidence, run) for run in wrong_runs(evidence)
     )
 
 
@@ -48,15 +47,14 @@ def _is_bias(evidence: Evidence, part: Part) -> bool:
     return not _multiplies(evidence, np.arange(part.start, part.stop), blocks)
 
 
-def _is_bias_run(
-    evidence: Evidence, start: int, length: int, right_before: int
-) -> bool:
+def _is_bias_run(evidence: Evidence, run: Run) -> bool:
     """Whether a run of a flat vector is the bias of the matrix right before it."""
-    if right_before <= length or right_before % length:
+    if run.right_before <= run.length or run.right_before % run.length:
         return False
-    entries = np.arange(evidence.tree.size)
-    blocks = [entries[:start], entries[start + length :]]
-    return not _multiplies(evidence, entries[start : start + length], blocks)
+    before, entries, after = np.split(
+        np.arange(evidence.tree.size), [run.start, run.start + run.length]
+    )
+    return not _multiplies(evidence, entries, [before, after])
 
 
 def _fits_layer(bias: Part, weights: Part) -> bool:
@@ -69,9 +67,9 @@ def _fits_layer(bias: Part, weights: Part) -> bool:
 
 
 def _multiplies(evidence: Evidence, entries: Array, blocks: Iterable[Array]) -> bool:
-    """Whether some block stops to change the cost as soon as `entries` are 0.
+    """Whether some block no longer changes the cost once `entries` are 0.
 
-    A block is changed by the signs of half of its weights, which no penalty notices.
+    The signs of half of a block are flipped, which leaves any penalty as it is.
     """
     differences = evidence.differences
     without = differences.x.copy()

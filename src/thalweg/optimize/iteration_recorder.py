@@ -74,7 +74,7 @@ class IterationRecorder:
             is_record = isinstance(intermediate_result, optimize.OptimizeResult)
             record = dict(intermediate_result) if is_record else {}
             own = {"x": self.tree.unpack(x), "fun": row["loss"]}
-            _call(self.callback, optimize.OptimizeResult(record | own))
+            _call_back(self.callback, optimize.OptimizeResult(record | own))
         if seconds > self.max_time:
             raise MinimizationStopped(
                 f"The time budget of {self.max_time:g} s was used up."
@@ -124,7 +124,7 @@ def _unify(callback: Callable[..., Any], method: str) -> Callable[..., Any]:
     return lambda record: callback(record.x)
 
 
-def _call(callback: Callable[..., Any], record: optimize.OptimizeResult) -> None:
+def _call_back(callback: Callable[..., Any], record: optimize.OptimizeResult) -> None:
     try:
         stop = _is_true(callback(record))
     except StopIteration:
