@@ -71,7 +71,7 @@ class EpochRecord:
     line_search_failures, restarts : float
         How often its line search had given up, and how often it had dropped what it
         knew of the curvature and gone straight down again; NaN where there is no
-        telling. `thalweg.optimize.scipy_methods` says how it is known.
+        telling. `thalweg.optimize.line_searches` says how it is known.
     """
 
     epoch: int

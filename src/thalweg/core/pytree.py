@@ -1,7 +1,7 @@
-"""Weights as people hold them, and the one flat vector that minimizers want.
+"""Weights as people hold them, and the one flat vector that minimizers work on.
 
 `x0` may be a number, an array of any shape, or lists, tuples and dicts of such, nested
-as one likes. A `PyTree` remembers the structure, and names each array by its place:
+to any depth. A `PyTree` remembers the structure, and names each array by its place:
 ``x0``, ``x0[0]``, ``x0['W1']``.
 """
 
@@ -56,7 +56,7 @@ class PyTree:
             start += array.size
         self.size = start
         if start == 0:
-            raise ValueError("x0 holds no numbers; give the point to begin at.")
+            raise ValueError("x0 holds no numbers. Give the point to begin at.")
 
     @property
     def is_flat(self) -> bool:
@@ -106,21 +106,29 @@ def _leaves(example: Any, value: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 def _check_keys(example: Mapping[Any, Any], value: Any, name: str) -> None:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{name} is a dict, but {type(value).__name__} was returned.")
+        raise ValueError(f"{name} is a dict, but {_kind(value)} was returned.")
     missing, extra = [k for k in example if k not in value], set(value) - set(example)
     if missing or extra:
-        lacks = f" lacks {missing}" if missing else ""
-        more = f" has {sorted(map(str, extra))} too much" if extra else ""
-        raise ValueError(f"{name} has the keys {list(example)}; this{lacks}{more}.")
+        lacks = f" Missing: {missing}." if missing else ""
+        more = f" Unknown: {sorted(map(str, extra))}." if extra else ""
+        raise ValueError(
+            f"{name} has the keys {list(example)}, and a dict with other keys was "
+            f"returned.{lacks}{more}"
+        )
 
 
 def _check_length(example: Any, value: Any, name: str) -> None:
     if not isinstance(value, list | tuple) or len(value) != len(example):
-        found = f" of {len(value)}" if isinstance(value, list | tuple) else ""
         raise ValueError(
-            f"{name} is a list of {len(example)} arrays, but "
-            f"{type(value).__name__}{found} was returned."
+            f"{name} is a list of {len(example)} arrays, but {_kind(value)} was "
+            "returned."
         )
+
+
+def _kind(value: Any) -> str:
+    """Name what was returned, for messages."""
+    length = f" of {len(value)}" if isinstance(value, list | tuple) else ""
+    return f"a {type(value).__name__}{length}"
 
 
 def _is_plain(value: list[Any] | tuple[Any, ...]) -> bool:

@@ -1,14 +1,11 @@
-"""Minimize a function of your own, with its gradient checked."""
+"""Minimizing a function that you wrote, with its gradient checked."""
 
 from thalweg.optimize.gradient_check import GradientCheck, check_gradient
 from thalweg.optimize.levenberg_marquardt import minimize_damped
+from thalweg.optimize.line_searches import LineSearches
+from thalweg.optimize.memoized_objective import MemoizedObjective
 from thalweg.optimize.minimize import minimize
-from thalweg.optimize.scipy_methods import (
-    METHODS,
-    LineSearches,
-    MemoizedObjective,
-    Method,
-)
+from thalweg.optimize.scipy_methods import METHODS, Method
 from thalweg.optimize.user_function import ShapeError, UserFunction
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Whether a hand-written gradient belongs to its cost, and if not, what the mistake is.
+"""Whether a hand-written gradient belongs to its cost, and if not, what is wrong.
 
 Central differences along random directions (`thalweg.optimize.finite_differences`)
 decide whether they agree; `thalweg.optimize.gradient_faults` then finds the mistake.
@@ -13,9 +13,25 @@ from typing import Any
 import numpy as np
 
 from thalweg.core import Array, PyTree
-from thalweg.optimize.finite_differences import WRONG, FiniteDifferences, Trial, sizes
-from thalweg.optimize.gradient_faults import Evidence, Found, explain
-from thalweg.optimize.user_function import ONE_HOT, ShapeError, UserFunction
+from thalweg.optimize.finite_differences import (
+    WRONG,
+    DirectionResult,
+    FiniteDifferences,
+    typical_sizes,
+)
+from thalweg.optimize.gradient_entries import Evidence
+from thalweg.optimize.gradient_faults import GradientFault, explain
+from thalweg.optimize.user_function import ONE_HOT_HINT, ShapeError, UserFunction
+
+LOG_OF_0_HINT = (
+    "The usual reason is a logarithm of 0: saturated units give probabilities of "
+    "exactly 0 or 1. Scale the inputs, begin with smaller weights, or compute the "
+    "loss from the pre-activations (log-sum-exp)."
+)
+
+_N_DIRECTIONS = 20
+_MIN_DIRECTIONS, _SECONDS = 5, 10.0
+"""After that time no direction beyond the first few is tried."""
 
 
 @dataclass(frozen=True)
@@ -27,21 +43,22 @@ class GradientCheck:
     ok : bool
         Whether cost and gradient agree.
     cause : str
-        ``""`` where they do; else the likely cause: ``"factor"``, ``"sign"``,
+        ``""`` if they agree; otherwise the likely cause: ``"factor"``, ``"sign"``,
         ``"transpose"``, ``"missing-penalty"``, ``"extra-penalty"``,
         ``"penalty-on-bias"``, ``"wrong-derivative"``, ``"shape"``, ``"nonfinite"`` or
-        ``"random"`` (another cost at another call).
+        ``"random"`` (the cost differs between calls at the same x).
     where : str
         The array, or the part of the vector, that is wrong.
     factor : float
         How many times too large the gradient is (``"factor"``, ``"sign"``), or the
-        penalty's λ that is missing or too much; NaN otherwise.
+        strength λ of the penalty (``"...-penalty"``, ``"penalty-on-bias"``); NaN
+        otherwise.
     message : str
         All of it in sentences.
     error : float
         Largest relative disagreement along a direction.
     notes : tuple of str
-        What was put right in passing, such as a flattened gradient.
+        What was repaired, such as a gradient that had to be flattened.
     """
 
     ok: bool
@@ -59,15 +76,10 @@ class GradientCheck:
         return self.message
 
 
-_DIRECTIONS = 20
-_FEWEST = 4
-_SECONDS = 10.0
-
-
 def check_gradient(
     fun: Callable[..., Any], jac: Any, x0: Any, args: Any = ()
 ) -> GradientCheck:
-    """Check that a gradient is that of a cost; if not, say what is likely wrong.
+    """Check that a gradient belongs to a cost; if not, say what is likely wrong.
 
     Parameters
     ----------
@@ -76,9 +88,11 @@ def check_gradient(
     jac : callable or True
         ``jac(x, *args) -> gradient``, shaped like x or flat.
     x0 : array-like, or nested lists, tuples and dicts of arrays
-        Where to check; a little away from it, so that zero biases hide nothing.
+        Where to check. The check moves a little away from it, so that biases of 0 hide
+        nothing.
     args : tuple
-        Further arguments. Their lengths and numbers are tried as the missing m or λ.
+        Further arguments. Their lengths and numbers are tried as the m or λ that
+        explains a disagreement.
 
     Returns
     -------
@@ -87,7 +101,7 @@ def check_gradient(
     Raises
     ------
     ValueError
-        If x0 is not finite numbers, or jac is neither True nor callable.
+        If x0 is not made of finite numbers, or jac is neither True nor callable.
 
     Examples
     --------
@@ -103,133 +117,143 @@ def check_gradient(
             f"check_gradient got jac={jac!r}; it must be a function, or True where fun "
             "returns (cost, gradient)."
         )
-    packing = PyTree(x0)
+    tree = PyTree(x0)
     args = args if isinstance(args, tuple) else (args,)
-    return examine(UserFunction(fun, jac, packing, args), packing.pack(x0))
+    return examine_gradient(UserFunction(fun, jac, tree, args), tree.pack(x0))
 
 
-def examine(written: UserFunction, x0: Array) -> GradientCheck:
-    """Check a `UserFunction` at the flat vector `x0`."""
+def examine_gradient(function: UserFunction, x0: Array) -> GradientCheck:
+    """Check the gradient of a `UserFunction` at the flat vector `x0`."""
     with np.errstate(all="ignore"):
         try:
-            return _examine(written, x0)
+            return _examine(function, x0)
         except ShapeError as error:
-            found = Found(error.cause, error.where, np.nan, str(error))
+            fault = GradientFault(error.cause, error.where, np.nan, str(error))
         except Exception as error:
-            found = Found("shape", "", np.nan, _raised(error, written.packing))
-    return _verdict(written, found)
+            fault = GradientFault("shape", "", np.nan, _describe_error(error, function))
+    return _as_check(function, fault)
 
 
-def _examine(written: UserFunction, x0: Array) -> GradientCheck:
+def _examine(function: UserFunction, x0: Array) -> GradientCheck:
     rng = np.random.default_rng(0)
-    start = written.gradient(x0), written.cost(x0)
-    x = _aside(written, x0, rng)
-    gradient, cost = written.gradient(x), written.cost(x)
-    for g, c in (start, (gradient, cost)):
-        if not np.isfinite(c) or not np.isfinite(g).all():
-            return _verdict(written, _nonfinite(written.packing, c, g))
-    if written.again(x) != cost:
-        return _verdict(written, _restless(written, x, cost))
-    differences = FiniteDifferences(written, x)
-    tried = list(_along_directions(differences, gradient, written.packing, rng))
-    error = max((t.error for t in tried), default=0.0)
-    if all(trial.fine for trial in tried):
-        return _verdict(written, None, error, len(tried))
-    found = explain(Evidence(differences, gradient, written.packing, written.args, rng))
-    sure = any(trial.error > WRONG and not trial.fine for trial in tried)
-    if found.cause == "wrong-derivative" and not sure:
-        found = None
-    return _verdict(written, found, error, len(tried))
+    gradient_at_x0, cost_at_x0 = function.gradient(x0), function.cost(x0)
+    x = _nearby_point(function, x0, rng)
+    gradient, cost = function.gradient(x), function.cost(x)
+    fault = (
+        _nonfinite_fault(function.tree, cost_at_x0, gradient_at_x0)
+        or _nonfinite_fault(function.tree, cost, gradient)
+        or _random_fault(function, x, cost)
+    )
+    if fault:
+        return _as_check(function, fault)
+    differences = FiniteDifferences(function, x)
+    results = list(_compare_directions(differences, gradient, rng))
+    error = max((result.error for result in results), default=0.0)
+    if all(result.agrees for result in results):
+        return _as_check(function, None, error, len(results))
+    fault = explain(Evidence.gather(differences, gradient, rng))
+    certain = any(result.error > WRONG and not result.agrees for result in results)
+    if fault.cause == "wrong-derivative" and not certain:
+        fault = None
+    return _as_check(function, fault, error, len(results))
 
 
-def _aside(written: UserFunction, x0: Array, rng: np.random.Generator) -> Array:
+def _nearby_point(function: UserFunction, x0: Array, rng: np.random.Generator) -> Array:
     """Return a point near x0 where no weight is 0, if the cost is finite there."""
-    moved = x0 + 0.1 * sizes(written.packing, x0) * rng.standard_normal(len(x0))
+    noise = rng.standard_normal(len(x0))
+    nearby = x0 + 0.1 * typical_sizes(function.tree, x0) * noise
     try:
-        both = written.cost(moved), written.gradient(moved)
+        cost, gradient = function.cost(nearby), function.gradient(nearby)
     except ArithmeticError:
         return x0  # x0 may lie on a bound
-    return moved if all(np.isfinite(value).all() for value in both) else x0
+    return nearby if np.isfinite(cost) and np.isfinite(gradient).all() else x0
 
 
-def _along_directions(
-    differences: FiniteDifferences,
-    gradient: Array,
-    packing: PyTree,
-    rng: np.random.Generator,
-) -> Iterator[Trial]:
-    """Try random directions, through all weights and within parts."""
+def _compare_directions(
+    differences: FiniteDifferences, gradient: Array, rng: np.random.Generator
+) -> Iterator[DirectionResult]:
+    """Compare along random directions, through all weights and within blocks."""
     begun = time.perf_counter()
-    blocks = _blocks(packing)
-    for count in range(max(_DIRECTIONS, len(blocks))):
+    blocks = _blocks(differences.function.tree)
+    for count in range(max(_N_DIRECTIONS, len(blocks))):
         block = blocks[count % len(blocks)]
-        direction = np.zeros(packing.size)
+        direction = np.zeros(len(gradient))
         direction[block] = rng.standard_normal(block.stop - block.start)
-        trial = differences.try_direction(direction, gradient)
-        if trial is not None:
-            yield trial
-        if count >= _FEWEST and time.perf_counter() - begun > _SECONDS:
+        result = differences.compare(direction, gradient)
+        if result is not None:
+            yield result
+        tried = count + 1
+        if tried >= _MIN_DIRECTIONS and time.perf_counter() - begun > _SECONDS:
             break
 
 
-def _blocks(packing: PyTree) -> list[slice]:
-    """Return the whole vector and its parts, or quarters where it is of one piece."""
-    whole = slice(0, packing.size)
-    if len(packing.parts) > 1:
-        return [whole, *(slice(p.start, p.stop) for p in packing.parts)]
-    edges = np.linspace(0, packing.size, min(4, packing.size) + 1).astype(int)
+def _blocks(tree: PyTree) -> list[slice]:
+    """Return the whole vector and its arrays, or quarters of it if it is one array."""
+    whole = slice(0, tree.size)
+    if len(tree.parts) > 1:
+        return [whole, *(slice(part.start, part.stop) for part in tree.parts)]
+    edges = np.linspace(0, tree.size, min(4, tree.size) + 1).astype(int)
     return [whole, *(slice(int(a), int(b)) for a, b in pairwise(edges))]
 
 
-def _nonfinite(packing: PyTree, cost: float, gradient: Array) -> Found:
-    where, what = "the cost", str(cost)
-    if np.isfinite(cost):
+def _nonfinite_fault(
+    tree: PyTree, cost: float, gradient: Array
+) -> GradientFault | None:
+    if not np.isfinite(cost):
+        where, value = "the cost", str(cost)
+    elif not np.isfinite(gradient).all():
         entry = int(np.flatnonzero(~np.isfinite(gradient))[0])
-        where, what = f"the gradient of {packing.part_at(entry).name}", "not finite"
-    return Found("nonfinite", where, np.nan, f"{where} is {what} at x0. {LOG_OF_0}")
+        where, value = f"the gradient of {tree.part_at(entry).name}", "not finite"
+    else:
+        return None
+    message = f"{where} is {value} at x0. {LOG_OF_0_HINT}"
+    return GradientFault("nonfinite", where, np.nan, message)
 
 
-LOG_OF_0 = (
-    "A logarithm of 0 is the usual reason: saturated units give probabilities of "
-    "exactly 0 or 1. Scale the inputs, begin with smaller weights, or compute the "
-    "loss from the pre-activations (log-sum-exp)."
-)
-
-
-def _restless(written: UserFunction, x: Array, cost: float) -> Found:
-    words = (
-        f"the cost is {cost:.9g} at one call and {written.again(x):.9g} at another, "
-        "for the same weights. No minimizer can work on that: draw dropout masks, "
-        "noise and batches once, outside of the function, and change no argument in "
-        "place."
+def _random_fault(
+    function: UserFunction, x: Array, cost: float
+) -> GradientFault | None:
+    if function.recompute_cost(x) == cost:
+        return None
+    message = (
+        f"the cost is {cost:.9g} at one call and {function.recompute_cost(x):.9g} at "
+        "another, for the same weights. No minimizer can work with that. Draw dropout "
+        "masks, noise and batches once, outside the function, and do not change an "
+        "argument in place."
     )
-    return Found("random", "the cost", np.nan, words)
+    return GradientFault("random", "the cost", np.nan, message)
 
 
-def _raised(error: Exception, packing: PyTree) -> str:
-    shapes = ", ".join(f"{p.name} {p.shape}" for p in packing.parts)
+def _describe_error(error: Exception, function: UserFunction) -> str:
+    shapes = ", ".join(f"{part.name} {part.shape}" for part in function.tree.parts)
     return (
         f"the cost or its gradient raised {type(error).__name__}: {error}. It was "
         f"called with {shapes}. If shapes do not match, look for a bias column that "
-        f"was not dropped from the weights on the way back. {ONE_HOT}"
+        f"was not dropped from the weights in the backward pass. {ONE_HOT_HINT}"
     )
 
 
-def _verdict(
-    written: UserFunction, found: Found | None, error: float = np.inf, n_tried: int = 0
+def _as_check(
+    function: UserFunction,
+    fault: GradientFault | None,
+    error: float = np.inf,
+    n_directions: int = 0,
 ) -> GradientCheck:
-    """Put the finding, or that there is none, into words."""
-    if found is None:
-        words = f"Cost and gradient agree on {n_tried} directions."
-        if not n_tried:
-            words = "No direction told anything: the cost has jumps or is rounded."
-        found = Found("", "", np.nan, words)
+    """Turn a fault, or the lack of one, into the result that users see."""
+    if fault is None:
+        message = f"Cost and gradient agree on {n_directions} directions."
+        if not n_directions:
+            message = (
+                "The finite differences are inconclusive along every direction: the "
+                "cost has jumps or is rounded."
+            )
+        fault = GradientFault("", "", np.nan, message)
     return GradientCheck(
-        ok=not found.cause,
-        cause=found.cause,
-        where=found.where,
-        factor=float(f"{found.factor:.6g}"),
-        message=found.words[0].upper() + found.words[1:],
+        ok=not fault.cause,
+        cause=fault.cause,
+        where=fault.where,
+        factor=float(f"{fault.factor:.6g}"),
+        message=fault.message[0].upper() + fault.message[1:],
         error=error,
-        notes=tuple(written.notes),
+        notes=tuple(function.notes),
     )

@@ -1,14 +1,10 @@
 """`minimize`: SciPy's, for people who write their own cost, checked and recorded.
 
-The call and the result are SciPy's. Around them: weights in whatever structure one
-holds them, a look at cost and gradient before the first iteration, a history, a
-progress line, a time budget, and the best point so far when interrupted.
+The call and the result are SciPy's. Around them: weights in whatever structure the user
+holds them, a check of cost and gradient before the first iteration, a history, a
+progress line, a time limit, and the best point so far when it is interrupted.
 """
 
-import importlib
-import inspect
-import sys
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,16 +12,22 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from thalweg.core import ALIASES, Array, History, PyTree, check_names, check_word, find
-from thalweg.optimize.finite_differences import FiniteDifferences
-from thalweg.optimize.gradient_check import LOG_OF_0, GradientCheck, examine
-from thalweg.optimize.scipy_methods import (
-    METHODS,
-    LineSearches,
-    MemoizedObjective,
-    Method,
+from thalweg.core import Array, PyTree
+from thalweg.optimize.arguments import (
+    check_bounds,
+    check_functions,
+    check_options,
+    find_method,
+    is_difference_rule,
 )
-from thalweg.optimize.user_function import ONE_HOT, ShapeError, UserFunction
+from thalweg.optimize.derivatives import Derivatives, find_derivatives
+from thalweg.optimize.finite_differences import FiniteDifferences
+from thalweg.optimize.gradient_check import LOG_OF_0_HINT, examine_gradient
+from thalweg.optimize.iteration_recorder import IterationRecorder, MinimizationStopped
+from thalweg.optimize.line_searches import LineSearches
+from thalweg.optimize.memoized_objective import MemoizedObjective
+from thalweg.optimize.scipy_methods import Method
+from thalweg.optimize.user_function import ONE_HOT_HINT, ShapeError, UserFunction
 
 
 def minimize(
@@ -46,27 +48,29 @@ def minimize(
     max_time: float | None = None,
     progress: bool = False,
 ) -> optimize.OptimizeResult:
-    """Minimize a function; as `scipy.optimize.minimize`, with eyes open.
+    """Minimize a function as `scipy.optimize.minimize` does, with a check of it first.
 
     Parameters
     ----------
     fun : callable
         ``fun(x, *args) -> cost``, or ``-> (cost, gradient)`` with ``jac=True``. x has
         the structure and shape of `x0`. A function written in jax.numpy needs no
-        gradient: that and its Hessian products are derived.
+        gradient: JAX derives it, and products with the Hessian as well.
     x0 : array-like, or nested lists, tuples and dicts of arrays
-        Where to begin.
+        The point to begin at.
     args : tuple
         Further arguments of fun, jac, hess and hessp.
     method : str, optional
         SciPy's name in any spelling (``"CG"``, ``"l-bfgs-b"``, ``"fmin_tnc"``); by
         default ``"L-BFGS-B"``, or ``"SLSQP"`` with constraints.
     jac : callable, True, str or None
-        Gradient, shaped like x or flat. None derives it (JAX), or else takes finite
-        differences, with a warning; SciPy's ``"2-point"`` and so on take them without.
+        Gradient, shaped like x or flat. With None, JAX derives it; if it cannot, SciPy
+        takes finite differences, with a warning. SciPy's ``"2-point"``, ``"3-point"``
+        and ``"cs"`` ask for finite differences, without a warning.
     hess, hessp : callable, optional
         Hessian ``(x, *args) -> (n, n)``, or its product ``(x, p, *args) -> (n,)``, on
-        the flat vector. SciPy's strings and quasi-Newton strategies are taken as hess.
+        the flat vector. `hess` may also be one of SciPy's strings or quasi-Newton
+        strategies.
     bounds : sequence of (low, high) or scipy.optimize.Bounds, optional
         One pair for each entry of the flat vector.
     constraints : as in SciPy
@@ -75,30 +79,30 @@ def minimize(
         As in SciPy.
     callback : callable, optional
         ``callback(x)`` after each iteration, or with SciPy's keyword
-        ``intermediate_result``, whatever the method; raising StopIteration or
-        returning True ends.
+        ``intermediate_result``, whatever the method. Raise StopIteration or return
+        True to stop.
     options : dict, optional
         SciPy's options of the method.
     check : {"raise", "warn", "off"}
-        What a disagreement of cost and gradient does (see `check_gradient`).
+        What to do if cost and gradient disagree (see `check_gradient`).
     max_time : float, optional
-        Seconds after which no iteration is begun.
+        Seconds after which no further iteration begins.
     progress : bool
         Whether a line on stderr follows the iterations.
 
     Returns
     -------
     scipy.optimize.OptimizeResult
-        SciPy's, with x in the structure of x0, and ``history``
+        SciPy's, with x in the structure of x0, and with ``history``
         (`thalweg.core.history.History`), ``check``
-        (`thalweg.optimize.gradient_check.GradientCheck` or None) and ``notes`` (what
-        was put right in passing).
+        (`thalweg.optimize.GradientCheck`, or None without a check) and ``notes`` (a
+        list of what was repaired).
 
     Raises
     ------
     ValueError, TypeError
-        Before the first iteration, for a bad start, cost, gradient, method, option,
-        bounds, or a gradient that is not the cost's.
+        Before the first iteration, for a bad start, cost, gradient, method, option or
+        bounds, or a gradient that does not belong to the cost.
 
     Examples
     --------
@@ -113,335 +117,180 @@ def minimize(
     >>> np.round(res.x["slope"], 4), np.round(res.x["offset"], 4)
     (array([2.]), np.float64(1.0))
     """
-    chosen = _resolve(method, constraints)
+    # Prepare the user's function.
+    scipy_method = find_method(method, constraints)
     args = args if isinstance(args, tuple) else (args,)
-    packing = PyTree(x0)
-    _check_call(chosen, fun, jac, hess, hessp, constraints, options, check)
-    _check_bounds(chosen, packing, bounds)
-    start = packing.pack(x0)
-    problem = _Problem(chosen, UserFunction(fun, jac, packing, args), hess, hessp)
-    found = problem.look(start, check)
-    descent = _Descent(problem, callback, max_time, progress, bool(constraints))
-    result = descent.run(start, bounds, constraints, tol, dict(options or {}))
-    result.x = packing.unpack(result.x)
-    result.history = descent.history()
-    result.check = found
-    result.notes = list(problem.written.notes)
+    tree = PyTree(x0)
+    check_functions(scipy_method, fun, jac, hess, hessp, callback)
+    check_options(scipy_method, constraints, options, check)
+    check_bounds(scipy_method, tree, bounds)
+    function, start = UserFunction(fun, jac, tree, args), tree.pack(x0)
+    start_cost = _compute_start_cost(function, start)
+
+    # Check its gradient, or find out how to get one.
+    derivatives = find_derivatives(function, scipy_method, hess, hessp)
+    gradient_check = None
+    if derivatives.compute_gradient is not None and check != "off":
+        gradient_check = examine_gradient(function, start)
+        if not gradient_check.ok:
+            _raise_or_warn(gradient_check.message, check)
+    if derivatives.needs_differences:
+        if check != "off" and FiniteDifferences(function, start).is_single:
+            _raise_or_warn(_VANISHING_DIFFERENCES, check)
+        if jac == "cs":
+            _check_complex(function, start)
+        if not is_difference_rule(jac):
+            _warn_of_differences(tree.size)
+
+    # Call SciPy.
+    options = dict(options or {})
+    searches = _line_searches(scipy_method, derivatives, bounds, options)
+    objective = MemoizedObjective(
+        derivatives.compute, derivatives.compute_gradient, start, searches, start_cost
+    )
+    recorder = IterationRecorder(
+        objective, tree, callback, scipy_method.label, max_time, progress
+    )
+    rule = jac if is_difference_rule(jac) else None
+    result = _call_scipy(
+        recorder,
+        fun=_real_or_complex(objective, function) if jac == "cs" else objective.value,
+        x0=start,
+        method=scipy_method.label,
+        jac=objective.gradient if derivatives.has_gradient else rule,
+        bounds=bounds,
+        constraints=constraints,
+        tol=tol,
+        callback=recorder.record_iteration,
+        options=options,
+        **derivatives.second,
+    )
+
+    # Put the result together.
+    result.x = tree.unpack(result.x)
+    result.history = recorder.history()
+    result.check = gradient_check
+    result.notes = list(function.notes)
     return result
 
 
-# ----------------------------------------------------------------- checks of the call
+# ----------------------------------------------------------- checks of the function
 
 
-def _resolve(method: Any, constraints: Any) -> Method:
-    if method is None:
-        return METHODS["slsqp" if constraints else "lbfgs"]
-    if not isinstance(method, str):
-        raise TypeError(f"minimize got method={method!r}; it must be a name.")
-    name = ALIASES.get(method.lower(), method.lower().removeprefix("fmin_"))
-    return find("method", name, METHODS, owner="minimize")
-
-
-def _check_call(
-    method: Method, fun: Any, jac: Any, hess: Any, hessp: Any, constraints: Any,
-    options: Any, check: str,
-) -> None:  # fmt: skip
-    if not callable(fun):
-        raise TypeError(f"minimize got fun={fun!r}; it must be a function of x.")
-    check_word("check", check, ("raise", "warn", "off"), owner="minimize")
-    if not (jac is None or isinstance(jac, bool) or callable(jac) or _is_rule(jac)):
-        raise ValueError(
-            f"minimize got jac={jac!r}; it must be a function, True where fun returns "
-            "(cost, gradient), None, or one of '2-point', '3-point', 'cs'."
-        )
-    _check_use(method, "hess", hess is not None)
-    _check_use(method, "hessp", hessp is not None)
-    _check_use(method, "constraints", bool(constraints))
-    label = f"option of {method.label}"
-    check_names(label, options or {}, method.options.split(), owner="minimize")
-
-
-def _check_use(method: Method, name: str, given: bool) -> None:
-    if given and name not in method.takes:
-        able = [each.label for each in METHODS.values() if name in each.takes]
-        raise ValueError(
-            f"minimize got {name} with method {method.label!r}, which makes no use of "
-            f"it. Leave it out, or take one of {', '.join(able)}."
-        )
-
-
-def _check_bounds(method: Method, packing: PyTree, bounds: Any) -> None:
-    if bounds is None:
-        return
-    _check_use(method, "bounds", True)
-    low, high = _ends(bounds)
-    allowed = {packing.size, 1 if isinstance(bounds, optimize.Bounds) else packing.size}
-    for ends in (low, high):
-        if len(ends) not in allowed:
-            raise ValueError(
-                f"minimize got bounds of {len(ends)} pairs for {packing.size} weights. "
-                "Give one pair (low, high) for each, in the order of the flat vector."
-            )
-    crossed = np.flatnonzero(low > high)
-    if len(crossed):
-        raise ValueError(
-            f"minimize got bounds whose low end is above the high one at entry "
-            f"{crossed[0]}. Each must be a pair (low, high)."
-        )
-
-
-def _ends(bounds: Any) -> tuple[Array, Array]:
-    """Return the low and the high ends, NaN for none."""
-    if isinstance(bounds, optimize.Bounds):
-        return np.atleast_1d(bounds.lb), np.atleast_1d(bounds.ub)
+def _compute_start_cost(function: UserFunction, start: Array) -> float:
     try:
-        pairs = np.array([(low, high) for low, high in bounds], float).reshape(-1, 2)
-    except (TypeError, ValueError):
+        cost = function.cost(start)
+    except ShapeError as error:
+        raise ValueError(f"minimize: {error}") from None
+    except Exception as error:
         raise ValueError(
-            f"minimize got bounds={bounds!r}; it must be a sequence of pairs "
-            "(low, high), None for no end."
-        ) from None
-    return pairs[:, 0], pairs[:, 1]
+            f"minimize: the cost raised {type(error).__name__} at x0: {error}. If "
+            "shapes do not match, look for bias columns that were not dropped. "
+            f"{ONE_HOT_HINT}"
+        ) from error
+    if not np.isfinite(cost):
+        raise ValueError(f"minimize: the cost is {cost} at x0. {LOG_OF_0_HINT}")
+    return cost
 
 
-def _is_rule(jac: Any) -> bool:
-    return isinstance(jac, str) and jac in ("2-point", "3-point", "cs")
+def _check_complex(function: UserFunction, start: Array) -> None:
+    """Raise if the cost cannot be differentiated by complex steps."""
+    beside = start.astype(complex)
+    beside[0] += 1e-20j
+    try:
+        with warnings.catch_warnings():
+            # NumPy only warns where an imaginary part is dropped.
+            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+            function.complex_cost(beside)
+    except ShapeError as error:
+        raise ValueError(f"minimize: {error}") from None
+    except Exception as error:
+        raise ValueError(
+            f"minimize: the cost raised {type(error).__name__} at a complex x, which "
+            f"jac='cs' needs: {error}. Use jac='2-point' or '3-point'."
+        ) from error
 
 
-# ------------------------------------------------------------------------ the problem
+_VANISHING_DIFFERENCES = (
+    "the cost is computed in float32, in which finite differences vanish. Compute it "
+    "in float64 (X.astype(float)), or pass jac."
+)
 
 
-class _Problem:
-    """The user's functions on the flat vector, and what was derived from them."""
+def _warn_of_differences(n_weights: int) -> None:
+    warnings.warn(
+        "minimize got no gradient, and the cost is not written in jax.numpy: finite "
+        f"differences take {n_weights} evaluations for each gradient. Pass jac, or "
+        "write the cost in jax.numpy.",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
-    def __init__(
-        self, method: Method, written: UserFunction, hess: Any, hessp: Any
-    ) -> None:
-        self.method, self.written = method, written
-        self.hess, self.hessp = hess, hessp
-        self.given = written.jac is True or callable(written.jac)
-        self.derived: Any = None
 
-    def look(self, start: Array, mode: str) -> GradientCheck | None:
-        """Look at the first cost, and at the gradient or how to come by one."""
-        self._look_at_cost(start)
-        if "gradient" in self.method.takes and not self.given:
-            self._derive(start, mode)
-        if "hess!" in self.method.uses and not self.curvature():
-            raise ValueError(
-                f"minimize: method {self.method.label!r} needs second derivatives. "
-                "Pass hess or hessp, or write the cost in jax.numpy and leave jac out."
-            )
-        if mode == "off" or not (self.given and self.has_gradient):
-            return None
-        found = examine(self.written, start)
-        if not found.ok:
-            _object(found.message, mode)
-        return found
-
-    def _look_at_cost(self, start: Array) -> None:
-        try:
-            cost = self.written.cost(start)
-        except ShapeError as error:
-            raise ValueError(f"minimize: {error}") from None
-        except Exception as error:
-            raise ValueError(
-                f"minimize: the cost raised {type(error).__name__} at x0: {error}. If "
-                "shapes do not match, look for bias columns that were not dropped. "
-                f"{ONE_HOT}"
-            ) from error
-        if not np.isfinite(cost):
-            raise ValueError(f"minimize: the cost is {cost} at x0. {LOG_OF_0}")
-
-    def _derive(self, start: Array, mode: str) -> None:
-        """Derive a gradient, or see whether finite differences will do."""
-        written, packing = self.written, self.written.packing
-        if not _is_rule(written.jac):
-            engine = importlib.import_module("thalweg.engines.jax.autodiff")
-            self.derived = engine.derive(
-                written.fun, packing.unpack, packing.size, written.args
-            )
-        if self.derived is not None:
-            return
-        if "gradient!" in self.method.uses:
-            raise ValueError(
-                f"minimize: method {self.method.label!r} needs a gradient. Pass jac, "
-                "or write the cost in jax.numpy."
-            )
-        if mode != "off" and FiniteDifferences(written, start).single:
-            _object(
-                "the cost is computed in float32, in which finite differences vanish. "
-                "Compute it in float64 (X.astype(float)), or pass jac.",
-                mode,
-            )
-        if not _is_rule(written.jac):
-            warnings.warn(
-                "minimize got no gradient, and the cost is not written in jax.numpy: "
-                f"finite differences take {packing.size} evaluations for each "
-                "gradient. Pass jac, or write the cost in jax.numpy.",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-
-    def look_at(self, x: Array) -> tuple[float, Array | None]:
-        """Cost at the flat vector, and the gradient if that comes with it."""
-        if self.derived is not None:
-            return self.derived.both(x)
-        return self.written.cost(x), None
-
-    @property
-    def has_gradient(self) -> bool:
-        """Whether the method gets a gradient from us."""
-        return "gradient" in self.method.takes and (
-            self.given or self.derived is not None
+def _raise_or_warn(message: str, check: str) -> None:
+    if check == "raise":
+        raise ValueError(
+            f"minimize: {message} (check='warn' minimizes in spite of this.)"
         )
-
-    def curvature(self) -> dict[str, Any]:
-        """Second derivatives, as SciPy's keywords."""
-        args = self.written.args
-        if self.hessp is not None:
-            product = self.hessp
-            return {"hessp": lambda x, p: np.ravel(product(x, p, *args))}
-        if callable(self.hess):
-            whole = self.hess
-            return {"hess": lambda x: whole(x, *args)}
-        if self.hess is not None:
-            return {"hess": self.hess}
-        if self.derived is None or "hess" not in self.method.takes:
-            return {}
-        if "hessp" in self.method.takes:
-            return {"hessp": self.derived.product}
-        product = self.derived.product
-        return {"hess": lambda x: np.array([product(x, row) for row in np.eye(len(x))])}
+    warnings.warn(f"minimize: {message}", RuntimeWarning, stacklevel=3)
 
 
-def _object(message: str, mode: str) -> None:
-    if mode == "raise":
-        raise ValueError(f"minimize: {message} (check='warn' goes on all the same.)")
-    if mode == "warn":
-        warnings.warn(f"minimize: {message}", RuntimeWarning, stacklevel=5)
+# --------------------------------------------------------------------- around SciPy
 
 
-# ------------------------------------------------------------------------ the descent
+def _line_searches(
+    method: Method, derivatives: Derivatives, bounds: Any, options: Mapping[str, Any]
+) -> LineSearches:
+    if not derivatives.has_gradient:
+        return LineSearches()  # differences hide how often a search evaluates the cost
+    limit = options.get("maxls", 20) if method.label == "L-BFGS-B" else np.inf
+    return LineSearches(method.label, bounds is not None, limit)
 
 
-class _Ended(Exception):
-    """Ends SciPy's loop from inside: not all of its methods take another way."""
+def _real_or_complex(
+    objective: MemoizedObjective, function: UserFunction
+) -> Callable[[Array], float | complex]:
+    """Return the cost for SciPy's complex steps, which are not iterates."""
+    return lambda x: (
+        function.complex_cost(x) if np.iscomplexobj(x) else objective.value(x)
+    )
 
 
-class _Descent:
-    """One minimization: counts, history, the best point so far."""
+def _call_scipy(
+    recorder: IterationRecorder, **arguments: Any
+) -> optimize.OptimizeResult:
+    """Call SciPy; if it does not end by itself, return the best point so far."""
+    constrained = bool(arguments["constraints"])
+    try:
+        result: Any = optimize.minimize(**arguments)
+    except MinimizationStopped as stopped:
+        return _best_so_far(recorder, constrained, str(stopped))
+    except KeyboardInterrupt:
+        message = "Interrupted from the keyboard."
+        return _best_so_far(recorder, constrained, message)
+    finally:
+        recorder.end_progress()
+    recorder.record_end(result)
+    if np.isfinite(result.fun):
+        return result
+    message = f"The cost became {result.fun}. {LOG_OF_0_HINT}"
+    return _best_so_far(recorder, constrained, message)
 
-    def __init__(
-        self,
-        problem: _Problem,
-        callback: Callable[..., Any] | None,
-        max_time: float | None,
-        progress: bool,
-        constrained: bool,
-    ) -> None:
-        self.problem, self.callback, self.progress = problem, callback, progress
-        self.max_time = np.inf if max_time is None else max_time
-        self.constrained = constrained
-        self.started = time.perf_counter()
-        self.rows: list[dict[str, float]] = []
-        self.trail: MemoizedObjective
 
-    def run(
-        self, start: Array, bounds: Any, constraints: Any, tol: float | None,
-        options: dict[str, Any],
-    ) -> optimize.OptimizeResult:  # fmt: skip
-        """Minimize; interrupted or ended, give the best point met."""
-        problem, searches = self.problem, LineSearches("")
-        if problem.has_gradient:
-            name = problem.method.label
-            most = options.get("maxls", 20) if name == "L-BFGS-B" else np.inf
-            searches = LineSearches(name, bounds is not None, most)
-        separate = problem.given and problem.has_gradient
-        slope = problem.written.gradient if separate else None
-        trail = self.trail = MemoizedObjective(problem.look_at, slope, start, searches)
-        trail.best.cost = problem.written.cost(start)
-        try:
-            result: Any = optimize.minimize(
-                trail.value,
-                start,
-                method=self.problem.method.label,
-                bounds=bounds,
-                constraints=constraints,
-                tol=tol,
-                callback=self._note,
-                options=options,
-                **self._derivatives(),
-            )
-        except _Ended as ended:
-            return self._best_so_far(str(ended))
-        except KeyboardInterrupt:
-            return self._best_so_far("Interrupted from the keyboard.")
-        finally:
-            if self.progress and self.rows:
-                sys.stderr.write("\n")
-        searches.end(result, trail.n_values)
-        if self.rows:
-            self.rows[-1]["line_search_failures"] = searches.failures
-        if np.isfinite(result.fun):
-            return result
-        return self._best_so_far(f"The cost became {result.fun}. {LOG_OF_0}")
-
-    def _derivatives(self) -> dict[str, Any]:
-        rule = self.problem.written.jac
-        if self.problem.has_gradient:
-            return {"jac": self.trail.gradient, **self.problem.curvature()}
-        return {"jac": rule if _is_rule(rule) else None, **self.problem.curvature()}
-
-    def history(self) -> History:
-        """Every iteration."""
-        names = self.rows[0] if self.rows else ("loss",)
-        columns = {name: [row[name] for row in self.rows] for name in names}
-        return History.from_columns(columns)
-
-    def _note(self, intermediate_result: Any) -> None:
-        """Take note of an iteration; SciPy gives its record, or the bare vector."""
-        x = np.array(getattr(intermediate_result, "x", intermediate_result), float)
-        seconds = time.perf_counter() - self.started
-        self.rows.append({**self.trail.note(x), "seconds": seconds})
-        if self.progress:
-            self._show(self.rows[-1])
-        cost = self.rows[-1]["loss"]
-        self._call_back(intermediate_result, x, cost)
-        if seconds > self.max_time:
-            raise _Ended(f"The time budget of {self.max_time:g} s was used up.")
-
-    def _show(self, row: dict[str, float]) -> None:
-        sys.stderr.write(
-            f"\riteration {len(self.rows)}  cost {row['loss']:.6g}  gradient "
-            f"{row['gradient_norm']:.3g}  evaluations {row['evaluations']:g}   "
-        )
-        sys.stderr.flush()
-
-    def _call_back(self, given: Any, x: Array, cost: float) -> None:
-        if self.callback is None:
-            return
-        parameters = inspect.signature(self.callback).parameters
-        record = dict(given) if isinstance(given, optimize.OptimizeResult) else {}
-        x = self.problem.written.packing.unpack(x)
-        result = optimize.OptimizeResult(record | {"x": x, "fun": cost})
-        try:
-            if "intermediate_result" in parameters:
-                answer = self.callback(intermediate_result=result)
-            elif self.problem.method.label == "trust-constr" and len(parameters) == 2:
-                answer = self.callback(x, result)
-            else:
-                answer = self.callback(x)
-        except StopIteration:
-            answer = True
-        if answer is True:
-            raise _Ended("The callback asked to stop.")
-
-    def _best_so_far(self, message: str) -> optimize.OptimizeResult:
-        trail = self.trail
-        # Of points that may break constraints, the cheapest is not the best.
-        best = trail.meet(trail.previous) if self.constrained else trail.best
-        return optimize.OptimizeResult(
-            x=best.x, fun=best.cost, success=False, status=99, message=message,
-            nit=len(self.rows), nfev=trail.n_values, njev=trail.n_gradients,
-        )  # fmt: skip
+def _best_so_far(
+    recorder: IterationRecorder, constrained: bool, message: str
+) -> optimize.OptimizeResult:
+    objective = recorder.objective
+    # Of points that may break constraints, the one of the lowest cost is not the best.
+    last = objective.evaluation_at(objective.previous)
+    best = last if constrained else objective.best
+    return optimize.OptimizeResult(
+        x=best.x,
+        fun=best.cost,
+        success=False,
+        status=99,
+        message=message,
+        nit=len(recorder.rows),
+        nfev=objective.n_values,
+        njev=objective.n_gradients,
+    )

@@ -1,35 +1,51 @@
-"""A user's own cost and gradient, called with x as they hold it and seen as flat.
+"""A user's cost and gradient, called with x in its own structure and seen as flat.
 
-Small slips of shape are put right, and noted; larger ones raise `ShapeError`, which
-says what was returned, what was needed, and where to look.
+Small slips of shape are repaired and noted. Larger ones raise `ShapeError`, which says
+what was returned, what is needed, and where to look.
+
+What a function is does not matter, only that it can be called: a lambda, a bound
+method, a `functools.partial`, a compiled function or any object with ``__call__``.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from thalweg.core import Array, Part, PyTree
 
-ONE_HOT = (
+ONE_HOT_HINT = (
     "If the labels are class numbers, turn them into one-hot rows: np.eye(n)[labels]."
 )
-_BIAS_COLUMN = (
-    "a bias column that was not dropped (or was dropped twice) on the way back, or an "
-    "array left out"
+_BIAS_COLUMN_HINT = (
+    "Look for a bias column that was not dropped (or was dropped twice) in the "
+    "backward pass, or for an array that was left out."
 )
 
 
 class ShapeError(ValueError):
-    """A cost or gradient whose shape is beyond repair, or that cannot be computed."""
+    """A cost or gradient that cannot be computed, or whose shape cannot be repaired.
+
+    Parameters
+    ----------
+    message : str
+    where : str
+        The array that is wrong, if it is one.
+    cause : {"shape", "transpose"}
+    """
 
     def __init__(self, message: str, where: str = "", cause: str = "shape") -> None:
         super().__init__(message)
         self.where, self.cause = where, cause
 
 
+class _LastCall(NamedTuple):
+    x: Array
+    value: Any
+
+
 class UserFunction:
-    """The two functions as a user wrote them.
+    """The cost and the gradient that a user wrote.
 
     Parameters
     ----------
@@ -37,120 +53,146 @@ class UserFunction:
         ``fun(x, *args) -> cost``, or ``-> (cost, gradient)`` if `jac` is True.
     jac : callable, True or None
         ``jac(x, *args) -> gradient``, in the structure of x or flat.
-    packing : PyTree
+    tree : PyTree
         The structure of x.
     args : tuple
         Further arguments.
+
+    Attributes
+    ----------
+    notes : list of str
+        What was repaired so far, each once.
+    is_single : bool
+        Whether a cost was computed in float32 or less.
     """
 
     def __init__(
         self,
         fun: Callable[..., Any],
         jac: Any,
-        packing: PyTree,
+        tree: PyTree,
         args: tuple[Any, ...] = (),
     ) -> None:
-        self.fun, self.jac, self.packing, self.args = fun, jac, packing, args
-        self.notes: dict[str, None] = {}  # a set that keeps its order
-        self.single = False
-        self._last: tuple[Array, Any] | None = None
+        self.fun, self.jac, self.tree, self.args = fun, jac, tree, args
+        self.has_gradient = jac is True or callable(jac)
+        self.notes: list[str] = []
+        self.is_single = False
+        self._last: _LastCall | None = None
 
     def cost(self, x: Array) -> float:
-        """Cost at the flat vector `x`."""
+        """Compute the cost at the flat vector `x`."""
         value = self._call(x)
-        return self._as_cost(value[0] if self.jac is True else value)
+        return self._check_cost(value[0] if self.jac is True else value)
 
     def gradient(self, x: Array) -> Array:
-        """Gradient at the flat vector `x`, flat too, and a copy."""
+        """Compute the gradient at the flat vector `x`: flat as well, and a copy."""
         if self.jac is True:
-            return self._as_gradient(self._call(x)[1])
-        return self._as_gradient(self.jac(self.packing.unpack(x), *self.args))
+            return self._check_gradient(self._call(x)[1])
+        return self._check_gradient(self.jac(self.tree.unpack(x), *self.args))
 
-    def again(self, x: Array) -> float:
-        """Cost at `x`, computed once more even if it is known."""
+    def recompute_cost(self, x: Array) -> float:
+        """Compute the cost at `x` once more, even if it is remembered."""
         self._last = None
         return self.cost(x)
 
-    def _call(self, x: Array) -> Any:
-        """Call the cost; a second call at the same place is answered from memory."""
-        if self._last is None or not np.array_equal(self._last[0], x):
-            self._last = (x.copy(), self.fun(self.packing.unpack(x), *self.args))
-        value = self._last[1]
-        if self.jac is True and not (
-            isinstance(value, tuple | list) and len(value) > 1
-        ):
+    def complex_cost(self, x: Array) -> complex:
+        """Compute the cost at a complex vector, for complex-step differences.
+
+        Raises
+        ------
+        ShapeError
+            If the function drops the imaginary part.
+        """
+        value = np.asarray(self.fun(self.tree.unpack(x), *self.args))
+        if value.size != 1 or value.dtype.kind != "c":
             raise ShapeError(
-                "jac=True says that the cost function returns (cost, gradient); it "
-                f"returned {type(value).__name__}. Return both, or give jac a function."
+                "the cost at a complex x is not one complex number (it has shape "
+                f"{value.shape} and type {value.dtype}), so jac='cs' cannot "
+                "differentiate it. Use jac='2-point' or '3-point', or compute the cost "
+                "with functions that keep complex numbers."
+            )
+        return complex(value.item())
+
+    def _call(self, x: Array) -> Any:
+        """Call the cost function; a second call at the same x uses the first result."""
+        if self._last is None or not np.array_equal(self._last.x, x):
+            value = self.fun(self.tree.unpack(x), *self.args)
+            self._last = _LastCall(x.copy(), value)
+        value = self._last.value
+        is_pair = isinstance(value, tuple | list) and len(value) > 1
+        if self.jac is True and not is_pair:
+            raise ShapeError(
+                "jac=True says that the cost function returns (cost, gradient), but it "
+                f"returned {type(value).__name__}. Return both, or pass a function as "
+                "jac."
             )
         return value
 
-    def _as_cost(self, value: Any) -> float:
+    def _check_cost(self, value: Any) -> float:
         if value is None:
-            raise ShapeError("the cost is None. Let the cost function return it.")
+            raise ShapeError("the cost is None. Return it from the cost function.")
         if self.jac is not True and isinstance(value, tuple):
             raise ShapeError(
                 "the cost function returned a tuple. If that is (cost, gradient), "
-                "say jac=True; if not, return the cost alone."
+                "pass jac=True; if not, return the cost alone."
             )
         array = _as_array(value)
         if array.size != 1 or array.dtype.kind not in "fiub":
             raise ShapeError(
                 f"the cost is not one real number: it has shape {array.shape} and type "
-                f"{array.dtype}. Sum or average the losses of the rows; if an (n, 1) "
-                "array met an (n,) array, their difference is (n, n): make the shapes "
-                f"equal. {ONE_HOT}"
+                f"{array.dtype}. Sum or average the losses of the rows. If an (n, 1) "
+                "array is subtracted from an (n,) array, the difference is (n, n): "
+                f"give both the same shape. {ONE_HOT_HINT}"
             )
         if array.ndim:
             self._note(
-                f"The cost has shape {array.shape} and was taken as a number; SciPy "
-                "would refuse it from NumPy 2.4 on. Return cost.item()."
+                f"The cost has shape {array.shape} and was used as a number. SciPy "
+                "refuses it from NumPy 2.4 on. Return cost.item()."
             )
         if array.dtype in (np.float32, np.float16):
-            self._note_precision(array.dtype)
+            self.is_single = True
+            self._note(
+                f"The cost is computed in {array.dtype}. Rounding makes line searches "
+                "stop early and finite differences vanish. Compute it in float64: "
+                "X.astype(float)."
+            )
         return float(array.reshape(-1)[0])
 
-    def _note_precision(self, dtype: Any) -> None:
-        self.single = True
-        self._note(
-            f"The cost is computed in {dtype}: its last digits are noise, on which "
-            "line searches give up early and finite differences vanish. Compute it in "
-            "float64: X.astype(float)."
-        )
-
-    def _as_gradient(self, value: Any) -> Array:
+    def _check_gradient(self, value: Any) -> Array:
         if value is None:
             raise ShapeError(
-                "the gradient is None. Let the gradient function return its result."
+                "the gradient is None. Return it from the gradient function."
             )
-        flat = hasattr(value, "dtype") or (
-            self.packing.is_flat and not isinstance(value, dict)
-        )
-        return self._flatten(_as_array(value)) if flat else self._gather(value)
+        is_structure = isinstance(value, Mapping) or not self.tree.is_flat
+        if hasattr(value, "dtype") or not is_structure:
+            return self._flatten_array(_as_array(value))
+        return self._flatten_structure(value)
 
-    def _flatten(self, array: Array) -> Array:
-        """Take a gradient that is one array."""
+    def _flatten_array(self, array: Array) -> Array:
+        """Flatten a gradient that is one array."""
         if array.dtype.kind not in "fiub":
-            raise ShapeError(f"the gradient's type is {array.dtype}, not real numbers.")
-        if array.size != self.packing.size:
-            raise self._miscount(array)
-        part, *others = self.packing.parts
+            raise ShapeError(
+                f"the gradient has type {array.dtype}; it must hold real numbers."
+            )
+        if array.size != self.tree.size:
+            raise self._wrong_total(array.size)
+        part, *others = self.tree.parts
         if not others:
-            self._check_turned(part, array)
+            _check_not_transposed(part, array)
         if array.ndim != 1:
-            whole = ("x", (self.packing.size,)) if others else (part.name, part.shape)
-            self._note_shape(array, *whole)
+            whole = Part("x", (self.tree.size,), 0) if others else part
+            self._note_shape(array, whole)
         return np.array(array, float).ravel()
 
-    def _gather(self, value: Any) -> Array:
-        """Take a gradient in the structure of x."""
+    def _flatten_structure(self, value: Any) -> Array:
+        """Flatten a gradient in the structure of x."""
         arrays = []
         try:
-            for part, array in self.packing.pairs(value):
+            for part, array in self.tree.pairs(value):
                 if array.size != part.stop - part.start:
                     raise _wrong_size(part, array)
-                self._check_turned(part, array)
-                self._note_shape(array, part.name, part.shape)
+                _check_not_transposed(part, array)
+                self._note_shape(array, part)
                 arrays.append(array.ravel())
         except ShapeError:
             raise
@@ -158,41 +200,32 @@ class UserFunction:
             raise ShapeError(f"the gradient does not match x0: {error}") from None
         return np.concatenate(arrays)
 
-    def _check_turned(self, part: Part, array: Array) -> None:
-        turned = part.rank == 2 and array.shape == part.shape[::-1] != part.shape
-        if turned:
-            raise ShapeError(
-                f"the gradient of {part.name} has shape {array.shape}, and the array "
-                f"itself {part.shape}: it is transposed. Return its .T.",
-                part.name,
-                "transpose",
-            )
-
-    def _note_shape(self, array: Array, name: str, shape: tuple[int, ...]) -> None:
-        if array.shape != shape:
+    def _note_shape(self, array: Array, part: Part) -> None:
+        if array.shape != part.shape:
             self._note(
-                f"The gradient of {name} has shape {array.shape} and was taken as "
-                f"{shape}; SciPy's line search would have failed on it (\"shapes not "
-                'aligned"). Return gradient.ravel().'
+                f"The gradient of {part.name} has shape {array.shape} and was reshaped "
+                f"to {part.shape}. SciPy's line search would have failed on it "
+                '("shapes not aligned"). Return gradient.ravel().'
             )
 
-    def _miscount(self, array: Array) -> ShapeError:
-        found, needed = array.size, self.packing.size
-        told = f"the gradient has {found} entries, but there are {needed} weights"
+    def _wrong_total(self, found: int) -> ShapeError:
+        needed = self.tree.size
+        counts = f"the gradient has {found} entries, but there are {needed} weights"
         if found % needed == 0 and found > needed:
             return ShapeError(
-                f"{told}: one row of {needed} for each of {found // needed} samples? "
-                "Sum or average it over the rows."
+                f"{counts}: it looks like one row of {needed} for each of "
+                f"{found // needed} samples. Sum or average it over the rows."
             )
-        place = self.packing.part_at(min(found, needed - 1))
-        at = ""
-        if len(self.packing.parts) > 1:
-            at = f" (the count breaks off in {place.name}, shape {place.shape})"
-        apart = f"{abs(found - needed)} too {'many' if found > needed else 'few'}"
-        return ShapeError(f"{told}, {apart}{at}. Look for {_BIAS_COLUMN}.", place.name)
+        part = self.tree.part_at(min(found, needed - 1))
+        place = ""
+        if len(self.tree.parts) > 1:
+            place = f" (it ends within {part.name}, which has shape {part.shape})"
+        excess = f"{abs(found - needed)} too {'many' if found > needed else 'few'}"
+        return ShapeError(f"{counts}: {excess}{place}. {_BIAS_COLUMN_HINT}", part.name)
 
     def _note(self, text: str) -> None:
-        self.notes[text] = None
+        if text not in self.notes:
+            self.notes.append(text)
 
 
 def _as_array(value: Any) -> Array:
@@ -206,9 +239,19 @@ def _as_array(value: Any) -> Array:
         ) from None
 
 
+def _check_not_transposed(part: Part, array: Array) -> None:
+    if part.rank == 2 and array.shape == part.shape[::-1] != part.shape:
+        raise ShapeError(
+            f"the gradient of {part.name} has shape {array.shape}, but the array has "
+            f"shape {part.shape}: the gradient is transposed. Return its .T.",
+            part.name,
+            "transpose",
+        )
+
+
 def _wrong_size(part: Part, array: Array) -> ShapeError:
     return ShapeError(
-        f"the gradient of {part.name} has shape {array.shape}, and the array itself "
-        f"{part.shape}. Look for {_BIAS_COLUMN}.",
+        f"the gradient of {part.name} has shape {array.shape}, but the array has shape "
+        f"{part.shape}. {_BIAS_COLUMN_HINT}",
         part.name,
     )

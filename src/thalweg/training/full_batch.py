@@ -37,7 +37,7 @@ from thalweg.optimize import (
 )
 from thalweg.training.monitor import TrainingMonitor
 
-_DAMPED = Method("Levenberg-Marquardt", "gradient!", "")
+_DAMPED = Method("Levenberg-Marquardt", uses=frozenset({"gradient"}))
 """The method that is ours."""
 
 _OF_SUMS = ("loss", "gradient_norm", "update_ratio")
@@ -209,8 +209,8 @@ class _Descent:
                 raise
             return StopReason.INTERRUPTED, ""
         self.x = np.array(result.x, float)
-        trail.searches.end(result, trail.n_values)
-        self.monitor.amend("line_search_failures", trail.searches.failures)
+        trail.line_searches.record_end(result, trail.n_values)
+        self.monitor.amend("line_search_failures", trail.line_searches.failures)
         message = str(result.message).rstrip(".")
         return self._reason(result), _PLAIN.get(message, message) + "."
 
@@ -218,7 +218,7 @@ class _Descent:
         return optimize.minimize(
             self.trail.value,
             self.x,
-            jac=self.trail.gradient if "gradient" in self.method.takes else None,
+            jac=self.trail.gradient if "gradient" in self.method.uses else None,
             method=self.method.label,
             bounds=self._limits,
             callback=self._note,
@@ -252,7 +252,7 @@ class _Descent:
     def _look(self, x: Array) -> tuple[float, Array | None]:
         """Objective at `x`, with its gradient for methods that take one."""
         weights, gradient = self.unpack(x), None
-        if "gradient" in self.method.takes:
+        if "gradient" in self.method.uses:
             cost, found = self.objective.cost_and_gradient(weights)
             gradient = self.pack(found)
         else:
@@ -322,7 +322,7 @@ class _Descent:
         """
         at = getattr(intermediate_result, "x", intermediate_result)
         x = np.array(at, float)
-        row = {**self.trail.note(x), "hessian_products": self.n_products}
+        row = {**self.trail.record_iteration(x), "hessian_products": self.n_products}
         own = {name: np.array([row.pop(name)]) for name in _OF_SUMS}
         finite = bool(np.isfinite(own["loss"]).all())
         counts = {name: np.array([n], float) for name, n in row.items()}
@@ -343,7 +343,7 @@ class _Descent:
         return self._exact
 
     def _curvature(self) -> dict[str, Callable[..., Array]]:
-        takes, loss = self.method.takes, self.plan.loss.name
+        takes, loss = self.method.uses, self.plan.loss.name
         if "hessp" in takes:
             return {"hessp": self.product}
         if self.method.label == "dogleg" and loss in _CONVEX_LOSSES:

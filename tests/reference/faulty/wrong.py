@@ -260,6 +260,21 @@ def _(t: Task) -> Problem:
     return dense_cost, gradient, t.weights, (t.X, t.Y, t.lam)
 
 
+@fault("linear: penalty in the cost only", "missing-penalty", "x0['w']",
+       lambda t: t.lam, "Add λ·w")  # fmt: skip
+def _(t: Task) -> Problem:
+    def cost(w: Weights, X: Array, y: Array, lam: float) -> float:
+        error = X @ w["w"] + w["b"] - y
+        return float(error @ error / len(X) / 2 + lam / 2 * w["w"] @ w["w"])
+
+    def gradient(w: Weights, X: Array, y: Array, lam: float) -> Weights:
+        error = (X @ w["w"] + w["b"] - y) / len(X)
+        return {"w": X.T @ error, "b": error.sum()}
+
+    start = {"w": np.ones(t.X.shape[1]), "b": np.zeros(())}
+    return cost, gradient, start, (t.X, t.Y[:, 0], t.lam)
+
+
 @fault("penalty in the gradient only", "extra-penalty", MATRICES, lambda t: t.lam / t.m)
 def _(t: Task) -> Problem:
     def cost(w: Weights, X: Array, Y: Array, lam: float) -> float:

@@ -38,13 +38,21 @@ def derive(
     def flat(x: jax.Array) -> jax.Array:
         return jnp.reshape(fun(unpack(x), *args), ())
 
+    like_x = jax.ShapeDtypeStruct((size,), jnp.float64)
+    value_and_grad = jax.jit(jax.value_and_grad(flat))
     with jax.enable_x64(True):
         try:
-            jax.eval_shape(flat, jax.ShapeDtypeStruct((size,), jnp.float64))
+            jax.eval_shape(flat, like_x)
         except Exception:
             # NumPy functions refuse tracers in many ways; any refusal means the same.
             return None
-    value_and_grad = jax.jit(jax.value_and_grad(flat))
+        try:
+            value_and_grad.lower(like_x)
+        except (TypeError, ValueError):
+            # A compiled function that was called with 32 bits before keeps its NumPy
+            # constants in 32 bits, and they do not fit x. Let JAX forget them.
+            jax.clear_caches()
+            value_and_grad = jax.jit(jax.value_and_grad(flat))
     along = jax.jit(lambda x, v: jax.jvp(jax.grad(flat), (x,), (v,))[1])
 
     def both(x: Array) -> tuple[float, Array]:
