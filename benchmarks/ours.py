@@ -43,7 +43,7 @@ def gradient(job: Job) -> Callable[[], tuple[float, Weights]]:
     ones = np.ones(len(job.X), job.X.dtype)
     data = Data(job.X, job.y.astype(np.int32), ones)
     parameters = _parameters(job.begin()[0])
-    objective = module.Objective(network, plan, data)
+    objective = module.objective(network, plan, data)
 
     def work() -> tuple[float, Weights]:
         cost, slopes = objective.cost_and_gradient(parameters)

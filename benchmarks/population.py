@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import thalweg as tw
-from thalweg.engines.jax.engine import on_gpu
+from thalweg.engines import on_gpu
 
 MEMBERS, ROWS, BATCH, STEPS, SIDE = 1024, 12_800, 128, 2000, 8192
 

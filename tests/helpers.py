@@ -1,6 +1,5 @@
 """What several test modules share: engines, drawn networks and data, small tasks."""
 
-import importlib
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,11 +15,9 @@ from thalweg.core.networks import DenseNetwork
 from thalweg.core.plan import Plan
 from thalweg.core.types import Array, Parameters
 
-ENGINES = [importlib.import_module(name) for name in engines.ENGINES.values()]
+ENGINES = [engines.load(name) for name in engines.ENGINES]
 
-each_engine = pytest.mark.parametrize(
-    "engine", ENGINES, ids=[module.__name__ for module in ENGINES]
-)
+each_engine = pytest.mark.parametrize("engine", ENGINES, ids=engines.ENGINES)
 
 
 def draw_parameters(

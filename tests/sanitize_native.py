@@ -69,9 +69,10 @@ def find(library: str) -> str:
 
 def exercise() -> None:
     """Take everything that the kernel has through it once."""
-    from thalweg.engines.native import engine as native
+    from thalweg.engines.native import ENGINE as native
+    from thalweg.engines.native import threads
 
-    setattr(native, "available_cpus", lambda: 3)  # noqa: B010
+    setattr(threads, "available_cpus", lambda: 3)  # noqa: B010
     count = 0
     for network, plan, n_rows, dtype, compressed in cases():
         run(native, network, plan, n_rows, dtype, compressed)
@@ -89,7 +90,7 @@ def cases() -> Iterator[tuple[Any, Any, int, Any, bool]]:
     from thalweg.core.losses import LOSSES
     from thalweg.core.networks import ACTIVATIONS, Dense, DenseNetwork
     from thalweg.core.plan import Plan
-    from thalweg.engines.native.engine import RULES
+    from thalweg.engines.native.description import RULES
 
     plan = Plan(loss="cross_entropy", batch_size=9, l1=0.1, l2=0.1, clip_norm=1.0)
     for dtype in (np.float32, np.float64):
@@ -136,7 +137,7 @@ def run(
     from thalweg.core.losses import CLASSIFYING
     from thalweg.core.plan import steps_per_epoch
 
-    if native.covers(network, plan):
+    if native.refusal(network, plan):
         return
     rng = np.random.default_rng(0)
     X: Any = rng.standard_normal((n_rows, network.n_inputs)).astype(dtype)
@@ -146,17 +147,17 @@ def run(
         y = rng.integers(0, network.n_outputs, n_rows).astype(np.int32)
     data = Data(X, y, rng.uniform(0.5, 1, n_rows).astype(dtype))
     first = network.draw(0, dtype)
-    session = native.Session(network, plan, data, first, 3, None, data)
+    session = native.session(network, plan, data, first, 3, None, data)
     steps = 2 * steps_per_epoch(plan, n_rows)
     orders = np.array([rng.permutation(n_rows) for _ in range(2)], np.int32)
     session.advance(orders, np.full(steps, 1e-3), np.ones(steps), (1, 1.0, np.inf, 0))
-    later = native.Session(
+    later = native.session(
         network, plan, data, session.parameters(), 3, session.state()
     )
     later.advance(None, np.full(steps, 1e-3), np.ones(steps))
     session.validate()
     native.activations(network, first, X)
-    native.Objective(network, plan, data).settle(first)
+    native.objective(network, plan, data).settle(first)
     native.cost_and_gradient(network, plan, first, data)
 
 

@@ -31,8 +31,11 @@ from thalweg.core.history import EpochSums
 from thalweg.core.networks import ACTIVATIONS, Dense, DenseNetwork
 from thalweg.core.plan import Plan, steps_per_epoch
 from thalweg.core.types import Array, Parameters
-from thalweg.engines.jax import engine as xla
-from thalweg.engines.native import engine as native
+from thalweg.engines.jax import ENGINE as xla
+from thalweg.engines.native import ENGINE as native
+from thalweg.engines.native import engine as native_engine
+from thalweg.engines.native import threads
+from thalweg.engines.native.description import kernel
 
 _HEADER = Path(sysconfig.get_path("include")) / "Python.h"
 CAN_BUILD = shutil.which("cc") is not None and _HEADER.exists()
@@ -65,7 +68,7 @@ def train(
     n_steps = epochs * steps_per_epoch(plan, len(data.X))
     rng = np.random.default_rng(5)
     orders = [rng.permutation(len(data.X)) for _ in range(epochs)]
-    session = module.Session(network, plan, data, first, 7, None, None)
+    session = module.session(network, plan, data, first, 7, None, None)
     rates = np.full(n_steps, plan.rate)
     sums = session.advance(np.array(orders, np.int32), rates, np.ones(n_steps))
     return sums, session.parameters()
@@ -89,7 +92,7 @@ PLAN = Plan(loss="cross_entropy", batch_size=16, l2=0.01)
 @built
 def test_the_kernel_was_built_and_is_the_one_that_runs() -> None:
     # Never skipped where a compiler is: a package that lost its kernel must not pass.
-    assert native.covers(DenseNetwork.from_sizes((2, 3, 1)), Plan()) == ""
+    assert native.refusal(DenseNetwork.from_sizes((2, 3, 1)), Plan()) == ""
     run = tw.fit(
         DenseNetwork.from_sizes((2, 3, 2)), np.eye(2), [0, 1],
         loss="cross_entropy", epochs=2, random_state=0,
@@ -99,8 +102,8 @@ def test_the_kernel_was_built_and_is_the_one_that_runs() -> None:
 
 def test_what_it_cannot_train_goes_to_jax_and_says_why() -> None:
     own = DenseNetwork(2, (Dense(1, lambda z: z * 2),))
-    assert "layer 0" in native.covers(own, Plan())
-    assert "loss" in native.covers(
+    assert "layer 0" in native.refusal(own, Plan())
+    assert "loss" in native.refusal(
         DenseNetwork.from_sizes((2, 1)), Plan(loss=lambda z, y: z[:, 0])
     )
     module, why = engines.pick(
@@ -113,18 +116,18 @@ def test_what_it_cannot_train_goes_to_jax_and_says_why() -> None:
 def test_what_it_cannot_train_is_refused() -> None:
     network, data, first = make((3, 2))
     with pytest.raises(ValueError, match="muon"):
-        native.Session(
+        native.session(
             network, Plan(loss="cross_entropy", optimizer="muon"), data, first
         )
 
 
 def test_without_a_kernel_it_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "kernel", None)
-    native._say_once.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(native_engine, "kernel", None)
+    native_engine._say_once.cache_clear()  # pyright: ignore[reportPrivateUsage]
     network = DenseNetwork.from_sizes((2, 1))
     with pytest.warns(RuntimeWarning, match="without a C compiler"):
-        assert native.covers(network, Plan()) == "the kernel was not built"
-    assert native.covers(network, Plan()) == "the kernel was not built"
+        assert native.refusal(network, Plan()) == "the kernel was not built"
+    assert native.refusal(network, Plan()) == "the kernel was not built"
 
 
 # ------------------------------------------------------------ elementary functions
@@ -136,11 +139,11 @@ LEVELS = ["baseline", "avx2", "avx512"]
 def level(request: pytest.FixtureRequest) -> Any:
     """Each instruction set that this processor has."""
     try:
-        native.kernel.use_level(request.param)
+        kernel.use_level(request.param)
     except ValueError:
         pytest.skip("this processor does not have it")
     yield request.param
-    native.kernel.use_level()
+    kernel.use_level()
 
 
 def arguments(which: str, dtype: Any) -> Array:
@@ -170,7 +173,7 @@ def test_elementary_functions_are_within_two_units(
 ) -> None:
     x = arguments(which, dtype)
     found = np.empty_like(x)
-    native.kernel.elementary(which, x, found)
+    kernel.elementary(which, x, found)
     wide = np.float64 if dtype == np.float32 else np.longdouble
     with np.errstate(all="ignore"):
         exact = getattr(np, which)(x.astype(wide))
@@ -196,7 +199,7 @@ def test_elementary_functions_are_within_two_units(
 def test_published_vectors_of_the_generator(
     key: tuple[int, int], counter: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-    assert native.kernel.threefry(*key, *counter) == expected
+    assert kernel.threefry(*key, *counter) == expected
 
 
 # ------------------------------------------------------------------ beside JAX
@@ -255,7 +258,7 @@ def test_gradient_of_any_network_is_jaxs(
 
 
 def with_workers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(native, "available_cpus", lambda: count)
+    monkeypatch.setattr(threads, "available_cpus", lambda: count)
 
 
 @built
@@ -327,7 +330,7 @@ def test_the_stopping_rule_inside_is_the_one_outside() -> None:
     network, data, first = make((3, 5, 3), 30)
     plan = replace(PLAN, batch_size=30, learning_rate=0.05)
     rates, ones = np.full(400, 0.05), np.ones(400)
-    free = native.Session(network, plan, data, first)
+    free = native.session(network, plan, data, first)
     losses = free.advance(None, rates, ones).loss
     best, waited, last = np.inf, 0, 0
     while waited <= 5:
@@ -335,7 +338,7 @@ def test_the_stopping_rule_inside_is_the_one_outside() -> None:
         best = min(best, losses[last])
         last += 1
     assert last < 400
-    session = native.Session(network, plan, data, first)
+    session = native.session(network, plan, data, first)
     sums = session.advance(None, rates, ones, (5, 1e-2, np.inf, 0))
     np.testing.assert_array_equal(sums.loss, losses[:last])
 
@@ -343,7 +346,7 @@ def test_the_stopping_rule_inside_is_the_one_outside() -> None:
 @built
 def test_the_stopping_rule_goes_on_from_earlier_counts() -> None:
     network, data, first = make((3, 5, 3), 30)
-    session = native.Session(network, PLAN, data, first)
+    session = native.session(network, PLAN, data, first)
     counts = (3, 0.0, -1.0, 2)  # no loss is below -1, and two epochs have waited
     assert len(session.advance(None, np.ones(20), np.ones(20), counts).loss) == 2
 
@@ -365,7 +368,7 @@ def test_a_stop_inside_is_a_stop_epoch_by_epoch() -> None:
 @built
 def test_another_thread_can_cancel() -> None:
     network, data, first = make((50, 100, 3), 500)
-    session = native.Session(network, PLAN, data, first)
+    session = native.session(network, PLAN, data, first)
     n_epochs = 100000
     n_steps = n_epochs * steps_per_epoch(PLAN, 500)
     done: list[EpochSums] = []
@@ -419,7 +422,7 @@ def test_no_rows() -> None:
     assert native.outputs(network, first, data.X[:0]).shape == (0, 2)
     nothing = Data(data.X[:0], data.y[:0], data.weights[:0])
     with pytest.raises(ValueError, match="no rows"):
-        native.Session(network, PLAN, nothing, first)
+        native.session(network, PLAN, nothing, first)
 
 
 def misaligned(values: Array) -> Array:
@@ -451,7 +454,7 @@ def test_arrays_as_they_come(how: Any) -> None:
 @built
 def test_what_would_be_read_outside_an_array_is_refused() -> None:
     network, data, first = make((3, 4, 3), 30)
-    session = native.Session(network, PLAN, data, first)
+    session = native.session(network, PLAN, data, first)
     orders = np.full((1, 30), 30, np.int32)
     with pytest.raises(ValueError, match="outside"):
         session.advance(orders, np.ones(2), np.ones(2))
@@ -460,12 +463,12 @@ def test_what_would_be_read_outside_an_array_is_refused() -> None:
     with pytest.raises(ValueError, match="shape"):
         native.outputs(network, first, data.X[:, :2])
     with pytest.raises(ValueError, match="weights has shape"):
-        native.Session(network, PLAN, replace(data, weights=data.weights[1:]), first)
+        native.session(network, PLAN, replace(data, weights=data.weights[1:]), first)
     with pytest.raises(ValueError, match="bytes"):
-        native.Session(network, PLAN, data, first, 0, (1, 1, b"short"))
+        native.session(network, PLAN, data, first, 0, (1, 1, b"short"))
     cut = ({**first[0], "bias": first[0]["bias"][1:]}, first[1])
     with pytest.raises(ValueError, match="shape"):
-        native.Session(network, PLAN, data, cut)
+        native.session(network, PLAN, data, cut)
 
 
 @built
@@ -490,7 +493,7 @@ def test_sparse_rows_are_dense_rows(dtype: Any) -> None:
     tight = 1e-4 if dtype == np.float32 else 1e-10
     _, expected = train(native, network, PLAN, dense, first)
     rates = np.full(9, PLAN.rate)
-    session = native.Session(network, PLAN, compressed, first, 7)
+    session = native.session(network, PLAN, compressed, first, 7)
     orders = [np.random.default_rng(5)]
     orders = np.array([orders[0].permutation(40) for _ in range(3)], np.int32)
     session.advance(orders, rates, np.ones(9))
@@ -508,7 +511,7 @@ def test_sparse_rows_that_lie_are_refused() -> None:
     X = sparse.csr_array(data.X)
     X.indices[5] = 30
     with pytest.raises(ValueError, match="sparse"):
-        native.Session(network, PLAN, replace(data, X=X), first)
+        native.session(network, PLAN, replace(data, X=X), first)
 
 
 # ------------------------------------------------------- threads and processes
@@ -575,7 +578,7 @@ def test_nothing_leaks() -> None:
 PREDICTION = """
 import pathlib
 import numpy as np
-from thalweg.engines.native import engine as native
+from thalweg.engines.native import ENGINE as native
 from thalweg.core import DenseNetwork
 
 def peak():

@@ -13,7 +13,6 @@ Tolerances: float64 throughout. A step is a few operations an entry, each rounde
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 import jax
@@ -25,11 +24,12 @@ from optax import contrib
 
 from tests.helpers import draw_data, draw_parameters, each_engine
 from tests.reference import networks as references
+from thalweg import engines
 from thalweg.core.networks import Dense, DenseNetwork
 from thalweg.core.optimizers import OPTIMIZERS
 from thalweg.core.plan import Plan
 from thalweg.core.types import Array, Parameters
-from thalweg.engines.jax import engine as xla
+from thalweg.engines.jax import ENGINE as xla
 
 NETWORK = DenseNetwork(3, (Dense(2, "identity"),))
 N_ROWS, BATCH, EPOCHS = 9, 3, 4
@@ -207,10 +207,10 @@ def orders() -> Array:
     return np.array([rng.permutation(N_ROWS) for _ in range(EPOCHS)], np.int32)
 
 
-def engine_weights(engine: ModuleType, plan: Plan) -> Parameters:
+def engine_weights(engine: engines.Engine, plan: Plan) -> Parameters:
     """Weights after the run; the averages of the schedule-free rules."""
     data = draw_data(NETWORK, plan, N_ROWS)
-    session = engine.Session(
+    session = engine.session(
         NETWORK, plan, data, draw_parameters(NETWORK), 0, None, None
     )
     sums = session.advance(orders(), RATES, np.ones(N_STEPS))
@@ -261,8 +261,10 @@ def test_every_rule_with_a_formula_is_published_here() -> None:
 @pytest.mark.slow
 @each_engine
 @each_case
-def test_rule_is_optax_and_the_published_one(engine: ModuleType, case: Case) -> None:
-    if refusal := engine.covers(NETWORK, case.plan):
+def test_rule_is_optax_and_the_published_one(
+    engine: engines.Engine, case: Case
+) -> None:
+    if refusal := engine.refusal(NETWORK, case.plan):
         pytest.skip(refusal)
     found = engine_weights(engine, case.plan)
     references.assert_close(found, optax_weights(case), rtol=case.rtol, atol=1e-12)
@@ -281,7 +283,7 @@ def test_lbfgs_on_device_is_optaxs() -> None:
     plan = Plan(loss="log_cosh", optimizer=("lbfgs_on_device", constants), l2=0.1)
     data = draw_data(NETWORK, plan, N_ROWS)
     parameters: Any = draw_parameters(NETWORK)
-    session = xla.Session(NETWORK, plan, data, parameters, 0, None, None)
+    session = xla.session(NETWORK, plan, data, parameters, 0, None, None)
     session.advance(None, np.ones(6), np.ones(6))
 
     def objective(parameters: Any) -> jax.Array:

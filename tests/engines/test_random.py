@@ -6,7 +6,6 @@ tests draw a fixed 2¹⁶ words: a mean of n draws has a standard error of σ/�
 of them are allowed.
 """
 
-from types import ModuleType
 from typing import Any
 
 import jax
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.helpers import draw_parameters, each_engine
 from tests.reference import networks as references
+from thalweg import engines
 from thalweg.core.data import Data
 from thalweg.core.networks import Dense, DenseNetwork
 from thalweg.core.plan import Plan
@@ -120,7 +120,7 @@ def test_gaussian_moments() -> None:
 @pytest.mark.slow
 @each_engine
 @pytest.mark.parametrize("n_rows", [5, 21])
-def test_masks_do_not_depend_on_padding(engine: ModuleType, n_rows: int) -> None:
+def test_masks_do_not_depend_on_padding(engine: engines.Engine, n_rows: int) -> None:
     """One step of descent from outputs of 1 shows the mask in the bias's gradient.
 
     The hidden layer gives 1 everywhere, so the output layer's weights move by the sums
@@ -136,7 +136,7 @@ def test_masks_do_not_depend_on_padding(engine: ModuleType, n_rows: int) -> None
     X, weights = rng.standard_normal((n_rows, 2)), rng.uniform(0.5, 2, n_rows)
     data = Data(X, np.full((n_rows, 1), -100.0), weights)
     plan = Plan(loss="absolute", optimizer="sgd", batch_size=None)
-    session = engine.Session(network, plan, data, parameters, 11, None, None)
+    session = engine.session(network, plan, data, parameters, 11, None, None)
     session.advance(None, np.ones(1), np.ones(1))
     moved = parameters[1]["weights"] - session.parameters()[1]["weights"]
     mask = references.dropout(11, 0, 1, (n_rows, 4), 0.4)

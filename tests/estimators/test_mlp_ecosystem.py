@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 
 from thalweg import MLPClassifier, MLPRegressor
 from thalweg.core import cpu
-from thalweg.engines.native import engine as native
+from thalweg.engines.native.description import kernel
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -240,7 +240,7 @@ def test_targets_may_be_series_of_strings() -> None:
         assert clf.score(X, series) > 0.9
 
 
-@pytest.mark.skipif(native.kernel is None, reason="JAX knows no sparse rows")
+@pytest.mark.skipif(kernel is None, reason="JAX knows no sparse rows")
 @pytest.mark.parametrize("settings", [{}, {"early_stopping": True}, {"solver": "cg"}])
 def test_sparse_rows_stay_sparse(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch

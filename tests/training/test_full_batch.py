@@ -115,8 +115,7 @@ class Slow:
         self.plan = tw.Plan(loss="cross_entropy", l2=0.1)
         self.data = Data(X, y.astype(np.int32), np.ones(len(X)))
         self.first = self.network.draw(np.random.RandomState(0))
-        module, _ = engines.pick("jax", self.network, self.plan)
-        self.exact = module.Objective(self.network, self.plan, self.data)
+        self.exact = engines.curved_objective(self.network, self.plan, self.data)
         self.products = 0
 
     def both(self, x: Array) -> tuple[float, Array]:

@@ -24,10 +24,8 @@ from thalweg import engines
 from thalweg.core.history import EpochRecord, StopReason
 from thalweg.core.networks import DenseNetwork
 from thalweg.core.types import Array
-from thalweg.engines.jax import vmapped
+from thalweg.engines.jax import ENGINE
 from thalweg.engines.jax.arrays import scoped
-from thalweg.engines.jax.engine import on_gpu
-from thalweg.training.parallel import run_all
 
 CLOSE: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
 # The gradient of a bias before a batch normalization, which takes it out again, is
@@ -201,83 +199,15 @@ def test_auto_takes_a_gpu_for_steps_that_are_large_enough(
     assert "on the GPU" in engines.pick("auto", one, plan, enough)[1]
 
 
-def compared(X: Array, y: Array) -> Any:
-    variants = {f"{rate}": {"learning_rate": rate} for rate in (0.001, 0.01)}
-    found = tw.compare(variants, X, y, hidden=[6], epochs=2, seeds=2)
-    return [(t.variant, t.seed, t.history and t.history.loss) for t in found.trials]
-
-
-def averaged(X: Array, y: Array) -> Any:
-    member = tw.MLPClassifier((6,), max_iter=2, early_stopping=True)
-    found = tw.Ensemble(member, 3, random_state=0).fit(X, y)
-    return [(m.best_validation_score_, m.coefs_[0]) for m in found.members_]
-
-
-def bagged(X: Array, y: Array) -> Any:
-    member = tw.MLPClassifier((6,), max_iter=2, batch_size=16)
-    found = tw.Ensemble(member, 3, random_state=0, bootstrap=True).fit(X, y)
-    return [member.coefs_[0] for member in found.members_]
-
-
-def searched(X: Array, y: Array) -> Any:
-    found = tw.search(
-        tw.MLPClassifier((6,), max_iter=2), {"alpha": [0.0, 0.1], "dropout": [0, 0.5]},
-        X, y, n_trials=4, n_jobs=2, sampler="grid", random_state=0, repeats=0,
-    )  # fmt: skip
-    return [(trial.params["alpha"], trial.value) for trial in found.trials]
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(
-    ("work", "sizes"),
-    [(compared, [4]), (averaged, [3]), (bagged, [3]), (searched, [2, 2])],
-)
-def test_on_a_gpu_networks_of_one_kind_are_one_program(
-    monkeypatch: pytest.MonkeyPatch, work: Any, sizes: list[int]
-):
-    """All that trains several, to which nothing was said of it."""
-    alone, made = work(*rows()), list[int]()
-    begin = vmapped.Population.__init__
-
-    def note(self: Any, networks: Any, *rest: Any) -> None:
-        made.append(len(networks))
-        begin(self, networks, *rest)
-
-    pretend_gpu(monkeypatch)
-    monkeypatch.setattr(engines, "GPU_WORK", 1.0)
-    monkeypatch.setattr(vmapped.Population, "__init__", note)
-    jax.tree.map(
-        lambda own, other: (
-            np.testing.assert_allclose(own, other, **CLOSE)
-            if not isinstance(own, str)
-            else None
-        ),
-        work(*rows()),
-        alone,
-    )
-    assert made == sizes
-
-
-def test_one_that_raises_stops_no_other():
-    """As it would not by itself: what its own thread makes of it is its affair."""
+def test_what_a_callback_raises_names_no_other_and_ends_all():
     X, y = rows()
 
     def fail(record: EpochRecord) -> None:
         raise ZeroDivisionError(f"in epoch {record.epoch}")
 
-    def job(seed: int) -> Any:
-        try:
-            return tw.fit(
-                network(), X, y, random_state=seed, engine="jax", **CLASSES,
-                callbacks=[fail] if seed == 1 else [],
-            )  # fmt: skip
-        except ZeroDivisionError as error:
-            return str(error)
-
-    first, failed, last = run_all(job, [(0,), (1,), (2,)], engine="jax")
-    assert failed == "in epoch 1"
-    assert "3 as one program" in first.engine
-    assert len(first.history) == len(last.history) == CLASSES["epochs"]
+    members: list[dict[str, Any]] = [{}, {"callbacks": [fail]}, {}]
+    with pytest.raises(ZeroDivisionError, match="in epoch 1"):
+        tw.fit_population(network(), X, y, members, engine="jax", **CLASSES)
 
 
 def test_no_product_is_rounded_to_tf32():
@@ -288,7 +218,7 @@ def test_no_product_is_rounded_to_tf32():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not on_gpu(), reason="no GPU here")
+@pytest.mark.skipif(not ENGINE.on_gpu(), reason="no GPU here")
 def test_a_gpu_trains_what_the_cpu_trains():
     X, y = rows()
     members = [{"random_state": seed, "learning_rate": 0.01} for seed in range(8)]

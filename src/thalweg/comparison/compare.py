@@ -21,6 +21,7 @@ from scipy import stats
 from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 
+from thalweg import engines
 from thalweg.comparison.result import Comparison, Difference, Trial
 from thalweg.core import (
     CLASSIFYING,
@@ -130,7 +131,7 @@ def compare(
     def trial(name: str, seed: int) -> Trial:
         return makers[name](name, seed, rows)
 
-    return judge(run_all(trial, jobs, n_jobs, engine), by)
+    return judge(run_all(trial, jobs, n_jobs), by)
 
 
 def judge(trials: Sequence[Trial], by: str = "score") -> Comparison:
@@ -238,7 +239,7 @@ def _maker(
     for plan in phases(None, settings):
         check_plan(network, plan)
     if isinstance(network, Network):
-        network = replace(network, holder=None)
+        network = replace(network, adapter=None)
     elif (network.n_inputs, network.n_outputs) != shape:
         raise ValueError(
             f"{owner} got a network from {network.n_inputs} inputs to "
@@ -304,7 +305,9 @@ class _Network:
             value=np.nan if diverged else self._value(run),
             passes=float(run.history.passes[-1]) if len(run.history) else 0.0,
             updates=self._updates(run.history, len(X)),
-            n_parameters=n_trained(network, run.parameters),
+            n_parameters=n_trained(
+                engines.pick("auto", network, run.plan)[0], network, run.parameters
+            ),
             seconds=float(run.history.seconds[-1]) if len(run.history) else 0.0,
             why=run.why,
             diverged=diverged,

@@ -25,6 +25,8 @@ from thalweg.core.networks import (
     Dense,
     DenseNetwork,
     Network,
+    NetworkAdapter,
+    Prepared,
     without_noise,
 )
 from thalweg.core.optimizers import (
@@ -84,11 +86,13 @@ __all__ = [
     "Interval",
     "LayerValues",
     "Network",
+    "NetworkAdapter",
     "Number",
     "Parameters",
     "Part",
     "Paths",
     "Plan",
+    "Prepared",
     "PyTree",
     "Record",
     "Run",

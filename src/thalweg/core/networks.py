@@ -21,7 +21,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -181,6 +181,9 @@ class DenseNetwork(Record):
     layers: tuple[Dense, ...]
     input_noise: float = 0.0
 
+    # Its parameters are nobody else's.
+    adapter: ClassVar[None] = None
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
         _check_count("n_inputs", self.n_inputs, 1)
@@ -256,6 +259,11 @@ class DenseNetwork(Record):
             if name in trained
         )
 
+    @property
+    def noisy(self) -> bool:
+        """Whether a training step draws random numbers: dropout or input noise."""
+        return self.input_noise > 0 or any(layer.dropout for layer in self.layers)
+
     def shapes(self) -> tuple[dict[str, tuple[int, ...]], ...]:
         """Name and shape of each layer's parameters, in the order they are stored."""
         return tuple(self._layer_shapes(i) for i in range(len(self.layers)))
@@ -282,6 +290,20 @@ class DenseNetwork(Record):
         rng = as_random_state(random_state)
         layers = [self._draw_layer(i, rng) for i in range(len(self.layers))]
         return tuple({k: v.astype(dtype) for k, v in own.items()} for own in layers)
+
+    def initial_parameters(
+        self,
+        parameters: Parameters | None,
+        random_state: int | np.random.RandomState | None,
+        dtype: Any,
+    ) -> Parameters:
+        """Return the parameters to begin with: those given, checked, or drawn ones."""
+        if parameters is None:
+            return self.draw(random_state, dtype)
+        self.check(parameters)
+        return tuple(
+            {name: np.asarray(own[name], dtype) for name in own} for own in parameters
+        )
 
     def check(self, parameters: Parameters) -> None:
         """Raise ValueError unless `parameters` has this network's names and shapes."""
@@ -379,21 +401,37 @@ class DenseNetwork(Record):
         return drawn
 
 
-class Holder(Protocol):
-    """Whose weights a `Network` trains: what they are taken from and put back into."""
+class Prepared(NamedTuple):
+    """What an adapter gives `thalweg.fit` to train in a model's place.
 
-    def begin(
-        self, settings: Mapping[str, Any], plan: Any, parameters: Any
-    ) -> "tuple[Network | DenseNetwork, dict[str, Any], Any]":
-        """Return what to train, the settings completed, and the first weights."""
+    Parameters
+    ----------
+    network : Network or DenseNetwork
+    settings : dict
+        Those that `fit` was given, completed by the model's own.
+    parameters : nested arrays or None
+        Where training begins.
+    scoring : callable or None
+        The score of the model, where `fit` was given none.
+    """
+
+    network: "Network | DenseNetwork"
+    settings: dict[str, Any]
+    parameters: Any
+    scoring: Any
+
+
+class NetworkAdapter(Protocol):
+    """Whose parameters a `Network` trains, such as a Keras model's."""
+
+    def prepare(
+        self, settings: Mapping[str, Any], plan: Any = None, parameters: Any = None
+    ) -> Prepared:
+        """Return what to train, and how."""
         ...
 
-    def scoring(self, settings: Mapping[str, Any], plan: Any) -> Any:
-        """Return the score to watch, or None."""
-        ...
-
-    def keep(self, run: Any) -> Any:
-        """Take the trained weights over; return the run."""
+    def finish(self, run: Any) -> Any:
+        """Put the trained parameters into the model; return the run."""
         ...
 
 
@@ -429,8 +467,8 @@ class Network:
         the objective while training.
     dtype : {"float32", "float64"} or None
         What it computes in, where it can do but one.
-    holder : Holder, optional
-        What the weights belong to, such as a Keras model.
+    adapter : NetworkAdapter, optional
+        Whose parameters are trained, such as a Keras model's.
 
     Notes
     -----
@@ -458,7 +496,7 @@ class Network:
     settle: Callable[[Any, Any, Any], Any] | None = None
     adds_loss: bool = False
     dtype: str | None = None
-    holder: Holder | None = None
+    adapter: NetworkAdapter | None = None
     programs: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     # Its layers and noise, if any, are `apply`'s own affair.
@@ -477,6 +515,11 @@ class Network:
     def takes(self, name: str) -> bool:
         """Whether `apply` names an argument."""
         return name in inspect.signature(self.apply).parameters
+
+    @property
+    def noisy(self) -> bool:
+        """Whether a training step draws random numbers: `apply` takes a key."""
+        return self.takes("key")
 
     @property
     def stateful(self) -> bool:

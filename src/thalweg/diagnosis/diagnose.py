@@ -109,7 +109,7 @@ def diagnose(
     problem = _quietly(understand, subject, X, y, X_val, y_val, **settings)
     facts = dict(_quietly(measure, problem)) | _modes(subject, problem)
     trial = Trials(problem, started + budget)
-    held_by_another = getattr(problem.network, "holder", None) is not None
+    held_by_another = getattr(problem.network, "adapter", None) is not None
     fatal = [f for f in judge(_own(problem, facts), thresholds)[0]
              if f.severity is Severity.FATAL]  # fmt: skip
     tries = trials and not held_by_another and not any(map(_is_for_the_user, fatal))

@@ -1,8 +1,25 @@
-"""What every engine offers: the contracts, as protocols."""
+"""What every engine offers: the contracts, as protocols.
 
+An engine is an object. `thalweg.engines` picks one for a network and a plan, and
+nothing above asks which one it got: what only JAX can do for a network of the user's
+own, every engine answers for the networks that it trains.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from thalweg.core import Array, EpochSums, Parameters
+import numpy as np
+
+from thalweg.core import Array, Data, EpochSums, Parameters, Plan
+
+StopRule = tuple[int, float, float, int]
+"""Early stopping on the training loss, ``(limit, tol, best, waited)``: the last epoch
+is the one after which more than `limit` epochs in a row had a loss not below the best
+by `tol`; `best` and `waited` are the counts before the first."""
+
+Evaluator = Callable[[Any], tuple[Any, Array]]
+"""From parameters to raw outputs (n_rows, n_outputs) and losses (n_rows,) of rows."""
 
 
 class Session(Protocol):
@@ -16,12 +33,15 @@ class Session(Protocol):
     heeds_stop: bool
     """Whether `advance` takes notice of `stop`."""
 
+    note: str
+    """What is particular about the programs, for `Run.engine`; mostly empty."""
+
     def advance(
         self,
         orders: Array | None,
         rates: Array,
         mixes: Array,
-        stop: tuple[int, float, float, int] | None = None,
+        stop: StopRule | None = None,
     ) -> EpochSums:
         """Train some epochs.
 
@@ -35,10 +55,8 @@ class Session(Protocol):
             Learning rate of each update; the steps are those of `n_met` rows.
         mixes : ndarray of the same shape
             `thalweg.core.plan.mixing_factors`.
-        stop : (limit, tol, best, waited), optional
-            Where heeded, the last epoch is the one after which more than `limit`
-            epochs in a row had a loss not below the best by `tol`; `best` and `waited`
-            are the counts before the first (`thalweg.training.monitor.EarlyStopping`).
+        stop : StopRule, optional
+            When to stop by the training loss, where it is heeded.
         """
         ...
 
@@ -51,7 +69,7 @@ class Session(Protocol):
         ...
 
     def state(self) -> Any:
-        """Copy what the update rule remembers, and the steps done; can be pickled."""
+        """Copy what the optimizer remembers, and the steps done; can be pickled."""
         ...
 
 
@@ -74,3 +92,145 @@ class Objective(Protocol):
     def settle(self, parameters: Parameters) -> Parameters:
         """Set the running statistics to those of all rows."""
         ...
+
+    def repeats(self, parameters: Parameters) -> bool:
+        """Whether training computes the same objective again one step later."""
+        ...
+
+    def rowwise(self, parameters: Parameters) -> bool:
+        """Whether rows train apart: neither outputs nor losses depend on others."""
+        ...
+
+
+class CurvedObjective(Objective, Protocol):
+    """An objective with exact second derivatives, which only JAX has."""
+
+    def hessian_product(self, parameters: Any, direction: Any) -> Any:
+        """Multiply a direction, shaped like the gradient, by the exact Hessian."""
+        ...
+
+    def hessian(self, parameters: Any) -> tuple[Array, Any]:
+        """Compute the whole Hessian, and what its rows stand for."""
+        ...
+
+    def gauss_newton(self, parameters: Any) -> tuple[Array, Any]:
+        """Compute the Gauss-Newton matrix, and what its rows stand for."""
+        ...
+
+
+class TrainedLeaves(Protocol):
+    """The arrays that are trained, as a list in a fixed order, and back."""
+
+    shapes: list[tuple[int, ...]]
+
+    def of(self, parameters: Any) -> list[Array]:
+        """List the arrays of parameters, or of something shaped like those trained."""
+        ...
+
+    def filled(self, leaves: list[Array]) -> Any:
+        """Put arrays where they belong."""
+        ...
+
+    def joined(self, parameters: Any, trained: Any) -> Any:
+        """Replace what is trained in `parameters`."""
+        ...
+
+
+class Engine(Protocol):
+    """What trains networks of some kinds; `network` is a DenseNetwork or a Network."""
+
+    name: str
+
+    def refusal(self, network: Any, plan: Plan) -> str:
+        """Say why it cannot train this, as half a sentence; empty if it can."""
+        ...
+
+    def initial_parameters(
+        self,
+        network: Any,
+        parameters: Any,
+        rng: np.random.RandomState,
+        dtype: np.dtype[Any],
+    ) -> Any:
+        """Return the parameters to begin with: those given, checked, or drawn ones."""
+        ...
+
+    def examine(
+        self, network: Any, plans: Sequence[Plan], data: Data, parameters: Any
+    ) -> None:
+        """Raise ValueError unless network, data and losses fit each other."""
+        ...
+
+    def floating_type(self, parameters: Any) -> np.dtype[Any]:
+        """Return what parameters are computed with: float32 or float64."""
+        ...
+
+    def leaves(self, network: Any, parameters: Any) -> TrainedLeaves:
+        """Return what turns parameters into the list of those trained, and back."""
+        ...
+
+    def session(
+        self,
+        network: Any,
+        plan: Plan,
+        data: Data,
+        parameters: Any,
+        seed: int = 0,
+        state: Any = None,
+        validation: Data | None = None,
+    ) -> Session:
+        """Begin a training; `state` is another session's, to go on from there."""
+        ...
+
+    def objective(self, network: Any, plan: Plan, data: Data) -> Objective:
+        """Return the plan's objective on all rows."""
+        ...
+
+    def cost_and_gradient(
+        self, network: Any, plan: Plan, parameters: Any, data: Data
+    ) -> tuple[float, Any]:
+        """Compute the objective and its gradient once."""
+        ...
+
+    def outputs(self, network: Any, parameters: Any, X: Any) -> Any:
+        """Raw outputs, without dropout, noise or batch statistics."""
+        ...
+
+    def activations(self, network: Any, parameters: Any, X: Any) -> list[Any]:
+        """Return the same for every layer's output."""
+        ...
+
+    def row_losses(self, plan: Plan, outputs: Array, y: Array) -> Array:
+        """Compute the loss of each row, without penalties."""
+        ...
+
+    def evaluator(self, network: Any, plan: Plan, data: Data) -> Evaluator:
+        """Return what computes outputs and losses of some rows, again and again."""
+        ...
+
+    def blame(self, network: Any, plan: Plan, parameters: Any, data: Data) -> str:
+        """Name the place of what first is not finite: an output, a loss, a gradient."""
+        ...
+
+    def steady(self) -> AbstractContextManager[None]:
+        """Prepare for many calls of an objective in turn."""
+        ...
+
+
+def blame_layers(
+    engine: Engine, network: Any, plan: Plan, parameters: Any, data: Data
+) -> str:
+    """Name the layer of a dense network in which something first is not finite."""
+    sample = data.take(slice(4096))
+    with np.errstate(all="ignore"):
+        outputs = engine.activations(network, parameters, sample.X)
+        for index, output in enumerate(outputs):
+            if not np.isfinite(output).all():
+                return f"the output of layer {index}"
+        cost, gradient = engine.cost_and_gradient(network, plan, parameters, sample)
+    if not np.isfinite(cost):
+        return "the loss"
+    for index in reversed(range(len(gradient))):
+        if not all(np.isfinite(g).all() for g in gradient[index].values()):
+            return f"the gradient of layer {index}"
+    return "the size of the gradient or the update"

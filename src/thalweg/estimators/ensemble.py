@@ -52,8 +52,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
     random_state : int, RandomState or None
         Source of the members' seeds and samples.
     n_jobs : int or None
-        Members trained at once, on threads; all processors by default. On a GPU that
-        gains by it, networks of one kind are trained as one program.
+        Members trained at once, on threads; all processors by default.
 
     Attributes
     ----------

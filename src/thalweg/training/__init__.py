@@ -1,7 +1,7 @@
 """Train a network: any plan on any engine."""
 
 from thalweg.training.data import as_rows, as_weights
-from thalweg.training.fit import fit, predict, train_phases
+from thalweg.training.fit import fit, predict
 from thalweg.training.full_batch import n_trained
 from thalweg.training.inspect import descend, look_inside, train_steps
 from thalweg.training.loop import check_plan, train
@@ -9,6 +9,7 @@ from thalweg.training.lr_finder import RateFinding, find_rate
 from thalweg.training.monitor import Callback, EarlyStopping, Scoring, TrainingMonitor
 from thalweg.training.multihost import fit_over_hosts
 from thalweg.training.parallel import make_ray_known, run_all
+from thalweg.training.phases import train_phases
 from thalweg.training.population import fit_population
 
 __all__ = [

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thalweg import engines
 from thalweg.core import (
     CLASSIFYING,
     Array,
@@ -120,23 +119,6 @@ def _count_rows(arrays: Any) -> int:
     counts: list[int] = []
     each_array(lambda v: counts.append(len(v) if v.ndim else 0), arrays)
     return counts[0] if counts else 0
-
-
-def first_weights(
-    network: DenseNetwork | Network,
-    parameters: Any,
-    rng: np.random.RandomState,
-    dtype: np.dtype[Any],
-) -> Any:
-    """Return the weights to begin with: those given, checked, or freshly drawn."""
-    if isinstance(network, Network):
-        return engines.on_jax().first_weights(network, parameters, rng, dtype)
-    if parameters is None:
-        return network.draw(rng, dtype)
-    network.check(parameters)
-    return tuple(
-        {name: np.asarray(own[name], dtype) for name in own} for own in parameters
-    )
 
 
 def split(

@@ -1,13 +1,13 @@
-"""The training loop: any plan on any engine, epoch by epoch.
+"""Train a network, and predict with it: what most users call.
 
-`fit` checks what it is given, draws the first weights, the batches' order and the
-rates, and lets an engine train, while `thalweg.training.monitor` judges the epochs. One
-loop serves every engine and every first-order optimizer.
+`fit` turns whatever it is given into one prepared source of rows (`source.py`), draws
+the first parameters, and lets the source train while a `TrainingMonitor` records and
+judges the epochs. There is one path for arrays, streams and the models of others.
 """
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,20 +15,19 @@ from numpy.typing import ArrayLike
 
 from thalweg import engines
 from thalweg.core import (
-    Data,
     DenseNetwork,
     Network,
+    NetworkAdapter,
     Plan,
     Run,
-    StopReason,
     as_random_state,
     link,
     phases,
 )
-from thalweg.training.data import as_data, as_rows, first_weights, is_stream, split
-from thalweg.training.full_batch import train_full_batch
-from thalweg.training.loop import check_plan, finish, noise_seed, train
+from thalweg.training.data import as_rows
+from thalweg.training.loop import check_network, check_plan
 from thalweg.training.monitor import Callback, Scoring, TrainingMonitor
+from thalweg.training.source import Source, prepare
 
 
 def fit(
@@ -119,74 +118,71 @@ def fit(
     >>> tw.predict(run, X).argmax(axis=1)
     array([0, 1, 1, 0])
     """
+    return make_ready(
+        network,
+        X,
+        y,
+        plan=plan,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        validation=validation,
+        scoring=scoring,
+        parameters=parameters,
+        random_state=random_state,
+        callbacks=callbacks,
+        engine=engine,
+        **settings,
+    ).run()
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A training with all that it needs, checked and drawn; `run` does it."""
+
+    source: Source
+    first: Any
+    rng: np.random.RandomState
+    monitor: TrainingMonitor
+    engine: str
+    adapter: NetworkAdapter | None
+
+    def run(self) -> Run:
+        """Train, and let the adapter have the trained parameters."""
+        run = self.source.train(self.first, self.rng, self.monitor, self.engine)
+        return run if self.adapter is None else self.adapter.finish(run)
+
+
+def make_ready(
+    network: DenseNetwork | Network,
+    X: Any,
+    y: Any = None,
+    *,
+    plan: Plan | None = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    validation: Any = None,
+    scoring: Scoring | None = None,
+    parameters: Any = None,
+    random_state: Any = None,
+    callbacks: Sequence[Callback] = (),
+    engine: str = "auto",
+    **settings: Any,
+) -> Training:
+    """Check what `fit` was given, and draw what a training begins with."""
     started = time.perf_counter()
-    holder = getattr(network, "holder", None)
-    if holder is not None:
-        scoring = scoring or holder.scoring(settings, plan)
-        network, settings, parameters = holder.begin(settings, plan, parameters)
+    adapter = check_network(network).adapter
+    if adapter is not None:
+        prepared = adapter.prepare(settings, plan, parameters)
+        network, settings = prepared.network, prepared.settings
+        parameters, scoring = prepared.parameters, scoring or prepared.scoring
     plans = [check_plan(network, phase) for phase in phases(plan, settings)]
     rng = as_random_state(random_state)
-    plan, rows = plans[0], (X, y, sample_weight, class_weight)
-    watched = scoring, callbacks, started
-    if is_stream(X, y):
-        from thalweg.training.streaming import apart, open_source, train_stream
-
-        source = open_source(network, plans, *rows)
-        first = first_weights(network, parameters, rng, source.dtype)
-        held_out = apart(network, plan, validation, source.dtype)
-        monitor, seed = (
-            TrainingMonitor(plan, held_out, *watched),
-            noise_seed(network, rng),
-        )
-        found = train_stream(network, plan, source, first, rng, seed, monitor, engine)
-        run = finish(network, monitor, *found)
-    else:
-        data = as_data(network, plan, *rows)
-        first = first_weights(network, parameters, rng, data.dtype)
-        data, held_out = split(network, plan, data, validation, rng)
-        if isinstance(network, Network):
-            engines.on_jax().examine(network, plans, data, first)
-        monitor = TrainingMonitor(plan, held_out, *watched)
-        run = train_phases(network, plans, data, first, rng, monitor, engine)
-    return run if holder is None else holder.keep(run)
-
-
-def train_phases(
-    network: DenseNetwork | Network,
-    plans: Sequence[Plan],
-    data: Data,
-    first: Any,
-    rng: np.random.RandomState,
-    monitor: TrainingMonitor,
-    engine: str = "auto",
-) -> Run:
-    """Train by one plan after the other; each begins with the weights of the last.
-
-    Parameters
-    ----------
-    network, data, first, rng, monitor, engine
-        As for `train`.
-    plans : sequence of Plan
-        Full-batch and first-order ones in any order.
-
-    Returns
-    -------
-    Run
-        With the history of all phases; ``why`` says of each why it ended.
-    """
-    run, reasons = None, []
-    for plan in plans:
-        monitor.turn(plan)
-        if plan.full_batch:
-            run = train_full_batch(network, plan, data, first, monitor, engine)
-        else:
-            run, _ = train(network, plan, data, first, rng, monitor, engine)
-        reasons.append(f"{plan.optimizer.label}: {run.why}")
-        first = run.parameters
-        if run.stop_reason in _FINAL:
-            break
-    assert run is not None
-    return run if len(plans) == 1 else replace(run, why=" Then ".join(reasons))
+    source = prepare(network, plans, X, y, sample_weight, class_weight)
+    trainer, _ = engines.pick(engine, network, plans[0])
+    first = trainer.initial_parameters(network, parameters, rng, source.dtype)
+    source, held_out = source.hold_out(validation, rng)
+    monitor = TrainingMonitor(plans[0], held_out, scoring, callbacks, started)
+    return Training(source, first, rng, monitor, engine, adapter)
 
 
 def predict(run: Run, X: Any) -> Any:
@@ -205,19 +201,6 @@ def predict(run: Run, X: Any) -> Any:
         themselves after the others; in the dtype of the run's weights. Of a `Network`,
         whatever shape it gives.
     """
-    if isinstance(run.network, Network):
-        dtype = engines.on_jax().floating_type(run.parameters)
-    else:
-        dtype = run.parameters[0]["bias"].dtype
-    module, _ = engines.pick("auto", run.network, run.plan)
-    rows = as_rows(run.network, X, dtype)
-    return link(run.plan.loss)(module.outputs(run.network, run.parameters, rows))
-
-
-_FINAL = (
-    StopReason.CALLBACK,
-    StopReason.INTERRUPTED,
-    StopReason.NONFINITE,
-    StopReason.TIME_BUDGET,
-)
-"""Reasons that end all phases."""
+    engine, _ = engines.pick("auto", run.network, run.plan)
+    rows = as_rows(run.network, X, engine.floating_type(run.parameters))
+    return link(run.plan.loss)(engine.outputs(run.network, run.parameters, rows))

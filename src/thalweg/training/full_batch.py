@@ -8,7 +8,6 @@ optimizer.
 
 from collections.abc import Callable
 from functools import cached_property
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from thalweg import engines
 from thalweg.core import (
     Array,
     Data,
-    DenseLeaves,
     DenseNetwork,
     EpochSums,
     Network,
@@ -28,6 +26,7 @@ from thalweg.core import (
     StopReason,
     cpus_are_shared,
 )
+from thalweg.engines import CurvedObjective, Engine, Evaluator, Objective
 from thalweg.optimize import (
     METHODS,
     LineSearches,
@@ -100,22 +99,22 @@ def train_full_batch(
     ValueError
         If the network draws dropout or noise, which leaves nothing fixed to minimize.
     """
-    module, why_engine = engines.pick(engine, network, plan, data.n_rows)
-    descent = _Descent(module, network, plan, data, first, monitor)
-    if not _is_steady(network, descent.objective, first):
+    trainer, why_engine = engines.pick(engine, network, plan, data.n_rows)
+    descent = _Descent(trainer, network, plan, data, first, monitor)
+    if not descent.objective.repeats(first):
         raise ValueError(
             f"optimizer={plan.optimizer.label!r} got a network with dropout "
             "or input noise, whose objective changes at every evaluation. Leave them "
             "out, or take a first-order optimizer such as 'adam'."
         )
     if plan.optimizer.label == "levenberg-marquardt":
-        _check_damped(network, plan, descent.objective, first)
-    monitor.subject = descent
+        _check_damped(trainer, network, plan, descent.objective, first)
     reason, message = descent.run()
     return monitor.close(
         network,
         reason,
         why_engine,
+        descent,
         method=descent.method.label,
         message=message,
         evaluations=descent.trail.n_values,
@@ -123,23 +122,17 @@ def train_full_batch(
     )
 
 
-def n_trained(network: DenseNetwork | Network, first: Any) -> int:
+def n_trained(engine: Engine, network: DenseNetwork | Network, first: Any) -> int:
     """How many numbers are trained."""
-    if isinstance(network, DenseNetwork):
-        return network.n_parameters
-    return sum(leaf.size for leaf in engines.on_jax().Leaves(network, first).of(first))
+    return sum(leaf.size for leaf in engine.leaves(network, first).of(first))
 
 
-def _is_steady(network: DenseNetwork | Network, objective: Any, first: Any) -> bool:
-    if isinstance(network, Network):
-        return objective.repeats(first)
-    return not (network.input_noise or any(layer.dropout for layer in network.layers))
-
-
-def _check_damped(network: Any, plan: Plan, objective: Any, first: Any) -> None:
+def _check_damped(
+    engine: Engine, network: Any, plan: Plan, objective: Objective, first: Any
+) -> None:
     """Raise unless Levenberg-Marquardt can train this."""
     batched = any(layer.normalized == "batch" for layer in network.layers)
-    n_parameters = n_trained(network, first)
+    n_parameters = n_trained(engine, network, first)
     if n_parameters > _MOST_DAMPED:
         problem = f"{n_parameters} parameters; it solves for all at once"
     elif plan.loss.name not in _CONVEX_LOSSES:
@@ -148,7 +141,7 @@ def _check_damped(network: Any, plan: Plan, objective: Any, first: Any) -> None:
         problem = f"l1={plan.l1!r}, which is not smooth"
     elif batched:
         problem = "batch normalization, through which rows depend on each other"
-    elif isinstance(network, Network) and not objective.rowwise(first):
+    elif not objective.rowwise(first):
         problem = "a network whose rows depend on each other, or that adds a loss"
     else:
         return
@@ -172,20 +165,19 @@ class _Descent:
 
     def __init__(
         self,
-        module: ModuleType,
+        engine: Engine,
         network: DenseNetwork | Network,
         plan: Plan,
         data: Data,
         first: Any,
         monitor: TrainingMonitor,
     ) -> None:
-        self.module, self.network, self.plan, self.data = module, network, plan, data
+        self.engine, self.network, self.plan, self.data = engine, network, plan, data
         self.first, self.monitor, self.dtype = first, monitor, data.dtype
-        self.objective = module.Objective(network, plan, data)
+        self.objective = engine.objective(network, plan, data)
         self.method = METHODS.get(plan.optimizer.label, _DAMPED)
         self.n_products = 0
-        own = isinstance(network, Network)
-        self.order = (engines.on_jax().Leaves if own else DenseLeaves)(network, first)
+        self.order = engine.leaves(network, first)
         sizes = [np.prod(shape, dtype=int) for shape in self.order.shapes]
         self._ends = np.cumsum(sizes)[:-1]
         self.x = self.pack(first)
@@ -194,13 +186,13 @@ class _Descent:
         most = constants.get("max_line_search", np.inf)
         searches = LineSearches(self.method.label, self._limits is not None, most)
         self.trail = MemoizedObjective(self._look, None, self.x, searches)
-        self._exact: Any = None
+        self._exact: CurvedObjective | None = None
 
     def run(self) -> tuple[StopReason, str]:
         """Minimize; return why it stopped and the method's own words."""
         damped, trail = self.method is _DAMPED, self.trail
         try:
-            with np.errstate(over="ignore", invalid="ignore"), self.module.steady():
+            with np.errstate(over="ignore", invalid="ignore"), self.engine.steady():
                 result = self._damped() if damped else self._by_scipy()
         except _Stopped as stopped:
             return stopped.reason, ""
@@ -294,12 +286,12 @@ class _Descent:
 
     def validate(self) -> tuple[Array, Array]:
         """Compute raw outputs and losses on the validation data."""
-        return self._judge(self.parameters())
+        return self._evaluate(self.parameters())
 
     @cached_property
-    def _judge(self) -> Callable[[Any], tuple[Array, Array]]:
+    def _evaluate(self) -> Evaluator:
         assert self.monitor.held_out is not None
-        return self.module.judge(self.network, self.plan, self.monitor.held_out)
+        return self.engine.evaluator(self.network, self.plan, self.monitor.held_out)
 
     def pack(self, parameters: Any) -> Array:
         """Flatten what is trained into one float64 vector."""
@@ -329,17 +321,16 @@ class _Descent:
         sums = EpochSums(**own, finite=finite, counts=counts)
         if sums.finite:
             self.x = x
-        reason = self.monitor.see(sums, np.array([np.nan]))
+        reason = self.monitor.see(sums, np.array([np.nan]), self)
         if reason is None and self._uncounted():
             reason = StopReason.MAX_EPOCHS
         if reason is not None:
             raise _Stopped(reason)
 
-    def _curved(self) -> Any:
-        """Make the objective with second derivatives, which only JAX has."""
+    def _curved(self) -> CurvedObjective:
+        """Return the objective with second derivatives, made when it is asked for."""
         if self._exact is None:
-            exact, _ = engines.pick("jax", self.network, self.plan)
-            self._exact = exact.Objective(self.network, self.plan, self.data)
+            self._exact = engines.curved_objective(self.network, self.plan, self.data)
         return self._exact
 
     def _curvature(self) -> dict[str, Callable[..., Array]]:

@@ -27,8 +27,8 @@ from thalweg.core import (
     rate_factors,
 )
 from thalweg.training.data import as_data, as_rows
-from thalweg.training.fit import train_phases
 from thalweg.training.monitor import TrainingMonitor
+from thalweg.training.phases import train_phases
 
 
 def trace(
@@ -58,7 +58,7 @@ def trace(
     first = network.draw(rng, data.X.dtype) if parameters is None else parameters
     kept = [first]
     monitor = TrainingMonitor(plans[0])
-    monitor.callbacks = [lambda record: kept.append(monitor.subject.parameters())]
+    monitor.callbacks = [lambda record: kept.append(monitor.parameters())]
     return train_phases(network, plans, data, first, rng, monitor, engine), kept
 
 
@@ -137,14 +137,14 @@ def look_inside(
             "Give a DenseNetwork or its run."
         )
     parameters = run.parameters if trained else network.draw(random_state)
-    module, _ = engines.pick(engine, network, plan)
+    trainer, _ = engines.pick(engine, network, plan)
     rows = as_rows(network, X, parameters[0]["bias"].dtype)
     weights = tuple(own["weights"] for own in parameters if "weights" in own)
-    activations = tuple(module.activations(network, parameters, rows))
+    activations = tuple(trainer.activations(network, parameters, rows))
     if y is None or not trained:
         return LayerValues(activations, weights)
     data = as_data(network, Plan.of(plan, dtype=str(rows.dtype)), rows, y)
-    _, gradient = module.cost_and_gradient(network, plan, parameters, data)
+    _, gradient = trainer.cost_and_gradient(network, plan, parameters, data)
     slopes = tuple(own["weights"] for own in gradient if "weights" in own)
     return LayerValues(activations, weights, slopes)
 
@@ -177,8 +177,8 @@ def train_steps(
     data = as_data(network, plan, X, y)
     rng = np.random.RandomState(random_state)
     first = network.draw(random_state, data.X.dtype)
-    module, _ = engines.pick(engine, network, plan)
-    session = module.Session(network, plan, data, first, random_state, None, None)
+    trainer, _ = engines.pick(engine, network, plan)
+    session = trainer.session(network, plan, data, first, random_state)
     size = batch_rows(plan, len(data.X))
     orders = rng.randint(len(data.X), size=(n_steps, size), dtype=np.int32)
     rates = plan.rate * rate_factors(plan, 0, n_steps, size)

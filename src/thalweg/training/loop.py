@@ -1,8 +1,5 @@
 """The training loop: any plan on any engine, epoch by epoch."""
 
-from collections.abc import Callable
-from contextvars import ContextVar
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,15 +20,13 @@ from thalweg.core import (
     rate_factors,
     steps_per_epoch,
 )
+from thalweg.engines import Engine, Session
 from thalweg.training.full_batch import n_trained
-from thalweg.training.monitor import TrainingMonitor
+from thalweg.training.monitor import Subject, TrainingMonitor
 
 _ROWS_AT_ONCE = 1 << 20
 _EPOCHS_AT_ONCE = 1024
 _WORK_AT_ONCE = 10**10
-
-attend: ContextVar[Callable[..., Any] | None] = ContextVar("attend", default=None)
-"""Where `train` goes first, if it is one of several; see `thalweg.training.batched`."""
 
 
 def train(
@@ -43,7 +38,7 @@ def train(
     monitor: TrainingMonitor,
     engine: str = "auto",
     state: Any = None,
-) -> tuple[Run, engines.Session]:
+) -> tuple[Run, Session]:
     """Train on what has been checked; `fit` and the estimators stand on this.
 
     Parameters
@@ -64,53 +59,58 @@ def train(
         As it was left.
     """
     rows = batch_rows(plan, data.n_rows)
-    module, why = engines.pick(engine, network, plan, rows)
-    seed, size = noise_seed(network, rng), n_trained(network, first)
-    meeting = attend.get() if state is None else None
-    session = meeting and meeting(
-        network, plan, data, first, seed, size, rng, monitor, engine
-    )
-    if session:
-        why, reason = session.why, session.reason
-    else:
-        session = module.Session(
-            network, plan, data, first, seed, state, monitor.held_out
-        )
-        monitor.subject = session
-        why += getattr(session, "note", "")
-        reason = Loop(plan, session, data.n_rows, size, rng, monitor).run()
-    return finish(network, monitor, module, why, reason, data), session
+    trainer, why = engines.pick(engine, network, plan, rows)
+    seed = noise_seed(network, rng)
+    size = n_trained(trainer, network, first)
+    session = trainer.session(network, plan, data, first, seed, state, monitor.held_out)
+    loop = Loop(plan, session, data.n_rows, size, rng, monitor, session.heeds_stop)
+    reason = loop.run(session)
+    why += session.note
+    return finish(network, monitor, trainer, why, reason, session, data), session
 
 
 class Loop:
     """The state of one first-order training between epochs.
 
-    `run` drives a session of its own; what trains many at once, or over several hosts,
-    calls `ask` and `tell` by itself.
+    `run` drives a session; what trains many at once, or over several hosts, calls `ask`
+    and `tell` by itself.
+
+    Parameters
+    ----------
+    plan : Plan
+    subject : Subject
+        What is trained.
+    n_rows, n_parameters : int
+    rng : RandomState
+        Source of the order of rows.
+    monitor : TrainingMonitor
+    heeds_stop : bool
+        Whether what is trained stops by itself as `TrainingMonitor.stop_rule` says.
     """
 
     def __init__(
         self,
         plan: Plan,
-        session: Any,
+        subject: Subject,
         n_rows: int,
         n_parameters: int,
         rng: np.random.RandomState,
         monitor: TrainingMonitor,
+        heeds_stop: bool = False,
     ) -> None:
-        self.plan, self.session, self.rng = plan, session, rng
-        self.n_rows = n_rows
-        self.monitor, self.steps, self.n_parameters = monitor, 0, n_parameters
+        self.plan, self.subject, self.rng = plan, subject, rng
+        self.n_rows, self.n_parameters = n_rows, n_parameters
+        self.monitor, self.heeds_stop, self.steps = monitor, heeds_stop, 0
         self.per_epoch = steps_per_epoch(plan, n_rows)
         self.order: Array = np.arange(n_rows)  # NumPy shuffles its own integers fastest
 
-    def run(self) -> StopReason:
+    def run(self, session: Session) -> StopReason:
         """Train until something says stop."""
         try:
             while self.left > 0:
                 stop = self.monitor.stop_rule
                 asked = self.ask(min(self.chunk(), self.left))
-                reason = self.tell(self.session.advance(*asked, stop))
+                reason = self.tell(session.advance(*asked, stop))
                 if reason is not None:
                     return reason
         except KeyboardInterrupt:
@@ -127,7 +127,7 @@ class Loop:
     def chunk(self) -> int:
         """Epochs that can go by in one call, short enough for Ctrl-C to be heard."""
         patient = self.monitor.plan.patience is not None
-        if self.monitor.hurries or (patient and not self.session.heeds_stop):
+        if self.monitor.hurries or (patient and not self.heeds_stop):
             return 1
         most = _WORK_AT_ONCE // (self.n_rows * self.n_parameters)
         limit = min(self.monitor.waits, _EPOCHS_AT_ONCE)
@@ -152,7 +152,8 @@ class Loop:
             self.order = order
             self._orders(n_done)
         self.steps += n_done * self.per_epoch
-        return self.monitor.see(sums, rates.reshape(n_epochs, -1)[:n_done, -1])
+        last = rates.reshape(n_epochs, -1)[:n_done, -1]
+        return self.monitor.see(sums, last, self.subject)
 
     def _orders(self, n_epochs: int) -> Array | None:
         plan = self.plan
@@ -166,14 +167,20 @@ class Loop:
         return orders
 
 
-def check_plan(network: DenseNetwork | Network, plan: Plan) -> Plan:
-    """Return the plan, which must fit the network."""
+def check_network(network: DenseNetwork | Network) -> DenseNetwork | Network:
+    """Return the network, which must be one."""
     if not isinstance(network, DenseNetwork | Network):
         raise TypeError(
             f"fit got network={network!r}; it must be a DenseNetwork or a Network. "
             "DenseNetwork.from_sizes((n_inputs, 100, n_outputs)) makes one; "
             "from_keras makes one of a Keras model."
         )
+    return network
+
+
+def check_plan(network: DenseNetwork | Network, plan: Plan) -> Plan:
+    """Return the plan, which must fit the network."""
+    check_network(network)
     rates = plan.layer_rates
     if rates and isinstance(network, Network):
         raise ValueError(
@@ -190,43 +197,20 @@ def check_plan(network: DenseNetwork | Network, plan: Plan) -> Plan:
 
 def noise_seed(network: DenseNetwork | Network, rng: np.random.RandomState) -> int:
     """Draw the seed of dropout and noise; where there are none, nothing is drawn."""
-    if isinstance(network, Network):
-        noisy = network.takes("key")
-    else:
-        dropped = any(layer.dropout for layer in network.layers)
-        noisy = network.input_noise > 0 or dropped
-    return int(rng.randint(2**32, dtype=np.uint32)) if noisy else 0
+    return int(rng.randint(2**32, dtype=np.uint32)) if network.noisy else 0
 
 
 def finish(
-    network: DenseNetwork | Network, monitor: TrainingMonitor, module: ModuleType,
-    why: str, reason: StopReason, data: Data,
-) -> Run:  # fmt: skip
-    """Close the watch, naming the place of what is not finite."""
+    network: DenseNetwork | Network,
+    monitor: TrainingMonitor,
+    engine: Engine,
+    why: str,
+    reason: StopReason,
+    subject: Subject,
+    data: Data,
+) -> Run:
+    """Close the monitor, naming the place of what is not finite."""
     where = ""
     if reason is StopReason.NONFINITE:
-        where = _blame(
-            module, network, monitor.plan, monitor.subject.parameters(), data
-        )
-    return monitor.close(network, reason, why, where=where)
-
-
-def _blame(
-    module: ModuleType, network: DenseNetwork | Network, plan: Plan, weights: Any,
-    data: Data,
-) -> str:  # fmt: skip
-    """Name the layer in which something first is not finite."""
-    if isinstance(network, Network):
-        return module.blame(network, plan, weights, data.take(slice(256)))
-    sample = data.take(slice(4096))
-    with np.errstate(all="ignore"):
-        for index, output in enumerate(module.activations(network, weights, sample.X)):
-            if not np.isfinite(output).all():
-                return f"the output of layer {index}"
-        cost, gradient = module.cost_and_gradient(network, plan, weights, sample)
-    if not np.isfinite(cost):
-        return "the loss"
-    for index in reversed(range(len(gradient))):
-        if not all(np.isfinite(g).all() for g in gradient[index].values()):
-            return f"the gradient of layer {index}"
-    return "the size of the gradient or the update"
+        where = engine.blame(network, monitor.plan, subject.parameters(), data)
+    return monitor.close(network, reason, why, subject, where=where)

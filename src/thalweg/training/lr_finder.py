@@ -16,7 +16,7 @@ from thalweg.core import (
     as_random_state,
     batch_rows,
 )
-from thalweg.training.data import as_data, first_weights
+from thalweg.training.data import as_data
 from thalweg.training.loop import check_plan
 
 
@@ -85,12 +85,11 @@ def find_rate(
     plan = check_plan(network, Plan.of(plan, **settings))
     rng = as_random_state(random_state)
     data = as_data(network, plan, X, y, sample_weight, None)
-    first = first_weights(network, None, rng, data.dtype)
-    if isinstance(network, Network):
-        engines.on_jax().examine(network, [plan], data, first)
-    module, _ = engines.pick(engine, network, plan)
+    trainer, _ = engines.pick(engine, network, plan)
+    first = trainer.initial_parameters(network, None, rng, data.dtype)
+    trainer.examine(network, [plan], data, first)
     seed = int(rng.randint(2**31))
-    session = module.Session(network, plan, data, first, seed, None, None)
+    session = trainer.session(network, plan, data, first, seed)
     rates = np.geomspace(lowest, highest, n_steps)
     orders = _batches(plan, data.n_rows, n_steps, rng)
     return _read_rates(rates, session.advance(orders, rates, np.ones(n_steps)))

@@ -7,7 +7,7 @@ iteration of a full-batch method.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
@@ -33,7 +33,8 @@ Scoring = Callable[[Predict, Array, Array], float]
 Callback = Callable[[Any], bool | None]
 
 _COLUMNS = tuple(f.name for f in fields(History))
-_VALIDATED = [_COLUMNS.index(f"validation_{what}") for what in ("loss", "score")]
+_ROW = {name: row for row, name in enumerate(_COLUMNS)}
+_VALIDATED = [_ROW["validation_loss"], _ROW["validation_score"]]
 _SLOWER = "Lower the learning rate ({rate:g}), scale the inputs, or clip the gradient."
 _SMALLER = "Scale the inputs, begin with smaller weights, or raise l2."
 
@@ -115,12 +116,12 @@ class TrainingMonitor:
         self.plateau = EarlyStopping(plan.tol)
         self.best: Parameters | None = None
         self.factor = 1.0
-        self.subject: Subject
         self.judges = held_out is not None and plan.monitor != "training"
         by_score = plan.monitor == "score" or (plan.monitor == "auto" and scoring)
         self.monitor = "score" if by_score and self.judges else "loss"
         self.blocks: list[Array] = []
         self.seen = self._before = 0
+        self._subject: Subject | None = None  # what the last epochs trained
         self._clock = self._seconds()
 
     @property
@@ -128,7 +129,7 @@ class TrainingMonitor:
         """How many epochs were seen in this phase."""
         return self.seen - self._before
 
-    def turn(self, plan: Plan) -> None:
+    def begin_phase(self, plan: Plan) -> None:
         """Go on to the next phase, with its plan; the best so far stays the best."""
         self.plan, self._before, self.factor = plan, self.seen, 1.0
         self.patience.waited = 0
@@ -171,13 +172,14 @@ class TrainingMonitor:
             return None
         return int(limit), patience.tol, patience.best, patience.waited
 
-    def see(self, sums: EpochSums, rates: Array) -> StopReason | None:
-        """Take note of some epochs and judge the last one; a reason says stop."""
+    def see(self, sums: EpochSums, rates: Array, subject: Subject) -> StopReason | None:
+        """Record some epochs of a training and judge the last; a reason says stop."""
         if not len(sums.loss):  # cancelled before the first was done
             return None
+        self._subject = subject
         count, seen, waits = len(sums.loss), self.seen, self.waits
         due = not self.glances or (seen + count) // waits > seen // waits
-        held_out = self._validate() if sums.finite and due else (np.nan, np.nan)
+        held_out = self._validate(subject) if sums.finite and due else (np.nan, np.nan)
         before, self._clock = self._clock, self._seconds()
         share = np.arange(1, count + 1) / count
         columns = {
@@ -187,7 +189,7 @@ class TrainingMonitor:
         }  # fmt: skip
         block = np.full((len(_COLUMNS), count), np.nan)
         for name, column in columns.items():
-            block[_COLUMNS.index(name)] = column
+            block[_ROW[name]] = column
         block[_VALIDATED, -1] = held_out
         self.blocks.append(block)
         self.seen += count
@@ -195,21 +197,45 @@ class TrainingMonitor:
             return StopReason.NONFINITE
         value = self._monitored(held_out)
         if not self.judges:
-            self.patience.see_all(block[0], self.seen - count + 1)
+            self.patience.see_all(block[_ROW["loss"]], self.seen - count + 1)
         elif self.patience.see(value, self.seen):
-            self.best = self.subject.parameters()
+            self.best = subject.parameters()
         return self._judge(value)
+
+    def parameters(self) -> Parameters:
+        """Copy the weights as they are after the last epoch: for a callback."""
+        if self._subject is None:
+            raise ValueError("no epoch was trained yet; ask within a callback.")
+        return self._subject.parameters()
+
+    def columns(self) -> dict[str, Array]:
+        """Return what was recorded, by the names of `History`'s columns."""
+        self.blocks = [np.hstack([np.empty((len(_COLUMNS), 0)), *self.blocks])]
+        return dict(zip(_COLUMNS, self.blocks[0], strict=True))
+
+    def resume(self, columns: Mapping[str, Array]) -> None:
+        """Go on after the epochs that another monitor recorded, clock included."""
+        self.blocks = [np.stack([columns[name] for name in _COLUMNS])]
+        self.seen = self.blocks[0].shape[1]
+        self.started -= float(columns["seconds"][-1])
 
     def amend(self, name: str, value: float) -> None:
         """Set a count of the last epoch to what was known only after it."""
         if self.seen:
-            self.blocks[-1][_COLUMNS.index(name), -1] = value
+            self.blocks[-1][_ROW[name], -1] = value
 
-    def close(self, network: Any, reason: StopReason, engine: str, **facts: Any) -> Run:
-        """Put together the record of the whole training."""
+    def close(
+        self,
+        network: Any,
+        reason: StopReason,
+        engine: str,
+        subject: Subject,
+        **facts: Any,
+    ) -> Run:
+        """Put together the record of the whole training, of which `subject` remains."""
         restored = self.best is not None and self.plan.restore_best
         best_epoch = self.patience.best_epoch if restored else self.seen
-        kept = self.best if restored else self.subject.parameters()
+        kept = self.best if restored else subject.parameters()
         assert kept is not None
         return Run(
             network=network,
@@ -225,10 +251,10 @@ class TrainingMonitor:
     def _seconds(self) -> float:
         return time.perf_counter() - self.started
 
-    def _validate(self) -> tuple[float, float]:
+    def _validate(self, subject: Subject) -> tuple[float, float]:
         if self.held_out is None:
             return np.nan, np.nan
-        outputs, losses = self.subject.validate()
+        outputs, losses = subject.validate()
         loss = float(np.average(losses, weights=self.held_out.weights))
         return loss, self._score(self.held_out, outputs)
 
@@ -241,7 +267,7 @@ class TrainingMonitor:
     def _monitored(self, held_out: tuple[float, float]) -> float:
         """Return the watched value, smaller being better."""
         if not self.judges:
-            return float(self.blocks[-1][0, -1])
+            return float(self.blocks[-1][_ROW["loss"], -1])
         return -held_out[1] if self.monitor == "score" else held_out[0]
 
     def _judge(self, value: float) -> StopReason | None:
@@ -285,14 +311,12 @@ class TrainingMonitor:
         return any(answer is True for answer in answers)
 
     def _history(self) -> History:
-        self.blocks = [np.hstack([np.empty((len(_COLUMNS), 0)), *self.blocks])]
-        return History.from_columns(dict(zip(_COLUMNS, self.blocks[0], strict=True)))
+        return History.from_columns(self.columns())
 
     def _facts(self, best_epoch: int) -> dict[str, Any]:
         """Gather what the sentences of `StopReason` speak of."""
         plan = self.plan
-        at = _COLUMNS.index("rate")
-        rate = float(self.blocks[-1][at, -1]) if self.seen else plan.rate
+        rate = float(self.blocks[-1][_ROW["rate"], -1]) if self.seen else plan.rate
         methodical = plan.full_batch or plan.on_device
         return {
             "epochs": plan.epochs, "epoch": self.seen, "best_epoch": best_epoch,

@@ -25,11 +25,12 @@ from thalweg.core import (
     as_random_state,
     batch_rows,
 )
+from thalweg.engines import Session
 from thalweg.io import PathLike, read_model_of_kind, write_model_file
-from thalweg.training.data import as_data, first_weights
+from thalweg.training.data import as_data
 from thalweg.training.loop import Loop, check_plan, finish, noise_seed
 from thalweg.training.monitor import Callback, Scoring, TrainingMonitor
-from thalweg.training.streaming import apart
+from thalweg.training.streaming import validation_data
 
 _REASONS = list(StopReason)
 
@@ -87,27 +88,27 @@ def fit_over_hosts(
     started = time.perf_counter()
     plan = check_plan(network, Plan.of(plan, **settings))
     _check(network, plan)
-    hosts = engines.over_hosts()
+    hosts = engines.multihost()
     number, n_hosts = hosts.count()
     rng = as_random_state(random_state)
     _set_state(rng, hosts.agree(_state(rng)))
     data = as_data(network, plan, X, y, sample_weight)
-    first = hosts.agree(first_weights(network, parameters, rng, data.dtype))
-    held_out = apart(network, plan, validation, data.dtype)
+    trainer, _ = engines.pick("jax", network, plan)
+    drawn = trainer.initial_parameters(network, parameters, rng, data.dtype)
+    first = hosts.agree(drawn)
+    held_out = validation_data(network, plan, validation, data.dtype)
     monitor = TrainingMonitor(plan, held_out, scoring, callbacks, started)
     n_rows = int(hosts.gather(len(data.X)).max())
     share = -(-batch_rows(plan, n_rows * n_hosts) // n_hosts)
-    session = hosts.Session(
+    session = hosts.MultihostSession(
         network, replace(plan, batch_size=share), data, first,
         noise_seed(network, rng), None, held_out,
     )  # fmt: skip
-    monitor.subject = session
     loop = Loop(session.plan, session, n_rows, network.n_parameters, rng, monitor)
-    kept = _Checkpoint(checkpoint, hosts, loop, number == 0)
-    reason = _run(hosts, loop, kept)
-    module, _ = engines.pick("jax", network, plan)
+    kept = _Checkpoint(checkpoint, hosts, loop, session, number == 0)
+    reason = _run(hosts, loop, session, kept)
     why = f"jax (process {number} of {n_hosts})"
-    return finish(network, monitor, module, why, reason, data)
+    return finish(network, monitor, trainer, why, reason, session, data)
 
 
 def _check(network: DenseNetwork, plan: Plan) -> None:
@@ -124,13 +125,13 @@ def _check(network: DenseNetwork, plan: Plan) -> None:
             )
 
 
-def _run(hosts: Any, loop: Loop, kept: "_Checkpoint") -> StopReason:
+def _run(hosts: Any, loop: Loop, session: Session, kept: "_Checkpoint") -> StopReason:
     """Train until one of the processes has a reason to stop."""
     kept.resume()
     chunk = int(hosts.gather(loop.chunk()).min())  # one may have more to judge by
     while loop.left > 0:
         try:
-            sums = loop.session.advance(*loop.ask(min(chunk, loop.left)))
+            sums = session.advance(*loop.ask(min(chunk, loop.left)))
             reason = loop.tell(sums)
             said = hosts.gather(0 if reason is None else _REASONS.index(reason) + 1)
         except (RuntimeError, ValueError) as error:
@@ -156,9 +157,15 @@ class _Checkpoint:
     """All that training goes on from, in a model file of its own kind."""
 
     def __init__(
-        self, path: PathLike | None, hosts: Any, loop: Loop, writes: bool
+        self,
+        path: PathLike | None,
+        hosts: Any,
+        loop: Loop,
+        session: Any,
+        writes: bool,
     ) -> None:
-        self.path, self.hosts, self.loop, self.writes = path, hosts, loop, writes
+        self.path, self.hosts, self.writes = path, hosts, writes
+        self.loop, self.session = loop, session
         self.epochs = 0
 
     def advice(self) -> str:
@@ -176,7 +183,7 @@ class _Checkpoint:
         if self.path is None or not self.writes:
             return
         monitor = self.loop.monitor
-        steps, leaves = self.loop.session.state()
+        steps, leaves = self.session.state()
         best = {
             f"best.{k}.{name}": value
             for k, own in enumerate(monitor.best or ())
@@ -185,7 +192,8 @@ class _Checkpoint:
         arrays = {
             **{f"carry.{k}": leaf for k, leaf in enumerate(leaves)},
             **best,
-            "epochs": np.hstack(monitor.blocks), "order": self.loop.order,
+            **{f"epochs.{k}": v for k, v in monitor.columns().items()},
+            "order": self.loop.order,
             "random": _state(self.loop.rng),
             "patience": _counts(monitor.patience), "plateau": _counts(monitor.plateau),
             "factor": np.array([monitor.factor]), "steps": np.array([steps]),
@@ -217,13 +225,17 @@ class _Checkpoint:
         loop, monitor = self.loop, self.loop.monitor
         count = sum(name.startswith("carry.") for name in arrays)
         steps = int(arrays["steps"][0])
-        loop.session.recall(steps, [arrays[f"carry.{k}"] for k in range(count)])
+        self.session.recall(steps, [arrays[f"carry.{k}"] for k in range(count)])
         if arrays["order"].shape != loop.order.shape:
             raise ValueError("the number of rows is another one")
         loop.steps, loop.order = steps, arrays["order"]
         _set_state(loop.rng, arrays["random"])
-        monitor.blocks, monitor.seen = [arrays["epochs"]], arrays["epochs"].shape[1]
-        monitor.started -= arrays["epochs"][4, -1]
+        epochs = {
+            name.removeprefix("epochs."): column
+            for name, column in arrays.items()
+            if name.startswith("epochs.")
+        }
+        monitor.resume(epochs)
         monitor.factor = float(arrays["factor"][0])
         for counts, name in (
             (monitor.patience, "patience"),
@@ -234,7 +246,7 @@ class _Checkpoint:
         if n_best:
             monitor.best = tuple(
                 {name: arrays[f"best.{k}.{name}"] for name in own}
-                for k, own in enumerate(loop.session.parameters())
+                for k, own in enumerate(self.session.parameters())
             )
         self.epochs = monitor.epochs
 

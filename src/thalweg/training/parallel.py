@@ -9,18 +9,14 @@ import ctypes
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeVar
 
 from joblib import effective_n_jobs
-from joblib.parallel import EXTERNAL_BACKENDS, get_active_backend
+from joblib.parallel import EXTERNAL_BACKENDS
 from sklearn.utils.parallel import Parallel, delayed
 
-from thalweg import engines
 from thalweg.core import available_cpus, share_cpus
-from thalweg.training.batched import BatchScheduler
 
 Result = TypeVar("Result")
 
@@ -40,7 +36,6 @@ def run_all(
     function: Callable[..., Result],
     jobs: Iterable[tuple[Any, ...]],
     n_jobs: int | None = -1,
-    engine: str = "auto",
 ) -> list[Result]:
     """Call ``function(*job)`` for each job, several at once.
 
@@ -54,9 +49,6 @@ def run_all(
         Calls at once, as in joblib: on threads, all processors for -1, unless
         ``joblib.parallel_config`` names another backend, such as ``"dask"``. Each call
         has ``processors / n_jobs`` for itself, at least one.
-    engine : {"auto", "jax", "native"}
-        Networks of one kind that the calls train are trained as one program where that
-        is fastest (`thalweg.engines.gathers`), however many calls that are.
 
     Returns
     -------
@@ -73,9 +65,6 @@ def run_all(
     asked: Any = n_jobs  # may be None, whatever joblib's types say
     at_once = max(1, min(effective_n_jobs(asked), len(calls)))
     group = _Group(function, len(calls), max(1, available_cpus() // at_once))
-    backend: Any = get_active_backend(prefer="threads")[0]
-    if len(calls) > 1 and engines.gathers(engine) and backend.uses_threads:
-        return group.gather(calls, at_once)
     try:
         found: Any = Parallel(n_jobs=n_jobs, prefer="threads")(
             delayed(group.do)(number, job) for number, job in enumerate(calls, 1)
@@ -126,25 +115,6 @@ class _Group:
         finally:
             with _lock:
                 self.running.discard(here)
-
-    def gather(self, calls: list[tuple[Any, ...]], at_once: int) -> list[Any]:
-        """Do all jobs, each in a thread that waits where others train with it."""
-        meeting = BatchScheduler(len(calls), at_once)
-        with ThreadPoolExecutor(len(calls)) as pool:
-            futures = [
-                pool.submit(meeting.do, number, partial(self.do, number, job))
-                for number, job in enumerate(calls, 1)
-            ]
-            try:
-                meeting.conduct()
-            except BaseException:
-                self.stopped = True
-                raise
-            finally:
-                meeting.stop()
-                if self.stopped:
-                    self.stop()
-        return [future.result() for future in futures]
 
     def stop(self) -> None:
         """Interrupt the threads at work, as Ctrl-C does the main one, and wait."""

@@ -7,19 +7,34 @@ of its own would.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from thalweg import engines
-from thalweg.core import DenseNetwork, Plan, Run, check_names, find, phases
+from thalweg.core import (
+    Array,
+    Data,
+    DenseNetwork,
+    Parameters,
+    Plan,
+    Run,
+    StopReason,
+    batch_rows,
+    check_names,
+    cpus_are_shared,
+    find,
+    phases,
+)
 from thalweg.training.data import as_rows, floating_type
-from thalweg.training.fit import fit
-from thalweg.training.loop import check_plan
+from thalweg.training.fit import Training, fit, make_ready
+from thalweg.training.loop import Loop, check_plan, finish, noise_seed
 from thalweg.training.parallel import run_all
+from thalweg.training.source import Rows
 
+_ROWS_AT_ONCE = 1 << 24
 _OWN = {"network", "plan", "parameters", "random_state", "callbacks"}
 _ALLOWED = sorted(_OWN | {f.name for f in fields(Plan)})
 
@@ -85,7 +100,12 @@ def fit_population(
     >>> [round(run.plan.rate, 3) for run in runs]
     [0.001, 0.01, 0.1]
     """
-    find("engine", engine, {"auto": "", **engines.ENGINES}, owner="fit_population")
+    find(
+        "engine",
+        engine,
+        dict.fromkeys(("auto", *engines.ENGINES), ""),
+        owner="fit_population",
+    )
     for number, own in enumerate(members):
         if not isinstance(own, Mapping):
             raise TypeError(
@@ -99,13 +119,22 @@ def fit_population(
         dtype = np.dtype(settings.get("dtype") or floating_type(X))
         X = as_rows(network, X, dtype)
 
-    def train(number: int) -> Run:
-        return fit(
-            X=X, y=y, engine=engine, sample_weight=sample_weight, validation=validation,
-            class_weight=class_weight, scoring=scoring, **asked[number],
-        )  # fmt: skip
+    common = {
+        "X": X, "y": y, "engine": engine, "sample_weight": sample_weight,
+        "validation": validation, "class_weight": class_weight, "scoring": scoring,
+    }  # fmt: skip
+    runs: dict[int, Run] = {}
+    if engine == "jax" or (engine == "auto" and engines.on_gpu()):
+        ready = [make_ready(**common, **own) for own in asked]
+        for group in _groups(ready, engine):
+            runs |= _train_as_one(group)
+    alone = [number for number in range(len(asked)) if number not in runs]
 
-    return run_all(train, [(k,) for k in range(len(asked))], n_jobs, engine)
+    def train(number: int) -> Run:
+        return fit(**common, **asked[number])
+
+    runs |= zip(alone, run_all(train, [(k,) for k in alone], n_jobs), strict=True)
+    return [runs[number] for number in range(len(asked))]
 
 
 def _check(number: int, asked: Mapping[str, Any]) -> None:
@@ -119,3 +148,120 @@ def _check(number: int, asked: Mapping[str, Any]) -> None:
     except (TypeError, ValueError) as error:
         error.add_note(f"This is member {number} of fit_population.")
         raise
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Members of one kind, by their numbers, and why they are one program."""
+
+    why: str
+    members: dict[int, "_Ready"] = field(default_factory=dict)
+
+
+class _Ready(NamedTuple):
+    """A member that is trained by one first-order plan on rows at hand."""
+
+    network: DenseNetwork
+    plan: Plan
+    data: Data
+    training: Training
+
+
+def _groups(trainings: Sequence[Training], engine: str) -> list[_Group]:
+    """Gather those that are fastest trained as one program."""
+    groups: dict[Any, _Group] = {}
+    for number, training in enumerate(trainings):
+        source = training.source
+        if not isinstance(source, Rows) or len(source.plans) > 1:
+            continue
+        network, plan, data = source.network, source.plans[0], source.data
+        rows = batch_rows(plan, data.n_rows) * len(trainings)
+        why = engines.trains_as_one(engine, network, plan, rows)
+        if why and isinstance(network, DenseNetwork) and not plan.full_batch:
+            kind = engines.population().kind_of(network, plan)
+            look = kind, _look(data), _look(training.monitor.held_out)
+            group = groups.setdefault(look, _Group(why))
+            group.members[number] = _Ready(network, plan, data, training)
+    return [group for group in groups.values() if len(group.members) > 1]
+
+
+def _look(data: Data | None) -> Any:
+    """Return what rows that are stacked must agree in."""
+    return data and (data.X.shape, data.y.shape, data.y.dtype, data.dtype)
+
+
+class _Member:
+    """One of a population: what its loop trains and its monitor looks at."""
+
+    def __init__(self, population: Any, number: int) -> None:
+        self.population, self.number = population, number
+
+    def validate(self) -> tuple[Array, Array]:
+        """Raw outputs and losses on its validation data, as last computed."""
+        outputs, losses = self.population.validated
+        return outputs[self.number], losses[self.number]
+
+    def parameters(self) -> Parameters:
+        """Copy its weights."""
+        return self.population.parameters(self.number)
+
+
+def _train_as_one(group: _Group) -> dict[int, Run]:
+    """Train members of one kind as one program, each until it has a reason to stop."""
+    members = list(group.members.values())
+    trainings = [member.training for member in members]
+    held_out = [each.monitor.held_out for each in trainings]
+    population = engines.population().Population(
+        [member.network for member in members],
+        [member.plan for member in members],
+        [member.data for member in members],
+        [training.first for training in trainings],
+        [noise_seed(each.network, each.training.rng) for each in members],
+        [data for data in held_out if data is not None],
+    )
+    loops = [
+        Loop(
+            member.plan, _Member(population, place), member.data.n_rows,
+            member.network.n_parameters * len(members),
+            member.training.rng, member.training.monitor,
+        )
+        for place, member in enumerate(members)
+    ]  # fmt: skip
+    reasons: dict[int, StopReason] = {}
+    try:
+        while going := [k for k in range(len(loops)) if k not in reasons]:
+            _advance(population, loops, going, reasons)
+    except KeyboardInterrupt:
+        if cpus_are_shared():
+            raise
+    trainer, why = engines.load("jax"), f"{group.why}; {len(members)} as one program"
+    return {
+        number: finish(
+            member.network, loop.monitor, trainer, why,
+            reasons.get(place, StopReason.INTERRUPTED), loop.subject, member.data,
+        )
+        for place, ((number, member), loop) in enumerate(
+            zip(group.members.items(), loops, strict=True)
+        )
+    }  # fmt: skip
+
+
+def _advance(
+    population: Any,
+    loops: Sequence[Loop],
+    going: Sequence[int],
+    reasons: dict[int, StopReason],
+) -> None:
+    """Train those still going for the epochs in which none of them must be judged."""
+    most = max(_ROWS_AT_ONCE // (loops[0].n_rows * len(loops)), 1)
+    n_epochs = min(most, *(min(loops[k].chunk(), loops[k].left) for k in going))
+    asked = {k: loops[k].ask(n_epochs) for k in going}
+    some = asked[going[0]]
+    each = [asked.get(k, some) for k in range(len(loops))]
+    orders, rates, mixes = zip(*each, strict=True)
+    flags = np.isin(np.arange(len(loops)), going)
+    sums = population.advance(orders, np.array(rates), np.array(mixes), flags)
+    for k in going:
+        reason = loops[k].tell(sums[k])
+        if reason or not loops[k].left:
+            reasons[k] = reason or StopReason.MAX_EPOCHS

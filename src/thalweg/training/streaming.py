@@ -10,9 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import chain, islice
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,15 +22,17 @@ from thalweg.core import (
     DenseNetwork,
     EpochSums,
     Network,
-    Parameters,
     Plan,
+    Run,
     StopReason,
     batch_rows,
     cpus_are_shared,
     rate_factors,
     steps_per_epoch,
 )
+from thalweg.engines import Engine, Session
 from thalweg.training.data import as_data, floating_type
+from thalweg.training.loop import finish, noise_seed
 from thalweg.training.monitor import TrainingMonitor
 
 _ROWS, _ENTRIES = 1 << 16, 1 << 23
@@ -54,7 +54,7 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class Windows:
     """Where the rows come from.
 
     Parameters
@@ -75,10 +75,50 @@ class Source:
     shuffled: bool
 
 
-def open_source(
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Rows that are read as they are needed; a `thalweg.training.source.Source`."""
+
+    network: DenseNetwork | Network
+    plan: Plan
+    windows: Windows
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What is computed in."""
+        return self.windows.dtype
+
+    def hold_out(
+        self, validation: Any, rng: np.random.RandomState
+    ) -> "tuple[Stream, Data | None]":
+        """Return the stream itself, and the validation data, which must be at hand."""
+        return self, validation_data(self.network, self.plan, validation, self.dtype)
+
+    def train(
+        self,
+        first: Any,
+        rng: np.random.RandomState,
+        monitor: TrainingMonitor,
+        engine: str,
+    ) -> Run:
+        """Train epoch by epoch, window by window."""
+        plan, windows = self.plan, self.windows
+        seed = noise_seed(self.network, rng)
+        known = _penalized(plan) or plan.schedule.name in _BY_EPOCHS
+        n_rows, weight = windows.count() if known else (0, 1.0)
+        step = batch_rows(plan, n_rows or _ROWS)
+        trainer, why = engines.pick(engine, self.network, plan, step)
+        training = _Training(self, trainer, first, rng, seed, monitor, n_rows, weight)
+        reason = training.run()
+        session, window = training.last()
+        why = f"{why}; streamed"
+        return finish(self.network, monitor, trainer, why, reason, session, window.data)
+
+
+def open_stream(
     network: DenseNetwork | Network, plans: Sequence[Plan], X: Any, y: Any,
     sample_weight: Any, class_weight: Any,
-) -> Source:  # fmt: skip
+) -> Stream:  # fmt: skip
     """Make a source of what `fit` was given.
 
     Raises
@@ -95,78 +135,52 @@ def open_source(
 
     most = _most_rows(network)
     if isinstance(X, str | os.PathLike) or hasattr(X, "to_batches"):
-        return _parquet(check, plan, most, X, y, sample_weight)
+        return Stream(network, plan, _parquet(check, plan, most, X, y, sample_weight))
     if sample_weight is not None:
         raise ValueError(
             "fit got sample_weight beside batches. Give each batch its own, as the "
             "third in (X, y, sample_weight)."
         )
-    return _batches(check, plan, most, X)
+    return Stream(network, plan, _batches(check, plan, most, X))
 
 
-def train_stream(
-    network: DenseNetwork | Network,
-    plan: Plan,
-    source: Source,
-    first: Parameters,
-    rng: np.random.RandomState,
-    seed: int,
-    monitor: TrainingMonitor,
-    engine: str = "auto",
-) -> tuple[ModuleType, str, StopReason, Data]:
-    """Train epoch by epoch, window by window.
-
-    Returns
-    -------
-    module, why
-        As `thalweg.engines.pick` gives them.
-    reason : StopReason
-    data : Data
-        The window trained on last.
-    """
-    known = _penalized(plan) or plan.schedule.name in _BY_EPOCHS
-    n_rows, weight = source.count() if known else (0, 1.0)
-    step = batch_rows(plan, n_rows or _ROWS)
-    module, why = engines.pick(engine, network, plan, step)
-    stream = _Stream(network, plan, source, rng, seed, monitor, module, n_rows, weight)
-    stream.parameters = first
-    reason = stream.run()
-    return module, f"{why}; streamed", reason, stream.window.data
-
-
-class _Stream:
+class _Training:
     """The state of a streamed training between windows."""
 
-    session: Any
-    window: Window
-    parameters: Parameters
-
     def __init__(
-        self, network: DenseNetwork | Network, plan: Plan, source: Source,
-        rng: np.random.RandomState, seed: int, monitor: TrainingMonitor,
-        module: ModuleType, n_rows: int, weight: float,
+        self, stream: Stream, engine: Engine, first: Any, rng: np.random.RandomState,
+        seed: int, monitor: TrainingMonitor, n_rows: int, weight: float,
     ) -> None:  # fmt: skip
-        self.network, self.plan, self.source = network, plan, source
-        self.rng, self.seed, self.monitor, self.module = rng, seed, monitor, module
+        self.network, self.plan, self.source = (
+            stream.network,
+            stream.plan,
+            stream.windows,
+        )
+        self.engine, self.rng, self.seed, self.monitor = engine, rng, seed, monitor
         self.n_rows, self.weight = n_rows, weight
-        self.memory: Any = None
-        self.steps, self.rate = 0, plan.rate
+        self.parameters, self.memory = first, None
+        self.steps, self.rate = 0, stream.plan.rate
+        # Of the last window, and of the first, by whose step schedules count.
+        self.session: Session | None = None
+        self.window: Window | None = None
+        self.clock: Plan | None = None
 
-    @cached_property
-    def clock(self) -> Plan:
-        """The plan with the first window's step: what schedules count by."""
-        return self._plan_of(self.window)
+    def last(self) -> tuple[Session, Window]:
+        """Return the session of the last window, and the window."""
+        assert self.session is not None
+        assert self.window is not None
+        return self.session, self.window
 
     def run(self) -> StopReason:
         """Train until something says stop."""
         try:
             while self.monitor.epochs < self.plan.epochs:
                 sums = self._epoch()
-                reason = self.monitor.see(sums, np.array([self.rate]))
+                reason = self.monitor.see(sums, np.array([self.rate]), self.last()[0])
                 if reason is not None:
                     return reason
         except KeyboardInterrupt:
-            if cpus_are_shared() or not hasattr(self, "session"):
+            if cpus_are_shared() or self.session is None:
                 raise
             return StopReason.INTERRUPTED
         return StopReason.MAX_EPOCHS
@@ -186,18 +200,19 @@ class _Stream:
         self.window, rows = window, window.data.n_rows
         plan = self._plan_of(window)
         count = steps_per_epoch(plan, rows)
+        self.clock = self.clock or plan
         factors = rate_factors(self.clock, self.steps, count, self.n_rows or rows)
         rates = self.plan.rate * self.monitor.factor * factors
         orders = None
         if self.source.shuffled:
             orders = self.rng.permutation(rows)[None].astype(np.int32)
-        self.session = self.module.Session(
+        session = self.engine.session(
             self.network, plan, window.data, self.parameters, self.seed, self.memory,
             self.monitor.held_out,
         )  # fmt: skip
-        self.monitor.subject = self.session
-        sums = self.session.advance(orders, rates, np.ones(count))
-        self.parameters, self.memory = self.session.parameters(), self.session.state()
+        self.session = session
+        sums = session.advance(orders, rates, np.ones(count))
+        self.parameters, self.memory = session.parameters(), session.state()
         self.steps, self.rate = self.steps + count, float(rates[-1])
         return sums
 
@@ -240,7 +255,7 @@ def _penalized(plan: Plan) -> bool:
     return plan.penalty_scale == "sample" and bool(plan.l1 or plan.l2)
 
 
-def apart(
+def validation_data(
     network: DenseNetwork | Network, plan: Plan, validation: Any, dtype: np.dtype[Any]
 ) -> Data | None:
     """Return the rows to validate on, which must be at hand."""
@@ -277,7 +292,7 @@ _Check = Callable[..., Data]
 """Checks and casts rows: ``(X, y, weight)``."""
 
 
-def _batches(check: _Check, plan: Plan, most: int, X: Any) -> Source:
+def _batches(check: _Check, plan: Plan, most: int, X: Any) -> Windows:
     if not callable(X) and not isinstance(X, Iterable):
         raise TypeError(
             f"fit got X={X!r} and y=None; without y, X must be the path of a Parquet "
@@ -310,7 +325,7 @@ def _batches(check: _Check, plan: Plan, most: int, X: Any) -> Source:
         batches = opened.pop() if opened else open_()
         return _gathered(_checked(check, batches), most)
 
-    return Source(read, count, dtype, shuffled=False)
+    return Windows(read, count, dtype, shuffled=False)
 
 
 def _checked(check: _Check, batches: Iterable[Any]) -> Iterator[Data]:
@@ -382,7 +397,7 @@ def _kind(value: Any) -> str:
 
 def _parquet(
     check: _Check, plan: Plan, most: int, X: Any, y: Any, weight: str | None
-) -> Source:
+) -> Windows:
     dataset = _dataset(X)
     inputs = _columns(dataset, y, weight)
     n_rows = dataset.count_rows()
@@ -414,7 +429,7 @@ def _parquet(
         return n_rows, sum(float(window.data.weights.sum()) for window in read())
 
     some = _matrix(dataset.schema.empty_table(), inputs)
-    return Source(read, count, _floating_type(plan, some), shuffled=plan.shuffle)
+    return Windows(read, count, _floating_type(plan, some), shuffled=plan.shuffle)
 
 
 def _dataset(X: Any) -> Any:

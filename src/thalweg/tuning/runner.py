@@ -19,7 +19,6 @@ import numpy as np
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
-from thalweg import engines
 from thalweg.core import available_cpus, share_cpus
 from thalweg.training import run_all
 from thalweg.tuning.result import SearchTrial
@@ -180,7 +179,7 @@ class SearchRunner:
     def _agree(self) -> bool:
         """Whether trials begun together may train as one program (`run_all`)."""
         names = {name.split("__")[-1] for name, _ in walk(self.space)}
-        return self.crew.here and names <= _NUMBERS and engines.gathers("auto")
+        return not names
 
     def _goal(self) -> float:
         """Return how many trials may be begun before those at work are done."""

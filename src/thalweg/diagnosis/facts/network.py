@@ -275,7 +275,7 @@ def _climbs(network: DenseNetwork, plan: Plan, weights: Parameters, data: Data) 
         **plain,
     )
     engine = _engine(network, tiny)
-    session = engine.Session(network, tiny, data, weights, 0, None, None)
+    session = engine.session(network, tiny, data, weights)
     before, _ = _slope(network, tiny, weights, data)
     session.advance(None, np.full(3, tiny.rate), np.ones(3))
     after, _ = _slope(network, tiny, session.parameters(), data)

@@ -33,7 +33,7 @@ ROWS_AT_ONCE = 256
 _SLOW_IN_LOOPS = ("conv_general_dilated", "reduce_window", "select_and_scatter")
 
 
-def first_weights(
+def initial_parameters(
     network: Network, parameters: Any, rng: np.random.RandomState, dtype: Any
 ) -> Any:
     """Return the weights to begin with: those given, checked, or freshly drawn.
@@ -171,11 +171,11 @@ class Leaves:
         self.whole, self.part = map(jax.tree.structure, (parameters, trained))
         self.shapes = [leaf.shape for leaf in jax.tree.leaves(trained)]
 
-    def of(self, tree: Any) -> list[Array]:
+    def of(self, parameters: Any) -> list[Array]:
         """List the arrays of parameters, or of something shaped like those trained."""
-        if jax.tree.structure(tree) == self.whole:
-            tree = split(self.network, tree)[0]
-        return jax.tree.leaves(tree)
+        if jax.tree.structure(parameters) == self.whole:
+            parameters = split(self.network, parameters)[0]
+        return jax.tree.leaves(parameters)
 
     def filled(self, leaves: list[Array]) -> Any:
         """Put arrays where they belong."""

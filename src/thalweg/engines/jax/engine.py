@@ -1,10 +1,10 @@
-"""The JAX engine: any plan, as whole-epoch programs that XLA compiles.
+"""The JAX engine: any network and plan, as whole-epoch programs that XLA compiles.
 
-See `arrays` for what goes in and out, `programs` for what is compiled.
+See `arrays` for what goes in and out, `step` for what is compiled.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ import numpy as np
 from thalweg.core import (
     Array,
     Data,
+    DenseLeaves,
     DenseNetwork,
     EpochSums,
     Network,
@@ -23,11 +24,8 @@ from thalweg.core import (
     steps_per_epoch,
     without_noise,
 )
+from thalweg.engines.base import Evaluator, TrainedLeaves, blame_layers
 from thalweg.engines.jax import arrays, curvature, custom_network, optimizers, step
-from thalweg.engines.jax.custom_network import Leaves as Leaves
-from thalweg.engines.jax.custom_network import examine as examine
-from thalweg.engines.jax.custom_network import first_weights as first_weights
-from thalweg.engines.jax.custom_network import floating_type as floating_type
 from thalweg.engines.jax.forward import merge, split
 from thalweg.engines.jax.step import padded_rows
 
@@ -43,21 +41,8 @@ _JACOBIAN = 1 << 24
 _Result = TypeVar("_Result")
 _Any = DenseNetwork | Network
 
-steady = nullcontext
-"""XLA has threads of its own, which sleep between calls."""
 
-
-def covers(network: _Any, plan: Plan) -> str:
-    """Empty: this engine runs every network and plan that can be described."""
-    return ""
-
-
-def on_gpu() -> bool:
-    """Whether JAX computes on a GPU here, unless it is told otherwise."""
-    return jax.devices()[0].platform == "gpu"
-
-
-class Session:
+class JaxSession:
     """One network in training; see `thalweg.engines.Session`."""
 
     heeds_stop = False
@@ -154,7 +139,7 @@ class Session:
     def validate(self) -> tuple[Array, Array]:
         """Compute raw outputs and losses on the validation data."""
         assert self.validation is not None
-        return judge(self.network, self.plan, self.validation)(self._current())
+        return _evaluator(self.network, self.plan, self.validation)(self._current())
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are now."""
@@ -180,7 +165,7 @@ class Session:
     def _call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         return arrays.scoped(self._dtype, function, *arguments)
 
-    # What is otherwise where several processes train: see `hosts`.
+    # What is otherwise where several processes train: see `multihost`.
 
     def _sizes(self, data: Data) -> tuple[int, float]:
         """Count the rows, and sum the weights of all."""
@@ -198,66 +183,7 @@ class Session:
         return step.compiled(step.advance, shape)
 
 
-def outputs(network: _Any, parameters: Any, X: Any) -> Any:
-    """Return the raw outputs, shape (n_rows, n_outputs)."""
-    return activations(network, parameters, X)[-1]
-
-
-def row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
-    """Compute the loss of each row of raw `outputs` against `y`, without penalties."""
-    loss = plan.loss
-    rows = padded_rows(len(outputs))
-    numbers = arrays.cast(loss.numbers, outputs.dtype)
-    program = step.compiled(step.losses, loss.structure)
-    losses = arrays.scoped(
-        outputs.dtype,
-        program,
-        numbers,
-        arrays.pad_rows(outputs, rows),
-        arrays.pad_rows(y, rows),
-    )
-    return np.asarray(losses)[: len(outputs)]
-
-
-def judge(network: _Any, plan: Plan, data: Data) -> Callable[[Any], tuple[Any, Array]]:
-    """Return what computes raw outputs and losses of rows, again and again."""
-
-    def judged(parameters: Any) -> tuple[Any, Array]:
-        if isinstance(network, Network):
-            return _judged_at_once(network, plan, parameters, data)
-        found = outputs(network, parameters, data.X)
-        return found, row_losses(plan, found, data.y)
-
-    return judged
-
-
-def _judged_at_once(
-    network: Network, plan: Plan, parameters: Any, data: Data
-) -> tuple[Any, Array]:
-    """Compute both in one pass: a loss may heed what goes with outputs, as masks do."""
-    shape = step.shape_of(network, plan, 0, False)
-    program = step.compiled(step.validation, shape)
-    numbers = step.numbers_of(network, plan, 1.0)["loss"]
-    rows = data.X, data.y
-    return _in_chunks(
-        network, parameters, program, data.dtype, rows, numbers, exact=True
-    )
-
-
-def blame(network: Network, plan: Plan, parameters: Any, data: Data) -> str:
-    """Name what first is not finite: an output, a loss, a gradient."""
-    outputs, losses = judge(network, plan, data)(parameters)
-    if bad := custom_network.not_finite(outputs):
-        return f"the network's output{bad[0]}"
-    if not np.isfinite(losses).all():
-        return "the loss"
-    _, gradient = Objective(network, plan, data).cost_and_gradient(parameters)
-    if bad := custom_network.not_finite(gradient):
-        return f"the gradient of params{bad[0]}"
-    return "the size of the gradient or the update"
-
-
-class Objective:
+class JaxObjective:
     """The plan's objective on all rows; see `thalweg.engines.Objective`."""
 
     def __init__(self, network: _Any, plan: Plan, data: Data) -> None:
@@ -294,12 +220,16 @@ class Objective:
         return self._matrix(curvature.hessian, parameters)
 
     def repeats(self, parameters: Any) -> bool:
-        """Whether the objective is the same when computed again, one step later."""
+        """Whether training computes the same objective again one step later."""
+        if isinstance(self.network, DenseNetwork):
+            return not self.network.noisy
         first, second = self._call(curvature.redrawn, parameters)
         return bool(first == second)
 
     def rowwise(self, parameters: Any) -> bool:
         """Whether rows train apart: neither outputs nor losses depend on others."""
+        if isinstance(self.network, DenseNetwork):
+            return all(layer.normalized != "batch" for layer in self.network.layers)
         return bool(self._call(curvature.rowwise, parameters)[0])
 
     def gauss_newton(self, parameters: Parameters) -> tuple[Array, Parameters]:
@@ -363,14 +293,152 @@ class Objective:
         return arrays.scoped(self._dtype, program, *arguments)
 
 
-def cost_and_gradient(
-    network: DenseNetwork, plan: Plan, parameters: Parameters, data: Data
-) -> tuple[float, Parameters]:
-    """Compute an `Objective` and its gradient once."""
-    return Objective(network, plan, data).cost_and_gradient(parameters)
+class JaxEngine:
+    """Any network and plan, on a CPU or GPU; see `thalweg.engines.Engine`."""
+
+    name = "jax"
+
+    def refusal(self, network: _Any, plan: Plan) -> str:
+        """Nothing: this engine trains every network and plan that can be described."""
+        return ""
+
+    def on_gpu(self) -> bool:
+        """Whether JAX computes on a GPU here, unless it is told otherwise."""
+        return jax.devices()[0].platform == "gpu"
+
+    def initial_parameters(
+        self,
+        network: _Any,
+        parameters: Any,
+        rng: np.random.RandomState,
+        dtype: np.dtype[Any],
+    ) -> Any:
+        """Return the parameters to begin with: those given, checked, or drawn ones."""
+        if isinstance(network, DenseNetwork):
+            return network.initial_parameters(parameters, rng, dtype)
+        return custom_network.initial_parameters(network, parameters, rng, dtype)
+
+    def examine(
+        self, network: _Any, plans: Sequence[Plan], data: Data, parameters: Any
+    ) -> None:
+        """Raise ValueError unless network, data and losses fit each other."""
+        if isinstance(network, Network):
+            custom_network.examine(network, plans, data, parameters)
+
+    def floating_type(self, parameters: Any) -> np.dtype[Any]:
+        """Return the type of the first floating array; float32 if there is none."""
+        return custom_network.floating_type(parameters)
+
+    def leaves(self, network: _Any, parameters: Any) -> TrainedLeaves:
+        """Return what turns parameters into the list of those trained, and back."""
+        if isinstance(network, DenseNetwork):
+            return DenseLeaves(network, parameters)
+        return custom_network.Leaves(network, parameters)
+
+    def session(
+        self,
+        network: _Any,
+        plan: Plan,
+        data: Data,
+        parameters: Any,
+        seed: int = 0,
+        state: Any = None,
+        validation: Data | None = None,
+    ) -> JaxSession:
+        """Begin a training."""
+        return JaxSession(network, plan, data, parameters, seed, state, validation)
+
+    def objective(self, network: _Any, plan: Plan, data: Data) -> JaxObjective:
+        """Return the plan's objective on all rows, with exact second derivatives."""
+        return JaxObjective(network, plan, data)
+
+    def cost_and_gradient(
+        self, network: _Any, plan: Plan, parameters: Any, data: Data
+    ) -> tuple[float, Any]:
+        """Compute the objective and its gradient once."""
+        return self.objective(network, plan, data).cost_and_gradient(parameters)
+
+    def outputs(self, network: _Any, parameters: Any, X: Any) -> Any:
+        """Return the raw outputs, shape (n_rows, n_outputs)."""
+        return _activations(network, parameters, X)[-1]
+
+    def activations(self, network: _Any, parameters: Any, X: Any) -> list[Any]:
+        """Return the outputs of every layer, each of shape (n_rows, units)."""
+        return _activations(network, parameters, X)
+
+    def row_losses(self, plan: Plan, outputs: Array, y: Array) -> Array:
+        """Compute the loss of each row of raw `outputs`, without penalties."""
+        return _row_losses(plan, outputs, y)
+
+    def evaluator(self, network: _Any, plan: Plan, data: Data) -> Evaluator:
+        """Return what computes raw outputs and losses of rows, again and again."""
+        return _evaluator(network, plan, data)
+
+    def blame(self, network: _Any, plan: Plan, parameters: Any, data: Data) -> str:
+        """Name the place of what first is not finite."""
+        if isinstance(network, DenseNetwork):
+            return blame_layers(self, network, plan, parameters, data)
+        sample = data.take(slice(256))
+        outputs, losses = _evaluator(network, plan, sample)(parameters)
+        if bad := custom_network.not_finite(outputs):
+            return f"the network's output{bad[0]}"
+        if not np.isfinite(losses).all():
+            return "the loss"
+        _, gradient = self.cost_and_gradient(network, plan, parameters, sample)
+        if bad := custom_network.not_finite(gradient):
+            return f"the gradient of params{bad[0]}"
+        return "the size of the gradient or the update"
+
+    def steady(self) -> AbstractContextManager[None]:
+        """Do nothing: XLA's threads sleep between calls."""
+        return nullcontext()
 
 
-def activations(network: _Any, parameters: Any, X: Any) -> list[Any]:
+ENGINE = JaxEngine()
+
+
+def _row_losses(plan: Plan, outputs: Array, y: Array) -> Array:
+    """Compute the loss of each row of raw `outputs` against `y`, without penalties."""
+    loss = plan.loss
+    rows = padded_rows(len(outputs))
+    numbers = arrays.cast(loss.numbers, outputs.dtype)
+    program = step.compiled(step.losses, loss.structure)
+    losses = arrays.scoped(
+        outputs.dtype,
+        program,
+        numbers,
+        arrays.pad_rows(outputs, rows),
+        arrays.pad_rows(y, rows),
+    )
+    return np.asarray(losses)[: len(outputs)]
+
+
+def _evaluator(network: _Any, plan: Plan, data: Data) -> Evaluator:
+    """Return what computes raw outputs and losses of rows, again and again."""
+
+    def evaluate(parameters: Any) -> tuple[Any, Array]:
+        if isinstance(network, Network):
+            return _evaluated_at_once(network, plan, parameters, data)
+        found = _activations(network, parameters, data.X)[-1]
+        return found, _row_losses(plan, found, data.y)
+
+    return evaluate
+
+
+def _evaluated_at_once(
+    network: Network, plan: Plan, parameters: Any, data: Data
+) -> tuple[Any, Array]:
+    """Compute both in one pass: a loss may heed what goes with outputs, as masks do."""
+    shape = step.shape_of(network, plan, 0, False)
+    program = step.compiled(step.validation, shape)
+    numbers = step.numbers_of(network, plan, 1.0)["loss"]
+    rows = data.X, data.y
+    return _in_chunks(
+        network, parameters, program, data.dtype, rows, numbers, exact=True
+    )
+
+
+def _activations(network: _Any, parameters: Any, X: Any) -> list[Any]:
     """Return the outputs of every layer, each of shape (n_rows, units)."""
     program = step.compiled(step.outputs, step.skeleton(network))
     single = isinstance(network, DenseNetwork)

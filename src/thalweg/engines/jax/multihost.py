@@ -1,6 +1,6 @@
 """One network trained by several processes, each on its own rows.
 
-The step is that of `programs`, compiled for a mesh of one device a process: each
+The step is that of `step`, compiled for a mesh of one device a process: each
 computes the objective's part that its rows have, and the mean of these and of their
 gradients over the processes (`Shape.hosts`) is the objective of all rows. The weights
 are on every process, and stay the same to the last bit, for all do the same with the
@@ -20,8 +20,8 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from thalweg.core import Array, Data
-from thalweg.engines.jax import engine as xla
 from thalweg.engines.jax import step
+from thalweg.engines.jax.engine import JaxSession
 from thalweg.engines.jax.step import EpochBatch, Shape
 
 _ALL, _OWN = PartitionSpec(), PartitionSpec(step.HOSTS)
@@ -45,10 +45,10 @@ def agree(values: Any) -> Any:
         return jax.tree.map(np.array, multihost_utils.broadcast_one_to_all(values))
 
 
-class Session(xla.Session):
+class MultihostSession(JaxSession):
     """One network in training on the rows of all processes.
 
-    As `xla.Session`, with the same network, plan, first weights, seed and validation
+    As `JaxSession`, with the same network, plan, first weights, seed and validation
     data on every process; the plan's batches are this process's part. The rows are
     its own; those that it has fewer than another are padding.
     """
@@ -98,7 +98,7 @@ class Session(xla.Session):
 
 
 def _advance(shape: Shape, mesh: Mesh, *arguments: Any) -> tuple[Any, Any]:
-    """Do as `programs.advance`, over the processes of a mesh."""
+    """Do as `step.advance`, over the processes of a mesh."""
 
     def run(*given: Any) -> Any:
         *rest, course = given

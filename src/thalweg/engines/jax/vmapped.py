@@ -1,6 +1,6 @@
 """Many networks of one kind trained as one program.
 
-`jax.vmap` runs the step of `programs` for all members at once: each has its own
+`jax.vmap` runs the step of `step` for all members at once: each has its own
 weights, state of the update rule, numbers (rates, penalties, dropout, constants) and
 seed, while the rows lie on the device once. A member that has stopped, or that met a
 number that is not finite, keeps its weights while the others go on.
@@ -8,7 +8,7 @@ number that is not finite, keeps its weights while the others go on.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -130,14 +130,16 @@ class Population:
             program, self._carry, sums, self._everything, self._numbers, course, going
         )
         self._steps += n_steps
+        self.__dict__.pop("validated", None)  # what was computed before these epochs
         sums, finite = jax.device_get((sums, self._carry.finite))
         return [
             arrays.epochs(step.Sums(*(column[k] for column in sums)), bool(finite[k]))
             for k in range(len(going))
         ]
 
-    def validate(self) -> tuple[Array, Array]:
-        """Compute all members' raw outputs and losses on their validation rows.
+    @cached_property
+    def validated(self) -> tuple[Array, Array]:
+        """All members' raw outputs and losses on their validation rows, as of now.
 
         Returns
         -------
@@ -205,7 +207,7 @@ def _advance(
 ) -> tuple[Carry, step.Sums]:  # fmt: skip
     """Train all members for some epochs.
 
-    As `programs.advance`, with a member's axis before the others, except that rates and
+    As `step.advance`, with a member's axis before the others, except that rates and
     mixes have the step's before it; rows, and their order, have it only where each
     member has its own.
     """

@@ -134,16 +134,17 @@ class _KerasEstimator(BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, allow_nd=True, dtype="numeric", reset=False)
         network, parameters, plan = self._ready
-        module, _ = engines.pick("auto", network, plan)
+        engine, _ = engines.pick("auto", network, plan)
         rows = as_rows(network, X, np.dtype("float32"))
-        return link(plan.loss)(module.outputs(network, parameters, rows))
+        return link(plan.loss)(engine.outputs(network, parameters, rows))
 
     def _make_ready(self) -> None:
         """Remember what to predict with: the network that fit trains."""
-        holder: Any = from_keras(self.model_).holder
-        network, settings, first = holder.begin(self._plan_settings(), None, None)
+        adapter: Any = from_keras(self.model_).adapter
+        prepared = adapter.prepare(self._plan_settings())
+        network, first = prepared.network, prepared.parameters
         first = network.init(0) if first is None else first
-        self._ready = network, first, Plan(loss=settings["loss"])
+        self._ready = network, first, Plan(loss=prepared.settings["loss"])
 
     # scikit-learn's contract.
 

@@ -21,7 +21,7 @@ from typing import Any, cast
 import numpy as np
 
 from thalweg import engines
-from thalweg.core import Array, Choice, DenseNetwork, Network, Plan, Run
+from thalweg.core import Array, Choice, DenseNetwork, Network, Plan, Prepared, Run
 from thalweg.estimators.keras import dense
 from thalweg.estimators.keras.dense import NotEquivalent
 
@@ -106,7 +106,7 @@ def _parts(model: Any) -> list[Any]:
 
 
 class KerasAdapter:
-    """A Keras model that holds a `Network`'s weights; see `Holder`."""
+    """A Keras model that holds a `Network`'s weights; a `NetworkAdapter`."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.made_of = model, _parts(model)
@@ -124,7 +124,7 @@ class KerasAdapter:
             settle=self.settle,
             adds_loss=True,
             dtype=model.variable_dtype,
-            holder=self,
+            adapter=self,
         )
 
     # The network.
@@ -159,10 +159,14 @@ class KerasAdapter:
 
     # Whose weights they are.
 
-    def begin(
-        self, settings: Mapping[str, Any], plan: Plan | None, parameters: Any
-    ) -> tuple[Network | DenseNetwork, dict[str, Any], Any]:
-        """Return what to train, the settings completed, and the first weights."""
+    def prepare(
+        self,
+        settings: Mapping[str, Any],
+        plan: Plan | None = None,
+        parameters: Any = None,
+    ) -> Prepared:
+        """Return what to train and how, by the model's settings where fit has none."""
+        scoring = self._scoring(settings, plan)
         given, loss = dict(settings), Choice("")
         takes_loss = self._takes_loss(settings, plan)
         compiled = plan is None and getattr(self.model, "optimizer", None) is not None
@@ -184,7 +188,7 @@ class KerasAdapter:
         else:
             kept = {} if plan else {"dtype": "float32"}
             settled = {**kept, **given, **changed}
-            return network, settled, dense.weights(self.model)
+            return Prepared(network, settled, dense.weights(self.model), scoring)
         if takes_loss:
             if not (self._loss and self._loss.is_of(self.model)):
                 self._loss = CompiledLoss(self.model)
@@ -193,16 +197,16 @@ class KerasAdapter:
             if not (self._rule and self._rule.is_of(self.model)):
                 self._rule = Rule(self.model, list(self.trained))
             given["optimizer"] = self._rule
-        return self.network, given, parameters
+        return Prepared(self.network, given, parameters, scoring)
 
-    def scoring(
+    def _scoring(
         self, settings: Mapping[str, Any], plan: Plan | None
     ) -> Callable[..., float] | None:
         """Return the first compiled metric as a score, if there is one."""
         measured = self.model.compiled and self.model._compile_metrics is not None
         return self._score if measured and self._takes_loss(settings, plan) else None
 
-    def keep(self, run: Run) -> Run:
+    def finish(self, run: Run) -> Run:
         """Put the trained weights into the model."""
         if isinstance(run.network, DenseNetwork):
             dense.assign(self.model, run.parameters)
@@ -345,7 +349,7 @@ def _as_products(model: Any) -> list[tuple[Any, str, Any]]:
     out, up to a size: that step then took 2.4 ms instead of 3.3; with 4 and 8 channels
     1.6 instead of 2.5, and it is as fast in a loop.
     """
-    layers = [] if engines.on_jax().on_gpu() else model._flatten_layers()
+    layers = [] if engines.on_gpu() else model._flatten_layers()
     found = [(layer, *rewritten(layer)) for layer in layers]
     return [(layer, name, partial(own, layer)) for layer, name, own in found if own]
 

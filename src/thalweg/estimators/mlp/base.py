@@ -510,9 +510,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         packing = PyTree([self.coefs_, self.intercepts_])
         self.coefs_, self.intercepts_ = packing.unpack(packed)
         network, plan = self._network(), make_plan(self, self._loss())
-        module, _ = engines.pick(self.engine, network, plan)
+        engine, _ = engines.pick(self.engine, network, plan)
         given = network, plan, self._parameters(), data
-        cost, gradient = module.cost_and_gradient(*given)
+        cost, gradient = engine.cost_and_gradient(*given)
         parts = [[own[name] for own in gradient] for name in ("weights", "bias")]
         return cost, packing.pack(parts)
 
@@ -602,7 +602,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         engine, *given = self._forward(X)
         return link(self._loss())(engine.outputs(*given))
 
-    def _forward(self, X: Any) -> tuple[Any, DenseNetwork, Parameters, Any]:
+    def _forward(self, X: Any) -> tuple[engines.Engine, DenseNetwork, Parameters, Any]:
         """Return an engine, and the network, weights and rows that it takes."""
         check_is_fitted(self, "coefs_")
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)

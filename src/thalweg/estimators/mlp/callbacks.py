@@ -72,7 +72,7 @@ class TaskPerEpoch:
 
     def _fitted(self) -> dict[str, Any]:
         """Attributes that make a copy of the estimator predict as of now."""
-        return as_attributes(self.monitor.subject.parameters())
+        return as_attributes(self.monitor.parameters())
 
 
 def as_attributes(parameters: Parameters) -> dict[str, Any]:
