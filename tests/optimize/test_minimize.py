@@ -573,3 +573,19 @@ def test_a_gradient_that_changes_its_shape_is_named():
 
     with pytest.raises(ValueError, match="has 1 entries, but there are 2 weights"):
         tw.minimize(optimize.rosen, [-1.2, 1.0], jac=gradient, method="CG", check="off")
+
+
+class Line(NamedTuple):
+    slope: Array
+    start: Array
+
+
+def test_a_named_tuple_comes_back_as_one():
+    def cost(line: Line) -> float:
+        return float((line.slope - 2) ** 2 + (line.start - 1) ** 2)
+
+    x0 = Line(np.array(0.0), np.array(0.0))
+    found = tw.minimize(cost, x0, method="Nelder-Mead", check="off")
+    assert isinstance(found.x, Line)
+    # Nelder-Mead's own tolerance of x is 1e-4.
+    np.testing.assert_allclose([found.x.slope, found.x.start], [2, 1], atol=1e-3)

@@ -161,9 +161,15 @@ def _refill(example: Any, arrays: Iterator[Array]) -> Any:
     if isinstance(example, Mapping):
         return {key: _refill(item, arrays) for key, item in example.items()}
     if isinstance(example, list | tuple) and not _is_plain(example):
-        items = [_refill(item, arrays) for item in example]
-        return items if isinstance(example, list) else tuple(items)
+        return _like(example, [_refill(item, arrays) for item in example])
     return next(arrays)
+
+
+def _like(example: list[Any] | tuple[Any, ...], items: list[Any]) -> Any:
+    """Return items as a list, a tuple, or the named tuple that `example` is."""
+    if isinstance(example, list):
+        return items
+    return type(example)(*items) if hasattr(example, "_fields") else tuple(items)
 
 
 class DenseLeaves:
@@ -211,6 +217,4 @@ def each_array(function: Callable[..., Any], tree: Any, name: str = "") -> Any:
         key: each_array(function, value, name and f"{name}[{key!r}]")
         for key, value in pairs
     }
-    if isinstance(tree, Mapping):
-        return done
-    return list(done.values()) if isinstance(tree, list) else tuple(done.values())
+    return done if isinstance(tree, Mapping) else _like(tree, [*done.values()])
