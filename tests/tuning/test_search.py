@@ -37,7 +37,7 @@ from thalweg.datasets import moons
 from thalweg.tuning import runner, samplers
 from thalweg.tuning.result import SearchTrial
 from thalweg.tuning.space import auto_space, combinations, read_space, starts, suggest
-from thalweg.tuning.trial import TrialHandle, Watcher
+from thalweg.tuning.trial import TrialCallback, TrialHandle
 
 X, Y = moons(120)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -324,11 +324,12 @@ def test_rows_held_out_are_looked_at_now_and_then(solver: str) -> None:
 def test_a_fold_that_ends_before_it_is_looked_at_does_not_hide_the_others() -> None:
     study = optuna.create_study(direction="maximize")
     trial = study.ask()
-    watcher = Watcher(TrialHandle(trial), usual=40, epochs=40)
+    handle = TrialHandle(lambda: trial)
+    callback = TrialCallback(handle, usual_epochs=40, epochs=40)
     for epoch in (1, 2):  # of two folds: the first converges at once
-        watcher.begin()
+        callback.begin_fold()
         score = np.nan if epoch == 1 else 0.75
-        watcher(EpochRecord(epoch, *[np.nan] * 5, validation_score=score))
+        callback(EpochRecord(epoch, *[np.nan] * 5, validation_score=score))
     assert study.trials[0].intermediate_values == {42: 0.75}
 
 
@@ -463,7 +464,7 @@ def test_the_keyboard_ends_it_with_what_there_is(n_jobs: int) -> None:
 
     found = search(callbacks=[strike], n_jobs=n_jobs, n_trials=50)
     assert 3 <= len(found.trials) <= 6
-    assert "Interrupted" in found.notes[-1]
+    assert "interrupted" in found.notes[-1]
 
 
 def test_a_pipeline_is_searched_and_pruned_by_its_last_step() -> None:
@@ -480,7 +481,7 @@ def test_a_pipeline_is_searched_and_pruned_by_its_last_step() -> None:
 
 def test_other_estimators_are_searched_too() -> None:
     found = search({"C": (1e-3, 1e3, "log")}, LogisticRegression(), pruner="median")
-    assert "tells nothing between epochs" in found.notes[0]
+    assert "does not report its score between epochs" in found.notes[0]
     with pytest.raises(ValueError, match="no training curves"):
         found.plot("curves")
 
@@ -515,7 +516,7 @@ BAD: list[tuple[str, Any, dict[str, Any], type[Exception], list[str]]] = [
     ("no time", DECAY, {"timeout": 0}, ValueError, ["timeout=0"]),
     ("share", DECAY, {"validation": 1.5}, ValueError, ["validation=1.5"]),
     ("storage", DECAY, {"storage": "study.txt"}, ValueError, [".db", "study.txt"]),
-    ("folder", DECAY, {"storage": "no/such/a.db"}, OSError, ["no folder"]),
+    ("folder", DECAY, {"storage": "no/such/a.db"}, OSError, ["does not exist"]),
     (
         "kinds",
         {"solver": {"adam": {"alpha": (0.1, 1.0)}, "sgd": {"alpha": [0.1]}}},
@@ -570,7 +571,7 @@ def test_a_score_that_is_no_number_is_a_failure() -> None:
     def lost(fitted: Any, X: Any, y: Any) -> float:
         return float("nan")
 
-    with pytest.raises(ValueError, match="score on the rows held out is nan"):
+    with pytest.raises(ValueError, match="score on the validation data is nan"):
         search(scoring=lost, n_trials=2)
 
 
@@ -590,7 +591,7 @@ def test_a_time_budget_shorter_than_a_trial() -> None:
     found = search(DECAY, slow, timeout=0.5, n_trials=4)
     assert time.perf_counter() - begun < 10
     assert {trial.state for trial in found.trials} == {"cut"}
-    assert "No trial was done when the time was up" in found.notes[-1]
+    assert "No trial was complete when the time was up" in found.notes[-1]
     assert 0 <= found.best_score <= 1
 
 
