@@ -129,6 +129,12 @@ def test_a_search_for_a_table_begins_with_what_did_well_on_others(n_rows: int) -
         assert drawn.params == stored
 
 
+def test_a_search_of_fewer_trials_than_it_could_begin_with_ends_after_them() -> None:
+    table = tw.Classifier((4,), max_epochs=2)
+    found = search("auto", table, sampler="tpe", n_trials=2)
+    assert len(found.trials) == 2
+
+
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -364,6 +370,19 @@ def test_nested_cross_validation_scores_whole_searches() -> None:
     ]
     assert found.nested == pytest.approx(by_hand, abs=0)
     assert f"Nested cross-validation: {np.mean(found.nested):.4f}" in str(found)
+
+
+def test_splits_from_a_generator_serve_every_trial() -> None:
+    splits = list(ShuffleSplit(2, test_size=0.3, random_state=0).split(X, Y))
+    options: Any = {"n_trials": 2, "sampler": "random", "repeats": 1}
+    once, again = search(cv=iter(splits), **options), search(cv=splits, **options)
+    assert values(once) == values(again)
+    assert once.estimates == again.estimates
+
+
+def test_nested_folds_are_checked_before_the_search() -> None:
+    with pytest.raises(ValueError, match="n_splits=1"):
+        search(nested=1, callbacks=[lambda trial: pytest.fail("a trial ran")])
 
 
 def test_validation_rows_can_be_given() -> None:

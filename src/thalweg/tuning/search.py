@@ -232,6 +232,9 @@ class _Search:
             divide, self.estimator, X, y, cv=self.cv, validation=self.validation
         )
         study, seed = self._open_study(X, y, space, metric, n_folds=len(split()))
+        if self.sampler in LEARNING and not study.get_trials(deepcopy=False):
+            for first in starts(space, self.estimator, len(y))[: self.n_trials]:
+                study.enqueue_trial(first)
         task = Task(
             self.estimator, X, y, split(seed=seed), self.scoring, seed, self._epochs()
         )
@@ -300,16 +303,11 @@ class _Search:
     def _open_study(
         self, X: Any, y: Any, space: Space, metric: str, n_folds: int
     ) -> tuple[Any, int]:
-        """Return the study, which has its first settings queued, and its seed."""
         pruner = make_pruner(self.pruner, epochs_of(self.estimator, self._epochs()))
         facts = facts_of(self.estimator, X, y, n_folds, describe(space), metric)
-        study, seed = open_study(
+        return open_study(
             self.storage, self.study_name, pruner, facts, self.random_state
         )
-        if self.sampler in LEARNING and not study.get_trials(deepcopy=False):
-            for first in starts(space, self.estimator, len(y)):
-                study.enqueue_trial(first)
-        return study, seed
 
     def _runner(
         self, study: Any, space: Space, task: Task, n_trials: float, workers: Workers
