@@ -565,7 +565,7 @@ def test_a_sampler_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_estimator_without_a_space_of_its_own() -> None:
-    with pytest.raises(ValueError, match=r"Logistic.+Give one"):
+    with pytest.raises(ValueError, match=r"Logistic.+Give a space"):
         search("auto", LogisticRegression())
 
 

@@ -471,12 +471,12 @@ def _verdict(
     tied = [d.second for d in differences if d.first == top and d.p_value >= 1 - LEVEL]
     if tied:
         return "", (
-            f"{top} has the best {metric}, but with {n_seeds} seeds it is not "
+            f"With {n_seeds} seeds, {top} has the best {metric}, but is not "
             f"significantly better than {', '.join(tied)}."
         )
     return top, (
-        f"{top} has the best {metric}, significantly better than every other variant "
-        f"with {n_seeds} seeds."
+        f"With {n_seeds} seeds, {top} has the best {metric}, significantly better than "
+        "every other variant."
     )
 
 
