@@ -208,6 +208,17 @@ def test_grid_tries_everything_once() -> None:
     assert len(combinations(read_space(space, model(), 10))) == 12
 
 
+def test_a_grid_goes_on_if_two_runners_ask_for_its_last_trial() -> None:
+    space = read_space({"alpha": [0.1, 0.2]}, model(), 10)
+    study = optuna.create_study()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        for index in range(3):
+            study.sampler = samplers.make_sampler("grid", 0, index, 2, space)
+            suggest(space, study.ask())
+    assert [trial.params["alpha"] for trial in study.trials] == [0.1, 0.2, 0.1]
+
+
 def test_narrowing_goes_where_it_went_well() -> None:
     """The score is best at alpha = 1e-3; each round's range lies in the last one's."""
 
@@ -313,7 +324,7 @@ def test_a_trial_trains_as_the_final_fit_does() -> None:
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_rows_held_out_are_looked_at_now_and_then(solver: str) -> None:
+def test_validation_data_are_evaluated_now_and_then(solver: str) -> None:
     """In a search alone, and unless a callback of the user's wants each epoch."""
     own = model(solver=solver, max_iter=45, n_iter_no_change=np.inf, tol=0)
     (trial,) = search(DECAY, own, n_trials=1).trials

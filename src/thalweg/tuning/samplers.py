@@ -147,7 +147,9 @@ def make_sampler(
         return sampler
     own_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0] >> 1)
     if sampler == "grid":
-        fixed = combinations(space)[index]
+        every = combinations(space)
+        # Of two runners on one storage, each may have asked for the last trial.
+        fixed = every[index % len(every)]
         return samplers.PartialFixedSampler(fixed, samplers.RandomSampler(own_seed))
     if sampler == "narrowing":
         size = round_size(n_trials)

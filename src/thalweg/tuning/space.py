@@ -417,14 +417,14 @@ def _table_space(n_rows: int) -> dict[str, Any]:
         "batch_size": _batches(n_rows),
         "dropout": (0.0, 0.5),
     }
-    held_out = {"validation_fraction": [0.15, 0.0]} if n_rows >= FEW_ROWS else {}
+    validated = {"validation_fraction": [0.15, 0.0]} if n_rows >= FEW_ROWS else {}
     return {
         "hidden_layer_sizes": _WIDTHS,
         "activation": ["relu", "tanh", "gelu"],
         "piecewise": [True, False],
         "l2": (1e-2, 1e2, "log"),
         "max_epochs": (15, 150, "log"),
-        **held_out,
+        **validated,
         "optimizer": {"adam": by_steps, "nesterov": by_steps, "lbfgs": {}},
     }
 
