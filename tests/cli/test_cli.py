@@ -322,8 +322,8 @@ def test_search_finds_a_network_and_goes_on(capsys: pytest.CaptureFixture[str]):
     common = ["search", "flowers.csv", "-t", "species", *options, "--pruner", "none"]
     assert run(*common, *files) == 0
     shown = capsys.readouterr().out
-    for part in ("3 trials, random; scored on 5 folds", "Best of the trials: accuracy",
-                 "fresh seeds", "Score        accuracy", "best.thalweg"):  # fmt: skip
+    for part in ("3 trials, random; scored on 5 folds", "Best trial: accuracy",
+                 "new seeds", "Score        accuracy", "best.thalweg"):  # fmt: skip
         assert part in shown
     assert isinstance(tw.load("best.thalweg"), tabular.Classifier)
     assert Path("course.png").stat().st_size > 1000

@@ -1,5 +1,6 @@
 """What is measured, held against what can be worked out by hand."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.datasets import make_moons
 
 import thalweg as tw
 from thalweg.diagnosis.facts import measure
-from thalweg.diagnosis.facts.network import facts_of_history
+from thalweg.diagnosis.facts.network import facts_of_history, score
 from thalweg.diagnosis.readers import understand
 from thalweg.diagnosis.remedies import doubtful
 
@@ -225,3 +226,12 @@ def test_what_cannot_be_measured_has_no_name():
     assert broken["data.nonfinite"] == 1
     assert broken["data.nonfinite_at"] == "row 3, column 1"
     assert "inputs.ratio" not in broken
+
+
+@pytest.mark.parametrize("n_rows", [3, 6, 7, 12])
+def test_a_target_that_does_not_vary_is_never_explained(n_rows: int) -> None:
+    """For these numbers of rows, the mean of 0.1 is not 0.1 to the last bit."""
+    problem: Any = SimpleNamespace(labels=None)
+    y = np.full(n_rows, 0.1)
+    assert (y - y.mean()).any()
+    assert score(problem, y, y) == score(problem, y + 1, y) == 0.0

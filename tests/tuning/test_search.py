@@ -37,7 +37,7 @@ from thalweg.datasets import moons
 from thalweg.tuning import runner, samplers
 from thalweg.tuning.result import SearchTrial
 from thalweg.tuning.space import auto_space, combinations, read_space, starts, suggest
-from thalweg.tuning.trial import TrialHandle, Watcher
+from thalweg.tuning.trial import TrialCallback, TrialHandle
 
 X, Y = moons(120)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -129,6 +129,12 @@ def test_a_search_for_a_table_begins_with_what_did_well_on_others(n_rows: int) -
         assert drawn.params == stored
 
 
+def test_a_search_of_fewer_trials_than_it_could_begin_with_ends_after_them() -> None:
+    table = tw.Classifier((4,), max_epochs=2)
+    found = search("auto", table, sampler="tpe", n_trials=2)
+    assert len(found.trials) == 2
+
+
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -200,6 +206,17 @@ def test_grid_tries_everything_once() -> None:
     tried = {tuple(sorted(each.items())) for each in params(found)}
     assert len(found.trials) == len(tried) == 2 * 3 * 2
     assert len(combinations(read_space(space, model(), 10))) == 12
+
+
+def test_a_grid_goes_on_if_two_runners_ask_for_its_last_trial() -> None:
+    space = read_space({"alpha": [0.1, 0.2]}, model(), 10)
+    study = optuna.create_study()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        for index in range(3):
+            study.sampler = samplers.make_sampler("grid", 0, index, 2, space)
+            suggest(space, study.ask())
+    assert [trial.params["alpha"] for trial in study.trials] == [0.1, 0.2, 0.1]
 
 
 def test_narrowing_goes_where_it_went_well() -> None:
@@ -307,7 +324,7 @@ def test_a_trial_trains_as_the_final_fit_does() -> None:
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_rows_held_out_are_looked_at_now_and_then(solver: str) -> None:
+def test_validation_data_are_evaluated_now_and_then(solver: str) -> None:
     """In a search alone, and unless a callback of the user's wants each epoch."""
     own = model(solver=solver, max_iter=45, n_iter_no_change=np.inf, tol=0)
     (trial,) = search(DECAY, own, n_trials=1).trials
@@ -324,11 +341,12 @@ def test_rows_held_out_are_looked_at_now_and_then(solver: str) -> None:
 def test_a_fold_that_ends_before_it_is_looked_at_does_not_hide_the_others() -> None:
     study = optuna.create_study(direction="maximize")
     trial = study.ask()
-    watcher = Watcher(TrialHandle(trial), usual=40, epochs=40)
+    handle = TrialHandle(lambda: trial)
+    callback = TrialCallback(handle, usual_epochs=40, epochs=40)
     for epoch in (1, 2):  # of two folds: the first converges at once
-        watcher.begin()
+        callback.begin_fold()
         score = np.nan if epoch == 1 else 0.75
-        watcher(EpochRecord(epoch, *[np.nan] * 5, validation_score=score))
+        callback(EpochRecord(epoch, *[np.nan] * 5, validation_score=score))
     assert study.trials[0].intermediate_values == {42: 0.75}
 
 
@@ -363,6 +381,19 @@ def test_nested_cross_validation_scores_whole_searches() -> None:
     ]
     assert found.nested == pytest.approx(by_hand, abs=0)
     assert f"Nested cross-validation: {np.mean(found.nested):.4f}" in str(found)
+
+
+def test_splits_from_a_generator_serve_every_trial() -> None:
+    splits = list(ShuffleSplit(2, test_size=0.3, random_state=0).split(X, Y))
+    options: Any = {"n_trials": 2, "sampler": "random", "repeats": 1}
+    once, again = search(cv=iter(splits), **options), search(cv=splits, **options)
+    assert values(once) == values(again)
+    assert once.estimates == again.estimates
+
+
+def test_nested_folds_are_checked_before_the_search() -> None:
+    with pytest.raises(ValueError, match="n_splits=1"):
+        search(nested=1, callbacks=[lambda trial: pytest.fail("a trial ran")])
 
 
 def test_validation_rows_can_be_given() -> None:
@@ -463,7 +494,7 @@ def test_the_keyboard_ends_it_with_what_there_is(n_jobs: int) -> None:
 
     found = search(callbacks=[strike], n_jobs=n_jobs, n_trials=50)
     assert 3 <= len(found.trials) <= 6
-    assert "Interrupted" in found.notes[-1]
+    assert "interrupted" in found.notes[-1]
 
 
 def test_a_pipeline_is_searched_and_pruned_by_its_last_step() -> None:
@@ -480,7 +511,7 @@ def test_a_pipeline_is_searched_and_pruned_by_its_last_step() -> None:
 
 def test_other_estimators_are_searched_too() -> None:
     found = search({"C": (1e-3, 1e3, "log")}, LogisticRegression(), pruner="median")
-    assert "tells nothing between epochs" in found.notes[0]
+    assert "does not report its score between epochs" in found.notes[0]
     with pytest.raises(ValueError, match="no training curves"):
         found.plot("curves")
 
@@ -515,7 +546,7 @@ BAD: list[tuple[str, Any, dict[str, Any], type[Exception], list[str]]] = [
     ("no time", DECAY, {"timeout": 0}, ValueError, ["timeout=0"]),
     ("share", DECAY, {"validation": 1.5}, ValueError, ["validation=1.5"]),
     ("storage", DECAY, {"storage": "study.txt"}, ValueError, [".db", "study.txt"]),
-    ("folder", DECAY, {"storage": "no/such/a.db"}, OSError, ["no folder"]),
+    ("folder", DECAY, {"storage": "no/such/a.db"}, OSError, ["does not exist"]),
     (
         "kinds",
         {"solver": {"adam": {"alpha": (0.1, 1.0)}, "sgd": {"alpha": [0.1]}}},
@@ -545,7 +576,7 @@ def test_a_sampler_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_estimator_without_a_space_of_its_own() -> None:
-    with pytest.raises(ValueError, match=r"Logistic.+Give one"):
+    with pytest.raises(ValueError, match=r"Logistic.+Give a space"):
         search("auto", LogisticRegression())
 
 
@@ -570,7 +601,7 @@ def test_a_score_that_is_no_number_is_a_failure() -> None:
     def lost(fitted: Any, X: Any, y: Any) -> float:
         return float("nan")
 
-    with pytest.raises(ValueError, match="score on the rows held out is nan"):
+    with pytest.raises(ValueError, match="score on the validation data is nan"):
         search(scoring=lost, n_trials=2)
 
 
@@ -590,7 +621,7 @@ def test_a_time_budget_shorter_than_a_trial() -> None:
     found = search(DECAY, slow, timeout=0.5, n_trials=4)
     assert time.perf_counter() - begun < 10
     assert {trial.state for trial in found.trials} == {"cut"}
-    assert "No trial was done when the time was up" in found.notes[-1]
+    assert "No trial was complete when the time was up" in found.notes[-1]
     assert 0 <= found.best_score <= 1
 
 

@@ -69,14 +69,14 @@ def test_a_journal_cut_off_in_mid_write_goes_on(
     before, last = b"".join(lines[:told]), lines[told]
     for cut in range(1, len(last)):
         path.write_bytes(before + last[:cut])
-        with pytest.warns(UserWarning, match=f"half a line.*these {cut} bytes"):
+        with pytest.warns(UserWarning, match=f"a partial line.*These {cut} bytes"):
             study = study_of(path)
         assert [t.state.name for t in study.trials] == ["COMPLETE", "RUNNING"]
         study.set_user_attr("a line", cut)
         assert study_of(path).user_attrs["a line"] == cut
     path.write_bytes(before + last[:9])
-    monkeypatch.setattr(storage, "LEASE", 0.0)  # its driver, this process, lives on
-    with pytest.warns(UserWarning, match="half a line"):
+    monkeypatch.setattr(storage, "HEARTBEAT_TIMEOUT", 0.0)  # its runner lives: us
+    with pytest.warns(UserWarning, match="a partial line"):
         found = search(path, n_trials=2)
     assert values(found) == values(search(None, n_trials=2))
 
@@ -149,18 +149,18 @@ def test_a_search_survives_being_killed(file: str, tmp_path: Path) -> None:
 
 
 def begin_elsewhere(path: Path, seconds_ago: float) -> None:
-    """Leave a trial running, as a driver on another machine does."""
+    """Leave a trial running, as a runner on another machine does."""
     search(path, n_trials=2)
     study = study_of(path)
     line = {"at": time.time() - seconds_ago, "host": "elsewhere", "pid": 1}
-    study.set_user_attr("driver abc", line)
-    study.ask().set_user_attr("driver", "abc")
+    study.set_user_attr("runner abc", line)
+    study.ask().set_user_attr("runner", "abc")
 
 
 @pytest.mark.parametrize(
-    ("seconds_ago", "lost"), [(1.0, False), (2 * storage.LEASE, True)]
+    ("seconds_ago", "lost"), [(1.0, False), (2 * storage.HEARTBEAT_TIMEOUT, True)]
 )
-def test_a_lease_that_ran_out_frees_its_trials(
+def test_a_heartbeat_that_stopped_frees_its_trials(
     seconds_ago: float, lost: bool, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.db"
@@ -175,21 +175,21 @@ def test_a_lease_that_ran_out_frees_its_trials(
         assert told(found) == told(search(None, n_trials=4))
 
 
-def test_a_driver_of_this_machine_is_asked_whether_it_lives(tmp_path: Path) -> None:
+def test_a_runner_of_this_machine_is_asked_whether_it_lives(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     begin_elsewhere(path, 0.0)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     line = {"at": time.time(), "host": socket.gethostname(), "pid": gone.pid}
-    study_of(path).set_user_attr("driver abc", line)
+    study_of(path).set_user_attr("runner abc", line)
     assert len(search(path, n_trials=4).trials) == 4
 
 
-def test_leases_are_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "BEAT", 0.05)
+def test_heartbeats_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "HEARTBEAT_INTERVAL", 0.05)
     study = optuna.create_study()
-    with storage.Heartbeat(study) as lease:
-        name = f"driver {lease.driver}"
+    with storage.Heartbeat(study) as heartbeat:
+        name = f"runner {heartbeat.runner}"
         first = study.user_attrs[name]["at"]
         for _ in range(100):
             time.sleep(0.05)
@@ -236,7 +236,7 @@ def test_a_study_that_is_not_ours(tmp_path: Path) -> None:
 def test_a_locked_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.db"
     search(path, n_trials=1)
-    monkeypatch.setattr(storage, "_BUSY", 0.1)
+    monkeypatch.setattr(storage, "_BUSY_TIMEOUT", 0.1)
     with sqlite3.connect(path) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(ValueError, match=r"a\.db is locked by another program"):
@@ -381,7 +381,7 @@ def test_optunas_proxy_keeps_a_search(tmp_path: Path) -> None:
 def test_a_driver_that_is_not_installed_is_named() -> None:
     if importlib.util.find_spec("redis") is not None:
         pytest.skip("redis is installed, so that nothing is missing to be named")
-    with pytest.raises(ValueError, match=r"driver is missing.*redis for Redis"):
+    with pytest.raises(ValueError, match=r"driver is not installed.*redis for Redis"):
         search("redis://localhost:1")
 
 
@@ -424,7 +424,7 @@ def test_a_worker_that_dies_loses_only_its_trial() -> None:
     done = sorted(t.params["alpha"] for t in found.trials if t.state == "complete")
     assert done == [0.1, 0.2, 0.3, 0.4]
     (failed,) = [trial for trial in found.trials if trial.state == "failed"]
-    assert failed.why == "its worker died 3 times"
+    assert failed.why == "Its worker died 3 times."
 
 
 @pytest.mark.slow

@@ -71,11 +71,11 @@ def search_table(
     SearchResult
         Its estimator is not fitted yet.
     """
-    from thalweg.estimators import FEW_ROWS, hold_out
+    from thalweg.estimators import FEW_ROWS, evaluation_folds
     from thalweg.tuning import search
 
     few = len(y) < FEW_ROWS
-    rows = slice(None) if few else ~hold_out(y)[0]
+    rows = slice(None) if few else ~evaluation_folds(y)[0]
     way = {"cv": 5} if few else {"validation": 0.2}
     live = Live(console=console, transient=True, auto_refresh=False)
     standing = Standing(live, trials)

@@ -1,4 +1,4 @@
-"""Compare ways to train on the same rows and seeds."""
+"""Compare variants of a training on the same rows with the same seeds."""
 
 from thalweg.comparison.compare import compare, judge_steps
 from thalweg.comparison.plot import ComparisonDisplay, DifferenceDisplay, SweepDisplay

@@ -1,12 +1,12 @@
-"""Train variants side by side, and say which is better beyond chance.
+"""Train variants with the same seeds, and test which differences are significant.
 
-A comparison is paired: for each seed, all variants meet the same rows in the same
-order, and begin with the same random numbers where their networks are alike. What is
-left between two variants is then a difference per seed, and Student's t over the seeds
-gives its interval. With k variants there are k(k − 1)/2 pairs to be wrong about, so
-each interval is widened for all to hold at once (Bonferroni). The rows held out are the
-same for all seeds: what is found holds for this division of the rows, and how far it
-carries to other rows is for the number of held-out rows to say.
+A comparison is paired: with each seed, all variants get the same rows in the same
+order, and the same initialization where their networks are alike. Each seed then gives
+one difference between two variants, and Student's t over the seeds gives its confidence
+interval. With k variants there are k(k − 1)/2 differences, so each interval is widened
+until all of them hold at once (Bonferroni). All seeds use the same validation data: the
+conclusion holds for this split of the rows, and how far it holds for other rows depends
+on the number of validation rows.
 """
 
 import time
@@ -42,14 +42,32 @@ from thalweg.estimators import seeded
 from thalweg.training import check_plan, fit, n_trained, run_all
 
 LEVEL = 0.95
-"""Confidence of all intervals of a comparison together."""
+"""Confidence level of all intervals of a comparison together."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What variants are judged by.
+
+    Parameters
+    ----------
+    name : str
+    column : str
+        Where a `History` records it.
+    greater_is_better : bool
+    """
+
+    name: str
+    column: str
+    greater_is_better: bool
+
 
 METRICS = {
-    "score": ("validation score", "validation_score", True),
-    "loss": ("validation loss", "validation_loss", False),
-    "training loss": ("training loss", "loss", False),
+    "score": Metric("validation score", "validation_score", greater_is_better=True),
+    "loss": Metric("validation loss", "validation_loss", greater_is_better=False),
+    "training loss": Metric("training loss", "loss", greater_is_better=False),
 }
-"""What variants can be judged by, where it is recorded, and whether more is better."""
+"""The metrics, by the value of `by`."""
 
 _PLAN = {f.name for f in fields(Plan)}
 _HIDDEN = {f.name for f in fields(Dense)} - {"units"}
@@ -77,30 +95,31 @@ def compare(
     variants : mapping of str to variant, or sequence of str
         A variant is an optimizer (a name, a pair with constants, a list of phases), a
         dict of settings, a `Plan`, a `DenseNetwork` or `Network`, or a scikit-learn
-        estimator. A sequence names optimizers. A Keras model begins with its present
-        weights in each trial, and keeps them.
+        estimator. A sequence contains names of optimizers. A Keras model starts every
+        trial with its current weights, which the comparison does not change.
     X : array-like of shape (n_rows, n_inputs)
-        Taken as it is: scale it first.
+        Scale it first: compare does not.
     y : array-like of shape (n_rows,) or (n_rows, n_outputs)
-        Labels of any kind, or numbers with a fractional type.
+        Class labels of any type, or targets of a floating-point type.
     hidden : sequence of int
         Widths of the hidden layers.
     seeds : int or sequence of int
-        How many, or which. Below two nothing can be said of chance.
+        How many seeds, or which. A test of significance needs at least two.
     by : {"score", "loss", "training loss"}
-        What decides: accuracy or R², or the mean loss, on held-out rows; or the
-        objective on the training rows. Of the last epoch, unless ``restore_best``
-        is set.
+        What variants are judged by: accuracy or R² on the validation data, the mean
+        loss on them, or the objective on the training data. The last epoch counts, or
+        the best one with ``restore_best=True``.
     validation : float, (X_val, y_val) or None
-        Share of the rows held out, once for all seeds, or the rows themselves.
+        Share of the rows used as validation data, the same for all seeds, or the
+        validation data.
     random_state : int
-        Seed of that division.
+        Seed of that split.
     engine : {"auto", "jax", "native"}
     n_jobs : int or None
-        Trainings that run side by side, as in joblib; 1 where seconds should count.
+        Trainings that run at once, as in joblib. Use 1 to compare times.
     **settings
-        What the variants have in common: fields of `Plan` and, for the hidden layers,
-        of `Dense`. Those that a full-batch method has no use for pass it by.
+        Common to all variants: fields of `Plan` and, for the hidden layers, of `Dense`.
+        Full-batch optimizers ignore those that they do not use.
 
     Returns
     -------
@@ -109,7 +128,7 @@ def compare(
     Raises
     ------
     ValueError
-        For an unknown setting, name or metric, with the nearest that exists.
+        For an unknown setting, name or metric.
 
     Examples
     --------
@@ -122,25 +141,27 @@ def compare(
     """
     find("by", by, METRICS, owner="compare")
     named = _named(variants)
-    rows = _divide(X, y, settings.get("loss"), validation, random_state)
+    rows = _split(X, y, settings.get("loss"), validation, random_state)
     base = {"loss": rows.loss, "restore_best": False, "hidden": hidden, **settings}
-    makers = {n: _maker(n, each, base, rows, by, engine) for n, each in named.items()}
+    trainers = {
+        n: _trainer(n, each, base, rows, by, engine) for n, each in named.items()
+    }
     chosen = range(seeds) if isinstance(seeds, int) else seeds
     jobs = [(name, int(seed)) for name in named for seed in chosen]
 
     def trial(name: str, seed: int) -> Trial:
-        return makers[name](name, seed, rows)
+        return trainers[name](name, seed, rows)
 
     return judge(run_all(trial, jobs, n_jobs), by)
 
 
 def judge(trials: Sequence[Trial], by: str = "score") -> Comparison:
-    """Compare what was trained already; `compare` stands on this.
+    """Compare finished trials; `compare` trains, and calls this.
 
     Parameters
     ----------
     trials : sequence of Trial
-        The same seeds for each variant.
+        With the same seeds for each variant.
     by : {"score", "loss", "training loss"}
         What the trials' values are.
 
@@ -148,44 +169,56 @@ def judge(trials: Sequence[Trial], by: str = "score") -> Comparison:
     -------
     Comparison
     """
-    metric, _, greater = METRICS[by]
-    plain = Comparison(metric, greater, tuple(trials), (), "", "")
-    sound = [v for v in plain.variants if not any(t.diverged for t in plain.of(v))]
+    metric = METRICS[by]
+    own = {each.variant: [] for each in trials}
+    for each in trials:
+        own[each.variant].append(each)
+    values = {
+        name: np.array([trial.value for trial in group])
+        for name, group in own.items()
+        if not any(trial.diverged for trial in group)
+    }
     best_first = sorted(
-        sound, key=lambda name: plain.values(name).mean(), reverse=greater
+        values, key=lambda name: values[name].mean(), reverse=metric.greater_is_better
     )
-    differences = _differences(plain, best_first)
-    winner, verdict = _verdict(plain, best_first, differences)
-    notes = _notes(plain, len(differences))
-    return replace(
-        plain, differences=differences, winner=winner, verdict=verdict, notes=notes
+    ranked = {name: values[name] for name in best_first}
+    differences = _differences(ranked)
+    winner, verdict = _verdict(metric.name, ranked, differences)
+    return Comparison(
+        metric=metric.name,
+        greater_is_better=metric.greater_is_better,
+        trials=tuple(trials),
+        differences=differences,
+        winner=winner,
+        verdict=verdict,
+        notes=_notes(own, len(differences)),
     )
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """The rows to train on and those to judge by, and what kind of target it is."""
+    """Training and validation data as (X, y), and the kind of target."""
 
     train: tuple[Array, Array]
-    held: tuple[Array, Array] | None
+    validation: tuple[Array, Array] | None
     loss: Any
     classes: Array | None
     n_outputs: int
 
     def encoded(self, part: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Return rows as an engine takes them: classes as numbers."""
+        """Return X and y as an engine takes them, with classes as numbers."""
         X, y = part
         if self.classes is None:
             return X, y
         if not np.isin(y, self.classes).all():
             raise ValueError(
-                "compare got classes in the validation rows that are not among those "
-                "to train on. Leave them out, or let compare divide the rows."
+                "compare got validation data with classes that the training data do "
+                "not contain. Leave those rows out, or let compare split the rows."
             )
         return X, np.searchsorted(self.classes, y)
 
 
-def _divide(X: Any, y: Any, loss: Any, validation: Any, random_state: int) -> _Rows:
+def _split(X: Any, y: Any, loss: Any, validation: Any, random_state: int) -> _Rows:
     X, y = np.asarray(X), np.asarray(y)
     known = loss[0] if isinstance(loss, tuple | list) else loss
     by_class = y.dtype.kind != "f" if known is None else known in CLASSIFYING
@@ -197,14 +230,14 @@ def _divide(X: Any, y: Any, loss: Any, validation: Any, random_state: int) -> _R
     if validation is None:
         return whole
     if isinstance(validation, tuple):
-        X_held, y_held = map(np.asarray, validation)
-        return replace(whole, held=(X_held, y_held))
+        X_val, y_val = map(np.asarray, validation)
+        return replace(whole, validation=(X_val, y_val))
     n_held = max(round(validation * len(y)), n_outputs if by_class else 1)
-    X, X_held, y, y_held = train_test_split(
+    X, X_val, y, y_val = train_test_split(
         X, y, test_size=n_held, random_state=random_state,
         stratify=y if by_class else None,
     )  # fmt: skip
-    return replace(whole, train=(X, y), held=(X_held, y_held))
+    return replace(whole, train=(X, y), validation=(X_val, y_val))
 
 
 def _named(variants: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
@@ -212,21 +245,21 @@ def _named(variants: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
     named = dict(variants) if given else {str(name): name for name in variants}
     if len(named) < 2:
         raise ValueError(
-            f"compare got variants={variants!r}; it needs at least two of different "
-            "names."
+            f"compare got variants={variants!r}; it needs at least two variants with "
+            "different names."
         )
     return named
 
 
-def _maker(
+def _trainer(
     name: str, variant: Any, base: Mapping[str, Any], rows: _Rows, by: str, engine: str
 ) -> "_Network | _Estimator":
-    """Return what trains a variant; all that is wrong with it is found here."""
+    """Return what trains a variant, after a check of all its settings."""
     if hasattr(variant, "fit") and hasattr(variant, "get_params"):
         if by != "score":
             raise ValueError(
-                f"compare got by={by!r} with an estimator ({name!r}), which tells only "
-                "its score. Leave by='score', or give a dict of settings."
+                f"compare got by={by!r} and an estimator ({name!r}), which has only a "
+                "score. Use by='score', or a dict of settings instead of the estimator."
             )
         return _Estimator(variant)
     own = _own_settings(variant)
@@ -242,7 +275,7 @@ def _maker(
         network = replace(network, adapter=None)
     elif (network.n_inputs, network.n_outputs) != shape:
         raise ValueError(
-            f"{owner} got a network from {network.n_inputs} inputs to "
+            f"{owner} got a network with {network.n_inputs} inputs and "
             f"{network.n_outputs} outputs; the data need {shape[0]} and {shape[1]}."
         )
     return _Network(network, settings, by, engine)
@@ -265,7 +298,7 @@ def _network(settings: Mapping[str, Any], shape: tuple[int, int]) -> DenseNetwor
 
 
 def _plan_settings(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge; what was set for the variant itself must fit its optimizer."""
+    """Merge settings; the variant's own must be allowed for its optimizer."""
     own = {k: v for k, v in own.items() if k in _PLAN}
     merged = {**{k: v for k, v in base.items() if k in _PLAN}, **own}
     optimizer = merged.get("optimizer", "adam")
@@ -274,7 +307,7 @@ def _plan_settings(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
     )
     if not phased:
         Plan.of(Plan(optimizer=optimizer), **own)
-        merged["optimizer"] = [optimizer]  # one phase, which takes what it can use
+        merged["optimizer"] = [optimizer]  # a phase ignores what it does not use
     return merged
 
 
@@ -292,7 +325,7 @@ class _Network:
         X, y = rows.encoded(rows.train)
         run = fit(
             network, X, y,
-            validation=rows.held and rows.encoded(rows.held),
+            validation=rows.validation and rows.encoded(rows.validation),
             parameters=None if isinstance(network, Network) else network.draw(seed),
             random_state=_Order(seed),
             engine=self.engine,
@@ -315,17 +348,17 @@ class _Network:
         )
 
     def _value(self, run: Run) -> float:
-        _, column, _ = METRICS[self.by]
+        column = METRICS[self.by].column
         value = float(getattr(run.history, column)[run.best_epoch - 1])
         if np.isnan(value) and self.by != "training loss":
             raise ValueError(
-                f"compare got by={self.by!r} with validation=None. Hold rows out, or "
-                "judge by='training loss'."
+                f"compare got by={self.by!r} and validation=None. Set validation, or "
+                "use by='training loss'."
             )
         return value
 
     def _updates(self, history: History, n_rows: int) -> float:
-        """Count first-order updates by batches, and full-batch ones by iterations."""
+        """Count the batches of first-order epochs, and full-batch iterations."""
         plan = phases(None, self.settings)[0]
         by_batch = np.isnan(history.evaluations).sum()
         each = 1 if plan.full_batch else steps_per_epoch(plan, n_rows)
@@ -344,8 +377,8 @@ class _Estimator:
         if is_classifier(model) == (rows.classes is None):
             kind = "a regression" if rows.classes is None else "a classification"
             raise ValueError(
-                f"compare got {type(model).__name__} as {name!r}, but the target is "
-                f"{kind} task. Give y of that kind, or another estimator."
+                f"compare got {type(model).__name__} as {name!r}, but y belongs to "
+                f"{kind} task. Change the type of y, or use another estimator."
             )
         value, why = _fitted_score(model, rows)
         seconds = time.perf_counter() - started
@@ -362,9 +395,9 @@ class _Estimator:
 
 
 def _fitted_score(model: Any, rows: _Rows) -> tuple[float, str]:
-    """Fit and score; what an estimator raises when it diverges is no mistake here."""
+    """Fit and score; divergence is a result, though an estimator raises an error."""
     try:
-        return float(model.fit(*rows.train).score(*(rows.held or rows.train))), ""
+        return float(model.fit(*rows.train).score(*(rows.validation or rows.train))), ""
     except ValueError as error:
         if "non-finite" not in str(error):
             raise
@@ -372,39 +405,40 @@ def _fitted_score(model: Any, rows: _Rows) -> tuple[float, str]:
 
 
 class _Order(np.random.RandomState):
-    """A source of row orders that stays the same whether noise is drawn or not."""
+    """Draws the same orders of the rows whether noise is drawn or not."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self._noise = np.random.RandomState(seed)
 
     def randint(self, *arguments: Any, **options: Any) -> Any:
-        """Draw the noise's seed, from a source of its own."""
+        """Draw the seed of the noise from a separate generator."""
         return self._noise.randint(*arguments, **options)
 
 
-def _differences(plain: Comparison, best_first: list[str]) -> tuple[Difference, ...]:
-    if len(plain.trials) < 2 * len(plain.variants):
+def _differences(ranked: Mapping[str, Array]) -> tuple[Difference, ...]:
+    """Return the difference of each pair, given the values of variants, best first."""
+    if any(len(values) < 2 for values in ranked.values()):
         return ()
-    pairs = list(combinations(best_first, 2))
+    pairs = list(combinations(ranked, 2))
     return tuple(
-        paired_difference(a, b, plain.values(a) - plain.values(b), len(pairs))
-        for a, b in pairs
+        paired_difference(a, b, ranked[a] - ranked[b], len(pairs)) for a, b in pairs
     )
 
 
 def paired_difference(
     first: str, second: str, gaps: Array, n_pairs: int = 1
 ) -> Difference:
-    """Judge the differences of two variants by Student's t over the seeds.
+    """Test the differences of two variants by Student's t over the seeds.
 
     Parameters
     ----------
     first, second : str
+        Names of the variants.
     gaps : ndarray of shape (n_seeds,)
-        At least two.
+        The value of the first less that of the second, for at least two seeds.
     n_pairs : int
-        Pairs that are judged together.
+        Number of pairs that the correction is for.
 
     Returns
     -------
@@ -413,7 +447,7 @@ def paired_difference(
     n, mean = len(gaps), float(gaps.mean())
     error = float(gaps.std(ddof=1)) / np.sqrt(n)
     if error <= 1e-12 * abs(mean):
-        # No spread to go by: what signs alone can say of so many seeds.
+        # Without a spread, only the signs are tested.
         p_value = 1.0 if mean == 0 else 2.0 ** (1 - n)
     else:
         p_value = 2 * float(stats.t.sf(abs(mean) / error, n - 1))
@@ -423,61 +457,66 @@ def paired_difference(
 
 
 def _verdict(
-    plain: Comparison, best_first: list[str], differences: Sequence[Difference]
+    metric: str, ranked: Mapping[str, Array], differences: Sequence[Difference]
 ) -> tuple[str, str]:
-    """Return the best, if it is better than every other beyond chance; say so."""
-    if not best_first:
+    """Return the variant that is significantly better than all others, in words too."""
+    if not ranked:
         return "", "Every variant diverged."
-    metric, top = plain.metric, best_first[0]
-    n_seeds = len(plain.of(top))
-    if len(best_first) == 1:
-        return top, f"{top} alone never diverged."
+    top, *others = ranked
+    if not others:
+        return top, f"{top} is the only variant that never diverged."
+    n_seeds = len(ranked[top])
     if n_seeds < 2:
         return "", (
-            f"{top} has the best {metric}, but one seed cannot tell a difference from "
-            "chance. Give more seeds."
+            f"{top} has the best {metric}, but one seed cannot show whether the "
+            "difference is significant. Use more seeds."
         )
     tied = [d.second for d in differences if d.first == top and d.p_value >= 1 - LEVEL]
     if tied:
         return "", (
-            f"No difference beyond chance over {n_seeds} seeds in {metric} between "
-            f"{top} and {', '.join(tied)}."
+            f"With {n_seeds} seeds, {top} has the best {metric}, but is not "
+            f"significantly better than {', '.join(tied)}."
         )
-    return top, f"{top} has the best {metric}, beyond chance over {n_seeds} seeds."
+    return top, (
+        f"With {n_seeds} seeds, {top} has the best {metric}, significantly better than "
+        "every other variant."
+    )
 
 
-def _notes(plain: Comparison, n_pairs: int) -> tuple[str, ...]:
+def _notes(trials: Mapping[str, Sequence[Trial]], n_pairs: int) -> tuple[str, ...]:
     notes = []
-    for name in plain.variants:
-        own = plain.of(name)
-        if lost := sum(trial.diverged for trial in own):
+    for name, own in trials.items():
+        if n_diverged := sum(trial.diverged for trial in own):
             notes.append(
-                f"{name} diverged with {lost} of {len(own)} seeds: it is drawn, but "
-                "not among the differences."
+                f"{name} diverged with {n_diverged} of {len(own)} seeds. It is "
+                "plotted, but left out of the differences."
             )
     if n_pairs > 1:
         notes.append(f"p-values and intervals are corrected for {n_pairs} pairs.")
-    words = {
+    costs = {
         "passes": "Unequal budgets, in passes over the rows",
         "updates": "Unequal numbers of updates",
         "n_parameters": "Networks of unequal size, in parameters",
     }
-    means = plain.summary()
-    for key, text in words.items():
-        amounts = {name: row[key] for name, row in means.items() if row[key] > 0}
-        if amounts and max(amounts.values()) > 1.05 * min(amounts.values()):
-            shown = ", ".join(f"{name} {each:.5g}" for name, each in amounts.items())
+    for cost, text in costs.items():
+        means = {
+            name: float(np.mean([getattr(trial, cost) for trial in own]))
+            for name, own in trials.items()
+        }
+        known = {name: mean for name, mean in means.items() if mean > 0}
+        if known and max(known.values()) > 1.05 * min(known.values()):
+            shown = ", ".join(f"{name} {mean:.5g}" for name, mean in known.items())
             notes.append(f"{text}: {shown}.")
     return tuple(notes)
 
 
 def judge_steps(histories: Mapping[str, Sequence[History]]) -> Comparison:
-    """Compare recorded updates by the loss over the last tenth of them.
+    """Compare histories of single updates by the mean loss over the last tenth.
 
     Parameters
     ----------
     histories : mapping of str to sequence of History
-        What `thalweg.training.inspect.train_steps` returned, one a seed.
+        From `thalweg.training.inspect.train_steps`, one for each seed.
 
     Returns
     -------

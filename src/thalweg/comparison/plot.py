@@ -1,4 +1,4 @@
-"""Variants side by side: their curves, their values, their differences."""
+"""Plots of a comparison: training curves, values and differences of the variants."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -29,7 +29,7 @@ _AGAINST = {
 
 @dataclass
 class _OfComparison(Display):
-    """What the displays of a comparison share.
+    """The common part of the displays of a comparison.
 
     Parameters
     ----------
@@ -40,13 +40,13 @@ class _OfComparison(Display):
 
     @classmethod
     def from_comparison(cls, comparison: "Comparison", **options: Any) -> Self:
-        """Draw what `thalweg.compare` returned; `options` are those of `plot`."""
+        """Plot a result of `thalweg.compare`; `options` are those of `plot`."""
         drawing: Any = cls(comparison)
         return drawing.plot(**options)
 
 
 class ComparisonDisplay(_OfComparison):
-    """Curves of the variants: the mean over seeds, and their range."""
+    """Training curves of the variants: mean and range over the seeds."""
 
     def plot(
         self,
@@ -57,7 +57,7 @@ class ComparisonDisplay(_OfComparison):
         window: int = 1,
         legend: bool = True,
     ) -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
@@ -65,18 +65,18 @@ class ComparisonDisplay(_OfComparison):
         against : {"epoch", "passes", "seconds"}
         ax : Axes, optional
         window : int
-            Epochs that lines are averaged over.
+            Number of epochs in the moving average of each curve.
         legend : bool
 
         Returns
         -------
         self
-            A variant that diverged ends in a cross.
+            The curve of a variant that diverged ends in a cross.
 
         Raises
         ------
         ValueError
-            If it was not recorded: which option records it.
+            If it was not recorded; the message says which option records it.
         """
         check_word("what", what, _WHAT, owner="plot")
         check_word("against", against, _AGAINST, owner="plot")
@@ -117,7 +117,7 @@ class ComparisonDisplay(_OfComparison):
         return middle
 
     def _draw_lost(self, name: str, index: int) -> None:
-        """Mark a variant that diverged before there was anything to draw."""
+        """Mark a variant that diverged in its first epoch."""
         self.ax_.plot(
             0.03, 0.05 + 0.1 * index, "x", transform=self.ax_.transAxes,
             label=f"{name} (diverged)", color=line_style(index)["color"], markersize=9,
@@ -126,16 +126,16 @@ class ComparisonDisplay(_OfComparison):
 
 
 class SweepDisplay(_OfComparison):
-    """Value of each variant, each seed a point; by width, if names are numbers."""
+    """Values of the variants: one point for each seed, and a line through the means."""
 
     def plot(self, *, ax: Any = None, xlabel: str = "") -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : Axes, optional
         xlabel : str
-            What varies.
+            What the names of the variants mean.
 
         Returns
         -------
@@ -163,10 +163,10 @@ class SweepDisplay(_OfComparison):
 
 
 class DifferenceDisplay(_OfComparison):
-    """Paired differences with their intervals: what crosses 0 may be chance."""
+    """Differences with confidence intervals; one that contains 0 is not significant."""
 
     def plot(self, *, ax: Any = None) -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
@@ -179,13 +179,13 @@ class DifferenceDisplay(_OfComparison):
         Raises
         ------
         ValueError
-            If there are no differences: with one seed, or where all but one diverged.
+            If there are no differences: with one seed, or if all but one diverged.
         """
         pairs = self.comparison.differences
         if not pairs:
             raise ValueError(
-                "there are no differences to draw. compare(seeds=5) records them, "
-                "for variants that do not diverge."
+                "There are no differences to draw. compare(seeds=5) records them, for "
+                "variants that do not diverge."
             )
         self.take(ax)
         for row, pair in enumerate(reversed(pairs)):
@@ -196,11 +196,11 @@ class DifferenceDisplay(_OfComparison):
             self.ax_.plot(
                 pair.mean, row, "o", color=style["color"], markerfacecolor=face
             )
-        names = [f"{pair.first} less {pair.second}" for pair in reversed(pairs)]
+        names = [f"{pair.first} minus {pair.second}" for pair in reversed(pairs)]
         self.ax_.set_yticks(range(len(pairs)), names, fontsize=8)
         self.ax_.axvline(0, color="0.4", linewidth=1, linestyle="--")
         metric = self.comparison.metric
-        tidy(self.ax_, f"difference in {metric}, 95 % for all together")
+        tidy(self.ax_, f"difference in {metric}, 95 % intervals (simultaneous)")
         return self
 
 
@@ -208,9 +208,9 @@ def _not_recorded(what: str) -> str:
     if what.startswith("validation"):
         how = "compare(validation=0.2) records it"
     elif what == "rate":
-        how = "first-order optimizers have one"
+        how = "only first-order optimizers have a learning rate"
     else:
-        how = "give settings or thalweg's estimators, which keep a history"
+        how = "only settings and thalweg's own estimators keep a history"
     return f"plot got what={what!r}, which was not recorded: {how}."
 
 
@@ -221,7 +221,7 @@ def _curve(history: History, what: str, against: str) -> tuple[Array, Array]:
 
 
 def _aligned(curves: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Put curves on one axis; each is NaN after its own end."""
+    """Interpolate curves on a common axis; each is NaN after its end."""
     x = max(curves, key=lambda curve: len(curve[0]))[0]
     if not all(np.array_equal(own, x[: len(own)]) for own, _ in curves):
         first, last = max(c[0][0] for c in curves), max(c[0][-1] for c in curves)

@@ -1,4 +1,4 @@
-"""What a comparison leaves behind: trials, differences, a verdict; to and from JSON."""
+"""The result of a comparison: trials, differences, a verdict; to and from JSON."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +17,11 @@ class Trial(Record):
     variant : str
     seed : int
     value : float
-        What the variants are judged by; NaN if it diverged.
+        What the variants are judged by; NaN if the training diverged.
     passes, updates : float
-        How often all rows, and how often the weights, were gone through; NaN unknown.
+        Number of passes over the rows, and of updates of the weights; NaN if unknown.
     n_parameters : int
-        Size of the network; 0 unknown.
+        Size of the network; 0 if unknown.
     seconds : float
     why : str
         Why training stopped.
@@ -43,7 +43,7 @@ class Trial(Record):
 
 @dataclass(frozen=True)
 class Difference(Record):
-    """One variant's value less another's, over the seeds that both were given.
+    """The difference between two variants over the same seeds.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ class Difference(Record):
     mean : float
         Mean of first minus second.
     interval : (float, float)
-        All intervals of a comparison hold at once with 95 % confidence.
+        Confidence interval; all of a comparison hold at once with 95 % confidence.
     p_value : float
-        Multiplied by the number of pairs (Bonferroni), 1 at the most.
+        Multiplied by the number of pairs (Bonferroni), at most 1.
     """
 
     first: str
@@ -65,23 +65,23 @@ class Difference(Record):
 
 @dataclass(frozen=True, eq=False)
 class Comparison(Record):
-    """What `compare` found.
+    """The result of `compare`.
 
     Parameters
     ----------
     metric : str
-        What `value` is in each trial.
+        What the values of the trials are.
     greater_is_better : bool
     trials : tuple of Trial
-        One a variant and seed.
+        One for each variant and seed.
     differences : tuple of Difference
-        One a pair of variants that never diverged, the better one first.
+        One for each pair of variants that never diverged, the better one first.
     winner : str
-        The variant that is better than every other beyond chance; ``""`` if none is.
+        The variant that is significantly better than every other; ``""`` if none is.
     verdict : str
-        That in a sentence.
+        The conclusion in a sentence.
     notes : tuple of str
-        What must be known to read the figures: budgets, divergence, pairs.
+        What must be known to interpret the numbers: budgets, divergence, pairs.
     """
 
     metric: str
@@ -94,19 +94,19 @@ class Comparison(Record):
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """Names, in the order in which they were given."""
+        """The names of the variants, in the order in which they were given."""
         return tuple(dict.fromkeys(trial.variant for trial in self.trials))
 
     def of(self, variant: str) -> tuple[Trial, ...]:
-        """Return the trials of a variant, by seed."""
+        """Return the trials of a variant, one for each seed."""
         return tuple(trial for trial in self.trials if trial.variant == variant)
 
     def values(self, variant: str) -> Array:
-        """Return a variant's values, one a seed; NaN where it diverged."""
+        """Return the values of a variant, one for each seed; NaN where it diverged."""
         return np.array([trial.value for trial in self.of(variant)])
 
     def time_to(self, loss: float, by: str = "seconds") -> dict[str, Array]:
-        """Return for each variant how long the training loss took to fall to `loss`.
+        """Return how long each variant took to reach a training loss.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class Comparison(Record):
         Returns
         -------
         dict of str to ndarray
-            One number a seed; inf where it never got there, NaN without a history.
+            One number for each seed; inf if it was not reached, NaN without a history.
         """
         return {
             name: np.array([_time_to(t.history, loss, by) for t in self.of(name)])
@@ -124,18 +124,18 @@ class Comparison(Record):
         }
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """Mean, spread (standard deviation) and costs of each variant, over seeds."""
+        """Return mean, standard deviation and mean costs of each variant."""
         return {name: _summary(self.of(name)) for name in self.variants}
 
     def to_frame(self) -> Any:
-        """Return a pandas DataFrame with one row a trial."""
+        """Return a pandas DataFrame with one row for each trial."""
         import pandas as pd
 
         rows = [trial.to_json() for trial in self.trials]
         return pd.DataFrame(rows).drop(columns="history")
 
     def plot(self, **options: Any) -> Any:
-        """Draw it; `options` are those of `thalweg.plots.ComparisonDisplay.plot`."""
+        """Plot it; `options` are those of `thalweg.plots.ComparisonDisplay.plot`."""
         from thalweg.comparison.plot import ComparisonDisplay
 
         return ComparisonDisplay.from_comparison(self, **options)

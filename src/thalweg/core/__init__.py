@@ -17,7 +17,7 @@ from thalweg.core.losses import (
     softmax,
     with_complement,
 )
-from thalweg.core.metrics import default_score, wilson
+from thalweg.core.metrics import accuracy, default_score, r2, wilson
 from thalweg.core.networks import (
     ACTIVATIONS,
     CONSTRAINTS,
@@ -59,6 +59,7 @@ from thalweg.core.registry import (
 )
 from thalweg.core.schedules import SCHEDULES
 from thalweg.core.serialization import Record
+from thalweg.core.splits import folds, hold_out
 from thalweg.core.types import Array, Frame, Parameters, Series
 
 __all__ = [
@@ -99,6 +100,7 @@ __all__ = [
     "Series",
     "Spec",
     "StopReason",
+    "accuracy",
     "as_random_state",
     "available_cpus",
     "batch_rows",
@@ -110,6 +112,8 @@ __all__ = [
     "default_score",
     "each_array",
     "find",
+    "folds",
+    "hold_out",
     "link",
     "logistic",
     "mixing_factors",
@@ -117,6 +121,7 @@ __all__ = [
     "need",
     "optimizer_name",
     "phases",
+    "r2",
     "rate_factors",
     "share_cpus",
     "softmax",

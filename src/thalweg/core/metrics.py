@@ -1,4 +1,4 @@
-"""Scores and their intervals."""
+"""Scores of predictions, and intervals of them."""
 
 from typing import Any
 
@@ -10,8 +10,57 @@ from thalweg.core.plan import Plan
 from thalweg.core.types import Array
 
 
+def accuracy(truth: Any, predicted: Any, weights: Array | None = None) -> float:
+    """Return the share of rows that are predicted correctly.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of shape (n_rows,) or (n_rows, n_labels)
+        A row of several labels is correct if all of them are.
+    weights : ndarray of shape (n_rows,), optional
+
+    Returns
+    -------
+    float
+    """
+    right = truth == predicted
+    right = right.all(axis=1) if right.ndim > 1 else right
+    return float(np.average(right, weights=weights))
+
+
+def r2(
+    truth: Any, predicted: Any, weights: Array | None = None, *, pooled: bool = False
+) -> float:
+    """Return R², the share of the variance of `truth` that is explained.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+    weights : ndarray of shape (n_rows,), optional
+    pooled : bool
+        Whether the squares of all columns are added before they are divided
+        (scikit-learn's ``multioutput="variance_weighted"``). By default each column has
+        an R² of its own, and their mean is returned.
+
+    Returns
+    -------
+    float
+        Where `truth` does not vary, 1 if the prediction is exact and 0 otherwise, as
+        scikit-learn's ``r2_score`` says.
+    """
+    truth, predicted = (np.reshape(v, (len(v), -1)) for v in (truth, predicted))
+    mean = np.average(truth, axis=0, weights=weights)
+    weight = 1 if weights is None else weights[:, None]
+    axis = None if pooled else 0
+    left = (weight * (truth - predicted) ** 2).sum(axis=axis)
+    total = (weight * (truth - mean) ** 2).sum(axis=axis)
+    explained = 1 - left / np.where(total > 0, total, 1)
+    exact = np.where(left == 0, 1.0, 0.0)
+    return float(np.mean(np.where(total > 0, explained, exact)))
+
+
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """95 % interval of a share of n (Wilson, 1927)."""
+    """Return the 95 % interval of a share of `n` (Wilson, 1927)."""
     found = stats.binomtest(round(share * n), n).proportion_ci(method="wilson")
     return float(found.low), float(found.high)
 
@@ -19,23 +68,16 @@ def wilson(share: float, n: int) -> tuple[float, float]:
 def default_score(plan: Plan, prediction: Any, y: Any, weights: Array) -> float:
     """Score predictions: accuracy for classes and labels, R² otherwise.
 
-    NaN where they are not shaped as the targets are, as a `Network`'s need not be.
+    NaN where they are not shaped as the targets are, as a `Network`'s need not be, or
+    where they are not finite.
     """
     name = plan.loss.name
     if name in CLASSIFYING:
         classes = y if y.ndim == 1 else y.argmax(axis=1)
-        return float(np.average(prediction.argmax(axis=1) == classes, weights=weights))
+        return accuracy(classes, prediction.argmax(axis=1), weights)
     if name == "binary_cross_entropy":
-        right = ((prediction > 0.5) == (y > 0.5)).all(axis=1)
-        return float(np.average(right, weights=weights))
+        return accuracy(y > 0.5, prediction > 0.5, weights)
     comparable = np.shape(prediction) == np.shape(y) and isinstance(y, np.ndarray)
     if not (comparable and np.isfinite(prediction).all()):
         return float("nan")
-    y, prediction = (v.reshape(len(y), -1) for v in (y, prediction))
-    mean = np.average(y, axis=0, weights=weights)
-    left = (weights[:, None] * (y - prediction) ** 2).sum(axis=0)
-    total = (weights[:, None] * (y - mean) ** 2).sum(axis=0)
-    # A column that does not vary is explained wholly or not at all, as r2_score says.
-    constant = np.where(left == 0, 1.0, 0.0)
-    varying = 1 - left / np.where(total > 0, total, 1)
-    return float(np.mean(np.where(total > 0, varying, constant)))
+    return r2(y, prediction, weights)

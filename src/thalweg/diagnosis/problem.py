@@ -186,13 +186,6 @@ def take(X: Any, chosen: Array) -> Any:
     return X.iloc[chosen] if hasattr(X, "iloc") else X[chosen]
 
 
-def folds(y: Array, k: int) -> Array:
-    """Return the fold of each row; each of the k has its share of all values."""
-    fold = np.empty(len(y), int)
-    fold[np.argsort(y, kind="stable")] = np.arange(len(y)) % k
-    return fold
-
-
 def resized(network: Any, n_inputs: int) -> Any:
     """Return the network for another number of inputs."""
     if getattr(network, "n_inputs", n_inputs) == n_inputs:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from thalweg import training
-from thalweg.core import Array, DenseNetwork, Run
+from thalweg.core import Array, DenseNetwork, Run, accuracy, folds
 from thalweg.diagnosis.facts.network import score
-from thalweg.diagnosis.problem import Problem, dense, folds, take
+from thalweg.diagnosis.problem import Problem, dense, take
 from thalweg.diagnosis.remedies import changed, random_change
 from thalweg.diagnosis.result import Finding, Prescription, Proof, Severity
 from thalweg.diagnosis.rules import ORDER
@@ -484,7 +484,7 @@ def _common_score(part: Problem, guess: Array, changes: Changes) -> float:
         return score(replace(part, labels=None), guess, truth)
     known = np.unique(truth)
     nearest = known[np.abs(guess.reshape(-1, 1) - known).argmin(axis=1)]
-    return float((nearest == truth).mean())
+    return accuracy(truth, nearest)
 
 
 def _surer(before: Sequence[TrialRun], after: Sequence[TrialRun]) -> bool:

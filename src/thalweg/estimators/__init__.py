@@ -22,7 +22,7 @@ from thalweg.estimators.tabular.evaluation import (
     Importance,
     Residuals,
     evaluate,
-    hold_out,
+    evaluation_folds,
     n_networks,
 )
 from thalweg.estimators.tabular.preprocessing import (
@@ -65,8 +65,8 @@ __all__ = [
     "encode",
     "encode_once",
     "evaluate",
+    "evaluation_folds",
     "from_keras",
-    "hold_out",
     "is_missing",
     "kind_of",
     "load",

@@ -20,6 +20,7 @@ from thalweg.core import (
     Network,
     Plan,
     each_array,
+    hold_out,
 )
 
 _FLOATING = np.dtype("float32"), np.dtype("float64")
@@ -149,19 +150,10 @@ def split(
             "share in (0, 1) that leaves rows on both sides, or a tuple "
             "(X_val, y_val) or (X_val, y_val, sample_weight)."
         )
-    held = _held_out_rows(data, n_held, rng)
+    y = data.y
+    by_class = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype == np.int32
+    held = hold_out(data.n_rows, n_held, rng, y if by_class else None)
     return data.take(~held), data.take(held)
-
-
-def _held_out_rows(data: Data, n_held: int, rng: np.random.RandomState) -> Array:
-    """Mark `n_held` random rows, each class in proportion where y holds classes."""
-    rows, y = rng.permutation(data.n_rows), data.y
-    if isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype == np.int32:
-        rows = rows[np.argsort(y[rows], kind="stable")]
-    every = np.floor((np.arange(n_held) + 0.5) * len(rows) / n_held).astype(int)
-    held = np.zeros(len(rows), bool)
-    held[rows[every]] = True
-    return held
 
 
 def as_rows(network: Any, X: Any, dtype: np.dtype[Any]) -> Any:

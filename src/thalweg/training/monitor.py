@@ -148,9 +148,9 @@ class TrainingMonitor:
     def glances(self) -> bool:
         """Whether rows held out only show, and are looked at every so many epochs.
 
-        That is what a callback with an attribute ``glances``, that number, asks for.
+        A callback asks for that with an attribute ``validate_every``, that number.
         """
-        asked = any(hasattr(each, "glances") for each in self.callbacks)
+        asked = any(hasattr(each, "validate_every") for each in self.callbacks)
         return asked and not self.judges
 
     @property
@@ -328,4 +328,4 @@ class TrainingMonitor:
 
 
 def _patience(callback: Callback) -> int:
-    return getattr(callback, "patient", getattr(callback, "glances", 1))
+    return getattr(callback, "patient", getattr(callback, "validate_every", 1))

@@ -1,4 +1,4 @@
-"""Search for the settings that no gradient trains."""
+"""Search for hyperparameters: spaces, samplers, pruners, and what was found."""
 
 from thalweg.tuning.plot import SearchDisplay
 from thalweg.tuning.result import SearchResult, SearchTrial

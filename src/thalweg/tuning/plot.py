@@ -1,7 +1,7 @@
-"""A search: its course, its best training curves, and what its parameters did.
+"""Plots of a search: its progress, its best training curves, and its parameters.
 
-The pictures of parameters are Optuna's own, of a study made from the record; those of
-Plotly can be asked for too.
+Optuna draws the plots of parameters, from a study that is rebuilt from the result, with
+matplotlib or Plotly.
 """
 
 import warnings
@@ -18,14 +18,14 @@ from thalweg.display import COLORS, Display, legend_outside, new_figure, tidy
 if TYPE_CHECKING:
     from thalweg.tuning.result import SearchResult, SearchTrial
 
-_THEIRS = {
+_OPTUNA_PLOTS = {
     "parallel": "plot_parallel_coordinate",
     "contour": "plot_contour",
     "slice": "plot_slice",
     "importances": "plot_param_importances",
 }
-_RECORDED = ("accuracy", "r2", "R2", "neg_log_loss")  # by networks, epoch by epoch
-_WHAT = ("course", "curves", *_THEIRS)
+_RECORDED = ("accuracy", "r2", "R2", "neg_log_loss")  # in the history of a network
+_WHAT = ("course", "curves", *_OPTUNA_PLOTS)
 _BACKENDS = {
     "matplotlib": "optuna.visualization.matplotlib",
     "plotly": "optuna.visualization",
@@ -34,17 +34,17 @@ _BACKENDS = {
 
 @dataclass
 class SearchDisplay(Display):
-    """Value of each trial of a search, and the best so far; and more of a record.
+    """The trials of a search: their values, training curves and parameters.
 
     Parameters
     ----------
     values : ndarray of shape (n_trials,)
         In the order of the trials; NaN for one that failed.
     metric : str
-        What the values are.
+        Name of the values.
     greater_is_better : bool
     result : "SearchResult", optional
-        For all pictures but the course.
+        All plots but the course need it.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class SearchDisplay(Display):
 
     @classmethod
     def from_search(cls, result: "SearchResult", **options: Any) -> Self:
-        """Draw what `thalweg.search` returned; `options` are those of `plot`."""
+        """Plot a result of `thalweg.search`; `options` are those of `plot`."""
         values = np.array([trial.value for trial in result.trials])
         return cls(values, result.metric, result=result).plot(**options)
 
@@ -72,21 +72,21 @@ class SearchDisplay(Display):
         count: int = 20,
         backend: str = "matplotlib",
     ) -> Self:
-        """Draw.
+        """Draw the plot.
 
         Parameters
         ----------
         what : {"course", "curves", "parallel", "contour", "slice", "importances"}
-            "curves" are the training curves of the best trials; the last four are
-            Optuna's pictures of the parameters.
+            "course" shows the values in the order of the trials, "curves" the training
+            curves of the best trials. The other four are Optuna's plots of parameters.
         ax : Axes, optional
-            For the course.
+            For "course".
         params : list of str, optional
-            The parameters to draw; all if None.
+            The parameters to plot; all if None.
         count : int
-            Trials whose curves are drawn.
+            Number of training curves.
         backend : {"matplotlib", "plotly"}
-            Of Optuna's pictures.
+            For Optuna's plots.
 
         Returns
         -------
@@ -95,24 +95,24 @@ class SearchDisplay(Display):
         Raises
         ------
         ValueError
-            If there is no such picture, or nothing to draw.
+            If there is no such plot, or nothing to draw.
         """
         check_word("what", what, _WHAT, owner="plot")
         check_word("backend", backend, _BACKENDS, owner="plot")
         if what == "course":
-            self._draw_course(ax)
+            self._draw_progress(ax)
         elif self.result is None:
             raise ValueError(
-                f"plot got what={what!r}, which needs the search: use "
+                f"plot got what={what!r}, which needs the result of a search. Use "
                 "SearchDisplay.from_search(result)."
             )
         elif what == "curves":
             self._draw_curves(self.result, count)
         else:
-            self._draw_theirs(self.result, what, params, backend)
+            self._draw_with_optuna(self.result, what, params, backend)
         return self
 
-    def _draw_course(self, ax: Any) -> None:
+    def _draw_progress(self, ax: Any) -> None:
         values = np.asarray(self.values, float)
         number = np.arange(1, len(values) + 1)
         better = np.fmax if self.greater_is_better else np.fmin
@@ -135,7 +135,7 @@ class SearchDisplay(Display):
         drawn = [each for each in best if len(each[1])][:count]
         if not drawn:
             raise ValueError(
-                "there are no training curves to draw: only thalweg's networks record "
+                "There are no training curves to draw. Only thalweg's networks record "
                 "them."
             )
         columns = min(5, len(drawn))
@@ -161,16 +161,16 @@ class SearchDisplay(Display):
         self.figure_.supylabel(f"validation {shown}", fontsize=9)
         self.ax_ = axes
 
-    def _draw_theirs(
+    def _draw_with_optuna(
         self, result: "SearchResult", what: str, params: list[str] | None, backend: str
     ) -> None:
-        draw = getattr(_optuna(_BACKENDS[backend]), _THEIRS[what])
+        draw = getattr(_optuna(_BACKENDS[backend]), _OPTUNA_PLOTS[what])
         study = _study(result)
         named = {"params": params, "target_name": result.metric}
         if backend == "plotly":
             self.figure_, self.ax_ = draw(study, **named), None
             return
-        # Optuna makes a row of slices as wide as half a figure each.
+        # Optuna makes each slice half as wide as the figure.
         n_params = 1 if what == "slice" else len(params or result.space)
         with _styled(n_params):
             self.ax_ = draw(study, **named)
@@ -178,7 +178,7 @@ class SearchDisplay(Display):
 
 
 def _curve(trial: "SearchTrial", metric: str) -> tuple[Array, Array]:
-    """Return the epochs that were validated, and what a network records of them."""
+    """Return the validated epochs, and their scores or negative losses."""
     if trial.history is None:
         return np.array([]), np.array([])
     by_loss = metric == "neg_log_loss"
@@ -188,7 +188,7 @@ def _curve(trial: "SearchTrial", metric: str) -> tuple[Array, Array]:
 
 
 def _study(result: "SearchResult") -> Any:
-    """Make a study of Optuna's from the record, with choices as texts."""
+    """Rebuild an Optuna study from the result, with choices as strings."""
     optuna = _optuna("optuna")
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -224,13 +224,13 @@ def _distribution(optuna: Any, space: Any) -> Any:
 
 
 def _optuna(part: str) -> Any:
-    return need(part, "pictures of a search need Optuna", "search,plots")
+    return need(part, "plots of parameters need Optuna", "search,plots")
 
 
 @contextmanager
 def _styled(n_params: int) -> Iterator[None]:
-    """Make room for the names, and take back the style that Optuna sets for good."""
-    matplotlib = need("matplotlib", "pictures need matplotlib", "plots")
+    """Make room for the names, and undo the style that Optuna sets globally."""
+    matplotlib = need("matplotlib", "plots need matplotlib", "plots")
     side = 1.5 + 1.9 * max(n_params, 2)
     style = {
         "figure.constrained_layout.use": True,
@@ -238,6 +238,7 @@ def _styled(n_params: int) -> Iterator[None]:
         "font.size": 8,
     }
     with matplotlib.rc_context(style), warnings.catch_warnings():
-        # Of pictures that are experimental, and of ranges that hold one value.
+        # Optuna warns that its plots are experimental, and matplotlib about ranges that
+        # contain a single value.
         warnings.simplefilter("ignore")
         yield

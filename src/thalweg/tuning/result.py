@@ -1,4 +1,4 @@
-"""What a search leaves behind: its trials and what they told; to and from JSON."""
+"""The result of a search: its trials and what they show; to and from JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from thalweg.core import History, Record
 
 @dataclass(frozen=True, eq=False)
 class SearchTrial(Record):
-    """One setting that a search tried.
+    """One trial of a search.
 
     Parameters
     ----------
@@ -20,15 +20,15 @@ class SearchTrial(Record):
     params : mapping of str to value
         Parameters of the estimator.
     value : float
-        Its score on the rows held out; NaN where there is none.
+        Its score on the validation data; NaN if there is none.
     state : {"complete", "pruned", "cut", "failed"}
-        "pruned" was given up as hopeless, "cut" by the time budget or the keyboard;
-        their values are those of the epoch they had come to.
+        "pruned" was stopped by the pruner, "cut" by the time limit or the keyboard;
+        their values are those of their last epoch.
     seconds : float
     why : str
         Why training stopped, or the cause of the failure.
     history : History or None
-        Of a network of thalweg's, the first fold's: losses and validation scores.
+        Losses and validation scores of the first fold, for thalweg's networks.
     """
 
     number: int
@@ -42,32 +42,34 @@ class SearchTrial(Record):
 
 @dataclass(frozen=True, eq=False)
 class SearchResult(Record):
-    """What `search` found.
+    """The result of `search`.
 
     Parameters
     ----------
     metric : str
-        What is scored; greater is better.
+        Name of the score; greater is better.
     trials : tuple of SearchTrial
     best : int
         Number of the best trial.
     space : mapping of str to mapping
-        What was searched: ``low``, ``high`` and ``log``, or ``choices``.
+        The search space: ``low``, ``high`` and ``log``, or ``choices``, by parameter.
     estimates : tuple of float
-        Scores of the best setting with fresh seeds and fresh divisions of the rows.
+        Scores of the best setting, trained again with new seeds and splits.
     nested : tuple of float
-        Scores of nested cross-validation, where it was asked for: of whole searches,
-        each on rows that it never saw.
+        Scores of nested cross-validation, if it was asked for: one for each fold, of a
+        whole search that did not see the fold's validation data.
     importances : mapping of str to float
-        Share of each parameter in what made trials good or bad.
+        Share of each parameter in the variance of the trials' scores. Empty for fewer
+        than 20 complete trials, as are the ranges.
     ranges : mapping of str to (float, float)
-        Where the best fifth of the trials lie.
+        Range of each number in the best fifth of the trials.
     method : str
-        How it was searched, in words.
+        The sampler, the pruner and the validation, in words.
     notes : tuple of str
-        What must be known to read the figures.
+        What must be known to interpret the numbers.
     best_estimator : estimator or None
-        With the best setting, fitted on all rows; not part of the JSON.
+        With the best setting, fitted on all rows unless ``refit=False``; not part of
+        the JSON.
     """
 
     metric: str
@@ -94,16 +96,16 @@ class SearchResult(Record):
 
     @property
     def best_score(self) -> float:
-        """The best trial's score: best of many, so that luck is part of it."""
+        """The best trial's score. It is the best of many, so part of it is luck."""
         return self.best_trial.value
 
     @property
     def estimate(self) -> float:
-        """What the best setting scores without that luck; NaN if not estimated."""
+        """The mean of `estimates`, which luck does not inflate; NaN without them."""
         return float(np.mean(self.estimates)) if self.estimates else np.nan
 
     def ranking(self) -> tuple[SearchTrial, ...]:
-        """Return the trials that were not given up, the best first."""
+        """Return the complete trials and the best one, the best first."""
         done = [
             t for t in self.trials if t.state == "complete" or t.number == self.best
         ]
@@ -119,7 +121,7 @@ class SearchResult(Record):
         return frame[[*first, *(c for c in frame if c not in first)]]
 
     def plot(self, what: str = "course", **options: Any) -> Any:
-        """Draw it; see `thalweg.plots.SearchDisplay.plot`."""
+        """Plot the search; see `thalweg.plots.SearchDisplay.plot`."""
         from thalweg.tuning.plot import SearchDisplay
 
         return SearchDisplay.from_search(self, what=what, **options)
@@ -133,26 +135,26 @@ class SearchResult(Record):
         ]
         count = f"{len(states)} trials" + (f" ({', '.join(others)})" if others else "")
         best = ", ".join(f"{k}={_brief(v)}" for k, v in self.best_params.items())
-        lines = [f"{count}, {self.method}", f"Best setting: {best}", *self._figures()]
+        lines = [f"{count}, {self.method}", f"Best setting: {best}", *self._scores()]
         if self.importances:
             shares = sorted(self.importances.items(), key=lambda pair: -pair[1])
             said = ", ".join(f"{name} {share:.0%}" for name, share in shares[:6])
-            lines.append(f"What mattered: {said}")
+            lines.append(f"Importance of the parameters: {said}")
         if self.ranges:
             said = (f"{k} {a:.2g} to {b:.2g}" for k, (a, b) in self.ranges.items())
-            lines.append(f"Where it works: {', '.join(said)}")
+            lines.append(f"Ranges of the best fifth of the trials: {', '.join(said)}")
         return "\n".join([*lines, *self.notes])
 
-    def _figures(self) -> list[str]:
-        """Say how good it is, and how much of that was luck."""
-        lines = [f"Best of the trials: {self.metric} {self.best_score:.4f}"]
+    def _scores(self) -> list[str]:
+        """Say how good the best setting is, and how much of its score was luck."""
+        lines = [f"Best trial: {self.metric} {self.best_score:.4f}"]
         if self.estimates:
             n = len(self.estimates)
             spread = np.std(self.estimates, ddof=min(n - 1, 1))
             gap = self.best_score - self.estimate
-            luck = f", {gap:.4f} less: the best of many was lucky" if gap > 0 else ""
+            luck = f" ({gap:.4f} lower: the best trial was lucky)" if gap > 0 else ""
             lines.append(
-                f"The same with {n} fresh seeds and divisions: {self.estimate:.4f} "
+                f"Best setting with {n} new seeds and splits: {self.estimate:.4f} "
                 f"± {spread:.4f}{luck}"
             )
         if self.nested:

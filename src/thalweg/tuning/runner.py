@@ -1,8 +1,8 @@
-"""The driver of a search, between Optuna and joblib.
+"""The loop of a search, between Optuna, which chooses settings, and joblib.
 
-It asks for a trial, has it done (in a thread, in a process, or on another machine), and
-tells what came of it. All of that happens here and nowhere else, so that a worker that
-dies takes only its own trial with it, and that is queued again.
+The runner asks Optuna for a trial, has a worker run it (in a thread, in a process, or
+on another machine), and tells Optuna the result. Only the runner changes the study, so
+a worker that dies loses only its own trial, which is then queued again.
 """
 
 import time
@@ -13,80 +13,136 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from threading import Event, Lock
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
 from thalweg.core import available_cpus, share_cpus
-from thalweg.training import run_all
 from thalweg.tuning.result import SearchTrial
 from thalweg.tuning.samplers import make_sampler, round_size
-from thalweg.tuning.space import Space, settings, suggest, walk
+from thalweg.tuning.space import Space, settings, suggest
 from thalweg.tuning.storage import (
     ATTEMPTS,
     Heartbeat,
-    find_trial,
+    StudyAddress,
     index_of,
-    is_shared,
-    kept,
     queue_again,
     queue_lost,
-    record,
+    search_trial,
+    stored_result,
     was_lost,
 )
-from thalweg.tuning.trial import Task, TrialHandle, TrialResult, try_settings
+from thalweg.tuning.trial import Task, TrialHandle, TrialResult, run_trial
 
 Callback = Callable[[SearchTrial], bool | None]
 
-HOPELESS = 10
-"""Failures, and nothing else, after which a search ends."""
+MOST_FAILURES = 10
+"""A search ends after so many failures if no trial has succeeded."""
 
-_NUMBERS = {
-    *("learning_rate", "learning_rate_init", "momentum", "beta_1", "beta_2"),
-    *("alpha", "l1", "l2", "weight_decay", "dropout", "random_state", "tol"),
-}
-"""Parameters of networks that are of one kind whatever their values."""
-
-_HANDFUL = 4  # trials for each worker, where joblib returns them all at once
+_BATCH = 4  # trials for each worker, where joblib returns them all at once
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Who does the trials.
+    """The workers that run the trials.
 
     Parameters
     ----------
     size : int
         Trials at once.
-    asked : int
-        For joblib, which knows better than we how many that is elsewhere.
-    here : bool
-        Whether they run in threads of this process.
+    n_jobs : int
+        What joblib is given. For a cluster it may be -1, as joblib knows its size.
+    in_threads : bool
+        Whether the trials run in threads of this process.
     streams : bool
-        Whether joblib gives each result as it comes.
-    where : (storage, study's name) or None
-        Where trials elsewhere report to; None where nothing is pruned.
+        Whether joblib returns each result as soon as there is one.
     note : str
+        What the user should know about them.
     """
 
     size: int
-    asked: int
-    here: bool
+    n_jobs: int
+    in_threads: bool
     streams: bool
-    where: tuple[Any, str] | None
     note: str = ""
 
+    @classmethod
+    def find(cls, n_jobs: int | None) -> Self:
+        """Return the workers that joblib's configuration and `n_jobs` ask for."""
+        active: tuple[Any, Any] = get_active_backend(prefer="threads")
+        backend, configured = active
+        in_threads = bool(getattr(backend, "supports_sharedmem", False))
+        streams = bool(getattr(backend, "supports_return_generator", True))
+        if type(backend).__name__ in ("DaskDistributedBackend", "RayBackend"):
+            asked = -1 if n_jobs is None else n_jobs
+            size = backend.effective_n_jobs(asked)
+            return cls(size, asked, in_threads=in_threads, streams=streams)
+        most = available_cpus()
+        asked = n_jobs or (configured if configured and configured > 1 else -1)
+        size = most + 1 + asked if asked < 0 else asked
+        note = ""
+        if size > most:
+            note = (
+                f"n_jobs={n_jobs} is more than the number of available processors, "
+                f"which is {most}. {most} trials run at once."
+            )
+            warnings.warn(f"search: {note}", stacklevel=4)
+        size = max(1, min(size, most))
+        return cls(size, size, in_threads or size == 1, streams, note)
+
     @property
-    def processors(self) -> int:
-        """How many each trial may use; elsewhere, a worker is one."""
-        return max(1, available_cpus() // self.size) if self.here else 1
+    def cpus_per_trial(self) -> int:
+        """How many processors a trial may use; in another process, one."""
+        return max(1, available_cpus() // self.size) if self.in_threads else 1
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A trial as a worker gets it."""
+
+    task: Task
+    number: int
+    settings: Mapping[str, Any]
+    handle: TrialHandle
+    n_cpus: int
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedJob:
+    """A trial as a worker returns it."""
+
+    number: int
+    result: TrialResult
+
+
+class _WorkersError(Exception):
+    """The workers failed, rather than a trial; its cause says how."""
+
+
+@dataclass(eq=False)
 class SearchRunner:
-    """Asks for trials, has them done, and tells what came of them."""
+    """Asks for trials, has them run, and tells their results.
+
+    Parameters
+    ----------
+    study : optuna.Study
+    space : Space
+    task : Task
+    sampler : str or optuna.samplers.BaseSampler
+    seed : int
+    n_trials : float
+        Infinite for as many as the time allows.
+    workers : Workers
+    deadline : float
+        ``time.time()`` after which no trial begins.
+    address : StudyAddress, optional
+        Where trials report to. None if nothing is pruned.
+    callbacks : tuple of callable
+    notes : list of str
+        Grows by what the user should know.
+    """
 
     study: Any
     space: Space
@@ -94,216 +150,187 @@ class SearchRunner:
     sampler: Any
     seed: int
     n_trials: float
-    crew: Workers
-    callbacks: tuple[Callback, ...] = ()
-    notes: list[str] = field(default_factory=list)
+    workers: Workers
     deadline: float = np.inf
-    name: str = ""
-    stop: Event = field(default_factory=Event)
-    lock: Lock = field(default_factory=Lock)
-    asked: dict[int, Any] = field(default_factory=dict)
-    failures: list[TrialResult] = field(default_factory=list)
-    n_told: int = 0
-    broken: Exception | None = None
-    trouble: BaseException | None = None
+    address: StudyAddress | None = None
+    callbacks: tuple[Callback, ...] = ()
+    notes: list[str] = field(default_factory=list[str])
+    failures: list[TrialResult] = field(default_factory=list[TrialResult], init=False)
+    _n_told: int = field(default=0, init=False)
+    _asked: dict[int, Any] = field(default_factory=dict[int, Any], init=False)
+    _ask_error: BaseException | None = field(default=None, init=False)
+    _stop: Event = field(default_factory=Event, init=False)
+    _lock: Lock = field(default_factory=Lock, init=False)
+    _heartbeat: Heartbeat = field(init=False)
 
-    def run(self, timeout: float | None) -> None:
-        """Go on until all trials are done, or time is up."""
-        self.notes += [self.crew.note] * bool(self.crew.note)
-        self.deadline = np.inf if timeout is None else time.time() + timeout
-        with Heartbeat(self.study) as lease:
-            self.name = lease.driver
-            queue_lost(self.study, self.name)
+    def __post_init__(self) -> None:
+        self._heartbeat = Heartbeat(self.study)
+
+    def run(self) -> None:
+        """Run trials until all are done, or the time is up."""
+        with self._heartbeat:
+            queue_lost(self.study, self._heartbeat.runner)
             try:
-                self._run()
+                self._run_batches()
             except KeyboardInterrupt:
-                self.stop.set()
+                self._stop.set()
                 self._queue_asked()
-                if not any(map(_has_value, self.study.get_trials(deepcopy=False))):
+                if all(t.value is None for t in self.study.get_trials(deepcopy=False)):
                     raise
-                self.notes.append("Interrupted from the keyboard.")
+                self.notes.append("The search was interrupted from the keyboard.")
 
-    def _run(self) -> None:
-        barren = 0
-        while not self._over() and self._left(self._goal()):
-            before = self.n_told
-            error = self._round(self._goal())
-            barren = 0 if self.n_told > before else barren + 1
-            if self.trouble is not None:
-                raise self.trouble
-            if error is not None and barren > ATTEMPTS:
+    def _run_batches(self) -> None:
+        # A trial that kills its worker takes the trials beside it along. After a
+        # failure of the workers, what was lost therefore runs one by one: only the
+        # trial that kills is then given up.
+        one_by_one, n_fruitless = False, 0
+        while not self._must_end() and self._is_left(self._goal()):
+            n_told = self._n_told
+            error = self._run_batch(self._goal(), one_by_one)
+            n_fruitless = 0 if self._n_told > n_told else n_fruitless + 1
+            if self._ask_error is not None:
+                raise self._ask_error
+            if error is not None and n_fruitless > ATTEMPTS:
                 raise error
+            one_by_one = error is not None
 
-    def _round(self, goal: float) -> Exception | None:
-        """Do trials until `goal` are begun; return what broke the crew, if it did."""
-        # Who broke it is found out by doing what was lost one by one: otherwise the
-        # trials beside it would be lost with it each time, and given up too.
-        alone, self.broken = self.broken is not None, None
-        with closing(self._outcomes(goal, alone)) as outcomes:
+    def _run_batch(self, goal: float, one_by_one: bool) -> BaseException | None:
+        """Run trials until `goal` have begun; return the workers' error, if any."""
+        with closing(self._finished(goal, one_by_one)) as finished:
             try:
-                for number, outcome in outcomes:
-                    self._tell(number, outcome)
+                for job in finished:
+                    self._tell(job)
+            except _WorkersError as error:
+                self._queue_asked()
+                return error.__cause__
             except BaseException:
-                self.stop.set()
+                self._stop.set()
                 raise
-        return self.broken
+        return None
 
-    def _outcomes(self, goal: float, alone: bool) -> Generator[tuple[int, TrialResult]]:
-        calls = iter(partial(self._next, goal), None)
-        crew, parallel = self.crew, cast(Any, Parallel)  # typed as if by texts alone
-        if alone:
-            calls = islice(calls, self._waiting())
-        elif self._agree():
-            while handful := list(islice(calls, crew.size)):
-                yield from run_all(_work, handful, crew.size)
-            return
-        jobs = (delayed(_work)(*call) for call in calls)
-        stream = "generator_unordered" if crew.streams else "list"
-        workers = parallel(
-            n_jobs=crew.asked, prefer="threads", return_as=stream,
-            pre_dispatch=1 if alone else crew.size, batch_size=1,
+    def _finished(
+        self, goal: float, one_by_one: bool
+    ) -> Generator[FinishedJob, None, None]:
+        """Give each job as soon as joblib returns it."""
+        jobs = iter(partial(self._next, goal), None)
+        if one_by_one:
+            jobs = islice(jobs, self._n_waiting())
+        calls = (delayed(_work)(job) for job in jobs)
+        workers = self.workers
+        at_once = 1 if one_by_one else workers.size
+        parallel = cast(Any, Parallel)(  # its types allow only texts
+            n_jobs=workers.n_jobs, prefer="threads", batch_size=1, pre_dispatch=at_once,
+            return_as="generator_unordered" if workers.streams else "list",
         )  # fmt: skip
         try:
-            if crew.streams:
-                yield from workers(jobs)
+            if workers.streams:
+                yield from parallel(calls)
             else:
-                with workers:  # they stay from one handful to the next
-                    most = 1 if alone else _HANDFUL * crew.size
-                    while handful := list(islice(jobs, most)):
-                        yield from workers(handful)
-        except Exception as error:
-            # What a trial raises is its outcome: this is of who should have done it.
-            self.broken = error
-            self._queue_asked()
-
-    def _agree(self) -> bool:
-        """Whether trials begun together may train as one program (`run_all`)."""
-        names = {name.split("__")[-1] for name, _ in walk(self.space)}
-        return not names
+                with parallel:  # keeps the workers from one batch to the next
+                    most = 1 if one_by_one else _BATCH * workers.size
+                    while batch := list(islice(calls, most)):
+                        yield from parallel(batch)
+        except Exception as error:  # an exception in a trial would be its result
+            raise _WorkersError from error
 
     def _goal(self) -> float:
-        """Return how many trials may be begun before those at work are done."""
+        """Return how many trials may begin before those that run have ended."""
         if self.sampler != "narrowing" or self.n_trials == np.inf:
             return self.n_trials
         size = round_size(int(self.n_trials))
-        return min(self.n_trials, (self._begun() // size + 1) * size)
+        return min(self.n_trials, (self._n_begun() // size + 1) * size)
 
-    def _begun(self) -> int:
+    def _n_begun(self) -> int:
         trials = self.study.get_trials(deepcopy=False)
         return sum(t.state.name != "WAITING" and not was_lost(t) for t in trials)
 
-    def _left(self, goal: float) -> bool:
-        return self._waiting() > 0 or self._begun() < goal
-
-    def _waiting(self) -> int:
+    def _n_waiting(self) -> int:
         trials = self.study.get_trials(deepcopy=False)
         return sum(trial.state.name == "WAITING" for trial in trials)
 
-    def _over(self) -> bool:
-        """Whether no more trials are to be begun, whatever is left."""
-        late = time.time() > self.deadline and (self.n_told or self.asked)
-        hopeless = len(self.failures) >= HOPELESS and len(self.failures) == self.n_told
-        return bool(late or hopeless or self.stop.is_set() or self.trouble)
+    def _is_left(self, goal: float) -> bool:
+        return self._n_waiting() > 0 or self._n_begun() < goal
 
-    def _next(self, goal: float) -> tuple[Any, ...] | None:
+    def _must_end(self) -> bool:
+        """Whether no trial may begin any more, however many are left."""
+        late = time.time() > self.deadline and (self._n_told or self._asked)
+        n_failures = len(self.failures)
+        hopeless = n_failures >= MOST_FAILURES and n_failures == self._n_told
+        return bool(late or hopeless or self._stop.is_set() or self._ask_error)
+
+    def _next(self, goal: float) -> Job | None:
         """Ask for a trial; joblib calls this from a thread of its own."""
-        with self.lock:
+        with self._lock:
             try:
-                return self._ask() if not self._over() and self._left(goal) else None
+                if self._must_end() or not self._is_left(goal):
+                    return None
+                return self._ask()
             except BaseException as error:
-                self.trouble = error
+                self._ask_error = error
                 return None
 
-    def _ask(self) -> tuple[Any, ...]:
+    def _ask(self) -> Job:
         trial = self.study.ask()
-        trial.set_user_attr("driver", self.name)
+        trial.set_user_attr("runner", self._heartbeat.runner)
         index = index_of(self.study, trial)
         trial.set_user_attr("index", index)
-        most = int(min(self.n_trials, 2**31))
+        n_trials = int(min(self.n_trials, 2**31))
         self.study.sampler = make_sampler(
-            self.sampler, self.seed, index, most, self.space
+            self.sampler, self.seed, index, n_trials, self.space
         )
         suggest(self.space, trial)
-        self.asked[trial.number] = trial
-        chosen = settings(self.space, trial.params)
-        return self.task, trial.number, chosen, self._link(trial), self.crew.processors
-
-    def _link(self, trial: Any) -> TrialHandle:
-        where = self.crew.where
-        if self.crew.here:
-            return TrialHandle(where and trial, self.deadline, self.stop)
-        return TrialHandle(
-            where and partial(find_trial, *where, trial.number), self.deadline
+        self._asked[trial.number] = trial
+        return Job(
+            task=self.task,
+            number=trial.number,
+            settings=settings(self.space, trial.params),
+            handle=self._handle(trial),
+            n_cpus=self.workers.cpus_per_trial,
         )
 
-    def _tell(self, number: int, outcome: TrialResult) -> None:
+    def _handle(self, trial: Any) -> TrialHandle:
+        if self.workers.in_threads:
+            find = None if self.address is None else lambda: trial
+            return TrialHandle(find, self.deadline, self._stop)
+        find = self.address and partial(self.address.find_trial, trial.number)
+        return TrialHandle(find, self.deadline)
+
+    def _tell(self, job: FinishedJob) -> None:
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
-        with self.lock, suppress(UpdateFinishedTrialError):  # or it was taken from us
-            self.n_told += 1
-            trial = self.asked.pop(number)
-            trial.set_user_attr("told", kept(outcome))
-            if outcome.state == "cut":
-                trial.report(outcome.value, 2**31 - 1)  # a pruned trial's last is kept
-            if outcome.state == "complete":
-                self.study.tell(trial, outcome.value)
-            elif outcome.state == "failed":
-                self.failures.append(outcome)
+        result = job.result
+        # Another runner may have taken the trial over, and told it already.
+        with self._lock, suppress(UpdateFinishedTrialError):
+            self._n_told += 1
+            trial = self._asked.pop(job.number)
+            trial.set_user_attr("told", stored_result(result))
+            if result.state == "cut":  # Optuna keeps the last value of a pruned trial
+                trial.report(result.value, 2**31 - 1)
+            if result.state == "complete":
+                self.study.tell(trial, result.value)
+            elif result.state == "failed":
+                self.failures.append(result)
                 self.study.tell(trial, state=TrialState.FAIL)
             else:
                 self.study.tell(trial, state=TrialState.PRUNED)
-        done = record(self.study.get_trials(deepcopy=False)[number], self.space)
-        answers = [callback(done) for callback in self.callbacks]
+        record = search_trial(self._trial(job.number), self.space)
+        answers = [callback(record) for callback in self.callbacks]
         if any(answer is True for answer in answers):
-            self.stop.set()
+            self._stop.set()
+
+    def _trial(self, number: int) -> Any:
+        return self.study.get_trials(deepcopy=False)[number]
 
     def _queue_asked(self) -> None:
-        """Put back what nobody will answer for any more."""
-        with self.lock:
-            lost, self.asked = self.asked, {}
-            trials = self.study.get_trials(deepcopy=False)
+        """Queue again the trials that no worker will return."""
+        with self._lock:
+            lost, self._asked = self._asked, {}
             for number in lost:
-                queue_again(self.study, trials[number])
+                queue_again(self.study, self._trial(number))
 
 
-def _work(
-    task: Task,
-    number: int,
-    chosen: Mapping[str, Any],
-    link: TrialHandle,
-    processors: int,
-) -> tuple[int, TrialResult]:
-    with share_cpus(processors):
-        return number, try_settings(task, chosen, link)
-
-
-def find_crew(n_jobs: int | None, where: tuple[Any, str] | None) -> Workers:
-    """Find out who works, as joblib says and as many as there are processors."""
-    active: tuple[Any, Any] = get_active_backend(prefer="threads")
-    backend, usual = active
-    here = bool(getattr(backend, "supports_sharedmem", False))
-    streams = bool(getattr(backend, "supports_return_generator", True))
-    if not here and where is not None and not is_shared(where[0]):
-        raise ValueError(
-            "search got a pruner, and trials run in other processes, which cannot "
-            "report to a study in memory. Give storage= a file or a database that all "
-            "can reach, or leave the pruner out."
-        )
-    elsewhere = type(backend).__name__ in ("DaskDistributedBackend", "RayBackend")
-    if elsewhere:
-        asked = -1 if n_jobs is None else n_jobs
-        return Workers(backend.effective_n_jobs(asked), asked, here, streams, where)
-    most = available_cpus()
-    asked = n_jobs or (usual if usual and usual > 1 else -1)
-    size = most + 1 + asked if asked < 0 else asked
-    note = ""
-    if size > most:
-        note = f"n_jobs={n_jobs} is more than the {most} processors there are."
-        warnings.warn(f"search got {note}", stacklevel=3)
-    size = max(1, min(size, most))
-    return Workers(size, size, here or size == 1, streams, where, note)
-
-
-def _has_value(trial: Any) -> bool:
-    return trial.value is not None
+def _work(job: Job) -> FinishedJob:
+    with share_cpus(job.n_cpus):
+        result = run_trial(job.task, job.settings, job.handle)
+    return FinishedJob(job.number, result)

@@ -1,17 +1,16 @@
-"""How the next trial of a search is chosen, and when one is given up.
+"""How a search chooses its next trial, and when it prunes one.
 
-Each trial is drawn by a sampler seeded with the search's seed and the trial's place in
-the order. Which trials a random search makes then depends neither on how many run side
-by side nor on how often the search was broken off and resumed.
+Each trial is drawn by a sampler of its own, seeded with the search's seed and the
+trial's place in the order. The trials of a random search therefore depend neither on
+how many run at once nor on how often the search was interrupted and resumed.
 
-Two samplers are ours. ``"grid"`` goes through all combinations in their order.
-``"narrowing"`` is the textbook's procedure: draw at random within the ranges, train for
-a few epochs, narrow the ranges to where it went well, and again (Saitoh, Deep Learning
-from Scratch, section 6.5.2).
+The samplers are Optuna's. For ``"grid"``, the parameters are fixed to one combination
+after the other. ``"narrowing"`` adds a textbook's procedure to Optuna's random sampler:
+draw within the ranges, train for a few epochs, narrow the ranges to where the best
+trials lie, and repeat (Saitoh, Deep Learning from Scratch, section 6.5.2).
 """
 
 import math
-from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -21,29 +20,30 @@ from thalweg.core import find
 from thalweg.tuning.space import Space, combinations
 
 ROUNDS = 4
-"""Times that ``"narrowing"`` draws; it narrows between them."""
+"""How many rounds ``"narrowing"`` draws; it narrows the ranges between them."""
 
-_BEST = 0.2  # share of the trials that a range is narrowed to
-_FEWEST = 4
-_MARGIN = 0.05  # of the range, kept on either side of them
+_BEST_SHARE = 0.2  # of the trials, which a range is narrowed to
+_FEWEST_BEST = 4
+_MARGIN = 0.05  # of their range, added on either side
 
 PRUNERS = {
     "median": "MedianPruner",
     "halving": "SuccessiveHalvingPruner",
     "hyperband": "HyperbandPruner",
 }
-"""Pruners by name, and what Optuna calls them: the median of the other trials at the
-same epoch; successive halving (Li et al., 2020); Hyperband (Li et al., 2018)."""
+"""Pruners by name, with Optuna's class: worse than the median of the other trials at
+the same epoch; successive halving (Li et al., 2020); Hyperband (Li et al., 2018)."""
 
-_THEIRS = {"random": "RandomSampler", "tpe": "TPESampler", "cmaes": "CmaEsSampler",
-           "gp": "GPSampler"}  # fmt: skip
+_CLASSES = {"random": "RandomSampler", "tpe": "TPESampler", "cmaes": "CmaEsSampler",
+            "gp": "GPSampler"}  # fmt: skip
 
-SAMPLERS = (*_THEIRS, "grid", "narrowing")
-"""Samplers by name: Optuna's random, tree-structured Parzen estimator, CMA-ES and
-Gaussian process (which needs thalweg[gp]), and ours."""
+SAMPLERS = (*_CLASSES, "grid", "narrowing")
+"""Samplers by name: random, tree-structured Parzen estimator, CMA-ES, Gaussian process
+(which needs thalweg[gp]), grid and narrowing."""
 
-# TPE: parameters of a branch are drawn together, and away from trials under way; it
-# learns sooner than Optuna's usual (10 trials), for a search does not begin by chance.
+# TPE draws the parameters of a branch together, and away from trials that still run. It
+# begins to learn after 6 trials rather than Optuna's 10, because the first trials of a
+# search are not random (`thalweg.tuning.space.starts`).
 _OPTIONS: dict[str, dict[str, Any]] = {
     "cmaes": {"warn_independent_sampling": False},
     "tpe": {
@@ -53,18 +53,26 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 LEARNING = ("tpe", "cmaes", "gp")
-"""Those that learn from the trials so far."""
+"""Samplers that learn from the trials so far."""
 
 _NEEDS = {"cmaes": ("cmaes", "search"), "gp": ("torch", "gp")}
 
 
 def check_sampler(sampler: Any) -> None:
-    """Raise unless `sampler` is a name, or one of Optuna's, that can be used here."""
+    """Check a sampler.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a name nor a sampler of Optuna's.
+    ValueError
+        If the name is unknown, or the sampler's package is not installed.
+    """
     if not isinstance(sampler, str):
         if not hasattr(sampler, "sample_independent"):
             raise TypeError(
                 f"search got sampler={sampler!r}; it must be one of "
-                f"{', '.join(SAMPLERS)}, or a sampler of Optuna's."
+                f"{', '.join(SAMPLERS)}, or an optuna.samplers.BaseSampler."
             )
         return
     find("sampler", sampler, dict.fromkeys(SAMPLERS), owner="search")
@@ -72,12 +80,28 @@ def check_sampler(sampler: Any) -> None:
     if find_spec(package) is None:
         raise ValueError(
             f"search got sampler={sampler!r}, which needs {package}. Install it with "
-            f"pip install 'thalweg[{extra}]', or take sampler='tpe'."
+            f"pip install 'thalweg[{extra}]', or use sampler='tpe'."
         )
 
 
 def make_pruner(pruner: Any, epochs: int) -> Any:
-    """Return the pruner of a name; None never prunes."""
+    """Return the pruner with a name; None never prunes.
+
+    Parameters
+    ----------
+    pruner : str, optuna.pruners.BasePruner or None
+    epochs : int
+        Of a trial.
+
+    Returns
+    -------
+    optuna.pruners.BasePruner
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such pruner.
+    """
     from optuna import pruners
 
     if pruner is None:
@@ -86,13 +110,13 @@ def make_pruner(pruner: Any, epochs: int) -> Any:
         if not hasattr(pruner, "prune"):
             raise TypeError(
                 f"search got pruner={pruner!r}; it must be one of "
-                f"{', '.join(PRUNERS)}, None, or a pruner of Optuna's."
+                f"{', '.join(PRUNERS)}, None, or an optuna.pruners.BasePruner."
             )
         return pruner
     kind = getattr(pruners, find("pruner", pruner, PRUNERS, owner="search"))
     if pruner == "hyperband":
         return kind(min_resource=1, max_resource=max(epochs, 2))
-    # The first tenth of a training says little of where it ends.
+    # The first tenth of a training says little about its end.
     options = {"halving": {"min_resource": 1}}
     return kind(**options.get(pruner, {"n_warmup_steps": epochs // 10}))
 
@@ -100,15 +124,17 @@ def make_pruner(pruner: Any, epochs: int) -> Any:
 def make_sampler(
     sampler: Any, seed: int, index: int, n_trials: int, space: Space
 ) -> Any:
-    """Return the sampler that draws trial number `index` (from 0).
+    """Return the sampler that draws one trial.
 
     Parameters
     ----------
     sampler : str or optuna.samplers.BaseSampler
     seed : int
-        The search's.
+        Of the search.
     index : int
+        The trial's place in the order, from 0.
     n_trials : int
+        Of the search.
     space : Space
 
     Returns
@@ -121,104 +147,91 @@ def make_sampler(
         return sampler
     own_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0] >> 1)
     if sampler == "grid":
-        return _independent(_from_grid(combinations(space)[index]))
+        every = combinations(space)
+        # Of two runners on one storage, each may have asked for the last trial.
+        fixed = every[index % len(every)]
+        return samplers.PartialFixedSampler(fixed, samplers.RandomSampler(own_seed))
     if sampler == "narrowing":
-        round_ = index // round_size(n_trials)
-        return _independent(_within(round_, round_size(n_trials), own_seed))
-    kind = getattr(samplers, _THEIRS[sampler])
+        size = round_size(n_trials)
+        return _narrowing_sampler(own_seed, n_before=index // size * size)
+    kind = getattr(samplers, _CLASSES[sampler])
     return kind(seed=own_seed, **_OPTIONS.get(sampler, {}))
 
 
 def round_size(n_trials: int) -> int:
-    """Trials of one round of narrowing."""
+    """Return the number of trials in one round of narrowing."""
     return -(-n_trials // ROUNDS)
 
 
 def working_range(
     values: list[tuple[float, float]], *, log: bool
 ) -> tuple[float, float]:
-    """Return where the best fifth of some trials lie.
+    """Return the range of a parameter in the best fifth of some trials.
 
     Parameters
     ----------
     values : list of (float, float)
-        A parameter's value, and the trial's score.
+        The parameter's value and the score of each trial.
     log : bool
-        Whether the margin around them is taken on a logarithmic scale.
+        Whether the margin around the range is computed on a logarithmic scale.
 
     Returns
     -------
     (float, float)
     """
-    best = sorted(values, key=lambda pair: -pair[1])[: _share(len(values))]
-    turn, back = (math.log, math.exp) if log else (float, float)
-    ends = [turn(value) for value, _ in best]
-    margin = _MARGIN * (max(ends) - min(ends))
-    return back(min(ends) - margin), back(max(ends) + margin)
+    scale, unscale = (math.log, math.exp) if log else (float, float)
+    scaled = [scale(value) for value in _best(values)]
+    margin = _MARGIN * (max(scaled) - min(scaled))
+    return unscale(min(scaled) - margin), unscale(max(scaled) + margin)
 
 
-def _share(count: int) -> int:
-    return max(_FEWEST, math.ceil(_BEST * count))
+def _best(values: list[tuple[Any, float]]) -> list[Any]:
+    """Return a parameter's values in the best fifth of some trials."""
+    count = max(_FEWEST_BEST, math.ceil(_BEST_SHARE * len(values)))
+    ranked = sorted(values, key=lambda pair: -pair[1])
+    return [value for value, _ in ranked[:count]]
 
 
-_Draw = Callable[[Any, Any, str, Any], Any]
+def _narrowing_sampler(seed: int, n_before: int) -> Any:
+    """Return a random sampler within the ranges that earlier rounds have narrowed.
 
+    Parameters
+    ----------
+    seed : int
+    n_before : int
+        How many trials the earlier rounds have.
+    """
+    from optuna.samplers import RandomSampler
 
-def _independent(draw: _Draw) -> Any:
-    """Make a sampler of Optuna's that draws one parameter at a time."""
-    from optuna.samplers import BaseSampler
-
-    class Independent(BaseSampler):
-        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
-            return {}
-
-        def sample_relative(
-            self, study: Any, trial: Any, search_space: Any
-        ) -> dict[str, Any]:
-            return {}
-
+    class NarrowingSampler(RandomSampler):  # here, because Optuna is imported lazily
         def sample_independent(
             self, study: Any, trial: Any, param_name: str, param_distribution: Any
         ) -> Any:
-            return draw(study, trial, param_name, param_distribution)
+            earlier = [
+                (each.params[param_name], each.value)
+                for each in study.get_trials(deepcopy=False)
+                if each.value is not None
+                and param_name in each.params
+                and each.user_attrs["index"] < n_before
+            ]
+            if len(earlier) > 1:
+                param_distribution = _narrowed(param_distribution, earlier)
+            return super().sample_independent(
+                study, trial, param_name, param_distribution
+            )
 
-    return Independent()
-
-
-def _from_grid(combination: dict[str, Any]) -> _Draw:
-    return lambda study, trial, name, distribution: combination[name]
-
-
-def _within(round_: int, size: int, seed: int) -> _Draw:
-    """Draw within what the earlier rounds left of a range."""
-    from optuna.samplers import RandomSampler
-
-    sampler = RandomSampler(seed=seed)
-
-    def draw(study: Any, trial: Any, name: str, distribution: Any) -> Any:
-        done = [
-            (each.params[name], each.value)
-            for each in study.get_trials(deepcopy=False)
-            if each.value is not None
-            and name in each.params
-            and each.user_attrs["index"] < round_ * size
-        ]
-        own = _narrowed(distribution, done) if len(done) > 1 else distribution
-        return sampler.sample_independent(study, trial, name, own)
-
-    return draw
+    return NarrowingSampler(seed)
 
 
-def _narrowed(distribution: Any, done: list[tuple[Any, float]]) -> Any:
+def _narrowed(distribution: Any, earlier: list[tuple[Any, float]]) -> Any:
     from optuna.distributions import CategoricalDistribution
 
     if isinstance(distribution, CategoricalDistribution):
-        best = sorted(done, key=lambda pair: -pair[1])[: _share(len(done))]
-        kept = {value for value, _ in best}
+        kept = set(_best(earlier))
         return CategoricalDistribution([c for c in distribution.choices if c in kept])
     if distribution.step not in (None, 1):
         return distribution  # too few values to narrow
-    low, high = working_range(done, log=distribution.log)
+    low, high = working_range(earlier, log=distribution.log)
     if isinstance(distribution.low, int):
         low, high = math.floor(low), math.ceil(high)
     low, high = max(low, distribution.low), min(high, distribution.high)

@@ -1,16 +1,18 @@
-"""Search for the parameters that no gradient reaches: widths, rates, penalties.
+"""Search for the best hyperparameters: widths, learning rates, penalties.
 
-Optuna chooses and keeps the trials, joblib spreads them, and `thalweg.tuning.runner`
-stands between the two. Here is what a user calls, and what is made of the trials.
+Optuna chooses and keeps the trials, joblib runs them, and `thalweg.tuning.runner`
+connects the two. This file holds what a user calls, and what the trials lead to.
 
-The best of a hundred scores is better than it deserves: it was chosen for its luck too.
-So the best setting is trained again with other seeds on other divisions of the rows,
-and both figures are given. Rows kept back from `search` altogether tell most.
+The best of a hundred scores is too good to be true: part of it was luck. The best
+setting is therefore trained again with other seeds on other splits of the rows, and
+both scores are reported. Test data that `search` never sees tell most.
 """
 
+import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +24,38 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from thalweg.core import Interval, check_names, check_number
 from thalweg.training import run_all
 from thalweg.tuning.result import SearchResult, SearchTrial
-from thalweg.tuning.runner import Callback, SearchRunner, Workers, find_crew
+from thalweg.tuning.runner import Callback, SearchRunner, Workers
 from thalweg.tuning.samplers import LEARNING, check_sampler, make_pruner, working_range
-from thalweg.tuning.space import combinations, describe, read_space, settings, starts
-from thalweg.tuning.splits import divide, divide_by
+from thalweg.tuning.space import (
+    Space,
+    combinations,
+    describe,
+    read_space,
+    settings,
+    starts,
+)
+from thalweg.tuning.splits import Folds, divide
 from thalweg.tuning.storage import (
+    StudyAddress,
+    explain_errors,
     facts_of,
+    is_shared,
     open_study,
-    portable,
-    quiet,
-    record,
-    understood,
+    quiet_optuna,
+    search_trial,
     was_lost,
 )
 from thalweg.tuning.trial import (
     Task,
     TrialHandle,
-    TrialResult,
     can_stop,
     epochs_of,
     prepared,
-    try_settings,
+    run_trial,
 )
 
-_TELLING = 20  # trials from which something can be said of parameters
-_METRICS = {True: "accuracy", False: "R2"}
+_ENOUGH = 20  # trials for a statement about parameters
+_METRICS = {True: "accuracy", False: "R2"}  # by whether the estimator is a classifier
 
 
 def search(
@@ -77,54 +86,58 @@ def search(
     Parameters
     ----------
     estimator : estimator
-        Any of thalweg's or scikit-learn's, a Pipeline too (``step__parameter``).
+        Any estimator of thalweg's or scikit-learn's, including a Pipeline (whose
+        parameters are named ``step__parameter``).
     space : "auto" or dict
-        Parameters with what they may be: ``(low, high)``, ``(low, high, "log")``, a
-        list of choices, a dict of choices with the space that exists for each, or a
-        distribution of scipy.stats or Optuna. "auto" suits thalweg's own estimators.
+        Parameters and their possible values: ``(low, high)``, ``(low, high, "log")``, a
+        list of choices, a dict from each choice to the space that exists only with it,
+        or a distribution of scipy.stats or Optuna. "auto" works for thalweg's own
+        estimators.
     X, y : as for the estimator
-        Without the rows to test on: those do not belong into a search.
+        Without the test data: they do not belong in a search.
     n_trials : int or None
-        Trials in all, those of an earlier search in `storage` included; None for as
-        many as the time allows.
+        Number of trials, including those of an earlier search in `storage`. None runs
+        as many as `timeout` allows.
     timeout : float or None
-        Seconds after which no trial is begun, and trials of thalweg's networks are cut
-        short. Estimating and refitting come on top.
+        Seconds after which no trial begins; the trials of thalweg's networks that still
+        run are stopped. The estimate and the final fit take additional time.
     validation : float or (X_val, y_val)
-        Share of the rows that trials are scored on, or the rows themselves.
+        Share of the rows that are used as validation data, or the validation data.
     cv : int, splitter or None
-        Folds to score by in its place.
+        Cross-validation, used instead of `validation`.
     scoring : str, callable or None
-        scikit-learn's; the estimator's own score if None.
+        As in scikit-learn. None uses the estimator's own score.
     sampler : {"tpe", "random", "grid", "cmaes", "gp", "narrowing"} or Optuna sampler
-        "tpe", "cmaes" and "gp" begin with the estimator as it is, where `space` has it,
-        and in the automatic space of a table with what did well on others.
+        "tpe", "cmaes" and "gp" begin with the estimator's own parameters, as far as
+        `space` contains them. In the automatic space of `Classifier` and `Regressor`
+        they then try settings that did well on other tables.
     pruner : {"median", "halving", "hyperband"}, Optuna pruner or None
-        Gives up hopeless trials of thalweg's networks between epochs.
+        Stops bad trials of thalweg's networks before their last epoch.
     epochs : int or None
-        Epochs of a trial, or iterations, at most; the estimator's own if None, and a
-        quarter of them for "narrowing". The result is fitted with the estimator's own.
+        The most epochs or iterations of a trial. None takes the estimator's own number,
+        or a quarter of it for "narrowing". The final fit uses the estimator's own.
     storage : path, URL, Optuna storage or None
-        A file that ends in .db (SQLite) or .journal, or a database. A search that was
-        broken off goes on from there.
+        A file whose name ends in .db (SQLite) or .journal, or a database. An
+        interrupted search resumes from it.
     study_name : str
-        Tells searches in one storage apart.
+        Name of the search, for several searches in one storage.
     n_jobs : int or None
-        Trials side by side, in threads, or as `joblib.parallel_config` says: "loky",
-        "dask" or "ray". None takes what that says, and otherwise all processors. A
-        random search makes the same trials whatever their number; others repeat theirs
-        with 1.
+        Trials that run at once, in threads, or as `joblib.parallel_config` says:
+        "loky", "dask" or "ray". None uses joblib's configuration, or else all
+        processors. A random search makes the same trials for any number; other samplers
+        repeat their trials with 1.
     repeats : int
-        Fresh seeds and divisions that the best setting is estimated with; 0 for none.
+        How often the best setting is trained again, with new seeds and splits, to
+        estimate its score; 0 skips that.
     nested : int, splitter or None
-        Folds of nested cross-validation: a whole search for each.
+        Folds of nested cross-validation: each fold takes a whole search.
     refit : bool
         Whether the best setting is fitted on all rows: with the estimator's own
-        `random_state`, or the search's where it has none.
+        `random_state`, or the search's if it has none.
     random_state : int or None
-        None takes the one in `storage`, or draws one.
+        None takes the seed in `storage`, or draws one.
     callbacks : sequence of callable
-        Each is given the `SearchTrial` after each trial; True ends the search.
+        Each is called with the `SearchTrial` after each trial; True ends the search.
 
     Returns
     -------
@@ -133,8 +146,7 @@ def search(
     Raises
     ------
     ValueError, TypeError
-        Naming the parameter, what it got and what is allowed; or, if every trial
-        failed, the cause of the first.
+        If a parameter is not allowed; or if every trial failed, with the first cause.
 
     Examples
     --------
@@ -148,142 +160,262 @@ def search(
     >>> len(found.trials), 1e-5 <= found.best_params["alpha"] <= 1
     (5, True)
     """
-    given = {k: v for k, v in locals().items() if k not in ("X", "y", "nested")}
-    _check(n_trials, timeout, repeats, sampler)
-    read = read_space(space, estimator, len(y))
-    most: float = np.inf if n_trials is None else n_trials
-    if sampler == "grid":
-        most = min(most, len(combinations(read)))
-    if sampler == "narrowing" and epochs is None:
-        epochs = max(epochs_of(estimator, None) // 4, 1)
-    metric = _metric(estimator, scoring)
-    division = divide_by(estimator, X, y, validation, cv)
-    task = Task(estimator, X, y, division(0), scoring, 0, epochs)
-    study, seed = open_study(
-        storage,
-        study_name,
-        make_pruner(pruner, epochs_of(estimator, epochs)),
-        facts_of(task, describe(read), metric),
-        random_state,
+    wanted = _Search(
+        estimator=estimator,
+        space=space,
+        n_trials=n_trials,
+        timeout=timeout,
+        validation=validation,
+        cv=_reusable(cv),
+        scoring=scoring,
+        sampler=sampler,
+        pruner=pruner,
+        epochs=epochs,
+        storage=storage,
+        study_name=study_name,
+        n_jobs=n_jobs,
+        repeats=repeats,
+        refit=refit,
+        random_state=random_state,
+        callbacks=tuple(callbacks),
     )
-    task = replace(task, seed=seed, folds=division(seed))
-    where = (portable(storage), study_name) if pruner is not None else None
-    crew = find_crew(n_jobs, where)
-    if sampler in LEARNING and not study.get_trials(deepcopy=False):
-        for first in starts(read, estimator, len(y)):
-            study.enqueue_trial(first)
-    driver = SearchRunner(
-        study, read, task, sampler, seed, most, crew, tuple(callbacks)
-    )
-    if pruner is not None and not can_stop(estimator):
-        driver.notes.append(
-            f"{type(estimator).__name__} tells nothing between epochs: no trial could "
-            "be pruned."
+    if nested is None:
+        return wanted.run(X, y)
+    outer = divide(estimator, X, y, cv=nested)
+    found = wanted.run(X, y)
+    return replace(found, nested=wanted.nested_scores(X, y, outer))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Search:
+    """A search as the user asked for it, apart from the data; see `search`."""
+
+    estimator: Any
+    space: Any
+    n_trials: int | None
+    timeout: float | None
+    validation: Any
+    cv: Any
+    scoring: Any
+    sampler: Any
+    pruner: Any
+    epochs: int | None
+    storage: Any
+    study_name: str
+    n_jobs: int | None
+    repeats: int
+    refit: bool
+    random_state: int | None
+    callbacks: tuple[Callback, ...]
+
+    def __post_init__(self) -> None:
+        if self.n_trials is None and self.timeout is None:
+            raise ValueError(
+                "search got n_trials=None and timeout=None, so it would never end. "
+                "Set at least one of them."
+            )
+        check = partial(check_number, owner="search")
+        if self.n_trials is not None:
+            check("n_trials", self.n_trials, Interval("[1, inf)"))
+        if self.timeout is not None:
+            check("timeout", self.timeout, Interval("(0, inf)"))
+        check("repeats", self.repeats, Interval("[0, inf)"))
+        check_sampler(self.sampler)
+
+    def run(self, X: Any, y: Any) -> SearchResult:
+        """Search, estimate the best setting's score, and fit it."""
+        space = read_space(self.space, self.estimator, len(y))
+        n_trials = self._most_trials(space)
+        metric = _metric(self.estimator, self.scoring)
+        workers = self._workers()
+        split = partial(
+            divide, self.estimator, X, y, cv=self.cv, validation=self.validation
         )
-    with understood(storage), quiet(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.filterwarnings("ignore", ".*tasks which were still being processed")
-        driver.run(timeout)
-        found = _found(driver, metric, _method(sampler, pruner, task))
-        chosen = settings(read, study.get_trials()[found.best].params)
-        fresh = _estimate(task, chosen, seed, repeats, division, crew)
-        outer = () if nested is None else _nested(given, X, y, nested)
-        model = _with_seed(prepared(estimator, chosen), seed)
-        if refit:
-            model.fit(X, y)
-    return replace(found, estimates=fresh, nested=outer, best_estimator=model)
+        study, seed = self._open_study(X, y, space, metric, n_folds=len(split()))
+        if self.sampler in LEARNING and not study.get_trials(deepcopy=False):
+            for first in starts(space, self.estimator, len(y))[: self.n_trials]:
+                study.enqueue_trial(first)
+        task = Task(
+            self.estimator, X, y, split(seed=seed), self.scoring, seed, self._epochs()
+        )
+        runner = self._runner(study, space, task, n_trials, workers)
+        with explain_errors(self.storage), quiet_optuna(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings(
+                "ignore", ".*tasks which were still being processed"
+            )
+            runner.run()
+            trials = _finished_trials(study, space)
+            best = _best(trials, runner)
+            stored = study.get_trials(deepcopy=False)[best.number].params
+            chosen = settings(space, stored)
+            importances = _importances(study)
+            estimates = self._estimates(task, chosen, split, workers)
+            model = _with_seed(prepared(self.estimator, chosen), seed)
+            if self.refit:
+                model.fit(X, y)
+        searched = describe(space)
+        return SearchResult(
+            metric=metric,
+            trials=trials,
+            best=best.number,
+            space=searched,
+            estimates=estimates,
+            importances=importances,
+            ranges=_ranges(trials, searched),
+            method=self._method(task),
+            notes=tuple(runner.notes),
+            best_estimator=model,
+        )
+
+    def nested_scores(self, X: Any, y: Any, outer: Folds) -> tuple[float, ...]:
+        """Search on the training data of each fold, and score on the rest."""
+        inner = replace(self, storage=None, repeats=0, callbacks=(), refit=True)
+        scores: list[float] = []
+        for fold in range(len(outer)):
+            rows = outer.rows(X, y, fold)
+            model = inner.run(rows.X, rows.y).best_estimator
+            scorer: Any = check_scoring(model, self.scoring)
+            scores.append(float(scorer(model, rows.X_val, rows.y_val)))
+        return tuple(scores)
+
+    def _most_trials(self, space: Space) -> float:
+        most: float = np.inf if self.n_trials is None else self.n_trials
+        return min(most, len(combinations(space))) if self.sampler == "grid" else most
+
+    def _workers(self) -> Workers:
+        """Return the workers, which must be able to report to the study to prune."""
+        workers = Workers.find(self.n_jobs)
+        in_memory = not is_shared(self.storage)
+        if self.pruner is not None and in_memory and not workers.in_threads:
+            raise ValueError(
+                "search got a pruner, and the trials run in other processes, which "
+                "cannot report to a study in memory. Set storage to a file or a "
+                "database that they can reach, or set pruner=None."
+            )
+        return workers
+
+    def _epochs(self) -> int | None:
+        if self.sampler == "narrowing" and self.epochs is None:
+            return max(epochs_of(self.estimator, None) // 4, 1)
+        return self.epochs
+
+    def _open_study(
+        self, X: Any, y: Any, space: Space, metric: str, n_folds: int
+    ) -> tuple[Any, int]:
+        pruner = make_pruner(self.pruner, epochs_of(self.estimator, self._epochs()))
+        facts = facts_of(self.estimator, X, y, n_folds, describe(space), metric)
+        return open_study(
+            self.storage, self.study_name, pruner, facts, self.random_state
+        )
+
+    def _runner(
+        self, study: Any, space: Space, task: Task, n_trials: float, workers: Workers
+    ) -> SearchRunner:
+        notes, address = [], None
+        if self.pruner is not None:
+            address = StudyAddress.of(self.storage, self.study_name)
+            if not can_stop(self.estimator):
+                kind = type(self.estimator).__name__
+                notes.append(
+                    f"No trial could be pruned, because {kind} does not report its "
+                    "score between epochs."
+                )
+        return SearchRunner(
+            study=study,
+            space=space,
+            task=task,
+            sampler=self.sampler,
+            seed=task.seed,
+            n_trials=n_trials,
+            workers=workers,
+            deadline=np.inf if self.timeout is None else time.time() + self.timeout,
+            address=address,
+            callbacks=self.callbacks,
+            notes=[*notes, *filter(None, [workers.note])],
+        )
+
+    def _estimates(
+        self,
+        task: Task,
+        chosen: Mapping[str, Any],
+        split: Callable[..., Folds],
+        workers: Workers,
+    ) -> tuple[float, ...]:
+        """Score the best setting with new seeds and splits."""
+        if not self.repeats:
+            return ()
+        drawn = np.random.SeedSequence([task.seed, self.repeats])
+        seeds = (drawn.generate_state(self.repeats) >> 1).tolist()
+        calls = [
+            (replace(task, seed=seed, folds=split(seed=seed)), chosen, TrialHandle())
+            for seed in seeds
+        ]
+        results = run_all(run_trial, calls, n_jobs=workers.n_jobs)
+        return tuple(each.value for each in results if each.state == "complete")
+
+    def _method(self, task: Task) -> str:
+        names = [
+            each if isinstance(each, str) else type(each).__name__
+            for each in (self.sampler, self.pruner)
+            if each is not None
+        ]
+        n_folds = len(task.folds)
+        n_validated = len(task.rows(0).y_val)
+        rows = f"{n_folds} folds" if n_folds > 1 else f"{n_validated} validation rows"
+        return f"{', '.join(names)}; scored on {rows}"
 
 
-def _found(driver: SearchRunner, metric: str, method: str) -> SearchResult:
-    """Sum up the study."""
-    stored = driver.study.get_trials(deepcopy=False)
-    trials = [record(t, driver.space) for t in stored if _is_done(t)]
-    best = _best(trials, driver)
-    searched = describe(driver.space)
-    return SearchResult(
-        metric=metric,
-        trials=tuple(trials),
-        best=best.number,
-        space=searched,
-        importances=_importances(driver.study),
-        ranges=_ranges(trials, searched),
-        method=method,
-        notes=tuple(driver.notes),
+def _reusable(cv: Any) -> Any:
+    """Return `cv`; a generator of splits, which can be used only once, as a list."""
+    return list(cv) if isinstance(cv, Iterator) else cv
+
+
+def _finished_trials(study: Any, space: Space) -> tuple[SearchTrial, ...]:
+    return tuple(
+        search_trial(trial, space)
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.is_finished() and not was_lost(trial)
     )
 
 
-def _best(trials: Sequence[SearchTrial], driver: SearchRunner) -> SearchTrial:
-    whole = [trial for trial in trials if trial.state == "complete"]
-    partly = [trial for trial in trials if np.isfinite(trial.value)]
-    if not partly:
-        failures = driver.failures or [TrialResult(np.nan, "failed", 0.0)]
+def _best(trials: Sequence[SearchTrial], runner: SearchRunner) -> SearchTrial:
+    """Return the best complete trial, or the best that was cut short."""
+    complete = [trial for trial in trials if trial.state == "complete"]
+    scored = [trial for trial in trials if np.isfinite(trial.value)]
+    if not scored:
         causes = [trial.why for trial in trials if trial.state == "failed"]
         raise ValueError(
             f"search: all {len(trials)} trials failed. The first cause: "
-            f"{causes[0] if causes else 'no trial was begun'}"
-        ) from failures[0].error
-    if not whole:
-        driver.notes.append(
-            "No trial was done when the time was up: the best of those cut short is "
-            "given. Give more time, or fewer epochs."
+            f"{causes[0] if causes else 'no trial began'}"
+        ) from (runner.failures[0].error if runner.failures else None)
+    if not complete:
+        runner.notes.append(
+            "No trial was complete when the time was up; the best incomplete trial is "
+            "returned. Allow more time, or fewer epochs."
         )
-    return max(whole or partly, key=lambda trial: trial.value)
-
-
-def _estimate(
-    task: Task,
-    chosen: Mapping[str, Any],
-    seed: int,
-    repeats: int,
-    division: Callable[[int], Any],
-    crew: Workers,
-) -> tuple[float, ...]:
-    """Score a setting with fresh seeds and divisions."""
-    seeds = np.random.SeedSequence([seed, repeats]).generate_state(repeats) >> 1
-    again = [
-        (replace(task, seed=int(s), folds=division(int(s))), chosen, TrialHandle())
-        for s in seeds
-    ]
-    outcomes = run_all(try_settings, again, n_jobs=crew.asked) if again else []
-    return tuple(each.value for each in outcomes if each.state == "complete")
+    return max(complete or scored, key=lambda trial: trial.value)
 
 
 def _with_seed(model: Any, seed: int) -> Any:
-    """Seed what the user left to chance, so that a search can be repeated."""
-    open_ = [
+    """Set every ``random_state`` that is None, so that the result can be repeated."""
+    unset = [
         name
         for name, value in model.get_params().items()
         if name.split("__")[-1] == "random_state" and value is None
     ]
-    return model.set_params(**dict.fromkeys(open_, seed))
-
-
-def _nested(given: Mapping[str, Any], X: Any, y: Any, nested: Any) -> tuple[float, ...]:
-    """Search on each outer fold's rows, and score on those that are left."""
-    own = {"storage": None, "repeats": 0, "callbacks": (), "refit": True}
-    scores: list[float] = []
-    outer = divide(given["estimator"], X, y, nested, seed=0)
-    for fold in range(len(outer)):
-        rows = Task(None, X, y, outer, None, 0).rows(fold)
-        found = search(**{**given, **own}, X=rows[0], y=rows[1])
-        scorer: Any = check_scoring(found.best_estimator, given["scoring"])
-        scores.append(float(scorer(found.best_estimator, *rows[2:])))
-    return tuple(scores)
-
-
-def _is_done(trial: Any) -> bool:
-    return trial.state.is_finished() and not was_lost(trial)
+    return model.set_params(**dict.fromkeys(unset, seed))
 
 
 def _importances(study: Any) -> dict[str, float]:
-    """Ask Optuna what mattered; nothing, where too few trials can tell."""
+    """Return Optuna's importances of the parameters, if there are enough trials."""
     from optuna.importance import get_param_importances
 
-    whole = [t for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
-    if len(whole) < _TELLING:
+    trials = study.get_trials(deepcopy=False)
+    if sum(trial.state.name == "COMPLETE" for trial in trials) < _ENOUGH:
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of parameters seldom used
+        warnings.simplefilter("ignore", UserWarning)  # about parameters seldom used
         found = get_param_importances(study)
     return {name: float(share) for name, share in found.items()}
 
@@ -291,7 +423,7 @@ def _importances(study: Any) -> dict[str, float]:
 def _ranges(
     trials: Sequence[SearchTrial], space: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, tuple[float, float]]:
-    """Return where the best fifth of the trials lie, for each range of numbers."""
+    """Return each number's range in the best fifth of the trials."""
     found = {}
     for name, own in space.items():
         values = [
@@ -299,22 +431,10 @@ def _ranges(
             for trial in trials
             if trial.state == "complete" and name in trial.params
         ]
-        if "low" in own and len(values) >= _TELLING:
+        if "low" in own and len(values) >= _ENOUGH:
             low, high = working_range(values, log=own["log"])
             found[name] = (max(low, own["low"]), min(high, own["high"]))
     return found
-
-
-def _method(sampler: Any, pruner: Any, task: Task) -> str:
-    names = [
-        each if isinstance(each, str) else type(each).__name__
-        for each in (sampler, pruner)
-        if each is not None
-    ]
-    folds = len(task.folds.parts)
-    held = len(task.rows(0)[3])
-    way = f"{folds} folds" if folds > 1 else f"{held} rows held out"
-    return f"{', '.join(names)}; scored on {way}"
 
 
 def _metric(estimator: Any, scoring: Any) -> str:
@@ -324,18 +444,3 @@ def _metric(estimator: Any, scoring: Any) -> str:
         check_names("scorer", [scoring], get_scorer_names(), owner="search")
         return scoring
     return getattr(scoring, "__name__", "score")
-
-
-def _check(
-    n_trials: int | None, timeout: float | None, repeats: int, sampler: Any
-) -> None:
-    if n_trials is None and timeout is None:
-        raise ValueError(
-            "search got n_trials=None and timeout=None, and would never end. Give one."
-        )
-    if n_trials is not None:
-        check_number("n_trials", n_trials, Interval("[1, inf)"), owner="search")
-    if timeout is not None:
-        check_number("timeout", timeout, Interval("(0, inf)"), owner="search")
-    check_number("repeats", repeats, Interval("[0, inf)"), owner="search")
-    check_sampler(sampler)

@@ -1,14 +1,14 @@
-"""What may be searched: ranges and choices, some of which exist only with others.
+"""Search spaces: ranges and choices, some of which exist only with others.
 
-A space maps names of an estimator's parameters to what each may be:
+A space maps names of an estimator's parameters to the possible values of each:
 
-- ``(low, high)`` or ``(low, high, "log")``: a range, of whole numbers if both are;
-- a list: choices, of anything;
-- a dict: choices, and for each the space that exists with that choice only;
-- a frozen distribution of scipy.stats, or one of Optuna's.
+- ``(low, high)`` or ``(low, high, "log")``: a range, of integers if both ends are;
+- a list: choices, of any type;
+- a dict: choices, each with the space that exists only with that choice;
+- a frozen distribution of scipy.stats, or a distribution of Optuna's.
 
-Optuna's storages keep numbers, texts, booleans and None. Other choices, such as tuples
-of widths, are stored as their ``repr`` and turned back here.
+Optuna's storages keep numbers, strings, booleans and None. Other choices, such as
+tuples of widths, are stored as their ``repr`` and converted back here.
 """
 
 import math
@@ -22,24 +22,26 @@ from sklearn.pipeline import Pipeline
 from thalweg.core import check_names
 from thalweg.estimators import FEW_ROWS, BaseMLP, Classifier, Ensemble, Regressor
 
-_TAIL = 1e-6  # of a distribution that reaches to infinity
+_TAIL = 1e-6  # probability cut off at either end of a distribution
 _UNSET = (None, "auto")
 _PLAIN = (str, int, float, bool, type(None))
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """What one parameter may be.
+    """The possible values of one parameter.
 
     Parameters
     ----------
     distribution : optuna.distributions.BaseDistribution
-        Of what is stored.
+        Of the stored value.
     values : dict
-        What each stored choice stands for; empty for a range.
+        The estimator's value for each stored choice; empty for a range.
     branches : dict of choice to space
+        The parameters that exist only with a choice.
     quantile : frozen scipy.stats distribution, optional
-        What is stored is then the share of it that is smaller.
+        If given, the stored value is a probability, and the estimator's value is the
+        quantile of this distribution.
     """
 
     distribution: Any
@@ -48,14 +50,14 @@ class Entry:
     quantile: Any = None
 
     def value(self, stored: Any) -> Any:
-        """Turn what is stored into what the estimator is given."""
+        """Return the estimator's value for a stored value."""
         if self.quantile is not None:
             drawn = float(self.quantile.ppf(stored))
             return int(drawn) if _counts(self.quantile) else drawn
         return self.values.get(stored, stored)
 
     def nearest(self, value: Any) -> Any:
-        """Return what is stored for what is nearest to a value; None if nothing is."""
+        """Return the stored value nearest to an estimator's; None if there is none."""
         if _label(value) in self.values:
             return _label(value)
         if self.quantile is not None or not _is_number(value):
@@ -69,7 +71,7 @@ class Entry:
         return type(low)(min(max(value, low), high)) if step in (None, 1) else None
 
     def bounds(self) -> dict[str, Any]:
-        """Describe it in plain values."""
+        """Return the range or the choices, in plain values."""
         if self.values:
             return {"choices": list(self.values)}
         ends = [
@@ -83,15 +85,15 @@ Space: TypeAlias = dict[str, Entry]
 
 
 def read_space(space: Any, estimator: Any, n_rows: int) -> Space:
-    """Understand a space as the user wrote it.
+    """Read a space as the user wrote it.
 
     Parameters
     ----------
     space : "auto" or mapping
     estimator : estimator
-        Whose parameters they are.
+        Has the parameters.
     n_rows : int
-        To train on; "auto" tries no larger batches.
+        Number of rows; "auto" adapts the batch sizes to it.
 
     Returns
     -------
@@ -100,15 +102,15 @@ def read_space(space: Any, estimator: Any, n_rows: int) -> Space:
     Raises
     ------
     ValueError, TypeError
-        For an unknown parameter (with the nearest), an empty range, a logarithm of
-        zero, or a form that is none of the above.
+        For an unknown parameter, an empty range, a logarithmic range that contains 0,
+        or values of an unknown form.
     """
     if isinstance(space, str) and space == "auto":
         space = auto_space(estimator, n_rows)
     if not isinstance(space, Mapping) or not space:
         raise TypeError(
-            f"search got space={space!r}; it must be 'auto' or a dict of parameters "
-            "with their ranges, such as {'alpha': (1e-6, 1.0, 'log')}."
+            f"search got space={space!r}; it must be 'auto' or a dict from parameters "
+            "to their possible values, such as {'alpha': (1e-6, 1.0, 'log')}."
         )
     read = _read(space)
     names = [name for name, _ in walk(read)]
@@ -119,7 +121,7 @@ def read_space(space: Any, estimator: Any, n_rows: int) -> Space:
 
 
 def auto_space(estimator: Any, n_rows: int) -> dict[str, Any]:
-    """Return the space that suits an estimator of thalweg's, as a user would write it.
+    """Return the automatic space of a thalweg estimator, as a user would write it.
 
     Raises
     ------
@@ -136,13 +138,13 @@ def auto_space(estimator: Any, n_rows: int) -> dict[str, Any]:
     if isinstance(estimator, Classifier | Regressor):
         return _table_space(n_rows)
     raise ValueError(
-        f"search got space='auto' for a {type(estimator).__name__}, of which thalweg "
-        "knows no space. Give one: {'parameter': (low, high), ...}."
+        f"search got space='auto' for {type(estimator).__name__}, but only thalweg's "
+        "estimators have an automatic space. Give a space: {'parameter': (low, high)}."
     )
 
 
 def walk(space: Space) -> Iterator[tuple[str, Entry]]:
-    """Give every parameter of all branches."""
+    """Yield the parameters of all branches."""
     for name, entry in space.items():
         yield name, entry
         for branch in entry.branches.values():
@@ -150,17 +152,18 @@ def walk(space: Space) -> Iterator[tuple[str, Entry]]:
 
 
 def suggest(space: Space, trial: Any) -> None:
-    """Have an Optuna trial draw the parameters that exist for it."""
+    """Draw the parameters of an Optuna trial, branch by branch."""
     for name, entry in space.items():
         stored = _suggest(trial, name, entry.distribution)
         suggest(entry.branches.get(stored, {}), trial)
 
 
 def starts(space: Space, estimator: Any, n_rows: int) -> list[dict[str, Any]]:
-    """Return where a search begins, as it is stored.
+    """Return the first settings of a search, as they are stored.
 
-    First what is nearest to how the estimator is set; then, where all their parameters
-    are searched, settings that did well on other tables.
+    The first is the point of the space nearest to the estimator's own parameters. After
+    it come settings that did well on other tables, if the space has all of their
+    parameters.
     """
     usual = {"learning_rate": 1e-3, "dropout": 0.1, "max_epochs": 100}
     usual |= {"batch_size": n_rows // 40}
@@ -169,8 +172,10 @@ def starts(space: Space, estimator: Any, n_rows: int) -> list[dict[str, Any]]:
     unset = {name: usual.get(names[name]) for name in own if own[name] in _UNSET}
     known = [row for row in _PROMISING if set(row) <= set(names.values())]
     fixed = {"validation_fraction": 0.0, "piecewise": True}
-    others = [{**usual, **fixed, **row} for row in known]
-    wanted = [{name: row.get(last) for name, last in names.items()} for row in others]
+    promising = [{**usual, **fixed, **row} for row in known]
+    wanted = [
+        {name: row.get(last) for name, last in names.items()} for row in promising
+    ]
     return [_nearest(space, each) for each in ({**own, **unset}, *wanted)]
 
 
@@ -185,7 +190,7 @@ def _nearest(space: Space, wanted: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settings(space: Space, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn what a trial stored into parameters for the estimator."""
+    """Turn a trial's stored values into parameters of the estimator."""
     given = {}
     for name, entry in space.items():
         if name in stored:
@@ -195,12 +200,12 @@ def settings(space: Space, stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def combinations(space: Space) -> list[dict[str, Any]]:
-    """List all that a space of choices and whole steps holds, as it is stored.
+    """List all combinations of a space's values, as they are stored.
 
     Raises
     ------
     ValueError
-        If a range has no steps.
+        If a range has infinitely many values.
     """
     parts = [
         [
@@ -217,7 +222,7 @@ def combinations(space: Space) -> list[dict[str, Any]]:
 
 
 def describe(space: Space) -> dict[str, dict[str, Any]]:
-    """Return the range or the choices of every parameter, in plain values."""
+    """Return the range or the choices of each parameter, in plain values."""
     found: dict[str, dict[str, Any]] = {}
     for name, entry in walk(space):
         own, known = entry.bounds(), found.get(name)
@@ -249,8 +254,8 @@ def _entry(name: str, spec: Any) -> Entry:
         return _frozen(name, spec)
     raise TypeError(
         f"search got space[{name!r}]={spec!r}; it must be (low, high), (low, high, "
-        "'log'), a list of choices, a dict of choices with the space of each, or a "
-        "distribution of scipy.stats or Optuna. What is fixed, set on the estimator."
+        "'log'), a list of choices, a dict from choices to spaces, or a distribution "
+        "of scipy.stats or Optuna. Set a fixed value on the estimator itself."
     )
 
 
@@ -259,11 +264,14 @@ def _categorical(name: str, choices: list[Any], branches: Mapping[Any, Any]) -> 
 
     if not choices:
         raise ValueError(
-            f"search got space[{name!r}] without a choice. List at least one."
+            f"search got space[{name!r}]=[]; it must contain at least one choice."
         )
     values = {_label(choice): choice for choice in choices}
     if len(values) < len(choices):
-        raise ValueError(f"search got a choice twice in space[{name!r}]={choices!r}.")
+        raise ValueError(
+            f"search got space[{name!r}]={choices!r}, which contains a choice twice. "
+            "List each choice once."
+        )
     below = {_label(k): _read(v) for k, v in branches.items() if v}
     return Entry(CategoricalDistribution(list(values)), values, below)
 
@@ -281,18 +289,18 @@ def _range(name: str, spec: tuple[Any, ...]) -> Any:
     numbers = all(_is_number(end) for end in (low, high))
     if not numbers or rest not in ([], ["log"]):
         raise TypeError(
-            f"search got space[{name!r}]={spec!r}; a tuple is a range, (low, high) or "
-            "(low, high, 'log'). Write choices as a list."
+            f"search got space[{name!r}]={spec!r}; a tuple must be a range, (low, "
+            "high) or (low, high, 'log'). Write choices as a list."
         )
     if not low < high or not all(math.isfinite(end) for end in (low, high)):
         raise ValueError(
-            f"search got space[{name!r}]={spec!r}, an empty or endless range: low must "
-            "be below high, and both finite."
+            f"search got space[{name!r}]={spec!r}, an empty or infinite range; low "
+            "must be below high, and both must be finite."
         )
     if rest and low <= 0:
         raise ValueError(
-            f"search got space[{name!r}]={spec!r}; a logarithmic range begins above 0. "
-            "Take a small number such as 1e-8, or leave out 'log'."
+            f"search got space[{name!r}]={spec!r}; a logarithmic range must begin "
+            "above 0. Use a small number such as 1e-8, or leave out 'log'."
         )
     whole = all(isinstance(end, int) for end in (low, high))
     return (IntDistribution if whole else FloatDistribution)(low, high, log=bool(rest))
@@ -303,7 +311,7 @@ def _is_number(value: object) -> bool:
 
 
 def _frozen(name: str, spec: Any) -> Entry:
-    """Understand scipy.stats: what is even over a range as that, others by quantile."""
+    """Read a distribution of scipy.stats; one that is not uniform, by its quantiles."""
     from optuna.distributions import FloatDistribution
 
     low, high = (float(end) for end in spec.support())
@@ -337,15 +345,18 @@ def _choices(name: str, entry: Entry) -> list[Any]:
     drawn = entry.distribution
     if drawn.step is None or drawn.log or entry.quantile is not None:
         raise ValueError(
-            f"search got sampler='grid' and a range for {name!r}, which holds "
-            "endlessly many values. List those to try, or take sampler='random'."
+            f"search got sampler='grid' and a range for {name!r}, which has infinitely "
+            "many values. List the values to try, or use sampler='random'."
         )
     count = round((drawn.high - drawn.low) / drawn.step) + 1
     return [drawn.low + k * drawn.step for k in range(count)]
 
 
 def _check_repeated(space: Space) -> None:
-    """Optuna knows one kind of distribution for a name, wherever it stands."""
+    """Check that a name has the same kind of distribution in all branches.
+
+    Optuna demands it.
+    """
     from optuna.distributions import check_distribution_compatibility
 
     first: dict[str, Any] = {}
@@ -355,9 +366,9 @@ def _check_repeated(space: Space) -> None:
             check_distribution_compatibility(known, entry.distribution)
         except ValueError as error:
             raise ValueError(
-                f"search got {name!r} in two branches of the space, of different kinds "
-                f"({known}, {entry.distribution}). Give both the same choices, or "
-                "ranges that are both logarithmic or both not."
+                f"search got {name!r} in two branches of the space, with different "
+                f"kinds of values ({known}, {entry.distribution}). Give both the same "
+                "choices, or ranges that are both logarithmic or both linear."
             ) from error
 
 
@@ -406,21 +417,21 @@ def _table_space(n_rows: int) -> dict[str, Any]:
         "batch_size": _batches(n_rows),
         "dropout": (0.0, 0.5),
     }
-    held_out = {"validation_fraction": [0.15, 0.0]} if n_rows >= FEW_ROWS else {}
+    validated = {"validation_fraction": [0.15, 0.0]} if n_rows >= FEW_ROWS else {}
     return {
         "hidden_layer_sizes": _WIDTHS,
         "activation": ["relu", "tanh", "gelu"],
         "piecewise": [True, False],
         "l2": (1e-2, 1e2, "log"),
         "max_epochs": (15, 150, "log"),
-        **held_out,
+        **validated,
         "optimizer": {"adam": by_steps, "nesterov": by_steps, "lbfgs": {}},
     }
 
 
-# Picked by hand, and rounded, from the best 16 of 126 random settings on ten tables,
-# none of which the search is measured on: numbers 78, 52, 74, 110, 118 and 35, without
-# their batch sizes. `python -m benchmarks.starts` shows them.
+# Chosen by hand, and rounded, from the best 16 of 126 random settings on ten tables
+# that the benchmark of the search does not use: numbers 78, 52, 74, 110, 118 and 35,
+# without their batch sizes. `python -m benchmarks.starts` shows them.
 _PROMISING = [
     dict(zip(("hidden_layer_sizes", "activation", "l2", "max_epochs", "optimizer",
               "learning_rate", "schedule", "dropout"), row, strict=True))

@@ -1,11 +1,11 @@
-"""Where the trials of a search are kept, and what becomes of those that were lost.
+"""Where the trials of a search are kept, and how lost trials are recovered.
 
-A study lives in memory, in a file or in a database, as Optuna keeps it. Who drives a
-search leaves a lease there: a line in the study that says who he is, and that he was
-alive a moment ago. A trial that is marked as running, but whose driver's lease has run
-out, was lost with its driver: it is marked as failed, and put into the queue again.
-Optuna's own heartbeat would do so too, but not in a journal, and not for trials that
-are asked for and told.
+Optuna keeps a study in memory, in a file or in a database. Every runner of a search
+leaves a heartbeat there: an attribute of the study that says which process it is and
+when it was last alive. A trial that is marked as running, but whose runner's heartbeat
+has stopped, was lost with its runner: it is marked as failed, and queued again. Optuna
+has a heartbeat of its own, but not for a journal, and not for trials that are asked for
+and told.
 """
 
 import json
@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Event, Thread
@@ -30,14 +31,14 @@ from thalweg.tuning.result import SearchTrial
 from thalweg.tuning.space import Space, settings
 from thalweg.tuning.trial import TrialResult
 
-BEAT = 5.0
-"""Seconds between two signs of life."""
+HEARTBEAT_INTERVAL = 5.0
+"""Seconds between two heartbeats."""
 
-LEASE = 60.0
-"""Seconds without one after which a driver's trials are taken from him."""
+HEARTBEAT_TIMEOUT = 60.0
+"""Seconds without a heartbeat after which a runner's trials count as lost."""
 
 ATTEMPTS = 3
-"""Times that a trial is begun whose workers die; then it has failed."""
+"""How often a trial may begin if its workers die; after that it has failed."""
 
 _FILES = {
     ".db": "sqlite",
@@ -46,9 +47,9 @@ _FILES = {
     ".log": "journal",
     ".journal": "journal",
 }
-_BESIDE_THE_POINT = ("callbacks", "verbose", "n_jobs", "random_state", "memory")
-_BEGINNING = b'{"op_code":'  # of a journal
-_BUSY = 10.0  # seconds that SQLite waits for another writer
+_NOT_COMPARED = ("callbacks", "verbose", "n_jobs", "random_state", "memory")
+_JOURNAL_START = b'{"op_code":'
+_BUSY_TIMEOUT = 10.0  # seconds that SQLite waits for another writer
 
 
 def open_storage(storage: Any) -> Any:
@@ -57,9 +58,9 @@ def open_storage(storage: Any) -> Any:
     Raises
     ------
     ValueError
-        For another kind of path, or a database whose driver is not installed.
+        If a path has an unknown suffix.
     OSError
-        If its folder does not exist.
+        If the folder of a path does not exist.
     """
     from optuna import storages
     from optuna.storages.journal import JournalFileBackend
@@ -74,86 +75,102 @@ def open_storage(storage: Any) -> Any:
     kind = _FILES.get(path.suffix)
     if kind is None:
         raise ValueError(
-            f"search got storage={str(storage)!r}; it must be a file that ends in "
-            f"{', '.join(_FILES)}, a URL such as postgresql://host/name, or None to "
-            "keep trials in memory."
+            f"search got storage={str(storage)!r}; it must be a file whose name ends "
+            f"in {', '.join(_FILES)}, a URL such as postgresql://host/name, or None to "
+            "keep the trials in memory."
         )
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"there is no folder {path.parent} to keep {path.name} in. Create it first."
+            f"search got storage={str(storage)!r}, but the folder {path.parent} does "
+            "not exist. Create it first."
         )
     if kind == "journal":
-        _mend(path)
+        _drop_partial_line(path)
         return storages.JournalStorage(JournalFileBackend(str(path)))
-    waits = {"connect_args": {"timeout": _BUSY}}
-    return storages.RDBStorage(f"sqlite:///{path}", engine_kwargs=waits)
+    options = {"connect_args": {"timeout": _BUSY_TIMEOUT}}
+    return storages.RDBStorage(f"sqlite:///{path}", engine_kwargs=options)
 
 
-def _mend(path: Path) -> None:
-    """Drop the half line that a kill in mid-write leaves at a journal's end.
+def _drop_partial_line(path: Path) -> None:
+    """Drop the partial line at a journal's end, which a kill during a write leaves.
 
-    Optuna reads past it, and refuses the file once another line was written after it.
+    Optuna ignores a partial line at the end, but refuses the file once another line
+    follows it.
     """
     from optuna.storages.journal import JournalFileSymlinkLock
 
-    if not path.is_file() or _half(path) == 0:
+    if not path.is_file() or _partial_line(path) == 0:
         return
-    lock = JournalFileSymlinkLock(str(path))  # or a line is being written just now
+    lock = JournalFileSymlinkLock(str(path))  # someone may be writing that line now
     lock.acquire()
     try:
-        if half := _half(path):
-            os.truncate(path, path.stat().st_size - half)
+        if size := _partial_line(path):
+            os.truncate(path, path.stat().st_size - size)
             warnings.warn(
-                f"{path} ended in half a line, as after a kill in mid-write: these "
-                f"{half} bytes were dropped. What they told of a trial is done again.",
+                f"{path} ended in a partial line, probably because a process was "
+                f"killed while it wrote. These {size} bytes were dropped; the trial "
+                "that they belong to runs again.",
                 stacklevel=2,
             )
     finally:
         lock.release()
 
 
-def _half(path: Path) -> int:
-    """Count the bytes after a journal's last whole line."""
+def _partial_line(path: Path) -> int:
+    """Count the bytes after a journal's last whole line; 0 for any other file."""
     content = path.read_bytes()
-    ours = content.startswith(_BEGINNING[: len(content)])
-    return len(content) - content.rfind(b"\n") - 1 if ours else 0
+    is_journal = content.startswith(_JOURNAL_START[: len(content)])
+    return len(content) - content.rfind(b"\n") - 1 if is_journal else 0
 
 
 def is_shared(storage: Any) -> bool:
-    """Whether workers in other processes can reach it."""
+    """Whether other processes can reach a storage."""
     return storage is not None and type(storage).__name__ != "InMemoryStorage"
 
 
-def portable(storage: Any) -> Any:
-    """Return the storage as a worker elsewhere on this machine can open it."""
-    if isinstance(storage, str | Path) and "://" not in str(storage):
-        return str(Path(storage).resolve())
-    return storage
+@dataclass(frozen=True)
+class StudyAddress:
+    """Where workers in other processes, or on other machines, find the study.
 
+    Parameters
+    ----------
+    storage : str or optuna.storages.BaseStorage
+    name : str
+    """
 
-def find_trial(storage: Any, name: str, number: int) -> Any:
-    """Return a study's trial, on whatever machine; for reports and pruning."""
-    from optuna import Trial
+    storage: Any
+    name: str
 
-    study, store = _opened(storage, name)
-    trial_id = store.get_trial_id_from_study_id_trial_number(
-        store.get_study_id_from_name(name), number
-    )
-    return Trial(study, trial_id)
+    @classmethod
+    def of(cls, storage: Any, name: str) -> Self:
+        """Return the address of a study; a path becomes absolute."""
+        if isinstance(storage, str | Path) and "://" not in str(storage):
+            storage = str(Path(storage).resolve())
+        return cls(storage, name)
+
+    def find_trial(self, number: int) -> Any:
+        """Return an ``optuna.Trial`` of the study, for reports and pruning."""
+        from optuna import Trial
+
+        study, storage = _opened(self)
+        trial_id = storage.get_trial_id_from_study_id_trial_number(
+            storage.get_study_id_from_name(self.name), number
+        )
+        return Trial(study, trial_id)
 
 
 @lru_cache(maxsize=4)
-def _opened(storage: Any, name: str) -> tuple[Any, Any]:
+def _opened(address: StudyAddress) -> tuple[Any, Any]:
     import optuna
 
-    store = open_storage(storage)
-    with quiet():
-        return optuna.load_study(study_name=name, storage=store), store
+    storage = open_storage(address.storage)
+    with quiet_optuna():
+        return optuna.load_study(study_name=address.name, storage=storage), storage
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Optuna from telling what is nobody's concern."""
+def quiet_optuna() -> Iterator[None]:
+    """Silence Optuna's log, and its warnings about experimental features."""
     from optuna import logging
     from optuna.exceptions import ExperimentalWarning
 
@@ -170,17 +187,17 @@ def quiet() -> Iterator[None]:
 def open_study(
     storage: Any, name: str, pruner: Any, facts: Mapping[str, Any], seed: int | None
 ) -> tuple[Any, int]:
-    """Create or reopen a study of these facts.
+    """Create a study, or reopen it if it has the same facts.
 
     Parameters
     ----------
     storage : str, Path, optuna storage or None
     name : str
     pruner : optuna.pruners.BasePruner
-    facts : mapping of str to JSON
-        What makes it the same search: of the estimator, the space, the data.
+    facts : mapping of str to str
+        What makes it the same search, as `facts_of` returns it.
     seed : int or None
-        None takes the study's own, or draws one.
+        None takes the study's seed, or draws one for a new study.
 
     Returns
     -------
@@ -190,11 +207,11 @@ def open_study(
     Raises
     ------
     ValueError
-        If it is another search's, cannot be read, or is locked.
+        If the study belongs to another search, cannot be read, or is locked.
     """
     import optuna
 
-    with quiet(), understood(storage):
+    with quiet_optuna(), explain_errors(storage):
         study = optuna.create_study(
             storage=open_storage(storage),
             study_name=name,
@@ -207,8 +224,8 @@ def open_study(
             _compare(storage, name, known["facts"], facts)
         elif study.get_trials(deepcopy=False):
             raise ValueError(
-                f"{storage} holds a study {name!r} that thalweg did not make. Give "
-                "another storage, or another study_name."
+                f"{storage} holds a study {name!r} that thalweg did not make. Use "
+                "another storage or another study_name."
             )
         study.set_user_attr("facts", dict(facts))
         if seed is None:
@@ -217,26 +234,27 @@ def open_study(
         return study, seed
 
 
-def facts_of(task: Any, space: Mapping[str, Any], metric: str) -> dict[str, str]:
-    """Sum up what makes a search the same: short texts to compare."""
-    estimator = task.estimator
-    content = _digest(_plain(task.X)) + _digest(_plain(task.y))
+def facts_of(
+    estimator: Any, X: Any, y: Any, n_folds: int, space: Mapping[str, Any], metric: str
+) -> dict[str, str]:
+    """Summarize what makes a search the same, in short texts that can be compared."""
+    content = _digest(_plain(X)) + _digest(_plain(y))
     settings = {
         k: re.sub(" at 0x[0-9a-f]+", "", str(v))
         for k, v in estimator.get_params().items()
-        if k.split("__")[-1] not in _BESIDE_THE_POINT
+        if k.split("__")[-1] not in _NOT_COMPARED
     }
     return {
         "estimator": f"{type(estimator).__name__} {_digest(sorted(settings.items()))}",
         "space": f"{', '.join(space)} {_digest(json.dumps(space, default=str))}",
         "metric": metric,
-        "data": f"{len(task.y)} rows {content}",
-        "division": f"{len(task.folds)} fold(s)",
+        "data": f"{len(y)} rows {content}",
+        "division": f"{n_folds} fold(s)",
     }
 
 
 def _plain(table: Any) -> Any:
-    """Return a table's content as joblib can tell it from another's."""
+    """Return a table's content in a form that joblib hashes reliably."""
     if hasattr(table, "to_numpy"):
         names = list(map(str, getattr(table, "columns", ())))
         return [table.to_numpy().astype(str), names]
@@ -254,59 +272,60 @@ def _compare(
     if other:
         seen = "; ".join(f"{key}: {known.get(key)}, now {facts[key]}" for key in other)
         raise ValueError(
-            f"{storage} holds another search under the name {name!r}, with another "
-            f"{' and '.join(other)} ({seen}). Give another storage, or another "
+            f"{storage} already holds a search named {name!r}, with another "
+            f"{' and '.join(other)} ({seen}). Use another storage or another "
             "study_name."
         )
 
 
 class Heartbeat:
-    """A driver's signs of life, for as long as the context lasts.
+    """Writes the heartbeats of a runner into its study while the context lasts.
 
     Parameters
     ----------
     study : optuna.Study
+
+    Attributes
+    ----------
+    runner : str
+        Tells this runner from any other.
     """
 
     def __init__(self, study: Any) -> None:
-        self.study, self.driver = study, uuid4().hex[:12]
+        self.study, self.runner = study, uuid4().hex[:12]
         self._done = Event()
-        self._thread = Thread(target=self._beat, daemon=True)
+        self._thread = Thread(target=self._repeat, daemon=True)
 
     def __enter__(self) -> Self:
-        self._sign(time.time())
+        self._beat(time.time())
         self._thread.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._done.set()
         self._thread.join()
-        self._sign(0.0)
+        self._beat(0.0)
 
-    def _beat(self) -> None:
-        while not self._done.wait(BEAT):
-            self._sign(time.time())
+    def _repeat(self) -> None:
+        while not self._done.wait(HEARTBEAT_INTERVAL):
+            self._beat(time.time())
 
-    def _sign(self, at: float) -> None:
+    def _beat(self, at: float) -> None:
         line = {"at": at, "host": socket.gethostname(), "pid": os.getpid()}
-        self.study.set_user_attr(f"driver {self.driver}", line)
+        self.study.set_user_attr(f"runner {self.runner}", line)
 
 
-def queue_lost(study: Any, driver: str) -> int:
-    """Fail the trials whose drivers are gone, and queue them again; return how many."""
-    lost = [trial for trial in running(study) if _is_lost(study, trial, driver)]
-    return sum(queue_again(study, trial) for trial in lost)
-
-
-def running(study: Any) -> list[Any]:
-    """Return the trials that are marked as running."""
+def queue_lost(study: Any, runner: str) -> None:
+    """Mark the trials of dead runners as failed, and queue them again."""
     from optuna.trial import TrialState
 
-    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if _is_lost(study, trial, runner):
+            queue_again(study, trial)
 
 
-def queue_again(study: Any, trial: Any) -> bool:
-    """Fail a running trial and put its settings into the queue, unless it kills."""
+def queue_again(study: Any, trial: Any) -> None:
+    """Mark a running trial as failed; queue its settings if attempts are left."""
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
@@ -314,16 +333,14 @@ def queue_again(study: Any, trial: Any) -> bool:
     try:
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, UpdateFinishedTrialError):
-        return False  # another driver was faster
-    if attempt >= ATTEMPTS:
-        return False
-    kept = {"index": index_of(study, trial), "attempt": attempt + 1}
-    study.enqueue_trial(dict(trial.params), user_attrs=kept)
-    return True
+        return  # another runner was faster
+    if attempt < ATTEMPTS:
+        attrs = {"index": index_of(study, trial), "attempt": attempt + 1}
+        study.enqueue_trial(dict(trial.params), user_attrs=attrs)
 
 
 def index_of(study: Any, trial: Any) -> int:
-    """Return a trial's place among those that were not tried before, from 0."""
+    """Return a trial's place in the order, from 0, not counting repeated attempts."""
     known = trial.user_attrs.get("index")
     if known is not None:
         return known
@@ -332,50 +349,52 @@ def index_of(study: Any, trial: Any) -> int:
 
 
 def was_lost(trial: Any) -> bool:
-    """Whether a failed trial was given up for lost, and queued again."""
+    """Whether a trial was lost with its runner or worker, and queued again."""
     attempt = int(trial.user_attrs.get("attempt", 1))
-    told = trial.user_attrs.get("told", {})  # it may have been lost in the telling
+    told = trial.user_attrs.get("told", {})  # written just before the state
     failed = trial.state.name == "FAIL" and told.get("state") != "failed"
     return failed and attempt < ATTEMPTS
 
 
-def record(trial: Any, space: Space) -> SearchTrial:
-    """Return what is recorded of a trial of Optuna's that was told."""
+def search_trial(trial: Any, space: Space) -> SearchTrial:
+    """Turn a finished trial of Optuna's into a `SearchTrial`."""
     told = trial.user_attrs.get("told", {})
     value = np.nan if trial.value is None else float(trial.value)
     history = told.get("history")
     return SearchTrial(
         number=trial.number,
-        params={k: _shown(v) for k, v in settings(space, trial.params).items()},
+        params={k: _recorded(v) for k, v in settings(space, trial.params).items()},
         value=value,
         state=told.get("state", "failed"),
         seconds=told.get("seconds", 0.0),
-        why=told.get("why", f"its worker died {ATTEMPTS} times"),
+        why=told.get("why", f"Its worker died {ATTEMPTS} times."),
         history=None if history is None else _history(history),
     )
 
 
-def _shown(value: Any) -> Any:
+def _recorded(value: Any) -> Any:
     """Return a parameter's value as a record holds it."""
     if isinstance(value, tuple | list):
-        return tuple(map(_shown, value))
+        return tuple(map(_recorded, value))
     return value if isinstance(value, str | int | float | None) else repr(value)
 
 
-def kept(outcome: TrialResult) -> dict[str, Any]:
-    """Return what a study keeps of a trial; of the curves, those that are drawn."""
-    history, kept = outcome.history, None
-    if history is not None:
-        columns = ("loss", "validation_loss", "validation_score", "seconds")
-        content = history.to_json()
-        kept = {name: [_short(v) for v in content[name]] for name in columns}
+def stored_result(result: TrialResult) -> dict[str, Any]:
+    """Return what a study keeps of a result; of its history, the curves to draw."""
+    columns = None
+    if result.history is not None:
+        names = ("loss", "validation_loss", "validation_score", "seconds")
+        content = result.history.to_json()
+        columns = {name: [_rounded(v) for v in content[name]] for name in names}
     return {
-        "state": outcome.state, "seconds": round(outcome.seconds, 4),
-        "why": outcome.why, "history": kept,
-    }  # fmt: skip
+        "state": result.state,
+        "seconds": round(result.seconds, 4),
+        "why": result.why,
+        "history": columns,
+    }
 
 
-def _short(value: float | None) -> float | None:
+def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
@@ -386,21 +405,22 @@ def _history(columns: Mapping[str, Any]) -> History:
     return History.from_columns(filled)
 
 
-def _is_lost(study: Any, trial: Any, driver: str) -> bool:
-    owner = trial.user_attrs.get("driver")
-    if owner == driver:
+def _is_lost(study: Any, trial: Any, runner: str) -> bool:
+    owner = trial.user_attrs.get("runner")
+    if owner == runner:
         return False
-    line = study.user_attrs.get(f"driver {owner}")
-    if line is None:  # it died before it could say whose it was
+    line = study.user_attrs.get(f"runner {owner}")
+    if line is None:  # its runner died before it could sign the trial
         begun = trial.datetime_start
-        return begun is None or time.time() - begun.timestamp() > LEASE
+        return begun is None or time.time() - begun.timestamp() > HEARTBEAT_TIMEOUT
+    silent = time.time() - line["at"] > HEARTBEAT_TIMEOUT
     here = line["host"] == socket.gethostname()
-    return time.time() - line["at"] > LEASE or (here and not _lives(line["pid"]))
+    return silent or (here and not _is_alive(line["pid"]))
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     if os.name != "posix":
-        return True  # asking would end it; its lease will tell
+        return True  # os.kill would end the process; the heartbeat decides instead
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -420,38 +440,38 @@ def _by_url(url: str) -> Any:
 
 
 @contextmanager
-def understood(storage: Any) -> Iterator[None]:
-    """Say what is wrong with a storage, in place of what its driver says."""
+def explain_errors(storage: Any) -> Iterator[None]:
+    """Turn the errors of a storage's driver into a ValueError that says what to do."""
     from optuna.exceptions import OptunaError
 
     try:
         yield
     except ImportError as error:
         raise ValueError(
-            f"search got storage={str(storage)!r}, whose driver is missing ({error}). "
-            "Install it: psycopg2-binary for PostgreSQL, redis for Redis, grpcio and "
-            "protobuf for Optuna's gRPC proxy."
+            f"search got storage={str(storage)!r}, whose driver is not installed "
+            f"({error}). Install psycopg2-binary for PostgreSQL, redis for Redis, or "
+            "grpcio and protobuf for Optuna's gRPC proxy."
         ) from error
     except json.JSONDecodeError as error:  # in a journal
-        raise ValueError(_trouble(storage, error)) from error
+        raise ValueError(_explanation(storage, error)) from error
     except (ValueError, OSError):
         raise
     except (OptunaError, RuntimeError, KeyError) as error:
-        raise ValueError(_trouble(storage, error)) from error
+        raise ValueError(_explanation(storage, error)) from error
     except Exception as error:
         if type(error).__module__.split(".")[0] != "sqlalchemy":
             raise
-        raise ValueError(_trouble(storage, error)) from error
+        raise ValueError(_explanation(storage, error)) from error
 
 
-def _trouble(storage: Any, error: Exception) -> str:
+def _explanation(storage: Any, error: Exception) -> str:
     text = f"{error} {error.__cause__ or ''}"
     if "locked" in text:
         return (
-            f"{storage} is locked by another program, and did not become free within "
-            f"{_BUSY:g} s. Close that program, or give another storage."
+            f"{storage} is locked by another program, and was not released within "
+            f"{_BUSY_TIMEOUT:g} s. Close that program, or use another storage."
         )
     return (
-        f"{storage} cannot be used to keep a study ({text.strip()[:300]}). Give "
+        f"{storage} cannot be used to keep a study ({text.strip()[:300]}). Use "
         "another storage."
     )

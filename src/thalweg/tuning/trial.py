@@ -1,14 +1,15 @@
-"""One trial of a search: fit with some settings, and score on rows held out.
+"""One trial of a search: fit with some settings, and score on the validation data.
 
-A trial is plain data and a function of it, so that it can be done by a thread, by
-another process, or on another machine. It trains exactly as the final fit will: the
-rows held out are watched epoch by epoch, and have no say in the training.
+A trial is plain data and a function of it, so a thread, another process or another
+machine can run it. It trains exactly as the final fit does: the validation data are
+evaluated from time to time, and never influence the training.
 """
 
 import pickle
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from inspect import signature
 from threading import Event
 from typing import Any
@@ -17,16 +18,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import check_scoring
 from sklearn.pipeline import Pipeline
-from sklearn.utils import (
-    _safe_indexing,  # pyright: ignore[reportPrivateUsage]
-)
 
 from thalweg.core import EpochRecord, History
 from thalweg.estimators import Classifier, Ensemble, Regressor, encode_once, seeded
-from thalweg.tuning.splits import Folds
+from thalweg.tuning.splits import Folds, Rows
 
 _EPOCHS = ("max_iter", "max_epochs", "epochs")
-_GLANCES = 20  # at the rows held out, in one fit, at most about so many
+_VALIDATIONS = 20  # of one fit, at most about so many
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +36,12 @@ class Task:
     estimator : estimator
     X, y : as for the estimator
     folds : Folds
-        A trial is scored by the mean over them.
+        A trial's value is its mean score over them.
     scoring : str, callable or None
     seed : int
-        Of every ``random_state`` inside the estimator.
-    epochs : int or None
-        Epochs of a fit at most, where the space does not say.
+        Becomes every ``random_state`` inside the estimator.
+    epochs : int, optional
+        The most epochs of a fit, unless the space says otherwise.
     """
 
     estimator: Any
@@ -53,50 +51,47 @@ class Task:
     scoring: Any
     seed: int
     epochs: int | None = None
-    _kept: dict[int, Any] = field(default_factory=dict[int, Any], init=False)
+    _encoded: dict[int, Any] = field(default_factory=dict[int, Any], init=False)
 
-    def rows(self, fold: int) -> tuple[Any, Any, Any, Any]:
-        """Return X, y to train on, and X, y to validate on.
+    def rows(self, fold: int) -> Rows:
+        """Return the rows of one fold.
 
-        A table is turned into numbers here, once for all trials. A callable scorer may
-        look into it, and gets it as it came.
+        A table is encoded only once for all trials. A callable scorer may need the
+        table itself, and gets it unchanged.
         """
-        X, y, X_val, y_val = rows = self._rows(fold)
+        rows = self.folds.rows(self.X, self.y, fold)
         tabular = isinstance(self.estimator, Classifier | Regressor)
         if not tabular or callable(self.scoring):
             return rows
-        if fold not in self._kept:
-            self._kept[fold] = encode_once(X, y, X_val)
-        X, X_val = self._kept[fold]
-        return X, y, X_val, y_val
-
-    def _rows(self, fold: int) -> tuple[Any, Any, Any, Any]:
-        train, validation = self.folds.parts[fold]
-        parts = (_safe_indexing(self.X, train), _safe_indexing(self.y, train))
-        if validation is None:
-            assert self.folds.held is not None
-            return (*parts, *self.folds.held)
-        held = (_safe_indexing(self.X, validation), _safe_indexing(self.y, validation))
-        return (*parts, *held)
+        if fold not in self._encoded:
+            self._encoded[fold] = encode_once(rows.X, rows.y, rows.X_val)
+        X, X_val = self._encoded[fold]
+        return rows._replace(X=X, X_val=X_val)
 
 
 @dataclass
 class TrialHandle:
-    """How a trial that runs speaks with the search.
+    """How a running trial communicates with the search.
 
     Parameters
     ----------
-    trial : optuna.Trial or callable
-        Or what finds it, on another machine; None where nothing is pruned.
+    find : callable, optional
+        Returns the ``optuna.Trial`` to report to, wherever it is called. None if
+        nothing is pruned.
     deadline : float
-        ``time.time()`` after which it stops.
+        ``time.time()`` after which the trial stops.
     stop : Event, optional
-        Set to stop it at once, in this process.
+        When set, stops the trial at once. It works within one process.
     """
 
-    trial: Any = None
+    find: Callable[[], Any] | None = None
     deadline: float = np.inf
     stop: Event | None = None
+
+    @cached_property
+    def _trial(self) -> Any:
+        assert self.find is not None
+        return self.find()
 
     def out_of_time(self) -> bool:
         """Whether the trial must end now."""
@@ -105,28 +100,26 @@ class TrialHandle:
         )
 
     def prunes(self, value: float, step: int) -> bool:
-        """Report a value; True gives the trial up."""
-        if self.trial is None or not np.isfinite(value):
+        """Report a value; True prunes the trial."""
+        if self.find is None or not np.isfinite(value):
             return False
-        if not hasattr(self.trial, "report"):
-            self.trial = self.trial()
-        self.trial.report(value, step)
-        return self.trial.should_prune()
+        self._trial.report(value, step)
+        return self._trial.should_prune()
 
 
 @dataclass(frozen=True, eq=False)
 class TrialResult:
-    """What came of a trial.
+    """The result of a trial.
 
     Parameters
     ----------
     value : float
-        Mean score over the folds done; NaN if it failed.
+        Mean score over the folds that were done; NaN if the trial failed.
     state : {"complete", "pruned", "cut", "failed"}
-        "cut" by the time budget or the keyboard.
+        "cut" by the time limit or the keyboard.
     seconds : float
     why : str
-        The cause of a failure; why training stopped otherwise.
+        The cause of a failure, otherwise why training stopped.
     history : History or None
         Of the first fold.
     error : Exception or None
@@ -140,81 +133,103 @@ class TrialResult:
     error: Exception | None = None
 
 
-def try_settings(
-    task: Task, settings: Mapping[str, Any], link: TrialHandle
+def run_trial(
+    task: Task, settings: Mapping[str, Any], handle: TrialHandle
 ) -> TrialResult:
-    """Do one trial; whatever it raises becomes its outcome."""
+    """Run one trial; an exception becomes a result, too."""
     started = time.perf_counter()
     try:
         model = seeded(prepared(task.estimator, settings), task.seed)
-        limit(model, task.epochs, settings)
-        by_loss = task.scoring == "neg_log_loss"
-        usual, own = epochs_of(task.estimator, task.epochs), epochs_of(model, None)
-        watcher = Watcher(link, usual, own, by_loss)
-        history, why = None, ""
+        limit_epochs(model, task.epochs, settings)
+        callback = TrialCallback(
+            handle,
+            usual_epochs=epochs_of(task.estimator, task.epochs),
+            epochs=epochs_of(model, None),
+            by_loss=task.scoring == "neg_log_loss",
+        )
+        history, why, scores = None, "", list[float]()
         for fold in range(len(task.folds)):
-            watcher.begin()
+            callback.begin_fold()
             rows = task.rows(fold)
-            fit_watched(model, rows, watcher)
-            watcher.scores.append(_score(model, task.scoring, rows))
+            fit_with_validation(model, rows, callback)
+            scores.append(_score(model, task.scoring, rows))
             if fold == 0:
-                history, why = _told(model)
-            if watcher.ended:
+                last = _last_step(model)
+                history = getattr(last, "history_", None)
+                why = getattr(last, "stop_reason_", "")
+            if callback.ended:
                 break
     except Exception as error:
-        seconds = time.perf_counter() - started
-        text = f"{type(error).__name__}: {error}"
-        return TrialResult(np.nan, "failed", seconds, text, error=_portable(error))
-    seconds = time.perf_counter() - started
-    value = float(np.mean(watcher.scores))
-    return TrialResult(value, watcher.ended or "complete", seconds, why, history)
+        return TrialResult(
+            value=np.nan,
+            state="failed",
+            seconds=time.perf_counter() - started,
+            why=f"{type(error).__name__}: {error}",
+            error=_picklable(error),
+        )
+    return TrialResult(
+        value=float(np.mean(scores)),
+        state=callback.ended or "complete",
+        seconds=time.perf_counter() - started,
+        why=why,
+        history=history,
+    )
 
 
 @dataclass
-class Watcher:
-    """The callback of a trial's fits: reports how they do, and says stop.
+class TrialCallback:
+    """The callback of a trial's fits: it reports validation scores, and stops fits.
 
-    Folds follow each other as if they were one training: what is reported is the mean
-    of the present epoch and the last ones of the folds done, unless a fold ended before
-    the first look at it. It is the score that the
-    network records, or its loss where the search is for that. A trial of fewer or more
-    epochs than usual is compared where it is as far: rates fall with that.
+    The folds follow each other as if they were one training. The reported value is the
+    mean of the current fold's score and the last scores of the folds before it; folds
+    that ended before their first validation are left out. The score is the one that the
+    network records, or its negative loss if the search maximizes that. A trial with
+    more or fewer epochs than usual is compared at the same fraction of its training,
+    because learning rate schedules depend on that fraction.
+
+    Parameters
+    ----------
+    handle : TrialHandle
+    usual_epochs, epochs : int
+        Of the estimator as it was given, and of this trial.
+    by_loss : bool
+        Whether to report the negative validation loss.
     """
 
-    link: TrialHandle
-    usual: int
+    handle: TrialHandle
+    usual_epochs: int
     epochs: int
     by_loss: bool = False
-    ended: str = ""
-    scores: list[float] = field(default_factory=list)
-    seen: list[float] = field(default_factory=list)
-    reported: int = 0
+    ended: str = field(default="", init=False)
+    _latest: list[float] = field(default_factory=list[float], init=False)
+    _reported: int = field(default=0, init=False)
 
     @property
-    def glances(self) -> int:
-        """Epochs between two looks at the rows held out, if they only show."""
-        return -(-self.epochs // _GLANCES)
+    def validate_every(self) -> int:
+        """Epochs between two validations whose results are only reported."""
+        return -(-self.epochs // _VALIDATIONS)
 
-    def begin(self) -> None:
-        """Take note that the next fold is fitted."""
-        self.seen.append(np.nan)
-        self.reported = 0
+    def begin_fold(self) -> None:
+        """Get ready for the fit of the next fold."""
+        self._latest.append(np.nan)
+        self._reported = 0
 
     def __call__(self, record: EpochRecord) -> bool:
-        """Judge an epoch."""
-        if self.link.out_of_time():
+        """Report an epoch; True stops the training."""
+        if self.handle.out_of_time():
             self.ended = self.ended or "cut"
         value = -record.validation_loss if self.by_loss else record.validation_score
         if self.ended or np.isnan(value):
             return bool(self.ended)
-        self.seen[-1] = value
-        every = -(-self.usual // _GLANCES)
-        reached = min(self.usual * record.epoch // self.epochs, self.usual) // every
-        if reached > self.reported:
-            self.reported = reached
-            step = (len(self.seen) - 1) * self.usual + reached * every
-            mean = float(np.nanmean(self.seen))
-            self.ended = "pruned" if self.link.prunes(mean, step) else ""
+        self._latest[-1] = value
+        usual = self.usual_epochs
+        every = -(-usual // _VALIDATIONS)
+        reached = min(usual * record.epoch // self.epochs, usual) // every
+        if reached > self._reported:
+            self._reported = reached
+            step = (len(self._latest) - 1) * usual + reached * every
+            mean = float(np.nanmean(self._latest))
+            self.ended = "pruned" if self.handle.prunes(mean, step) else ""
         return bool(self.ended)
 
 
@@ -225,73 +240,68 @@ def prepared(estimator: Any, settings: Mapping[str, Any]) -> Any:
 
 
 def epochs_of(estimator: Any, epochs: int | None) -> int:
-    """Return how many epochs a fit takes at most; 100 where nobody says."""
-    name = _epochs_name(estimator)
+    """Return the most epochs of a fit: `epochs`, the estimator's own, or 100."""
+    name = _epochs_parameter(estimator)
     own = None if name is None else estimator.get_params()[name]
     return int(epochs or own or 100)
 
 
-def limit(model: Any, epochs: int | None, settings: Mapping[str, Any]) -> None:
-    """Have a model train for so many epochs, or for fewer that are being searched."""
-    name = _epochs_name(model)
+def limit_epochs(model: Any, epochs: int | None, settings: Mapping[str, Any]) -> None:
+    """Set the most epochs of a model, unless the settings ask for fewer."""
+    name = _epochs_parameter(model)
     if epochs is not None and name is not None:
         model.set_params(**{name: min(epochs, settings.get(name, epochs))})
 
 
-def fit_watched(model: Any, rows: tuple[Any, Any, Any, Any], watcher: Watcher) -> None:
-    """Fit, and let networks of thalweg's record how they do on the rows held out."""
-    X, y, X_val, y_val = rows
-    last = _last(model)
-    watched = can_stop(model)
-    if watched:
-        last.set_params(callbacks=(*(last.callbacks or ()), watcher))
+def fit_with_validation(model: Any, rows: Rows, callback: TrialCallback) -> None:
+    """Fit; thalweg's networks record their scores on the validation data meanwhile."""
+    last = _last_step(model)
+    stoppable = can_stop(model)
+    if stoppable:
+        last.set_params(callbacks=(*(last.callbacks or ()), callback))
     if "watch_only" not in signature(last.fit).parameters:
-        model.fit(X, y)
+        model.fit(rows.X, rows.y)
     else:
+        X, X_val = rows.X, rows.X_val
         if last is not model:
             head = model[:-1]
-            X, X_val = head.fit_transform(X, y), head.transform(X_val)
-        last.fit(X, y, X_val=X_val, y_val=y_val, watch_only=True)
-    if watched:
+            X, X_val = head.fit_transform(X, rows.y), head.transform(X_val)
+        last.fit(X, rows.y, X_val=X_val, y_val=rows.y_val, watch_only=True)
+    if stoppable:
         last.set_params(callbacks=last.callbacks[:-1])
 
 
 def can_stop(model: Any) -> bool:
     """Whether a fit can be stopped, or pruned, between epochs."""
-    last = _last(model)
+    last = _last_step(model)
     return not isinstance(last, Ensemble) and "callbacks" in last.get_params()
 
 
-def _last(model: Any) -> Any:
+def _last_step(model: Any) -> Any:
     return model.steps[-1][1] if isinstance(model, Pipeline) else model
 
 
-def _epochs_name(model: Any) -> str | None:
-    """Return the parameter that says for how many epochs the network trains."""
+def _epochs_parameter(model: Any) -> str | None:
+    """Return the name of the parameter that sets the network's number of epochs."""
     step = f"{model.steps[-1][0]}__" if isinstance(model, Pipeline) else ""
-    inner = f"{step}estimator__" if isinstance(_last(model), Ensemble) else step
+    inner = f"{step}estimator__" if isinstance(_last_step(model), Ensemble) else step
     known = model.get_params()
     return next((inner + name for name in _EPOCHS if inner + name in known), None)
 
 
-def _score(model: Any, scoring: Any, rows: tuple[Any, Any, Any, Any]) -> float:
+def _score(model: Any, scoring: Any, rows: Rows) -> float:
     scorer: Any = check_scoring(model, scoring)
-    value = float(scorer(model, *rows[2:]))
+    value = float(scorer(model, rows.X_val, rows.y_val))
     if not np.isfinite(value):
         raise ValueError(
-            f"the score on the rows held out is {value}. The training diverged, or the "
-            "scorer does not suit the target."
+            f"The score on the validation data is {value}. Either the training "
+            "diverged, or the scorer does not suit the target."
         )
     return value
 
 
-def _told(model: Any) -> tuple[History | None, str]:
-    last = _last(model)
-    return getattr(last, "history_", None), getattr(last, "stop_reason_", "")
-
-
-def _portable(error: Exception) -> Exception | None:
-    """Return an error that another process can read, if this one can."""
+def _picklable(error: Exception) -> Exception | None:
+    """Return the error if another process can read it, None otherwise."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

@@ -7,9 +7,9 @@ from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 
-from thalweg.core import Array
+from thalweg.core import Array, accuracy, folds, r2
 from thalweg.diagnosis.facts.sample import Sample, held_inputs, numeric, standardized
-from thalweg.diagnosis.problem import Problem, folds
+from thalweg.diagnosis.problem import Problem
 from thalweg.diagnosis.readers import looks_like_classes
 from thalweg.diagnosis.result import Facts
 
@@ -316,9 +316,8 @@ def _alone(columns: Array, y: Array, by_class: bool) -> Array:
 
 def _score(guess: Array, y: Array, by_class: bool) -> float:
     if by_class:
-        return float((guess == y).mean())
-    total = ((y - y.mean()) ** 2).sum()
-    return float(1 - ((guess - y) ** 2).sum() / total) if total > 0 else 0.0
+        return accuracy(y, guess)
+    return r2(y, guess) if (y != y[:1]).any() else 0.0
 
 
 # ---------------------------------------------------------------------------- held

@@ -16,8 +16,10 @@ from thalweg.core import (
     Plan,
     Run,
     StopReason,
+    accuracy,
     batch_rows,
     link,
+    r2,
     without_noise,
 )
 from thalweg.diagnosis.facts.sample import Sample, held_inputs
@@ -467,13 +469,10 @@ def _scores(
 def score(problem: Problem, guess: Array, y: Array) -> float:
     """Accuracy for classes, R² of at least -1 for values."""
     if problem.labels is not None:
-        same = guess == y
-        return float((same if same.ndim == 1 else same.all(axis=1)).mean())
+        return accuracy(y, guess)
     if not np.isfinite(guess).all():
         return float("nan")
-    total = ((y - y.mean(axis=0)) ** 2).sum()
-    left = ((y - guess) ** 2).sum()
-    return max(float(1 - left / total), -1.0) if total > 0 else 0.0
+    return max(r2(y, guess, pooled=True), -1.0) if (y != y[:1]).any() else 0.0
 
 
 def _entropy(counts: Array) -> float:

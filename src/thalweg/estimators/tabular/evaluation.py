@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import confusion_matrix
 
 from thalweg import training
-from thalweg.core import Array, Frame, Record, Series, StopReason, wilson
+from thalweg.core import Array, Frame, Record, Series, StopReason, folds, wilson
 from thalweg.estimators.tabular.estimators import (
     FEW_ROWS,
     Classifier,
@@ -185,7 +185,7 @@ def evaluate(
         constant and a linear model reach on the same rows and the same inputs.
     """
     frame, target, _ = labeled(X, y, None)
-    held_out, total = hold_out(target), n_networks(len(frame))
+    held_out, total = evaluation_folds(target), n_networks(len(frame))
     models, parts = [], []
     for number, rows in enumerate(held_out, start=1):
         announce(f"network {number} of {total}")
@@ -218,15 +218,12 @@ def _n_folds(n_rows: int) -> int:
     return n_rows if n_rows < _VERY_FEW_ROWS else 10
 
 
-def hold_out(target: Series) -> list[Array]:
+def evaluation_folds(target: Series) -> list[Array]:
     """Mark the rows of each fold, or of the only one; each has its share of all y."""
     n_rows = len(target)
     few = n_rows < FEW_ROWS
     step = _n_folds(n_rows) if few else max(5, n_rows // _HELD_OUT)
-    by_chance = np.random.RandomState(0).permutation(n_rows)
-    order = by_chance[np.argsort(target.to_numpy()[by_chance], kind="stable")]
-    fold = np.empty(n_rows, int)
-    fold[order] = np.arange(n_rows) % step
+    fold = folds(target.to_numpy(), step, np.random.RandomState(0))
     return [fold == k for k in range(step if few else 1)]
 
 

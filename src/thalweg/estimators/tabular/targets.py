@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from thalweg.core import Array, Record, Series, wilson
+from thalweg.core import Array, Record, Series, accuracy, r2, wilson
 from thalweg.estimators.tabular.preprocessing import is_missing, kind_of, numbers
 
 _MOST_CLASSES = 20  # that a column of numbers may stand for
@@ -70,7 +70,7 @@ class Classes:
 
     def score(self, truth: Array, predicted: Array) -> float:
         """Score predictions; greater is better."""
-        return float(np.mean(truth == predicted))
+        return accuracy(truth, predicted)
 
     def row_scores(self, truth: Array, predicted: Array) -> Array:
         """Score each row, (..., n_rows); the score is their mean."""
@@ -135,8 +135,7 @@ class Values(Record):
 
     def score(self, truth: Array, predicted: Array) -> float:
         """Score predictions; greater is better."""
-        spread = ((truth - truth.mean()) ** 2).sum()
-        return float(1 - ((truth - predicted) ** 2).sum() / (spread or 1.0))
+        return r2(truth, predicted)
 
     def row_scores(self, truth: Array, predicted: Array) -> Array:
         """Score each row, (..., n_rows); the score is their mean."""
