@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder
 import thalweg as tw
 from thalweg.diagnosis import trials
 from thalweg.diagnosis.readers import understand
-from thalweg.diagnosis.remedies import treated
+from thalweg.diagnosis.treatment import treated
 from thalweg.estimators.tabular.preprocessing import as_frame
 from thalweg.optimize.gradient_check import check_gradient
 
