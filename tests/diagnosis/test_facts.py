@@ -188,7 +188,7 @@ def test_sharpness_is_the_rate_times_the_largest_eigenvalue():
     run = tw.fit(net(3, 1), X, y, epochs=2, random_state=0, **settings)
     A = np.c_[X, np.ones(100)]
     largest = np.linalg.eigvalsh(A.T @ A / 100).max()
-    found = measure(understand(run, X, y)).sharpness.sharpness
+    found = facts(run, X, y).sharpness.sharpness
     # Five products of the power method; squared is half the square.
     assert found == pytest.approx(0.01 * largest, rel=0.05)
 
@@ -198,7 +198,7 @@ def test_only_a_wide_enough_network_learns_32_rows_by_heart(width: int, able: bo
     X, y = make_moons(300, noise=0.15, random_state=0)
     network = net(2, width, 2)
     run = tw.fit(network, X, y, epochs=1, random_state=0, **CE)
-    left = measure(understand(run, X, y)).memory.by_heart
+    left = facts(run, X, y).memory.by_heart
     assert (left < 0.05) == able
 
 

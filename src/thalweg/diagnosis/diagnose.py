@@ -24,6 +24,7 @@ from thalweg.diagnosis.facts.training import (
 from thalweg.diagnosis.facts.user_function import facts_of_gradient, facts_of_steps
 from thalweg.diagnosis.problem import Problem, take
 from thalweg.diagnosis.readers import (
+    KINDS,
     is_user_function,
     pipeline_parts,
     refuse_settings,
@@ -266,8 +267,9 @@ def _facts_of_user_function(
 ) -> Facts:
     if x0 is None:
         raise ValueError(
-            "diagnose got a hand-written cost without x0. Give x0, the weights at "
-            "which it is examined."
+            f"diagnose got a callable, {subject!r}, without x0. If it is your cost, "
+            "give x0, the weights at which the cost is examined. If it is not, "
+            f"diagnose can examine {KINDS}."
         )
     cost, gradient = subject if isinstance(subject, tuple) else (subject, True)
     args = args if args is not None else tuple(a for a in (X, y) if a is not None)

@@ -118,7 +118,7 @@ class Facts:
     gradient: GradientFacts | None = None
     steps: StepFacts | None = None
 
-    def groups(self) -> dict[str, FactGroup]:
+    def groups(self) -> dict[str, Any]:
         """Return the groups that were measured, by field."""
         found = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: group for name, group in found.items() if group is not None}
