@@ -378,9 +378,11 @@ def test_trials_are_paired():
         for jobs in ([({}, 1), ({"hidden": (3,)}, 1)], [({}, 1)])
     )
     assert one.score == two.score
-    assert one.problem.held is not None
-    assert changed.problem.held is not None
-    np.testing.assert_array_equal(one.problem.held[0], changed.problem.held[0])
+    assert one.problem.validation_data is not None
+    assert changed.problem.validation_data is not None
+    np.testing.assert_array_equal(
+        one.problem.validation_data.X, changed.problem.validation_data.X
+    )
 
 
 def test_a_clear_remedy_that_suffices_ends_the_trials():
@@ -480,6 +482,15 @@ def test_a_keras_estimator_is_tried_and_treated():
     treated, difference = found.treat()
     assert difference == {"scale": True}
     assert treated.fit(X, y).score(X, y) > 0.95
+
+
+@keras_warns
+def test_a_remedy_that_a_keras_estimator_cannot_take_gains_nothing():
+    """Class numbers learned as a quantity: its output layer cannot be changed."""
+    X, y = blobs()
+    found = tw.diagnose(tw.KerasRegressor(epochs=3, random_state=0), X, 1.0 + y)
+    (wrong_loss,) = [f for f in found.findings if f.code == "wrong-loss"]
+    assert not wrong_loss.confirmed
 
 
 @keras_warns

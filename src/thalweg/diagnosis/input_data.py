@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.core import Array
-from thalweg.diagnosis.problem import dense, take
+from thalweg.diagnosis.problem import ValidationData, dense, take
 from thalweg.estimators import as_frame, is_missing, kind_of, numbers
 
 _MOST_CLASSES = 20
@@ -25,8 +25,7 @@ class InputData:
     X : ndarray, sparse matrix or DataFrame of shape (n_rows, ...)
     y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         Without missing values.
-    held : (X, y) or None
-        The validation data.
+    validation_data : ValidationData or None
     lost : int
         Rows that were left out because their target is missing.
     images : ndarray of shape (n_rows, ...) or None
@@ -35,7 +34,7 @@ class InputData:
 
     X: Any
     y: Array
-    held: tuple[Any, Array] | None
+    validation_data: ValidationData | None
     lost: int = 0
     images: Any = None
 
@@ -56,7 +55,7 @@ def checked_data(X: Any, y: Any, X_val: Any, y_val: Any) -> InputData:
     if X.ndim > 2:
         images, X = X, X.reshape(len(X), -1)
         if held is not None:
-            held = held[0].reshape(len(held[0]), -1), held[1]
+            held = ValidationData(held.X.reshape(len(held.X), -1), held.y)
     missing = _is_missing(y)
     if missing.all():
         raise ValueError("y holds no value. Give the target of some rows at least.")
@@ -69,7 +68,7 @@ def checked_data(X: Any, y: Any, X_val: Any, y_val: Any) -> InputData:
 
 def _checked_validation(
     X: Any, y: Array, X_val: Any, y_val: Any
-) -> tuple[Any, Array] | None:
+) -> ValidationData | None:
     if (X_val is None) != (y_val is None):
         raise ValueError("diagnose got one of X_val and y_val; it needs both or none.")
     if X_val is None:
@@ -85,7 +84,7 @@ def _checked_validation(
     known = np.flatnonzero(~_is_missing(y_val))
     if not len(known):
         raise ValueError("y_val holds no value. Leave out X_val, or give its target.")
-    return take(X_val, known), _inferred(y_val[known])
+    return ValidationData(take(X_val, known), _inferred(y_val[known]))
 
 
 def _in_form_of(X_val: Any, X: Any) -> Any:

@@ -54,7 +54,7 @@ def problem_of_keras(
     subject: Any, last: Any, data: InputData, steps: Any, settings: Any
 ) -> KerasProblem:
     """Bring a Keras estimator into the form of a problem."""
-    X, y, held = data.X, data.y, data.held
+    X, y, held = data.X, data.y, data.validation_data
     labels, loss = None, "squared"
     if is_classifier(last):
         labels, y, held = numbered(y, held)

@@ -7,7 +7,7 @@ the user gives, `thalweg.diagnosis.remedies` applies changes to it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -19,6 +19,13 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from thalweg import training
 from thalweg.core import CLASSIFYING, Array, DenseNetwork, Plan, Run
+
+
+class ValidationData(NamedTuple):
+    """Rows that are not trained on: X as given, and their target."""
+
+    X: Any
+    y: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +42,8 @@ class Problem:
         Class numbers where `labels` are known, float64 values otherwise.
     labels : ndarray or None
         The classes; None for a regression.
-    held : (X, y) or None
-        The user's validation data.
+    validation_data : ValidationData or None
+        The user's validation data, with y in the form of `y` above.
     steps : tuple of transformer
         The steps that prepare X for the network, in order.
     network : DenseNetwork, Network or None
@@ -63,7 +70,7 @@ class Problem:
     X: Any
     y: Array
     labels: Array | None
-    held: tuple[Any, Array] | None
+    validation_data: ValidationData | None
     steps: tuple[Any, ...]
     network: Any
     plan: Plan
@@ -209,20 +216,21 @@ def dense(X: Any) -> Array:
     return np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X)
 
 
-def numbered(y: Array, held: Any) -> tuple[Array, Array, Any]:
+def numbered(
+    y: Array, held: ValidationData | None
+) -> tuple[Array, Array, ValidationData | None]:
     """Return the labels, the class numbers, and the validation data with theirs."""
     labels, numbers = np.unique(y, return_inverse=True)
     if held is None:
         return labels, numbers, None
-    known = np.isin(held[1], labels)
+    known = np.isin(held.y, labels)
     if not known.any():
         raise ValueError(
-            f"y_val holds {held[1][:3].tolist()}, … and none of the classes of y, "
+            f"y_val holds {held.y[:3].tolist()}, … and none of the classes of y, "
             f"{labels[:5].tolist()}. Give y_val the labels of y."
         )
-    return labels, numbers, (
-        take(held[0], known), np.searchsorted(labels, held[1][known])
-    )  # fmt: skip
+    theirs = np.searchsorted(labels, held.y[known])
+    return labels, numbers, ValidationData(take(held.X, known), theirs)
 
 
 def repair(X: Any, repairs: Mapping[str, Any]) -> Any:

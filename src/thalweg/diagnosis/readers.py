@@ -29,7 +29,7 @@ from thalweg.core import (
 from thalweg.diagnosis.input_data import InputData, checked_data, looks_like_classes
 from thalweg.diagnosis.keras_reader import problem_of_keras
 from thalweg.diagnosis.network_estimator import NetworkEstimator
-from thalweg.diagnosis.problem import Problem, numbered, take
+from thalweg.diagnosis.problem import Problem, ValidationData, numbered, take
 from thalweg.estimators import (
     Classifier,
     KerasClassifier,
@@ -139,7 +139,7 @@ def _problem_of_data(subject: Any, data: InputData, steps: Any) -> Problem:
 def _problem_of_mlp(
     subject: Any, last: Any, data: InputData, steps: Any, settings: Any
 ) -> Problem:
-    X, y, held = data.X, data.y, data.held
+    X, y, held = data.X, data.y, data.validation_data
     for theirs, ours in THEIRS.items():
         if isinstance(last, theirs) and not isinstance(last, OURS):
             last = as_ours(last, ours)
@@ -240,7 +240,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 def _problem_of_table(
     subject: Any, last: Any, data: InputData, steps: Any, settings: Any
 ) -> Problem:
-    X, y, held = data.X, data.y, data.held
+    X, y, held = data.X, data.y, data.validation_data
     steps, labels, target = (*steps, TableEncoder()), None, y
     if isinstance(last, Classifier):
         labels, y, held = numbered(y, held)
@@ -258,7 +258,7 @@ def _problem_of_table(
 def _problem_of_network(
     subject: Any, last: Any, data: InputData, steps: Any, settings: Any
 ) -> Problem:
-    X, y, held = data.X, data.y, data.held
+    X, y, held = data.X, data.y, data.validation_data
     run = last if isinstance(last, Run) else None
     if isinstance(last, DenseNetwork | Network):
         last = NetworkEstimator(last, Plan.of(None, **settings))
@@ -273,7 +273,8 @@ def _problem_of_network(
     by_class = plan.loss.label in (*CLASSIFYING, "binary_cross_entropy")
     layered = isinstance(network, DenseNetwork)
     if plan.loss.label in CLASSIFYING and y.ndim > 1:  # a column a class
-        y, held = y.argmax(axis=1), held and (held[0], held[1].argmax(axis=1))
+        y = y.argmax(axis=1)
+        held = held and ValidationData(held.X, held.y.argmax(axis=1))
     if (by_class or (not layered and looks_like_classes(y))) and y.ndim == 1:
         labels, y, held = numbered(y, held)
         if layered and network.n_outputs > len(labels) > 0 and (

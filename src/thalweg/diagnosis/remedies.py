@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from thalweg.core import Array, Dense, DenseNetwork, Plan
-from thalweg.diagnosis.problem import Problem, dense, numbered
+from thalweg.diagnosis.problem import Problem, ValidationData, dense, numbered
 
 
 def apply_changes(problem: Problem, changes: Mapping[str, Any]) -> Problem:
@@ -56,12 +56,7 @@ def _change_training(problem: Problem, name: str, value: Any) -> Problem:
 
 def _change_hidden(problem: Problem, name: str, value: Any) -> Problem:
     """Change the hidden layers; their widths are one number per layer."""
-    if not isinstance(problem.network, DenseNetwork):
-        raise ValueError(
-            f"{type(problem.subject).__name__} has no setting {name!r}: only a network "
-            "of dense layers has it."
-        )
-    *hidden, output = problem.network.layers
+    *hidden, output = _dense_layers(problem, name)
     if name == "hidden":
         like = hidden[0] if hidden else Dense(1, "relu")
         hidden = [replace(hidden[min(k, len(hidden) - 1)] if hidden else like,
@@ -81,22 +76,33 @@ def _change_hidden(problem: Problem, name: str, value: Any) -> Problem:
     return replace(problem, network=replace(problem.network, layers=(*hidden, output)))
 
 
+def _dense_layers(problem: Problem, name: str) -> tuple[Dense, ...]:
+    """Return the layers that a change of this name changes."""
+    if not isinstance(problem.network, DenseNetwork):
+        raise ValueError(
+            f"{type(problem.subject).__name__} has no setting {name!r}: only a network "
+            "of dense layers has it."
+        )
+    return problem.network.layers
+
+
 def _change_target(problem: Problem, name: str, value: Any) -> Problem:
     """Learn numbers instead of classes, or classes instead of numbers."""
-    *hidden, output = problem.network.layers
+    *hidden, output = _dense_layers(problem, name)
     if value == "numbers":
         assert problem.labels is not None
         values = problem.labels.astype(float)
         y, labels, n, loss = values[problem.y], None, 1, "squared"
-        held = problem.held and (problem.held[0], values[problem.held[1]])
+        held = problem.validation_data
+        held = held and ValidationData(held.X, values[held.y])
     else:
-        labels, y, held = numbered(problem.y, problem.held)
+        labels, y, held = numbered(problem.y, problem.validation_data)
         n, loss = len(labels), "cross_entropy"
     output = replace(output, units=n, activation="identity", init="auto")
     network = replace(problem.network, layers=(*hidden, output))
     plan = Plan.of(problem.plan, loss=loss)
     return replace(
-        problem, y=y, labels=labels, held=held, network=network, plan=plan,
+        problem, y=y, labels=labels, validation_data=held, network=network, plan=plan,
         scales_target=value == "numbers",
     )  # fmt: skip
 
@@ -114,10 +120,10 @@ def _change_rows(problem: Problem, name: str, value: Any) -> Problem:
     if name == "roll":
         return replace(problem, y=np.roll(problem.y, value, axis=0))
     if name == "match_held":
-        assert problem.held is not None
-        return replace(
-            problem, held=(match_columns(problem.held[0], problem.X), problem.held[1])
-        )
+        held = problem.validation_data
+        assert held is not None
+        matched = ValidationData(match_columns(held.X, problem.X), held.y)
+        return replace(problem, validation_data=matched)
     value = contradicted_rows(problem) if isinstance(value, str) else value
     return problem.rows(np.setdiff1d(np.arange(len(problem.y)), value))
 

@@ -13,7 +13,7 @@ import numpy as np
 from thalweg import training
 from thalweg.core import Array, DenseNetwork, Run
 from thalweg.diagnosis.facts.training import SeedFacts, score
-from thalweg.diagnosis.problem import Problem, dense, folds, take
+from thalweg.diagnosis.problem import Problem, ValidationData, dense, folds, take
 from thalweg.diagnosis.remedies import apply_changes
 from thalweg.training import run_all
 
@@ -144,8 +144,9 @@ class Trainings:
             with np.errstate(all="ignore"):
                 part = apply_changes(part, after_split)
                 run, pipe = part.train(seed)
-                assert part.held is not None
-                X = pipe.transform(part.held[0]) if pipe else part.held[0]
+                assert part.validation_data is not None
+                X = part.validation_data.X
+                X = pipe.transform(X) if pipe else X
                 prediction = training.predict(run, part.shaped(dense(X)))
                 value = _common_score(part, part.decide(prediction), changes)
                 surprise = _surprise(part, prediction)
@@ -176,15 +177,16 @@ class Trainings:
         if self.base.labels is not None:
             middle = float(np.clip(np.median(known), 0.02, 0.98))
             held = self.n_held(_FOLDS)
-            each = held if self.base.held is not None else max(held / _FOLDS, 1)
-            error = float(np.sqrt(middle * (1 - middle) / each))
+            if self.base.validation_data is None:
+                held = max(held / _FOLDS, 1)
+            error = float(np.sqrt(middle * (1 - middle) / held))
         return SeedFacts(error, max(known) - min(known), tuple(scores))
 
     def n_held(self, n_seeds: int) -> int:
         """Return the number of different validation rows of so many seeds."""
-        own = self.base.held
+        own = self.base.validation_data
         n = min(self.base.X.shape[0], _MOST_ROWS)
-        return len(own[1]) if own is not None else n * min(n_seeds, _FOLDS) // _FOLDS
+        return len(own.y) if own is not None else n * min(n_seeds, _FOLDS) // _FOLDS
 
 
 def _key(changes: Changes, seed: int) -> tuple[str, int]:
@@ -194,20 +196,21 @@ def _key(changes: Changes, seed: int) -> tuple[str, int]:
 def _split(problem: Problem, seed: int) -> Problem:
     """Return training rows with validation data: the user's, or a fold."""
     chance = np.random.RandomState(0).permutation(len(problem.y))[:_MOST_ROWS]
-    if problem.held is not None:
+    if problem.validation_data is not None:
         return problem.rows(chance) if len(problem.y) > _MOST_ROWS else problem
     key = problem.y[chance] if problem.y.ndim == 1 else np.zeros(len(chance))
     fold = folds(key, _FOLDS)
     # Rows keep the order of the table, because that may be the fault.
     kept, left = (np.sort(chance[m]) for m in (fold != seed % _FOLDS,
                                                fold == seed % _FOLDS))  # fmt: skip
-    return replace(problem.rows(kept), held=(take(problem.X, left), problem.y[left]))
+    held = ValidationData(take(problem.X, left), problem.y[left])
+    return replace(problem.rows(kept), validation_data=held)
 
 
 def _common_score(part: Problem, guess: Array, changes: Changes) -> float:
     """Score so that trainings on classes and on numbers of one target compare."""
-    assert part.held is not None
-    truth = part.held[1]
+    assert part.validation_data is not None
+    truth = part.validation_data.y
     kind = changes.get("target") or changes.get("measured_as")
     if kind is None:
         return score(part, guess, truth)
@@ -231,8 +234,8 @@ def are_surer(before: Sequence[TrialRun], after: Sequence[TrialRun]) -> bool:
 
 def _surprise(part: Problem, prediction: Array) -> float:
     """Return the mean −log of the true class's probability; 0 if there is none."""
-    assert part.held is not None
-    truth = part.held[1]
+    assert part.validation_data is not None
+    truth = part.validation_data.y
     if not part.by_class or truth.ndim > 1:
         return 0.0
     if prediction.shape[1] == 1:

@@ -206,7 +206,7 @@ def _with_neighbors(facts: Facts, problem: Problem, seen: Sample) -> Facts:
     nearest, neighborhoods = facts_of_neighbors(problem, seen)
     best_column, validation_column = facts_of_best_column(problem, seen)
     validation = None
-    if problem.held is not None:
+    if problem.validation_data is not None:
         validation = facts_of_validation(problem, seen, nearest, neighborhoods)
     return replace(
         facts, nearest=nearest, neighborhoods=neighborhoods, best_column=best_column,

@@ -339,7 +339,11 @@ def facts_of_cells(problem: Problem, seen: Sample) -> tuple[DataFacts, TargetGap
     """Count the cells and the targets that are missing or infinite."""
     raw, names, _ = numeric(problem.X)
     where, bad, infinite = "", 0, 0
-    held = raw[:0] if problem.held is None else numeric(problem.held[0])[0]
+    held = (
+        raw[:0]
+        if problem.validation_data is None
+        else numeric(problem.validation_data.X)[0]
+    )
     for rows, of in ((held, " of X_val"), (raw, "")):
         if len(at := np.argwhere(~np.isfinite(rows))):
             where = f"row {at[0][0]}{of}, {names[at[0][1]]}"
@@ -363,7 +367,10 @@ def _are_imputed(problem: Problem, seen: Sample) -> bool:
         return True
     if seen.pipe is None:
         return False
-    for X in (problem.X, *(() if problem.held is None else (problem.held[0],))):
+    for X in (
+        problem.X,
+        *(() if problem.validation_data is None else (problem.validation_data.X,)),
+    ):
         bad = np.flatnonzero(~np.isfinite(numeric(X)[0]).all(axis=1))[:MOST_ROWS]
         if not len(bad):
             continue
@@ -624,9 +631,9 @@ def facts_of_best_column(
     alone = _alone(columns, y, by_class)
     k = int(alone.argmax())
     validation, others = None, 1.0
-    if problem.held is not None and len(problem.held[1]) >= 20:
-        column = _filled(numeric(problem.held[0])[0][:, [k]])
-        score = float(_alone(column, problem.held[1], by_class)[0])
+    if problem.validation_data is not None and len(problem.validation_data.y) >= 20:
+        column = _filled(numeric(problem.validation_data.X)[0][:, [k]])
+        score = float(_alone(column, problem.validation_data.y, by_class)[0])
         validation = ValidationColumnFacts(score)
     if alone[k] > 0.97 and columns.shape[1] > 1:
         forest: Any = ExtraTreesClassifier if by_class else ExtraTreesRegressor
@@ -666,7 +673,7 @@ def facts_of_validation(
     Neighbors within the validation data are examined only if those within the training
     data contradict: it takes time.
     """
-    assert problem.held is not None
+    assert problem.validation_data is not None
     assert seen.inputs is not None
     held, y = validation_inputs(problem, seen)
     own = seen.inputs
@@ -682,7 +689,7 @@ def facts_of_validation(
         stretch = np.abs(np.log(held.std(axis=0)[varied] / std))
     all_rows = {row.tobytes() for row in _number_rows(problem.X)}
     shared = np.mean(
-        [row.tobytes() in all_rows for row in _number_rows(problem.held[0])]
+        [row.tobytes() in all_rows for row in _number_rows(problem.validation_data.X)]
     )
     n = problem.X.shape[0]
     by_chance = nearest is not None and nearest.score <= nearest.chance
@@ -695,7 +702,7 @@ def facts_of_validation(
     if problem.labels is not None and problem.y.ndim == 1:
         rarer, rarer_errors = _rarer(problem.y, y.astype(int), len(problem.labels))
     return ValidationFacts(
-        rows=len(problem.held[1]),
+        rows=len(problem.validation_data.y),
         shifted=float((shift > 0.5).mean()),
         stretched=float((stretch > np.log(3)).mean()),
         shared=float(shared),

@@ -77,8 +77,8 @@ def numeric(X: Any) -> tuple[Array, tuple[str, ...], tuple[int, ...]]:
 
 def validation_inputs(problem: Problem, sample: Sample) -> tuple[Array, Array]:
     """Return the validation data as the network is given them: at most `MOST_ROWS`."""
-    assert problem.held is not None
-    X, y = problem.held
+    assert problem.validation_data is not None
+    X, y = problem.validation_data
     rows = np.random.RandomState(1).permutation(len(y))[:MOST_ROWS]
     X = take(X, rows)
     found = sample.pipe.transform(X) if sample.pipe is not None else X

@@ -472,7 +472,7 @@ def _scores(
         of_true = entropy(true)
         relative_entropy = entropy(predicted) / of_true if of_true > 0 else 1.0
     predictions = PredictionFacts(score(problem, guess, y), relative_entropy)
-    if problem.held is not None:
+    if problem.validation_data is not None:
         held, y_held = validation_inputs(problem, seen)
         if np.isfinite(held).all() and held.shape[1] == seen.inputs.shape[1]:
             with np.errstate(all="ignore"):
