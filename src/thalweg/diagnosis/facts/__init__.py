@@ -2,9 +2,10 @@
 
 `Facts` holds one group of facts for each measurement; a group that was not measured is
 None, and its class says why (`FactGroup.why_not`). What a group holds stands in
-`thalweg.diagnosis.facts.data` (columns, target, neighbors, validation data),
-``network`` (plan, layers, initialization), ``training`` (curves, trained network) and
-``user_function`` (a cost and gradient of the user's own).
+`thalweg.diagnosis.facts.data` (cells, columns, target, inputs), ``neighbors``,
+``validation`` (validation data), ``network`` (plan, layers, initialization),
+``training`` (curves, trained network) and ``user_function`` (the user's own cost and
+gradient).
 """
 
 from dataclasses import dataclass, fields, replace
@@ -12,31 +13,31 @@ from typing import Any
 
 from thalweg.core import DenseNetwork, Run
 from thalweg.diagnosis.facts.data import (
-    BestColumnFacts,
     ColumnFacts,
     DataFacts,
     ImageFacts,
     InputFacts,
     LabelFacts,
-    NeighborFacts,
-    NeighborhoodFacts,
     NumberFacts,
     TargetFacts,
     TargetGaps,
-    ValidationColumnFacts,
-    ValidationFacts,
-    facts_of_best_column,
     facts_of_cells,
     facts_of_columns,
     facts_of_images,
     facts_of_inputs,
     facts_of_labels,
-    facts_of_neighbors,
     facts_of_numbers,
     facts_of_target,
-    facts_of_validation,
 )
 from thalweg.diagnosis.facts.group import FactGroup
+from thalweg.diagnosis.facts.neighbors import (
+    BestColumnFacts,
+    NeighborFacts,
+    NeighborhoodFacts,
+    ValidationColumnFacts,
+    facts_of_best_column,
+    facts_of_neighbors,
+)
 from thalweg.diagnosis.facts.network import (
     BatchFacts,
     FirstStepFacts,
@@ -73,6 +74,7 @@ from thalweg.diagnosis.facts.training import (
     facts_of_validation_curve,
 )
 from thalweg.diagnosis.facts.user_function import GradientFacts, StepFacts
+from thalweg.diagnosis.facts.validation import ValidationFacts, facts_of_validation
 from thalweg.diagnosis.problem import Problem
 
 

@@ -1,12 +1,9 @@
-"""What the rows say by themselves: columns, target, neighbors, validation data."""
+"""What the rows say by themselves: cells, columns, target, inputs."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
-from sklearn.model_selection import PredefinedSplit, cross_val_predict
-from sklearn.neighbors import NearestNeighbors
 
 from thalweg.core import Array
 from thalweg.diagnosis.facts.group import FactGroup
@@ -14,21 +11,12 @@ from thalweg.diagnosis.facts.sample import (
     MOST_ROWS,
     Sample,
     numeric,
-    standardized,
-    validation_inputs,
 )
 from thalweg.diagnosis.input_data import looks_like_classes
-from thalweg.diagnosis.problem import Problem, folds, take
+from thalweg.diagnosis.problem import Problem, take
 from thalweg.diagnosis.readers import TableEncoder
 
-_NEIGHBORS, _CIRCLE, _AT_ONCE = 5, 15, 1000
-_SHIFTS = (-3, -2, -1, 1, 2, 3)
-_SHUFFLES = 20
-_CONTRADICT = 0.05
-"""If the neighbors contradict more than this share of the rows, the neighbors of the
-validation data are examined too."""
 _NO_DATA = "there are no data"
-_NO_VALIDATION = "no rows were held out: give X_val and y_val"
 
 
 @dataclass(frozen=True)
@@ -203,135 +191,6 @@ class InputFacts(FactGroup):
     spreads: tuple[float, ...] | None = None
 
 
-@dataclass(frozen=True)
-class NeighborFacts(FactGroup):
-    """How well simple methods predict the target of each row.
-
-    Parameters
-    ----------
-    score : float
-        Agreement of the nearest neighbors with each row: accuracy, or R2.
-    chance : float
-        What `score` may reach if the targets are shuffled.
-    shifted, shift : float, int
-        The best `score` if y is moved by a few rows, and by how many.
-    linear : float
-        Score of a linear model.
-    rows : int
-        Number of rows examined.
-    best : float
-        The best of these scores.
-    """
-
-    prefix = "nearest"
-    why_not = (
-        "there are too few rows, several targets, or inputs that are no finite numbers"
-    )
-    about_data = True
-
-    score: float
-    chance: float
-    shifted: float
-    shift: int
-    linear: float
-    rows: int
-    best: float
-
-
-@dataclass(frozen=True)
-class NeighborhoodFacts(FactGroup):
-    """The labels among each row's neighbors.
-
-    Parameters
-    ----------
-    purity : float
-        Share of the most frequent label, in the purest tenth of the neighborhoods.
-    disagree : float
-        Share of rows whose label most neighbors contradict.
-    constant : float
-        Share of the most frequent label among all rows.
-    """
-
-    prefix = "labels"
-    why_not = LabelFacts.why_not
-    about_data = True
-
-    purity: float
-    disagree: float
-    constant: float
-
-
-@dataclass(frozen=True)
-class BestColumnFacts(FactGroup):
-    """The column that by itself predicts the target best.
-
-    Parameters
-    ----------
-    alone : float
-        Its score.
-    alone_name, alone_at : str, int
-        Its name and its position in X.
-    others : float
-        The score of all other columns together; 1.0 if it does not matter.
-    """
-
-    prefix = "nearest"
-    why_not = NeighborFacts.why_not
-    about_data = True
-
-    alone: float
-    alone_name: str
-    alone_at: int
-    others: float
-
-
-@dataclass(frozen=True)
-class ValidationColumnFacts(FactGroup):
-    """The score of that column on the validation data."""
-
-    prefix = "held"
-    why_not = _NO_VALIDATION
-    about_data = True
-
-    alone: float
-
-
-@dataclass(frozen=True)
-class ValidationFacts(FactGroup):
-    """The validation data, compared with the training data.
-
-    Parameters
-    ----------
-    rows : int
-    shifted, stretched : float
-        Shares of the columns whose mean or whose spread differs.
-    shared : float
-        Share of the validation rows that are in the training data too.
-    repeated : float
-        Share of the training rows that are repeated.
-    agreement, chance : float or None
-        Agreement of neighbors within the validation data, and what it may reach by
-        chance; None if there was no reason to ask.
-    rarer, rarer_errors : float or None
-        How many times rarer a class is in the training data, and by how many standard
-        errors; None for a target that is no class.
-    """
-
-    prefix = "held"
-    why_not = _NO_VALIDATION
-    about_data = True
-
-    rows: int
-    shifted: float
-    stretched: float
-    shared: float
-    repeated: float
-    agreement: float | None = None
-    chance: float | None = None
-    rarer: float | None = None
-    rarer_errors: float | None = None
-
-
 # --------------------------------------------------------------------- columns, target
 
 
@@ -409,7 +268,7 @@ def facts_of_columns(seen: Sample) -> ColumnFacts:
 def _sentinels(seen: Sample) -> tuple[Sentinel, ...]:
     """Find values at a column's extreme that repeat, far from all others."""
     found: list[Sentinel] = []
-    ascending = np.sort(_filled(seen.raw), axis=0)
+    ascending = np.sort(filled(seen.raw), axis=0)
     n = len(ascending)
     for sign, columns in ((1.0, ascending), (-1.0, -ascending[::-1])):
         if n < 4 or not columns.shape[1]:
@@ -436,7 +295,7 @@ def _sentinels(seen: Sample) -> tuple[Sentinel, ...]:
     return tuple(sorted(found, key=lambda each: -each.gap)[:20])
 
 
-def _filled(columns: Array) -> Array:
+def filled(columns: Array) -> Array:
     """Put a column's median where it has no finite number."""
     bad = ~np.isfinite(columns)
     if not bad.any():
@@ -530,209 +389,3 @@ def facts_of_images(problem: Problem) -> ImageFacts | None:
         norm = np.sqrt((first**2).sum() * (second**2).sum())
         along.append(float((first * second).sum() / norm) if norm > 0 else 0.0)
     return ImageFacts(sample.shape[1:], tuple(along))
-
-
-# ----------------------------------------------------------------------- neighbors
-
-
-def facts_of_neighbors(
-    problem: Problem, seen: Sample
-) -> tuple[NeighborFacts | None, NeighborhoodFacts | None]:
-    """Compare each row's target with those of its neighbors.
-
-    The targets are taken as they are, shuffled, and moved by a few rows.
-    """
-    assert seen.inputs is not None
-    some = np.random.RandomState(2).permutation(len(seen.rows))[:_AT_ONCE]
-    if len(some) < 8 or problem.y.ndim > 1:
-        return None, None
-    points = standardized(seen.inputs)[some]
-    order = _neighbors(points, min(_CIRCLE, len(some) - 1))
-    rows = seen.rows[some]
-    y, close = problem.y[rows], order[:, :_NEIGHBORS]
-    agree = _agreement if problem.labels is not None else _explained
-    score, chance = _score_and_chance(problem, y, close, seed=3)
-    shifted = [agree(np.roll(problem.y, s)[rows], close) for s in _SHIFTS]
-    best_shift = int(np.argmax(shifted))
-    linear = _linear(points, y, problem.labels)
-    best, neighborhoods = max(score, linear), None
-    if problem.labels is not None and len(some) >= 4 * _CIRCLE:
-        votes = np.eye(len(problem.labels))[y][order].sum(axis=1)
-        pure = votes.max(axis=1) / order.shape[1]
-        own = votes.argmax(axis=1) != y
-        best = max(float(1 - own.mean()), linear)
-        neighborhoods = NeighborhoodFacts(
-            purity=float(np.percentile(pure, 90)),
-            disagree=float(own.mean()),
-            constant=float(np.bincount(y).max() / len(y)),
-        )
-    return NeighborFacts(
-        score=score, chance=chance, shifted=shifted[best_shift],
-        shift=_SHIFTS[best_shift], linear=linear, rows=len(some), best=best,
-    ), neighborhoods  # fmt: skip
-
-
-def _neighbors(points: Array, k: int) -> Array:
-    """Return the k nearest rows of each row, without the row itself."""
-    near: Any = NearestNeighbors(n_neighbors=k, algorithm="brute")
-    return near.fit(points).kneighbors(return_distance=False)
-
-
-def _score_and_chance(
-    problem: Problem, y: Array, close: Array, seed: int
-) -> tuple[float, float]:
-    """Return how well neighbors predict the target, and how well they may by chance."""
-    agree = _agreement if problem.labels is not None else _explained
-    rng = np.random.RandomState(seed)
-    chance = [agree(rng.permutation(y), close) for _ in range(_SHUFFLES)]
-    return agree(y, close), float(np.mean(chance) + 3 * np.std(chance))
-
-
-def _agreement(y: Array, close: Array) -> float:
-    return float((y[close] == y[:, None]).mean())
-
-
-def _explained(y: Array, close: Array) -> float:
-    return _score(y[close].mean(axis=1), y, by_class=False)
-
-
-def _linear(points: Array, y: Array, labels: Array | None) -> float:
-    """Score a ridge regression by two-fold cross-validation."""
-    target = np.eye(len(labels))[y] if labels is not None else y[:, None]
-    columns = np.hstack([points, np.ones((len(points), 1))])
-    fold = np.arange(len(y)) % 2
-    predicted = np.empty_like(target, dtype=float)
-    for k in (0, 1):
-        X, T = columns[fold != k], target[fold != k]
-        square = X.T @ X + np.eye(X.shape[1]) * 1e-2 * len(X)
-        predicted[fold == k] = columns[fold == k] @ np.linalg.solve(square, X.T @ T)
-    by_class = labels is not None
-    return _score(
-        predicted.argmax(axis=1) if by_class else predicted[:, 0], y, by_class
-    )
-
-
-# --------------------------------------------------------------------------- leaks
-
-
-def facts_of_best_column(
-    problem: Problem, seen: Sample
-) -> tuple[BestColumnFacts | None, ValidationColumnFacts | None]:
-    """Find the column that predicts the target best, and compare it with the others.
-
-    By itself, a column predicts the target of a row from the rows next to it if all
-    are sorted by that column.
-    """
-    some = np.random.RandomState(5).permutation(len(seen.rows))[:_AT_ONCE]
-    columns, y = _filled(seen.raw[some]), problem.y[seen.rows[some]]
-    if problem.y.ndim > 1 or not columns.shape[1] or len(some) < 20:
-        return None, None
-    by_class = problem.labels is not None
-    alone = _alone(columns, y, by_class)
-    k = int(alone.argmax())
-    validation, others = None, 1.0
-    if problem.validation_data is not None and len(problem.validation_data.y) >= 20:
-        column = _filled(numeric(problem.validation_data.X)[0][:, [k]])
-        score = float(_alone(column, problem.validation_data.y, by_class)[0])
-        validation = ValidationColumnFacts(score)
-    if alone[k] > 0.97 and columns.shape[1] > 1:
-        forest: Any = ExtraTreesClassifier if by_class else ExtraTreesRegressor
-        rest = np.delete(columns, k, axis=1)
-        guess: Any = cross_val_predict(forest(20, random_state=0), rest, y,
-                                       cv=PredefinedSplit(folds(y, 3)))  # fmt: skip
-        others = _score(guess, y, by_class)
-    name, position = seen.names[k], seen.where[k]
-    return BestColumnFacts(float(alone[k]), name, position, others), validation
-
-
-def _alone(columns: Array, y: Array, by_class: bool) -> Array:
-    """Return how well each column by itself predicts the target."""
-    along = y[columns.argsort(axis=0, kind="stable")]
-    if by_class:  # the borders between the classes are not counted as errors
-        borders = (along[1:] != along[:-1]).sum(axis=0) + 1 - len(np.unique(y))
-        return 1 - borders / len(y)
-    return np.array([_score((a[2:] + a[:-2]) / 2, a[1:-1], False) for a in along.T])
-
-
-def _score(guess: Array, y: Array, by_class: bool) -> float:
-    if by_class:
-        return float((guess == y).mean())
-    total = ((y - y.mean()) ** 2).sum()
-    return float(1 - ((guess - y) ** 2).sum() / total) if total > 0 else 0.0
-
-
-# ----------------------------------------------------------------- validation data
-
-
-def facts_of_validation(
-    problem: Problem, seen: Sample, nearest: NeighborFacts | None,
-    neighborhoods: NeighborhoodFacts | None,
-) -> ValidationFacts | None:  # fmt: skip
-    """Compare the validation data with the training data.
-
-    Neighbors within the validation data are examined only if those within the training
-    data contradict: it takes time.
-    """
-    assert problem.validation_data is not None
-    assert seen.inputs is not None
-    held, y = validation_inputs(problem, seen)
-    own = seen.inputs
-    mean, std = own.mean(axis=0), own.std(axis=0)
-    varied = std > 0
-    if not varied.any() or not np.isfinite(held).all():
-        return None
-    std = std[varied]
-    shift = np.abs(held.mean(axis=0) - mean)[varied] / std
-    # The mean of a few rows differs by chance.
-    shift = np.maximum(shift - 3 / np.sqrt(len(held)), 0)
-    with np.errstate(divide="ignore"):
-        stretch = np.abs(np.log(held.std(axis=0)[varied] / std))
-    all_rows = {row.tobytes() for row in _number_rows(problem.X)}
-    shared = np.mean(
-        [row.tobytes() in all_rows for row in _number_rows(problem.validation_data.X)]
-    )
-    n = problem.X.shape[0]
-    by_chance = nearest is not None and nearest.score <= nearest.chance
-    contradict = by_chance or (
-        neighborhoods is not None and neighborhoods.disagree > _CONTRADICT
-    )
-    agreement = chance = rarer = rarer_errors = None
-    if len(y) >= 40 and y.ndim == 1 and contradict:
-        agreement, chance = _validation_agreement(problem, held, y)
-    if problem.labels is not None and problem.y.ndim == 1:
-        rarer, rarer_errors = _rarer(problem.y, y.astype(int), len(problem.labels))
-    return ValidationFacts(
-        rows=len(problem.validation_data.y),
-        shifted=float((shift > 0.5).mean()),
-        stretched=float((stretch > np.log(3)).mean()),
-        shared=float(shared),
-        repeated=float(1 - (len(all_rows) - 1) / max(n - 1, 1)),
-        agreement=agreement,
-        chance=chance,
-        rarer=rarer,
-        rarer_errors=rarer_errors,
-    )
-
-
-def _rarer(training: Array, validation: Array, k: int) -> tuple[float, float]:
-    """Return how much rarer a class is in the training data, and in how many errors."""
-    counts = np.array([np.bincount(y, minlength=k) for y in (training, validation)])
-    n = np.array([[len(training)], [len(validation)]])
-    (own, held), both = counts / n, counts.sum(axis=0) / n.sum()
-    times = held / np.maximum(own, 1e-9)
-    rarest = int(times.argmax())
-    error = np.sqrt((both * (1 - both))[rarest] * (1 / n).sum())
-    apart = (held - own)[rarest] / max(error, 1e-9)
-    return float(times[rarest]), float(apart)
-
-
-def _validation_agreement(
-    problem: Problem, held: Array, y: Array
-) -> tuple[float, float]:
-    held, y = held[:_AT_ONCE], y[:_AT_ONCE]
-    close = _neighbors(standardized(held), _NEIGHBORS)
-    return _score_and_chance(problem, y, close, seed=6)
-
-
-def _number_rows(X: Any) -> Array:
-    return np.ascontiguousarray(numeric(X)[0])

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+NO_VALIDATION = "no rows were held out: give X_val and y_val"
+"""Why facts of the validation data may be missing."""
+
 
 @dataclass(frozen=True)
 class FactGroup:

@@ -20,7 +20,7 @@ from thalweg.core import (
     link,
     without_noise,
 )
-from thalweg.diagnosis.facts.group import FactGroup
+from thalweg.diagnosis.facts.group import NO_VALIDATION, FactGroup
 from thalweg.diagnosis.facts.network import (
     FEW_ROWS,
     UnitFacts,
@@ -280,7 +280,7 @@ class ValidationScoreFacts(FactGroup):
     """The score on the validation data."""
 
     prefix = "held"
-    why_not = "no rows were held out: give X_val and y_val"
+    why_not = NO_VALIDATION
     about_data = True
     remeasured = True
 

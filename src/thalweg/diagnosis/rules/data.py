@@ -3,22 +3,24 @@
 import numpy as np
 
 from thalweg.diagnosis.facts.data import (
-    BestColumnFacts,
     ColumnFacts,
     DataFacts,
     ImageFacts,
     InputFacts,
     LabelFacts,
-    NeighborFacts,
-    NeighborhoodFacts,
     NumberFacts,
     TargetFacts,
     TargetGaps,
-    ValidationColumnFacts,
-    ValidationFacts,
 )
 from thalweg.diagnosis.facts.group import NotMeasured
+from thalweg.diagnosis.facts.neighbors import (
+    BestColumnFacts,
+    NeighborFacts,
+    NeighborhoodFacts,
+    ValidationColumnFacts,
+)
 from thalweg.diagnosis.facts.training import PredictionFacts, ValidationScoreFacts
+from thalweg.diagnosis.facts.validation import ValidationFacts
 from thalweg.diagnosis.result import (
     Evidence,
     Finding,

@@ -1,12 +1,8 @@
 """Rules about training: its curves, its learning rate, and the trained network."""
 
-from thalweg.diagnosis.facts.data import (
-    DataFacts,
-    NeighborFacts,
-    NumberFacts,
-    ValidationFacts,
-)
+from thalweg.diagnosis.facts.data import DataFacts, NumberFacts
 from thalweg.diagnosis.facts.group import NotMeasured
+from thalweg.diagnosis.facts.neighbors import NeighborFacts
 from thalweg.diagnosis.facts.network import (
     BatchFacts,
     FirstStepFacts,
@@ -32,6 +28,7 @@ from thalweg.diagnosis.facts.training import (
     ValidationScoreFacts,
 )
 from thalweg.diagnosis.facts.user_function import GradientFacts
+from thalweg.diagnosis.facts.validation import ValidationFacts
 from thalweg.diagnosis.result import (
     Evidence,
     Finding,
