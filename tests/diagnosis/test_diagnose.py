@@ -350,24 +350,24 @@ def test_bad_input_is_named(call: Any, kind: Any, words: str):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_callback_stops_a_hopeless_training():
     X, y = load_wine(return_X_y=True)
-    watch = tw.Doctor(stop=True)
+    doctor = tw.Doctor(stop=True)
     settings: Any = {"solver": "sgd", "learning_rate_init": 1e-12}
-    fitted = mlp(callbacks=[watch], max_iter=500, tol=0, n_iter_no_change=1000,
+    fitted = mlp(callbacks=[doctor], max_iter=500, tol=0, n_iter_no_change=1000,
                  **settings).fit(X, y)  # fmt: skip
     assert 50 <= fitted.n_iter_ < 50 + 32
-    assert "stayed at" in watch.hopeless
-    assert "run.slope" in watch.diagnosis.facts
+    assert "stayed at" in doctor.hopeless
+    assert "run.slope" in doctor.diagnosis.facts
 
 
 def test_the_callback_leaves_a_good_training_alone():
-    watch = tw.Doctor(stop=True)
-    plain, watched = mlp(max_iter=400), mlp(max_iter=400, callbacks=[watch])
+    doctor = tw.Doctor(stop=True)
+    plain, watched = mlp(max_iter=400), mlp(max_iter=400, callbacks=[doctor])
     X, y = blobs()
     one, two = plain.fit(X, y), watched.fit(X, y)
-    assert watch.hopeless == ""
-    assert watch.diagnosis.healthy
+    assert doctor.hopeless == ""
+    assert doctor.diagnosis.healthy
     np.testing.assert_array_equal(one.coefs_[0], two.coefs_[0])
-    assert len(watch.history) == two.n_iter_
+    assert len(doctor.history) == two.n_iter_
 
 
 def test_trials_are_paired():

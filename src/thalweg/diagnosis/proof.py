@@ -51,7 +51,7 @@ def prove(
     b, a, c = (np.nan_to_num(np.array(s)) for s in (before, after, control))
     gains = a - b
     gain = float(gains.mean())
-    over = float((a[: len(c)] - c).mean()) if len(c) else float("nan")
+    over_control = float((a[: len(c)] - c).mean()) if len(c) else float("nan")
     # Accuracies on a few rows vary by chance, even if all seeds agree.
     floor = np.sqrt(max(abs(gain), 0.01) / n_held)
     error = max(float(gains.std(ddof=1) / np.sqrt(len(gains))), float(floor))
@@ -63,7 +63,7 @@ def prove(
     enough = gain >= (GAIN if by_class else _GAIN_R2)
     better = (enough and clear) or (surer and gain >= 0)
     verdict = "no gain"
-    if better and over > 0 and a.mean() > least:
+    if better and over_control > 0 and a.mean() > least:
         verdict = "confirmed"
     elif not np.isfinite(after).any():
         verdict = "out of budget" if late else "diverged"
@@ -71,4 +71,4 @@ def prove(
         verdict = "out of budget"
     metric = "accuracy" if by_class else "R2"
     return Proof(metric, tuple(before), tuple(after), tuple(control), gain, interval,
-                 over, verdict)  # fmt: skip
+                 over_control, verdict)  # fmt: skip

@@ -84,7 +84,8 @@ def _treated_last(problem: Problem, last: Any, settings: dict[str, Any]) -> Any:
 def _treated_mlp(last: Any, settings: dict[str, Any]) -> Any:
     difference: dict[str, Any] = {}
     if "target" in settings:
-        kind = OURS[settings.pop("target") == "numbers"]
+        numbers = settings.pop("target") == "numbers"
+        kind = estimators.MLPRegressor if numbers else estimators.MLPClassifier
         kept = {k: v for k, v in last.get_params().items()
                 if k in kind().get_params() and k != "loss"}  # fmt: skip
         last, difference["estimator"] = kind(**kept), f"thalweg.{kind.__name__}"
