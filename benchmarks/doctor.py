@@ -33,7 +33,7 @@ import thalweg as tw
 from benchmarks.faults import FAULTS, Fault, Situation
 from thalweg.core.types import Array
 from thalweg.datasets import mnist, moons
-from thalweg.diagnosis.remedies import matched
+from thalweg.diagnosis.remedies import match_columns
 from thalweg.diagnosis.result import Diagnosis, Finding
 
 TERMS = """\
@@ -327,7 +327,7 @@ def _treated(s: Situation, model: Any, difference: Mapping[str, Any]) -> Array:
         kept = np.setdiff1d(np.arange(len(s.y)), difference["leave_out"])
         s = replace(s, X=s.X[kept], y=s.y[kept])
     if "match_held" in difference:
-        s = replace(s, X_test=matched(s.X_test, s.X))
+        s = replace(s, X_test=match_columns(s.X_test, s.X))
     return np.array([fitted(s, k, _seeded(model, k))[1] for k in SEEDS])
 
 

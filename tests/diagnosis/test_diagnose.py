@@ -16,9 +16,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import thalweg as tw
+from thalweg.diagnosis.proof import prove
 from thalweg.diagnosis.readers import understand
-from thalweg.diagnosis.remedies import treated
-from thalweg.diagnosis.trials import Trials, prove
+from thalweg.diagnosis.treatment import treated
+from thalweg.diagnosis.trials import Trainings
 
 TABLE = Path(__file__).parents[2] / "examples" / "infrared.csv"
 
@@ -101,7 +102,7 @@ def logistic_regression(mistake: str) -> dict[str, Any]:
             "y": y}  # fmt: skip
 
 
-def case(subject: Any, data: Any, **more: Any) -> dict[str, Any]:
+def call(subject: Any, data: Any, **more: Any) -> dict[str, Any]:
     return {"subject": subject, "X": data[0], "y": data[1], **more}
 
 
@@ -124,59 +125,59 @@ def with_answer() -> Any:
 
 
 PROGRAMS: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
-    "softmax on one unit": (lambda: case(net(2, 20, 1), moons(), **CE),
+    "softmax on one unit": (lambda: call(net(2, 20, 1), moons(), **CE),
                             "degenerate-output"),
     "sigmoid on a regression": (
-        lambda: case(net(3, 20, 1, output_activation="logistic"),
+        lambda: call(net(3, 20, 1, output_activation="logistic"),
                      (house_prices()[0], house_prices()[1] / 1e5 - 3), loss="squared",
                      learning_rate=0.01, epochs=100),
         "unreachable-output"),
     "relu on the output": (
-        lambda: case(net(3, 20, 1, output_activation="relu"),
+        lambda: call(net(3, 20, 1, output_activation="relu"),
                      (house_prices()[0], house_prices()[0][:, 0] * 2), loss="squared",
                      learning_rate=0.01, epochs=100),
         "unreachable-output"),
     "unscaled images": (
-        lambda: case(mlp(solver="sgd", max_iter=30), images(16.0)), "unscaled-input"),
+        lambda: call(mlp(solver="sgd", max_iter=30), images(16.0)), "unscaled-input"),
     "unscaled chemistry": (
-        lambda: case(TheirClassifier((20,), random_state=0, max_iter=150),
+        lambda: call(TheirClassifier((20,), random_state=0, max_iter=150),
                      load_wine(return_X_y=True)), "unscaled-input"),
-    "rate 10": (lambda: case(mlp(learning_rate_init=10.0), moons()), "rate-too-high"),
-    "rate 1e-6": (lambda: case(mlp(learning_rate_init=1e-6), blobs()), "rate-too-low"),
+    "rate 10": (lambda: call(mlp(learning_rate_init=10.0), moons()), "rate-too-high"),
+    "rate 1e-6": (lambda: call(mlp(learning_rate_init=1e-6), blobs()), "rate-too-low"),
     "zero weights": (
-        lambda: case(mlp(init="zeros", activation="tanh"), moons()), "symmetric-init"),
+        lambda: call(mlp(init="zeros", activation="tanh"), moons()), "symmetric-init"),
     "prices not scaled": (
-        lambda: case(TheirRegressor(random_state=0, max_iter=100), house_prices()),
+        lambda: call(TheirRegressor(random_state=0, max_iter=100), house_prices()),
         "unscaled-target"),
     "class numbers as a quantity": (
-        lambda: case(tw.MLPRegressor(learning_rate_init=0.01, random_state=0),
+        lambda: call(tw.MLPRegressor(learning_rate_init=0.01, random_state=0),
                      (blobs()[0], np.array([1, 2, 0])[blobs()[1]])), "wrong-loss"),
     "a quantity as classes": (
-        lambda: case(mlp(max_iter=20), (house_prices()[0],
+        lambda: call(mlp(max_iter=20), (house_prices()[0],
                                         house_prices()[1].round(-3).astype(int))),
         "wrong-loss"),
     "rows shuffled apart": (
         lambda: {"subject": mlp(), **shuffled_apart()}, "misaligned-rows"),
-    "the answer among the columns": (lambda: case(mlp(), with_answer()), "leak"),
-    "row numbers among the columns": (lambda: case(mlp(), with_ids()),
+    "the answer among the columns": (lambda: call(mlp(), with_answer()), "leak"),
+    "row numbers among the columns": (lambda: call(mlp(), with_ids()),
                                       "unscaled-input"),
     "twelve sigmoid layers": (
-        lambda: case(mlp(hidden_layer_sizes=(10,) * 12, activation="logistic"),
+        lambda: call(mlp(hidden_layer_sizes=(10,) * 12, activation="logistic"),
                      moons()), "vanishing-gradient"),
-    "no activation": (lambda: case(mlp(activation="identity", max_iter=300),
+    "no activation": (lambda: call(mlp(activation="identity", max_iter=300),
                                    make_moons(240, noise=0.1, random_state=0)),
                       "no-nonlinearity"),
-    "one hidden unit": (lambda: case(mlp(hidden_layer_sizes=(1,), max_iter=150),
+    "one hidden unit": (lambda: call(mlp(hidden_layer_sizes=(1,), max_iter=150),
                                      make_moons(240, noise=0.1, random_state=0)),
                         "underfitting"),
-    "alpha 100": (lambda: case(mlp(alpha=100.0), blobs()), "over-regularized"),
-    "three epochs": (lambda: case(mlp(max_iter=3, learning_rate_init=0.001), blobs()),
+    "alpha 100": (lambda: call(mlp(alpha=100.0), blobs()), "over-regularized"),
+    "three epochs": (lambda: call(mlp(max_iter=3, learning_rate_init=0.001), blobs()),
                      "stopped-early"),
     "NaN in a cell": (
-        lambda: case(mlp(), (np.where(blobs()[0] > 2.4, np.nan, blobs()[0]),
+        lambda: call(mlp(), (np.where(blobs()[0] > 2.4, np.nan, blobs()[0]),
                              blobs()[1])), "nonfinite-data"),
     "NaN in the target": (
-        lambda: case(tw.MLPRegressor(), (blobs()[0], np.where(
+        lambda: call(tw.MLPRegressor(), (blobs()[0], np.where(
             blobs()[1] == 1, np.nan, blobs()[0][:, 0]))), "nonfinite-data"),
     "1/m forgotten": (lambda: logistic_regression("forgot 1/m"), "wrong-gradient"),
     "the sign turned": (lambda: logistic_regression("wrong sign"), "ascent"),
@@ -185,9 +186,9 @@ PROGRAMS: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_the_cause_is_ranked_first(program: str):
-    given, code = PROGRAMS[program]
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_cause_is_ranked_first(name: str):
+    given, code = PROGRAMS[name]
     found = tw.diagnose(**given())
     assert found.alarms, str(found)
     assert found.alarms[0].code == code, str(found)
@@ -349,37 +350,39 @@ def test_bad_input_is_named(call: Any, kind: Any, words: str):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_callback_stops_a_hopeless_training():
     X, y = load_wine(return_X_y=True)
-    watch = tw.Doctor(stop=True)
+    doctor = tw.Doctor(stop=True)
     settings: Any = {"solver": "sgd", "learning_rate_init": 1e-12}
-    fitted = mlp(callbacks=[watch], max_iter=500, tol=0, n_iter_no_change=1000,
+    fitted = mlp(callbacks=[doctor], max_iter=500, tol=0, n_iter_no_change=1000,
                  **settings).fit(X, y)  # fmt: skip
     assert 50 <= fitted.n_iter_ < 50 + 32
-    assert "stayed at" in watch.hopeless
-    assert "run.slope" in watch.diagnosis.facts
+    assert "stayed at" in doctor.hopeless
+    assert "run.slope" in doctor.diagnosis.facts
 
 
 def test_the_callback_leaves_a_good_training_alone():
-    watch = tw.Doctor(stop=True)
-    plain, watched = mlp(max_iter=400), mlp(max_iter=400, callbacks=[watch])
+    doctor = tw.Doctor(stop=True)
+    plain, watched = mlp(max_iter=400), mlp(max_iter=400, callbacks=[doctor])
     X, y = blobs()
     one, two = plain.fit(X, y), watched.fit(X, y)
-    assert watch.hopeless == ""
-    assert watch.diagnosis.healthy
+    assert doctor.hopeless == ""
+    assert doctor.diagnosis.healthy
     np.testing.assert_array_equal(one.coefs_[0], two.coefs_[0])
-    assert len(watch.history) == two.n_iter_
+    assert len(doctor.history) == two.n_iter_
 
 
 def test_trials_are_paired():
     """The same seed gives the same rows, and without changes the same score."""
-    case = understand(mlp(), *moons())
+    problem = understand(mlp(), *moons())
     (one, changed), (two,) = (
-        Trials(case, np.inf).train(jobs)
+        Trainings(problem, np.inf).train(jobs)
         for jobs in ([({}, 1), ({"hidden": (3,)}, 1)], [({}, 1)])
     )
     assert one.score == two.score
-    assert one.problem.held is not None
-    assert changed.problem.held is not None
-    np.testing.assert_array_equal(one.problem.held[0], changed.problem.held[0])
+    assert one.problem.validation_data is not None
+    assert changed.problem.validation_data is not None
+    np.testing.assert_array_equal(
+        one.problem.validation_data.X, changed.problem.validation_data.X
+    )
 
 
 def test_a_clear_remedy_that_suffices_ends_the_trials():
@@ -479,6 +482,15 @@ def test_a_keras_estimator_is_tried_and_treated():
     treated, difference = found.treat()
     assert difference == {"scale": True}
     assert treated.fit(X, y).score(X, y) > 0.95
+
+
+@keras_warns
+def test_a_remedy_that_a_keras_estimator_cannot_take_gains_nothing():
+    """Class numbers learned as a quantity: its output layer cannot be changed."""
+    X, y = blobs()
+    found = tw.diagnose(tw.KerasRegressor(epochs=3, random_state=0), X, 1.0 + y)
+    (wrong_loss,) = [f for f in found.findings if f.code == "wrong-loss"]
+    assert not wrong_loss.confirmed
 
 
 @keras_warns

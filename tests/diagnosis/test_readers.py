@@ -2,23 +2,26 @@
 
 import itertools
 import sys
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.feature_selection import SelectKBest
+from sklearn.impute import SimpleImputer
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 import thalweg as tw
 from thalweg.diagnosis import trials
 from thalweg.diagnosis.readers import understand
-from thalweg.diagnosis.remedies import treated
+from thalweg.diagnosis.treatment import treated
 from thalweg.estimators.tabular.preprocessing import as_frame
 from thalweg.optimize.gradient_check import check_gradient
 
@@ -230,6 +233,125 @@ def test_settings_for_data_alone_are_told():
     model, difference = tw.diagnose(None, SCALED, 1e4 * SCALED[:, 0]).treat()
     assert difference == {"scale_target": True}
     np.testing.assert_array_equal(model.fit_transform(SCALED), SCALED)
+
+
+# -------------------------------------------------------------- what a function is
+
+
+def squares(p: Any, power: int = 2) -> float:
+    return float((np.asarray(p) ** power).sum())
+
+
+def wrong_slope(p: Any, factor: float = 3.0) -> Any:
+    return factor * np.asarray(p)
+
+
+class Bowl:
+    """A cost as an object, with its gradient and both as methods."""
+
+    def __call__(self, p: Any) -> float:
+        return squares(p)
+
+    def gradient(self, p: Any) -> Any:
+        return wrong_slope(p)
+
+    def both(self, p: Any) -> Any:
+        return squares(p), wrong_slope(p)
+
+
+class Both(Bowl):
+    """A cost that returns its gradient too."""
+
+    def __call__(self, p: Any) -> Any:
+        return self.both(p)
+
+
+def jitted(both: bool) -> Any:
+    import jax
+
+    def cost(p: Any) -> Any:
+        return (p**2).sum()
+
+    def slope(p: Any) -> Any:
+        return 3 * p
+
+    if both:
+        return jax.jit(lambda p: (cost(p), slope(p)))
+    return jax.jit(cost), jax.jit(slope)
+
+
+FUNCTIONS: dict[str, Any] = {
+    "functions": lambda: (squares, wrong_slope),
+    "partials": lambda: (partial(squares, power=2), partial(wrong_slope, factor=3.0)),
+    "object and bound method": lambda: (Bowl(), Bowl().gradient),
+    "jitted pair": lambda: jitted(both=False),
+    "function of both": lambda: lambda p: (squares(p), wrong_slope(p)),
+    "bound method of both": lambda: Bowl().both,
+    "object of both": Both,
+    "partial of both": lambda: partial(Bowl.both, Bowl()),
+    "jitted function of both": lambda: jitted(both=True),
+}
+
+
+@pytest.mark.parametrize("kind", FUNCTIONS)
+def test_whatever_can_be_called_is_a_function(kind: str):
+    found = tw.diagnose(FUNCTIONS[kind](), x0=np.array([1.0, -2.0, 0.5]))
+    assert found.subject == "hand-written cost and gradient"
+    assert first(found).code == "wrong-gradient"
+    with pytest.raises(ValueError, match="without x0"):
+        tw.diagnose(FUNCTIONS[kind]())
+
+
+def test_a_class_is_no_function():
+    with pytest.raises(TypeError, match="which it cannot examine"):
+        tw.diagnose(tw.MLPClassifier, SCALED, Y, x0=np.ones(2))
+
+
+class FillsGaps(TransformerMixin, BaseEstimator):
+    """Imputes, and is not called so."""
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return np.nan_to_num(X)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+class NotAnImputer(StandardScaler):
+    """Is called so, and does not impute."""
+
+
+def imputing(column: int) -> Any:
+    """Impute a single column; the others pass through, and columns change places."""
+    return make_column_transformer((SimpleImputer(), [column]), remainder="passthrough")
+
+
+IMPUTING: dict[str, tuple[Any, bool]] = {
+    "an imputer": (lambda: SimpleImputer(), True),
+    "a pipeline": (lambda: make_pipeline(StandardScaler(), SimpleImputer()), True),
+    "one's own": (FillsGaps, True),
+    "a function": (lambda: FunctionTransformer(np.nan_to_num), True),
+    "the right column": (lambda: imputing(2), True),
+    "another column": (lambda: imputing(3), False),
+    "a name": (NotAnImputer, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", IMPUTING)
+@pytest.mark.parametrize("where", ["X", "X_val"])
+def test_a_step_imputes_by_what_it_does_not_by_its_name(kind: str, where: str):
+    make, imputes = IMPUTING[kind]
+    gaps, held = SCALED[::2].copy(), SCALED[1::2].copy()
+    (gaps if where == "X" else held)[::5, 2] = np.nan
+    model = make_pipeline(make(), mlp())
+    found = tw.diagnose(model, gaps, Y[::2], X_val=held, y_val=Y[1::2], trials=False)
+    assert ("nonfinite-data" in found.checked) == imputes
+    assert found.facts["data.nonfinite"] == (0 if imputes else 18)
 
 
 # ------------------------------------------------------------------------- the call

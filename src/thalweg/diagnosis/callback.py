@@ -1,35 +1,37 @@
 """The doctor as a callback: it watches a training and can stop it."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from thalweg.core import History
 from thalweg.diagnosis.diagnose import make_diagnosis
-from thalweg.diagnosis.facts.network import facts_of_history
+from thalweg.diagnosis.facts import Facts
+from thalweg.diagnosis.facts.network import RateFacts
+from thalweg.diagnosis.facts.training import (
+    RunFacts,
+    StopFacts,
+    facts_of_curve,
+    facts_of_validation_curve,
+)
 from thalweg.diagnosis.result import Diagnosis
-from thalweg.diagnosis.rules import judge
+from thalweg.diagnosis.rules import Thresholds, judge, merged_limits
 
-_EPOCHS_TOLD = 32  # at once, where it may stop the training
-
-
-# ------------------------------------------------------------------------- callback
+_EPOCHS_AT_ONCE = 32
+"""Epochs between two calls if the doctor may stop the training."""
 
 
 class Doctor:
     """A callback that examines a training while it runs.
 
     Give it to any fit as one of its ``callbacks``; afterwards `diagnosis` says what
-    the curves show. It is told of many epochs at once, so that it costs little.
+    the training curve shows. It examines many epochs at once, so that it costs little.
 
     Parameters
     ----------
     stop : bool
-        Whether a hopeless training is stopped: one whose loss is not finite, or five
-        times the first one, or has not moved in `patience` epochs.
+        Whether to stop a hopeless training: the loss is not finite, or five times the
+        first one, or unchanged after `patience` epochs.
     patience : int
-        Epochs after which a loss still at its first value is hopeless.
+        Epochs after which a loss that is still at its first value is hopeless.
     thresholds : mapping, optional
         As for `diagnose`.
 
@@ -48,31 +50,41 @@ class Doctor:
         self,
         stop: bool = False,
         patience: int = 50,
-        thresholds: Mapping[str, Mapping[str, float] | None] | None = None,
+        thresholds: Thresholds | None = None,
     ) -> None:
+        merged_limits(thresholds)  # raises before training
         self.stop, self.patience, self.thresholds = stop, patience, thresholds
-        self.patient = _EPOCHS_TOLD if stop else 10**6
+        self.patient = _EPOCHS_AT_ONCE if stop else 10**6
         self.history = History.from_columns({"loss": ()})
         self.hopeless = ""
 
     def __call__(self, history: History) -> bool:
-        """Take note of the epochs so far; True stops training."""
+        """Examine the epochs so far; return whether to stop training."""
         self.history, first, last = history, history.loss[0], history.loss[-1]
         self.hopeless = ""
         if not last < 5 * first + 1e-12 and len(history) > 3:
-            self.hopeless = f"the loss is {last:.3g}, and began at {first:.3g}"
+            self.hopeless = f"the loss is {last:.3g}; it began at {first:.3g}"
         elif len(history) >= self.patience and last > 0.9999 * first:
             self.hopeless = f"the loss has stayed at {first:.3g}"
         return self.stop and bool(self.hopeless)
 
     @property
     def diagnosis(self) -> Diagnosis:
-        """What the curves show; nothing is tried."""
+        """What the training curve shows; no remedy is tried."""
         history = self.history
-        facts: dict[str, Any] = facts_of_history(history)
-        facts |= {"run.diverged": not facts["run.finite"], "run.restored": False,
-                  "run.ended_by_epochs": not self.hopeless}  # fmt: skip
-        if len(history) and np.isfinite(rate := float(history.rate[0])):
-            facts |= {"rate.value": rate, "rate.usual": rate}
+        finite, rate = bool(np.isfinite(history.loss).all()), None
+        if len(history) and np.isfinite(value := float(history.rate[0])):
+            rate = RateFacts(value=value, usual=value)
+        facts = Facts(
+            rate=rate,
+            run=RunFacts(finite, len(history)),
+            curve=facts_of_curve(history),
+            validation_curve=facts_of_validation_curve(history),
+            stop=StopFacts(
+                ended_by_epochs=not self.hopeless,
+                diverged=not finite,
+                restored=False,
+            ),
+        )
         judged = judge(facts, self.thresholds)
-        return make_diagnosis(f"training of {len(history)} epochs", facts, *judged)
+        return make_diagnosis(f"training of {len(history)} epochs", facts, judged)

@@ -1,9 +1,8 @@
 """The doctor: facts, rules, and the trial of each remedy, put into one diagnosis.
 
-What a rule suspects is tried (`thalweg.diagnosis.trials`). Only a remedy that gains,
-and more than a random change, confirms its cause. After a confirmed one all is measured
-again; what has disappeared was its symptom. What gains nothing is a note at most,
-unless the facts alone prove it.
+What a rule suspects is tried (`thalweg.diagnosis.root_causes`). Only a remedy that
+gains, and gains more than a random change, confirms its cause. A remedy that gains
+nothing makes its finding a note at most, unless the facts alone prove it.
 """
 
 import time
@@ -16,18 +15,28 @@ from typing import Any
 import numpy as np
 
 from thalweg import training
-from thalweg.diagnosis.facts import WHY_NOT, measure
-from thalweg.diagnosis.facts.user_function import facts_of_steps, facts_of_written
+from thalweg.diagnosis.facts import Facts, measure
+from thalweg.diagnosis.facts.training import (
+    AttemptFacts,
+    ModeFacts,
+    ValidationScoreFacts,
+)
+from thalweg.diagnosis.facts.user_function import facts_of_gradient, facts_of_steps
 from thalweg.diagnosis.problem import Problem, take
-from thalweg.diagnosis.readers import refuse_settings, understand
-from thalweg.diagnosis.remedies import treated
-from thalweg.diagnosis.result import Diagnosis, Facts, Finding, Severity
-from thalweg.diagnosis.rules import ORDER, judge
-from thalweg.diagnosis.trials import MOST_CAUSES, TrialRun, Trials
+from thalweg.diagnosis.readers import (
+    KINDS,
+    is_user_function,
+    pipeline_parts,
+    refuse_settings,
+    understand,
+)
+from thalweg.diagnosis.result import Diagnosis, Finding, Severity
+from thalweg.diagnosis.root_causes import MOST_CAUSES, find_root_causes
+from thalweg.diagnosis.rules import ORDER, Thresholds, judge, merged_limits
+from thalweg.diagnosis.treatment import treated
+from thalweg.diagnosis.trials import Baseline, Trainings, TrialRun
 
-_ALONE = ("data", "target", "inputs", "nearest", "held", "labels", "numbers", "image")
-_OF_RUN = ("run.", "end.", "rate.sharpness")
-_REMEASURED = ("run", "end", "start", "static", "rate", "inputs", "seeds")
+Judged = tuple[list[Finding], list[str], dict[str, str]]
 
 
 def diagnose(
@@ -39,7 +48,7 @@ def diagnose(
     y_val: Any = None,
     trials: bool = True,
     budget: float = 60.0,
-    thresholds: Mapping[str, Mapping[str, float] | None] | None = None,
+    thresholds: Thresholds | None = None,
     x0: Any = None,
     args: Any = None,
     steps: Sequence[tuple[Any, Any]] | None = None,
@@ -49,31 +58,37 @@ def diagnose(
 
     Parameters
     ----------
-    subject : object or None
-        None for the data alone, before training; an estimator of thalweg's or one of
-        scikit-learn's MLPs, fitted or not; a Pipeline that ends in one; a `Run`; a
-        `DenseNetwork` or `Network` with `settings`, of which one that holds a Keras
-        model is looked at but not tried, since its weights are the model's; or a
-        hand-written ``(cost, gradient)``, or a
-        function that returns both, with `x0`.
+    subject : object
+        What to examine:
+
+        - None examines the data alone, before training.
+        - An estimator of thalweg, or an MLP of scikit-learn, fitted or not.
+        - A Pipeline that ends in such an estimator.
+        - A `Run`, or a `DenseNetwork` or `Network` with `settings`. A network that
+          holds a Keras model is examined, but remedies are not tried, because its
+          weights are the model's.
+        - A pair of callables ``(cost, gradient)``, or one callable that returns both,
+          with `x0`.
     X : array-like, sparse matrix or DataFrame of shape (n_rows, n_columns)
-        The rows that it was or will be trained on; images may have more axes.
+        The training data; images may have more axes.
     y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+        The target.
     X_val, y_val : array-like, optional
-        Rows held out. Without them, trials hold out some of X in turn.
+        Validation data. Without them, each trial holds out a part of X.
     trials : bool
-        Whether remedies are tried; without trials all findings are suspicions.
+        Whether remedies are tried. Without trials all findings are suspicions.
     budget : float
-        Seconds after which no further trial is begun.
+        Seconds after which no further training begins.
     thresholds : mapping of code to mapping or None, optional
-        What is to differ from `thalweg.diagnosis.THRESHOLDS`; None mutes a finding.
+        Limits that differ from `thalweg.diagnosis.THRESHOLDS`; None mutes a finding.
     x0, args
-        Weights, and further arguments ((X, y) if not given), of a hand-written cost.
+        Weights at which the user's cost is examined, and further arguments of the cost
+        (by default X and y, if given).
     steps : sequence of (weights, gradient), optional
-        Some consecutive steps of a hand-written training: the weights before each, and
-        the gradient that was used there.
+        Some consecutive steps of the user's training: the weights before each step,
+        and the gradient that was used there.
     **settings
-        Fields of `Plan` for a `DenseNetwork`.
+        Fields of `Plan` for a `DenseNetwork` or `Network`.
 
     Returns
     -------
@@ -82,9 +97,11 @@ def diagnose(
     Raises
     ------
     TypeError
-        For a subject that cannot be examined; it says what can.
+        If `subject` cannot be examined or `thresholds` is not a mapping of codes to
+        limits; the message says what is allowed.
     ValueError
-        For data that do not fit together or do not fit the subject.
+        If the data do not fit together or do not fit `subject`, or if a threshold does
+        not exist.
 
     Examples
     --------
@@ -101,83 +118,95 @@ def diagnose(
             f"diagnose got budget={budget!r}; it must be a number of seconds, 0 or "
             "more. Give np.inf for no limit."
         )
-    if _is_written(subject):
+    merged_limits(thresholds)  # raises before anything is measured
+    if is_user_function(subject):
         refuse_settings(settings)
-        return _of_written(subject, X, y, x0, args, steps, thresholds, started)
+        facts = _facts_of_user_function(subject, X, y, x0, args, steps)
+        costs = {"examination": time.perf_counter() - started, "trials": 0.0,
+                 "trainings": 0.0}  # fmt: skip
+        name = "hand-written cost and gradient"
+        return make_diagnosis(name, facts, judge(facts, thresholds), costs=costs)
     if X is None or y is None:
-        raise ValueError("diagnose needs X and y, the rows to train on.")
-    problem = _quietly(understand, subject, X, y, X_val, y_val, **settings)
-    facts = dict(_quietly(measure, problem)) | _modes(subject, problem)
-    trial = Trials(problem, started + budget)
-    held_by_another = getattr(problem.network, "adapter", None) is not None
-    fatal = [f for f in judge(_own(problem, facts), thresholds)[0]
-             if f.severity is Severity.FATAL]  # fmt: skip
-    tries = trials and not held_by_another and not any(map(_is_for_the_user, fatal))
-    if tries:
-        facts |= _of_trials(trial, problem, facts, explained=bool(fatal))
-    examined = time.perf_counter() - started - trial.seconds
-    found, checked, missing = judge(_own(problem, facts), thresholds)
-    if tries:
-        again = partial(_look_again, trial, facts, thresholds)
-        found = trial.over(found, again, facts.get("nearest.best", np.inf))
+        raise ValueError("diagnose needs X and y, the training data. Give both.")
+    problem = _without_warnings(understand, subject, X, y, X_val, y_val, **settings)
+    facts = _without_warnings(measure, problem)
+    facts = replace(facts, mode=_facts_of_mode(subject, problem))
+    trainings = Trainings(problem, started + budget)
+    in_keras = getattr(problem.network, "adapter", None) is not None
+    judged = judge(_known_of(problem, facts), thresholds)
+    fatal = [f for f in judged[0] if f.severity is Severity.FATAL]
+    baseline = None
+    if trials and not in_keras and not any(map(_needs_the_user, fatal)):
+        baseline = trainings.baseline()
+        facts = _with_baseline(facts, baseline, trainings, explained=bool(fatal))
+    examined = time.perf_counter() - started - trainings.seconds
+    found, checked, unchecked = judge(_known_of(problem, facts), thresholds)
+    if baseline is not None:
+        again = partial(_examine_again, trainings, facts, thresholds)
+        enough = facts.nearest.best if facts.nearest is not None else np.inf
+        found = find_root_causes(trainings, baseline, found, again, enough)
     costs = {
         "examination": examined,
         "trials": time.perf_counter() - started - examined,
-        "trainings": float(trial.count),
+        "trainings": float(trainings.count),
     }
     return make_diagnosis(
-        _name(subject, problem), facts, found, checked, missing,
+        _name(subject, problem), facts, (found, checked, unchecked),
         costs=costs, prescribe=partial(treated, problem),
     )  # fmt: skip
 
 
-def _quietly(do: Callable[..., Any], *given: Any, **settings: Any) -> Any:
-    """Call without scikit-learn's doubts about the target: they are examined here."""
+def _without_warnings(do: Callable[..., Any], *given: Any, **settings: Any) -> Any:
+    """Call without scikit-learn's warnings about the target: it is examined here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return do(*given, **settings)
 
 
-def _of_trials(
-    trial: Trials, problem: Problem, facts: Facts, explained: bool
-) -> dict[str, Any]:
-    """Train it as it is, from several seeds; return what that shows."""
-    arm = trial.begin()
-    failed = "" if explained or problem.run is not None else arm.error
-    found = trial.spread() | {"run.error": failed, "run.failed": trial.count}
-    if problem.run is None and arm.run is not None:
-        more = _quietly(measure, arm.problem, arm.run, again=True)
-        found |= {k: v for k, v in more.items() if k.startswith(_OF_RUN)}
-    if "seeds.scores" in found and "held.score" not in facts:
-        found["held.score"] = float(np.nanmean(found["seeds.scores"]))
-    return found
+def _with_baseline(
+    facts: Facts, baseline: Baseline, trainings: Trainings, explained: bool
+) -> Facts:
+    """Add what the trainings of the unchanged problem show."""
+    first, seeds = baseline.first, trainings.spread()
+    trained_before = trainings.base.run is not None
+    error = "" if explained or trained_before else first.error
+    facts = replace(facts, seeds=seeds, attempts=AttemptFacts(error, trainings.count))
+    if not trained_before and first.run is not None:
+        seen = _without_warnings(measure, first.problem, first.run, again=True)
+        facts = replace(
+            facts, run=seen.run, curve=seen.curve, stop=seen.stop, end=seen.end,
+            validation_curve=seen.validation_curve, end_loss=seen.end_loss,
+            outputs=seen.outputs, end_units=seen.end_units, memory=seen.memory,
+            predictions=seen.predictions, sharpness=seen.sharpness,
+        )  # fmt: skip
+    if seeds is not None and facts.validation_score is None:
+        score = float(np.nanmean(seeds.scores))
+        facts = replace(facts, validation_score=ValidationScoreFacts(score))
+    return facts
 
 
-def _look_again(
-    trial: Trials, facts: Facts, thresholds: Any, arm: TrialRun
+def _examine_again(
+    trainings: Trainings, facts: Facts, thresholds: Thresholds | None, trial: TrialRun
 ) -> dict[str, Finding]:
-    """Measure and judge what a remedy has made of it; return what is found, by code."""
-    seen = _quietly(measure, arm.problem, arm.run, again=True) if arm.run else facts
-    seen = {**seen, **trial.spread(), "run.error": arm.error}
-    now = {k: seen.get(k, v) for k, v in facts.items() if _is_remeasured(k)}
-    found, _, _ = judge(_own(trial.base, {**facts, **now}), thresholds)
+    """Measure and judge what a remedy changed; return the findings by code."""
+    seen = facts
+    if trial.run is not None:
+        seen = _without_warnings(measure, trial.problem, trial.run, again=True)
+    attempts = AttemptFacts(trial.error, facts.attempts.failed if facts.attempts else 0)
+    seen = replace(seen, seeds=trainings.spread() or seen.seeds, attempts=attempts)
+    now = _known_of(trainings.base, facts.remeasured(seen))
+    found, _, _ = judge(now, thresholds)
     return {f.code: f for f in found}
 
 
-def _is_remeasured(name: str) -> bool:
-    return name.split(".")[0] in _REMEASURED or name == "held.score"
-
-
-def _is_for_the_user(finding: Finding) -> bool:
-    """Whether only the user can put it right: no trial helps."""
+def _needs_the_user(finding: Finding) -> bool:
+    """Whether only the user can remedy it, so that no trial helps."""
     return finding.prescription is not None and not finding.prescription.changes
 
 
-def _own(problem: Problem, facts: Facts) -> Facts:
-    """Leave out what is said of a network that the user never gave."""
-    if not problem.stand_in:
-        return facts
-    return {k: v for k, v in facts.items() if k.split(".")[0] in _ALONE}
+def _known_of(problem: Problem, facts: Facts) -> Facts:
+    """Leave out facts of a network that the user did not give."""
+    return facts.about_data() if problem.stand_in else facts
 
 
 def _name(subject: Any, problem: Problem) -> str:
@@ -187,36 +216,37 @@ def _name(subject: Any, problem: Problem) -> str:
 
 
 def make_diagnosis(
-    subject: str, facts: Facts, found: list[Finding], checked: Sequence[str],
-    missing: Mapping[str, str], **more: Any,
+    subject: str, facts: Facts, judged: Judged,
+    costs: Mapping[str, float] | None = None, prescribe: Any = None,
 ) -> Diagnosis:  # fmt: skip
-    """Put what was found into a diagnosis."""
-    why = {k: WHY_NOT.get(fact.split(".")[0], fact) for k, fact in missing.items()}
+    """Put facts and what the rules said of them into a diagnosis."""
+    found, checked, unchecked = judged
     return Diagnosis(
-        subject, tuple(_ordered(found)), facts, tuple(checked), why, **more
-    )
+        subject, tuple(_ordered(found)), facts.by_name(), tuple(checked), unchecked,
+        costs=costs or {}, prescribe=prescribe,
+    )  # fmt: skip
 
 
 def _ordered(found: list[Finding]) -> Iterator[Finding]:
     """Put the worst first, then what gained most; at most three are alarms."""
-    ranked = sorted(found, key=lambda f: (-f.severity, -_share(f), ORDER[f.code]))
+    ranked = sorted(found, key=lambda f: (-f.severity, -_gain(f), ORDER[f.code]))
     for rank, finding in enumerate(ranked):
         low = rank >= MOST_CAUSES and finding.severity > Severity.NOTE
         yield replace(finding, severity=Severity.NOTE) if low else finding
 
 
-def _share(finding: Finding) -> float:
-    """Return what a remedy gained; of what only the user can put right, all."""
+def _gain(finding: Finding) -> float:
+    """Return what a remedy gained; infinity if only the user can apply it."""
     proof = finding.proof
     return proof.gain if proof and finding.confirmed else np.inf
 
 
-def _modes(subject: Any, problem: Problem) -> dict[str, Any]:
-    """Predict twice."""
-    last = subject.steps[-1][1] if hasattr(subject, "steps") else subject
+def _facts_of_mode(subject: Any, problem: Problem) -> ModeFacts | None:
+    """Predict twice, and compare."""
+    last = pipeline_parts(subject)[1]
     fitted = any(hasattr(last, name) for name in ("coefs_", "run_", "members_"))
     if not fitted and problem.run is None:
-        return {}
+        return None
     X = take(problem.X, np.arange(min(problem.X.shape[0], 200)))
     ask: Callable[[Any], Any] = getattr(
         subject, "predict_proba", getattr(subject, "predict", None)
@@ -225,36 +255,27 @@ def _modes(subject: Any, problem: Problem) -> dict[str, Any]:
         with np.errstate(all="ignore"):
             first, second = ask(X), ask(X)
     except (ValueError, TypeError, AttributeError):
-        return {}
+        return None
     if np.asarray(first).dtype.kind not in "fiub":
-        return {"mode.differs": float((first != second).mean())}
+        return ModeFacts(float((first != second).mean()))
     apart = np.abs(np.asarray(first, float) - np.asarray(second, float))
-    return {"mode.differs": float(apart.max())}
+    return ModeFacts(float(apart.max()))
 
 
-# --------------------------------------------------------------------- hand-written
-
-
-def _is_written(subject: Any) -> bool:
-    pair = isinstance(subject, tuple) and len(subject) == 2
-    return (pair and callable(subject[0])) or type(subject).__name__ == "function"
-
-
-def _of_written(
-    subject: Any, X: Any, y: Any, x0: Any, args: Any, steps: Any, thresholds: Any,
-    started: float,
-) -> Diagnosis:  # fmt: skip
+def _facts_of_user_function(
+    subject: Any, X: Any, y: Any, x0: Any, args: Any, steps: Any
+) -> Facts:
     if x0 is None:
         raise ValueError(
-            "diagnose got a hand-written cost without x0. Give x0, weights to check at."
+            f"diagnose got a callable, {subject!r}, without x0. If it is your cost, "
+            "give x0, the weights at which the cost is examined. If it is not, "
+            f"diagnose can examine {KINDS}."
         )
     cost, gradient = subject if isinstance(subject, tuple) else (subject, True)
     args = args if args is not None else tuple(a for a in (X, y) if a is not None)
     args = args if isinstance(args, tuple) else (args,)
-    facts = facts_of_written(cost, gradient, x0, args)
+    of_steps = None
+    of_gradient = facts_of_gradient(cost, gradient, x0, args)
     if steps is not None:
-        facts |= facts_of_steps(cost, gradient, steps, args)
-    costs = {"examination": time.perf_counter() - started, "trials": 0.0,
-             "trainings": 0.0}  # fmt: skip
-    judged = judge(facts, thresholds)
-    return make_diagnosis("hand-written cost and gradient", facts, *judged, costs=costs)
+        of_steps = facts_of_steps(cost, gradient, steps, args)
+    return Facts(gradient=of_gradient, steps=of_steps)

@@ -1,7 +1,7 @@
-"""Keras estimators as the doctor's cases: their layers are Keras's own affair.
+"""Keras estimators as problems of the doctor, which does not look into their layers.
 
-Each training is a fit of a clone, so that the model that was given stays as it is. What
-a remedy changes in the plan goes into the estimator's parameters and ``settings``.
+Each training fits a clone, so that the user's model does not change. What a remedy
+changes in the plan goes into the estimator's parameters and ``settings``.
 """
 
 from collections.abc import Mapping
@@ -12,20 +12,21 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 
 from thalweg.core import Plan, Run, StopReason
+from thalweg.diagnosis.input_data import InputData
 from thalweg.diagnosis.problem import Problem, numbered
 
 _OWN = ("epochs", "batch_size", "patience", "class_weight")
 
 
 @dataclass(frozen=True, eq=False)
-class KerasCase(Problem):
-    """A training by an estimator of `thalweg.estimators.keras.estimators`.
+class KerasProblem(Problem):
+    """A training by `KerasClassifier` or `KerasRegressor`.
 
     Parameters
     ----------
     estimator : KerasClassifier or KerasRegressor
     given : Plan
-        What it was told; where `plan` differs, a remedy did it.
+        The estimator's plan; a remedy may have changed `plan`.
     """
 
     estimator: Any = None
@@ -49,10 +50,11 @@ class KerasCase(Problem):
         return run_of(model), pipe
 
 
-def case_of_keras(
-    subject: Any, last: Any, X: Any, y: Any, held: Any, steps: Any, settings: Any
-) -> KerasCase:
-    """Bring a Keras estimator into the form of a case."""
+def problem_of_keras(
+    subject: Any, last: Any, data: InputData, steps: Any, settings: Any
+) -> KerasProblem:
+    """Bring a Keras estimator into the form of a problem."""
+    X, y, held = data.X, data.y, data.validation_data
     labels, loss = None, "squared"
     if is_classifier(last):
         labels, y, held = numbered(y, held)
@@ -63,7 +65,7 @@ def case_of_keras(
     if optimizer is not None:
         own["learning_rate"] = float(optimizer.learning_rate)
     plan = Plan.of(None, **{"loss": loss, **own, **(last.settings or {})})
-    return KerasCase(
+    return KerasProblem(
         subject, X, y, labels, held, steps, None, plan,
         run=run_of(last) if model is not None else None,
         class_weight=getattr(last, "class_weight", None),
@@ -72,7 +74,7 @@ def case_of_keras(
 
 
 def run_of(fitted: Any) -> Run:
-    """Return the record of a fitted Keras estimator's training."""
+    """Return what is known of a fitted Keras estimator's training."""
     network, parameters, plan = fitted._ready
     finite = bool(np.isfinite(fitted.history_.loss).all())
     full = fitted.n_iter_ >= fitted.epochs
@@ -85,7 +87,7 @@ def run_of(fitted: Any) -> Run:
 
 
 def treated_keras(estimator: Any, changes: Mapping[str, Any]) -> Any:
-    """Return a clone with other fields of the plan."""
+    """Return a clone of the estimator with changes of the plan."""
     own = {name: value for name, value in changes.items() if name in _OWN}
     if "validation" in changes:
         own["validation_fraction"] = changes["validation"]

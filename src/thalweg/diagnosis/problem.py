@@ -1,23 +1,31 @@
 """One training, in a form that all subjects share, and the changes that remedies make.
 
-A `Problem` holds rows, the steps that prepare them, a network, a plan, and the run if
-there was one. Remedies change a case (`changed`), and a case can be trained.
-`thalweg.diagnosis.readers` makes cases of what users give.
+A `Problem` holds the rows, the steps that prepare them, a network, a plan, and the run
+if there was one. It can be trained. `thalweg.diagnosis.readers` makes a problem of what
+the user gives, `thalweg.diagnosis.remedies` applies changes to it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
 from thalweg import training
 from thalweg.core import CLASSIFYING, Array, DenseNetwork, Plan, Run
+
+
+class ValidationData(NamedTuple):
+    """Rows that are not trained on: X as given, and their target."""
+
+    X: Any
+    y: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,38 +41,36 @@ class Problem:
     y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         Class numbers where `labels` are known, float64 values otherwise.
     labels : ndarray or None
-        The classes.
-    held : (X, y) or None
-        Rows held out by the user.
+        The classes; None for a regression.
+    validation_data : ValidationData or None
+        The user's validation data, with y in the form of `y` above.
     steps : tuple of transformer
-        What prepares X for the network, in turn.
+        The steps that prepare X for the network, in order.
     network : DenseNetwork, Network or None
-        None where it is made anew by each training, such as Keras's.
+        None if each training builds it, as Keras does.
     plan : Plan
     run : Run or None
-        The training, where there was one.
+        The training, if there was one.
     class_weight : str, mapping or None
     validation : float or None
-        Share of the rows that training holds out for itself.
+        Share of the rows that training uses as validation data.
     scales_target : bool
         Whether the target is standardized for the network.
-    dtype : str or None
-        What is computed in.
     stand_in : bool
-        Whether network and plan are the doctor's own, the user having given none.
+        Whether network and plan are defaults, because the user gave none.
     images : ndarray of shape (n_rows, ...) or None
-        X as given, where it had more than two axes.
+        X as given, if it has more than two axes.
     repairs : mapping
-        What is done to columns before all steps: ``drop``, ``mask`` and ``impute``.
+        What is done to the columns before all steps: ``drop``, ``mask``, ``impute``.
     lost : int
-        Rows left out because their target is missing.
+        Rows that were left out because their target is missing.
     """
 
     subject: Any
     X: Any
     y: Array
     labels: Array | None
-    held: tuple[Any, Array] | None
+    validation_data: ValidationData | None
     steps: tuple[Any, ...]
     network: Any
     plan: Plan
@@ -79,17 +85,17 @@ class Problem:
 
     @property
     def loss(self) -> str:
-        """The loss's name."""
+        """The name of the loss."""
         return self.plan.loss.label
 
     @property
     def by_class(self) -> bool:
-        """Whether the plan tells classes apart."""
+        """Whether the loss is one of a classification."""
         return self.loss in (*CLASSIFYING, "binary_cross_entropy")
 
     @property
     def lacks_outputs(self) -> bool:
-        """Whether there are more classes than outputs, so that nothing can be done."""
+        """Whether there are more classes than outputs, so that it cannot be trained."""
         known = len(self.labels) if self.labels is not None else 0
         layered = isinstance(self.network, DenseNetwork)
         return self.loss in CLASSIFYING and layered and known > self.network.n_outputs
@@ -101,31 +107,33 @@ class Problem:
         return inputs.reshape(-1, *self.images.shape[1:])
 
     def rows(self, chosen: Array) -> "Problem":
-        """Return the case of some of the rows."""
+        """Return the problem with some of the rows."""
         return replace(self, X=take(self.X, chosen), y=self.y[chosen])
 
     def prepared(self) -> tuple[Array, Any]:
-        """Return what the network is given, and the fitted steps."""
+        """Return the inputs of the network, and the fitted steps."""
         inputs, pipe = self.transformed()
         return dense(inputs).astype(self.dtype, copy=False), pipe
 
     def transformed(self) -> tuple[Any, Any]:
-        """Return what comes out of the steps, and the fitted steps."""
+        """Return the output of the steps, maybe sparse, and the fitted steps."""
         first = (repair(self.X, self.repairs),) if self.repairs else ()
         if not first and not self.steps:
             return self.X, None
-        pipe = make_pipeline(*first, *map(clone, self.steps))
+        # scikit-learn takes a pipeline as fitted if its last step is. The user's last
+        # step may learn nothing and not say so; the identity says so.
+        pipe = make_pipeline(*first, *map(clone, self.steps), FunctionTransformer())
         return pipe.fit_transform(self.X, self.y), pipe
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What is computed in."""
+        """The dtype of the computation."""
         own = getattr(self.X, "dtype", None)
         single = own is not None and own == np.float32 and not self.plan.full_batch
         return np.dtype(self.plan.dtype or ("float32" if single else "float64"))
 
     def targets(self, y: Array | None = None) -> Array:
-        """Return the target as the loss takes it."""
+        """Return the target in the form that the loss takes."""
         y = self.y if y is None else y
         if self.loss in CLASSIFYING:
             return y.astype(np.int32) if y.ndim == 1 else y
@@ -143,7 +151,7 @@ class Problem:
         return columns.mean(axis=0), columns.std(axis=0) + 1e-300
 
     def decide(self, prediction: Array) -> Array:
-        """Return predictions as classes' numbers, or as values in the target's unit."""
+        """Return predictions as class numbers, or as values in the target's unit."""
         if self.labels is not None and prediction.shape[1] > 1:
             return prediction.argmax(axis=1) if self.y.ndim == 1 else prediction > 0.5
         if self.by_class:
@@ -152,18 +160,18 @@ class Problem:
         return (prediction * scale + center).reshape(len(prediction), *self.y.shape[1:])
 
     def train(self, seed: int) -> tuple[Run, Any]:
-        """Train it anew; return the run and the fitted steps.
+        """Train from a seed; return the run and the fitted steps.
 
         Raises
         ------
         ValueError
-            As `thalweg.fit`, such as for values that are not finite.
+            Whenever `thalweg.fit` does, for example if a value is not finite.
         """
         inputs, pipe = self.prepared()
         return self.fit_network(inputs, seed), pipe
 
     def _weights(self) -> Array | None:
-        """Return the rows' weights; a binary loss knows no class numbers itself."""
+        """Return the weights of the rows that give the classes their weights."""
         if self.class_weight is None or self.labels is None or self.y.ndim > 1:
             return None
         return compute_sample_weight(self.class_weight, self.y)
@@ -187,7 +195,7 @@ def take(X: Any, chosen: Array) -> Any:
 
 
 def resized(network: Any, n_inputs: int) -> Any:
-    """Return the network for another number of inputs."""
+    """Return the network with another number of inputs."""
     if getattr(network, "n_inputs", n_inputs) == n_inputs:
         return network
     first = network.layers[0]
@@ -197,28 +205,29 @@ def resized(network: Any, n_inputs: int) -> Any:
 
 
 def dense(X: Any) -> Array:
-    """Return a sparse matrix as an array, and an array as it is."""
+    """Return a sparse matrix as an array; an array stays as it is."""
     return np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X)
 
 
-def numbered(y: Array, held: Any) -> tuple[Array, Array, Any]:
-    """Return labels, class numbers, and those of the rows held out."""
+def numbered(
+    y: Array, held: ValidationData | None
+) -> tuple[Array, Array, ValidationData | None]:
+    """Return the labels, the class numbers, and the validation data with theirs."""
     labels, numbers = np.unique(y, return_inverse=True)
     if held is None:
         return labels, numbers, None
-    known = np.isin(held[1], labels)
+    known = np.isin(held.y, labels)
     if not known.any():
         raise ValueError(
-            f"y_val holds {held[1][:3].tolist()}, … and none of the classes of y, "
-            f"{labels[:5].tolist()}. Give it the same labels."
+            f"y_val holds {held.y[:3].tolist()}, … and none of the classes of y, "
+            f"{labels[:5].tolist()}. Give y_val the labels of y."
         )
-    return labels, numbers, (
-        take(held[0], known), np.searchsorted(labels, held[1][known])
-    )  # fmt: skip
+    theirs = np.searchsorted(labels, held.y[known])
+    return labels, numbers, ValidationData(take(held.X, known), theirs)
 
 
 def repair(X: Any, repairs: Mapping[str, Any]) -> Any:
-    """Return the transformer that drops, masks and imputes columns of X, by number."""
+    """Return a transformer that drops, masks and imputes columns of X, by position."""
     dropped, masked = repairs.get("drop", ()), repairs.get("mask", {})
     parts: list[Any] = [("drop", "drop", list(dropped))] if dropped else []
     for k in sorted({*masked} - {*dropped}):

@@ -1,40 +1,44 @@
-"""Remedies: the changes that a finding prescribes, to a problem and to an estimator."""
+"""Remedies: the changes of a prescription, applied to a `Problem`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from thalweg.core import Array, Dense, DenseNetwork, Network, Plan, Run
-from thalweg.diagnosis.keras_reader import treated_keras
-from thalweg.diagnosis.problem import Problem, dense, numbered, repair
-from thalweg.diagnosis.readers import OURS, THEIRS, Trainee, as_ours, pipeline_parts
-from thalweg.estimators import Classifier, KerasClassifier, KerasRegressor, Regressor
-
-# ------------------------------------------------------------------------ changes
+from thalweg.core import Array, Dense, DenseNetwork, Plan
+from thalweg.diagnosis.problem import Problem, ValidationData, dense, numbered
 
 
-def changed(problem: Problem, changes: Mapping[str, Any]) -> Problem:
-    """Apply a prescription's changes to a case.
+def apply_changes(problem: Problem, changes: Mapping[str, Any]) -> Problem:
+    """Apply a prescription's changes to a problem.
 
-    Keys are fields of `Plan`, and ``hidden`` (widths), ``activation``, ``init``,
-    ``batch_norm``, ``dropout``, ``output_activation``, ``frozen``, ``class_weight``,
-    ``validation``, ``scale_target``, ``target`` ("numbers" or "classes"); the steps
-    ``scale``, ``mask``, ``clip``, ``impute`` and ``drop``; and of the rows ``roll``,
-    ``leave_out`` ("doubtful" for those whose neighbors contradict their label) and
-    ``match_held``.
+    Parameters
+    ----------
+    problem : Problem
+    changes : mapping of str to object
+        Fields of `Plan`, and these:
+
+        - of the network: ``hidden`` (widths), ``activation``, ``init``,
+          ``batch_norm``, ``dropout``, ``output_activation``, ``frozen``;
+        - of the training: ``class_weight``, ``validation``, ``scale_target``,
+          ``target`` ("numbers" or "classes");
+        - of the columns: ``scale``, ``mask``, ``impute`` and ``drop``;
+        - of the rows: ``roll``, ``leave_out`` (positions, or "contradicted" for the
+          rows of `contradicted_rows`) and ``match_held``.
+
+        ``measured_as`` concerns only the score, and changes nothing here.
+
+    Raises
+    ------
+    ValueError
+        If the problem's network or plan does not allow a change.
     """
     for name, value in changes.items():
-        if name == "measured_as":
-            continue  # of the scoring
-        problem = _CHANGES.get(name, _change_plan)(problem, name, value)
+        if name != "measured_as":
+            problem = _CHANGES.get(name, _change_plan)(problem, name, value)
     return problem
 
 
@@ -42,17 +46,17 @@ def _change_plan(problem: Problem, name: str, value: Any) -> Problem:
     return replace(problem, plan=Plan.of(problem.plan, **{name: value}))
 
 
-def _change_case(problem: Problem, name: str, value: Any) -> Problem:
+def _change_training(problem: Problem, name: str, value: Any) -> Problem:
     if name == "validation" and problem.plan.optimizer.label == "lbfgs":
-        raise ValueError("With lbfgs, scikit-learn's estimators hold no rows out.")
+        raise ValueError(
+            "With solver='lbfgs', scikit-learn's estimators use no validation data."
+        )
     return replace(problem, **{_FIELDS.get(name, name): value})
 
 
 def _change_hidden(problem: Problem, name: str, value: Any) -> Problem:
-    """Change the hidden layers; the widths come as one number a layer."""
-    if not isinstance(problem.network, DenseNetwork):
-        raise ValueError(f"{name} is no setting of {type(problem.subject).__name__}.")
-    *hidden, output = problem.network.layers
+    """Change the hidden layers; their widths are one number per layer."""
+    *hidden, output = _dense_layers(problem, name)
     if name == "hidden":
         like = hidden[0] if hidden else Dense(1, "relu")
         hidden = [replace(hidden[min(k, len(hidden) - 1)] if hidden else like,
@@ -66,35 +70,46 @@ def _change_hidden(problem: Problem, name: str, value: Any) -> Problem:
             "batch_norm": {"normalization": "batch" if value else "none"},
         }.get(name, {name: value})
         hidden = [replace(d, **fields) for d in hidden]
-        output = replace(output, **fields) if name in _OF_ALL else output
+        output = replace(output, **fields) if name in _OF_ALL_LAYERS else output
     if name == "frozen":
         problem = replace(problem, plan=Plan.of(problem.plan, layer_rates=None))
     return replace(problem, network=replace(problem.network, layers=(*hidden, output)))
 
 
+def _dense_layers(problem: Problem, name: str) -> tuple[Dense, ...]:
+    """Return the layers that a change of this name changes."""
+    if not isinstance(problem.network, DenseNetwork):
+        raise ValueError(
+            f"{type(problem.subject).__name__} has no setting {name!r}: only a network "
+            "of dense layers has it."
+        )
+    return problem.network.layers
+
+
 def _change_target(problem: Problem, name: str, value: Any) -> Problem:
-    """Learn numbers in place of classes, or the other way round."""
-    *hidden, output = problem.network.layers
+    """Learn numbers instead of classes, or classes instead of numbers."""
+    *hidden, output = _dense_layers(problem, name)
     if value == "numbers":
         assert problem.labels is not None
         values = problem.labels.astype(float)
         y, labels, n, loss = values[problem.y], None, 1, "squared"
-        held = problem.held and (problem.held[0], values[problem.held[1]])
+        held = problem.validation_data
+        held = held and ValidationData(held.X, values[held.y])
     else:
-        labels, y, held = numbered(problem.y, problem.held)
+        labels, y, held = numbered(problem.y, problem.validation_data)
         n, loss = len(labels), "cross_entropy"
     output = replace(output, units=n, activation="identity", init="auto")
     network = replace(problem.network, layers=(*hidden, output))
     plan = Plan.of(problem.plan, loss=loss)
     return replace(
-        problem, y=y, labels=labels, held=held, network=network, plan=plan,
+        problem, y=y, labels=labels, validation_data=held, network=network, plan=plan,
         scales_target=value == "numbers",
     )  # fmt: skip
 
 
 def _change_step(problem: Problem, name: str, value: Any) -> Problem:
     if name != "scale":
-        return replace(problem, repairs=joined(problem.repairs, {name: value}))
+        return replace(problem, repairs=merge_changes(problem.repairs, {name: value}))
     sparse = hasattr(problem.transformed()[0], "toarray")  # to be kept so
     return replace(
         problem, steps=(*problem.steps, StandardScaler(with_mean=not sparse))
@@ -105,29 +120,29 @@ def _change_rows(problem: Problem, name: str, value: Any) -> Problem:
     if name == "roll":
         return replace(problem, y=np.roll(problem.y, value, axis=0))
     if name == "match_held":
-        assert problem.held is not None
-        return replace(
-            problem, held=(matched(problem.held[0], problem.X), problem.held[1])
-        )
-    value = doubtful(problem) if isinstance(value, str) else value
+        held = problem.validation_data
+        assert held is not None
+        matched = ValidationData(match_columns(held.X, problem.X), held.y)
+        return replace(problem, validation_data=matched)
+    value = contradicted_rows(problem) if isinstance(value, str) else value
     return problem.rows(np.setdiff1d(np.arange(len(problem.y)), value))
 
 
-def matched(X: Any, like: Any) -> Any:
-    """Give each column of numbers the center and spread that it has in other rows."""
+def match_columns(X: Any, like: Any) -> Any:
+    """Give each column of numbers the mean and standard deviation of other rows."""
     if hasattr(X, "iloc"):
         kept = [name for name in X.columns if X[name].dtype.kind in "fiu"]
-        new = matched(X[kept].to_numpy(float), like[kept].to_numpy(float))
+        new = match_columns(X[kept].to_numpy(float), like[kept].to_numpy(float))
         return X.assign(**dict(zip(kept, new.T, strict=True)))
     like, spread = dense(like), X.std(axis=0)
     scaled = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
     return scaled * like.std(axis=0) + like.mean(axis=0)
 
 
-def doubtful(problem: Problem) -> Array:
-    """Find the rows that most of their 15 neighbors contradict: Wilson (1972).
+def contradicted_rows(problem: Problem) -> Array:
+    """Find the rows whose label most of their 15 neighbors contradict: Wilson (1972).
 
-    All are asked, and then, again about all, those that were not contradicted.
+    The second time only rows that were not contradicted the first time are neighbors.
     """
     if problem.labels is None or problem.y.ndim > 1:
         return np.zeros(0, int)
@@ -145,8 +160,10 @@ def doubtful(problem: Problem) -> Array:
     return wrong
 
 
-def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Put changes together; of one name the later holds, but columns add up."""
+def merge_changes(
+    first: Mapping[str, Any], second: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Merge changes: the later value of a name counts, but columns add up."""
     both = {**first, **second}
     if "drop" in first and "drop" in second:
         both["drop"] = tuple(sorted({*first["drop"], *second["drop"]}))
@@ -156,7 +173,7 @@ def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
 
 
 def random_change(problem: Problem, seed: int) -> dict[str, Any]:
-    """Return one change of the usual kind, chosen by chance alone."""
+    """Return one change of the usual kind, chosen at random."""
     rng = np.random.RandomState(1000 + seed)
     layers = getattr(problem.network, "layers", ())
     widths = [layer.units for layer in layers[:-1]]
@@ -172,10 +189,12 @@ def random_change(problem: Problem, seed: int) -> dict[str, Any]:
 
 
 _NEIGHBORS = 15
-_OF_ALL = ("init", "frozen")  # what the output layer changes too
+_OF_ALL_LAYERS = ("init", "frozen")
+"""Changes that the output layer takes too."""
 _FIELDS = {"scale_target": "scales_target"}
+"""Fields of `Problem` that have another name than the change."""
 _CHANGES: dict[str, Any] = {
-    **dict.fromkeys(("class_weight", "validation", "scale_target"), _change_case),
+    **dict.fromkeys(("class_weight", "validation", "scale_target"), _change_training),
     **dict.fromkeys(
         ("hidden", "activation", "init", "batch_norm", "dropout", "frozen",
          "output_activation"), _change_hidden),
@@ -185,92 +204,3 @@ _CHANGES: dict[str, Any] = {
 }  # fmt: skip
 STEPS = ("scale", "impute", "drop", "mask")
 ROWS = ("roll", "leave_out", "match_held")
-
-
-# ------------------------------------------------------------------------ treating
-
-_MLP_NAMES = {
-    "learning_rate": "learning_rate_init",
-    "epochs": "max_iter",
-    "l2": "alpha",
-    "hidden": "hidden_layer_sizes",
-    "optimizer": "solver",
-    "patience": "n_iter_no_change",
-}
-_TABLE_NAMES = {"epochs": "max_epochs", "hidden": "hidden_layer_sizes"}
-
-
-def treated(problem: Problem, changes: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]:
-    """Apply changes to a copy of what the user gave; return it and the difference.
-
-    Steps that prepare the inputs come before the estimator in a Pipeline. What
-    concerns the rows (``roll``, ``leave_out``) is told in the difference, for the user
-    to do before fitting.
-    """
-    merged = reduce(joined, changes, {})
-    subject = problem.subject
-    before, last = pipeline_parts(subject)
-    settings = {k: v for k, v in merged.items() if k not in (*STEPS, *ROWS)}
-    scaled_target = settings.pop("scale_target", False)
-    new, difference = _treated_last(problem, last, settings)
-    prepared = changed(problem, {k: v for k, v in merged.items() if k in STEPS})
-    front = [repair(problem.X, prepared.repairs)] if prepared.repairs else []
-    steps = [*front, *map(clone, before), *prepared.steps[len(problem.steps) :]]
-    difference |= {k: v for k, v in merged.items() if k in (*STEPS, *ROWS)}
-    if isinstance(merged.get("leave_out"), str):
-        difference["leave_out"] = doubtful(prepared)
-    if scaled_target:
-        difference["scale_target"] = True
-        if new is not None:
-            new = TransformedTargetRegressor(new, transformer=StandardScaler())
-    if new is None:
-        return make_pipeline(*steps or ["passthrough"]), difference
-    return (make_pipeline(*steps, new) if steps else new), difference
-
-
-def _treated_last(problem: Problem, last: Any, settings: dict[str, Any]) -> Any:
-    if last is None:
-        return None, dict(settings)
-    if hasattr(last, "estimator") and hasattr(last, "n_members"):
-        member, difference = _treated_last(problem, last.estimator, settings)
-        ensemble: Any = clone(last)
-        return ensemble.set_params(estimator=member), difference
-    if isinstance(last, KerasClassifier | KerasRegressor):
-        return treated_keras(last, settings), dict(settings)
-    if isinstance(last, Run | DenseNetwork | Network | Trainee):
-        new = changed(problem, settings)
-        own = new.network, new.plan, new.validation, new.class_weight
-        return Trainee(*own), dict(settings)
-    if isinstance(last, Classifier | Regressor):
-        return _set(clone(last), _TABLE_NAMES, settings)
-    return _treated_mlp(last, settings)
-
-
-def _treated_mlp(last: Any, settings: dict[str, Any]) -> Any:
-    difference: dict[str, Any] = {}
-    if "target" in settings:
-        kind = OURS[settings.pop("target") == "numbers"]
-        kept = {k: v for k, v in last.get_params().items()
-                if k in kind().get_params() and k != "loss"}  # fmt: skip
-        last, difference["estimator"] = kind(**kept), f"thalweg.{kind.__name__}"
-    if settings.pop("shuffle", None):
-        settings["shuffle"] = True
-    known = last.get_params()
-    missing = [k for k in settings if _MLP_NAMES.get(k, k) not in known]
-    for theirs, ours in THEIRS.items():
-        if missing and isinstance(last, theirs) and not isinstance(last, OURS):
-            last = as_ours(clone(last), ours)
-            difference["estimator"] = f"thalweg.{ours.__name__}"
-    new, more = _set(clone(last), _MLP_NAMES, settings)
-    return new, {**difference, **more}
-
-
-def _set(new: Any, names: Mapping[str, str], settings: Mapping[str, Any]) -> Any:
-    """Set parameters by the estimator's names; what it lacks is told, not done."""
-    own = {names.get(k, k): v for k, v in settings.items()}
-    if "validation" in own:
-        share = own.pop("validation")
-        own |= {"early_stopping": True, "validation_fraction": share}
-    known = new.get_params()
-    new.set_params(**{k: v for k, v in own.items() if k in known})
-    return new, own

@@ -1,8 +1,8 @@
-"""What the doctor says: facts, findings, prescriptions and their proof.
+"""What the doctor says: findings, prescriptions and their proof.
 
-Plain frozen records, to and from JSON. `thalweg.diagnosis.facts` fills in `Facts`,
-`thalweg.diagnosis.rules` turns them into findings, `thalweg.diagnosis.diagnose` puts
-both into a `Diagnosis`.
+All are plain frozen records that JSON can hold. `thalweg.diagnosis.rules` makes the
+findings, `thalweg.diagnosis.trials` adds the proofs, and `thalweg.diagnosis.diagnose`
+puts both into a `Diagnosis`.
 """
 
 import enum
@@ -13,13 +13,12 @@ from typing import Any, Self
 
 from thalweg.core import Record
 
-Facts = Mapping[str, Any]
-"""What was measured, by name: numbers, texts, or tuples of them. A missing name was
-not measured."""
+Limits = Mapping[str, float]
+"""The limits of one rule, by name."""
 
 
 class Severity(enum.IntEnum):
-    """How much damage a finding does; measured where a trial was run."""
+    """How much damage a finding does; a trial measures it."""
 
     NOTE = 1
     ADVICE = 2
@@ -34,14 +33,13 @@ class Evidence(Record):
     Parameters
     ----------
     kind : {"bars", "line", "histogram"}
-        ``bars`` has texts as `x`; ``line`` numbers; ``histogram`` edges, one more than
-        `y`.
+        In ``"bars"``, `x` holds texts; in ``"line"``, numbers; in ``"histogram"``, the
+        edges of the bins, one more than `y` holds.
     title, x_label, y_label : str
-        With units.
     x : tuple of str or float
     y : tuple of float
     limit : float
-        A line to draw across, such as the threshold; NaN for none.
+        A value to draw as a line, such as the threshold; NaN for none.
     log : bool
         Whether the y axis is logarithmic.
     """
@@ -63,11 +61,10 @@ class Prescription(Record):
     Parameters
     ----------
     text : str
-        What to do, as an order: "Standardize the inputs."
+        What to do, such as "Standardize the inputs."
     changes : mapping of str to object
-        The exact difference: parameters of the estimator or plan with their new values,
-        or ``"data"`` with the step that prepares the data. Empty where only the user
-        can do it (other labels, other code).
+        The exact changes, by the names that `apply_changes` knows.
+        Empty if only the user can make the change (other labels, other code).
     alternatives : tuple of mapping
         Other changes that may do better; a trial chooses.
     """
@@ -79,21 +76,21 @@ class Prescription(Record):
 
 @dataclass(frozen=True)
 class Proof(Record):
-    """The paired trial of a remedy: same seeds, same split, with and without.
+    """The paired trial of a remedy: same seeds, same split, with and without it.
 
     Parameters
     ----------
     metric : str
-        What was scored; greater is better.
+        Name of the score; greater is better.
     before, after, control : tuple of float
-        One held-out score a seed: as it was, with the remedy, and with a random change
-        of equal size in its place. NaN where training diverged.
+        One validation score per seed: unchanged, with the remedy, and with a random
+        change of equal size instead. NaN if training diverged.
     gain : float
-        Mean of after minus before.
+        The mean difference of `after` and `before`.
     interval : (float, float)
         95 % confidence interval of `gain`.
     over_control : float
-        Mean of after minus control.
+        The mean difference of `after` and `control`.
     verdict : str
         ``"confirmed"``, ``"no gain"``, ``"diverged"`` or ``"out of budget"``.
     """
@@ -115,25 +112,25 @@ class Finding(Record):
     Parameters
     ----------
     code : str
-        Which; the key of `thalweg.diagnosis.THRESHOLDS`.
+        Name of the fault; a key of `thalweg.diagnosis.THRESHOLDS`.
     severity : Severity
     cause : str
         What is wrong, in one sentence.
     place : str
-        The column, layer, unit or parameter; ``""`` for the whole.
+        The column, layer, unit or parameter; ``""`` if it is not one of these.
     measure : str
-        What `value` is.
+        Name of `value`.
     value, limit : float
-        What was measured, and where it is judged.
+        What was measured, and the limit that it is compared with.
     source : str
         Paper, section or documentation that the rule comes from.
     prescription : Prescription or None
-        None where no remedy is known; that is a result too.
+        None if no remedy is known; that is a result too.
     evidence : Evidence or None
     proof : Proof or None
-        None where no trial was run: the finding is then "suspected".
+        None if no trial was run: the finding is then "suspected".
     symptoms : tuple of Finding
-        What follows from this one, folded beneath it.
+        Findings that this one causes.
     """
 
     code: str
@@ -151,12 +148,12 @@ class Finding(Record):
 
     @property
     def confirmed(self) -> bool:
-        """Whether a trial confirmed it."""
+        """Whether a trial confirmed the finding."""
         return self.proof is not None and self.proof.verdict == "confirmed"
 
     @property
     def status(self) -> str:
-        """What the trial said: confirmed by it, or only suspected."""
+        """The result of the trial: confirmed, or only suspected."""
         if self.confirmed:
             return "confirmed by trial"
         return f"suspected; trial: {self.proof.verdict}" if self.proof else "suspected"
@@ -181,7 +178,7 @@ def suspected(
     severity: Severity, cause: str, place: str, measure: str, value: float,
     limit: float, prescription: Prescription | None, evidence: Evidence | None = None,
 ) -> Finding:  # fmt: skip
-    """Return a finding as a rule gives it: without code, source and proof."""
+    """Return a finding as a rule makes it: without code, source and proof."""
     value, limit = float(value), float(limit)
     return Finding(
         "", severity, cause, place, measure, value, limit, "", prescription, evidence
@@ -189,37 +186,38 @@ def suspected(
 
 
 Treatment = tuple[Any, Mapping[str, Any]]
-"""A new estimator, and the exact difference to the one that was examined."""
+"""A new estimator, and its exact difference from the one that was examined."""
 
 
 @dataclass(frozen=True)
 class Diagnosis(Record):
     """What the doctor found.
 
-    Printing it gives one line a finding, and one line in all where nothing is wrong.
+    Printed, it has one line per finding, or a single line if nothing is wrong.
 
     Parameters
     ----------
     subject : str
         What was examined, in words.
     findings : tuple of Finding
-        Root causes first (at most three), their symptoms folded beneath them, then
-        what is only worth a note.
+        At most three root causes with their symptoms, then the notes.
     facts : mapping of str to object
-        All that was measured.
+        All that was measured: numbers, texts, or tuples of them, by name
+        (``"data.rows"``). What has no name here was not measured.
     checked : tuple of str
         Codes of what was checked and is fine.
     unchecked : mapping of str to str
         Codes of what was not checked, and why.
     costs : mapping of str to float
-        ``"examination"`` and ``"trials"`` in seconds, ``"trainings"`` in number.
+        Seconds of the ``"examination"`` and of the ``"trials"``, and the number of
+        ``"trainings"``.
     prescribe : callable or None
-        What `treat` calls with the changes to make; None once read from JSON.
+        The function that `treat` calls with the changes; None if read from JSON.
     """
 
     subject: str
     findings: tuple[Finding, ...]
-    facts: Facts
+    facts: Mapping[str, Any]
     checked: tuple[str, ...] = ()
     unchecked: Mapping[str, str] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
@@ -238,25 +236,28 @@ class Diagnosis(Record):
         return not self.alarms
 
     def treat(self, k: int | None = None) -> Treatment:
-        """Apply a remedy, or all that trials confirmed; nothing given is changed.
+        """Apply a remedy, or all remedies that trials confirmed, to a copy.
 
         Parameters
         ----------
         k : int, optional
-            Which finding, counted from 1 as printed; None for all confirmed ones.
+            Number of the finding, counted from 1 as printed; None for all confirmed
+            findings.
 
         Returns
         -------
         treated : object
-            A new estimator, not fitted; what else was examined comes back in kind.
+            A new estimator that is not fitted. For a run or a network it is an
+            estimator that trains the network; for data alone, the steps that prepare
+            the data.
         difference : mapping of str to object
             Each change, by the name of what it changes.
 
         Raises
         ------
         ValueError
-            If there is no such finding, none has a remedy that can be applied, or the
-            diagnosis was read from JSON.
+            If there is no such finding, if none has a remedy that can be applied, or
+            if the diagnosis was read from JSON.
         """
         if k is None:
             chosen = [f for f in self.findings if f.confirmed]
@@ -265,7 +266,8 @@ class Diagnosis(Record):
         else:
             raise ValueError(
                 f"treat got k={k!r}; there are {len(self.findings)} findings. Give the "
-                "number of one, from 1, or nothing for all confirmed remedies."
+                "number of one, counted from 1, or leave k out to apply all confirmed "
+                "remedies."
             )
         changes = tuple(
             f.prescription.changes for f in chosen if f.prescription is not None
@@ -273,12 +275,12 @@ class Diagnosis(Record):
         if not any(changes):
             raise ValueError(
                 "treat has no remedy that it could apply: "
-                + ("none is confirmed by a trial." if k is None else f"{chosen[0]}")
+                + ("a trial confirmed none." if k is None else f"{chosen[0]}")
             )
         if self.prescribe is None:
             raise ValueError(
-                "treat needs what was examined, which JSON does not hold. Run "
-                "thalweg.diagnose on it again."
+                "treat needs the object that was examined, which JSON does not hold. "
+                "Run thalweg.diagnose again."
             )
         return self.prescribe(changes)
 
@@ -288,15 +290,15 @@ class Diagnosis(Record):
         return fragment(self)
 
     def __str__(self) -> str:
-        tried = f"{len(self.checked)} checks fine, {len(self.unchecked)} not possible"
+        checks = f"{len(self.checked)} checks fine, {len(self.unchecked)} not possible"
         if self.healthy:
             notes = ", ".join(f.code for f in self.findings)
-            worth = f" Worth a note: {notes}." if notes else ""
-            return f"{self.subject}: nothing is wrong ({tried}).{worth}"
-        lines = [f"{self.subject}: {_count(len(self.alarms))} ({tried})"]
+            worth = f" Notes: {notes}." if notes else ""
+            return f"{self.subject}: nothing is wrong ({checks}).{worth}"
+        lines = [f"{self.subject}: {_count(len(self.alarms))} ({checks})"]
         for number, finding in enumerate(self.findings, start=1):
             lines.append(f"{number}. {finding}")
-            lines += [f"   follows: {each.code}: {each.cause}"
+            lines += [f"   causes {each.code}: {each.cause}"
                       for each in finding.symptoms]  # fmt: skip
         return "\n".join(lines)
 
@@ -333,7 +335,7 @@ def _count(number: int) -> str:
 
 
 def _frozen(value: Any) -> Any:
-    """Turn what JSON held into a fact: lists into tuples, None into NaN."""
+    """Turn a value from JSON into a fact: lists into tuples, None into NaN."""
     if isinstance(value, list):
         return tuple(map(_frozen, value))
     return math.nan if value is None else value

@@ -1,28 +1,23 @@
-"""What network, plan, first weights, history and last weights say."""
+"""What the network, the plan and the initialization say before training."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy.special import entr, logit
 
-from thalweg import engines, training
+from thalweg import engines
 from thalweg.core import (
     Array,
     Data,
     DenseNetwork,
-    EpochRecord,
-    History,
     Parameters,
     Plan,
-    Run,
-    StopReason,
-    accuracy,
     batch_rows,
-    link,
-    r2,
     without_noise,
 )
-from thalweg.diagnosis.facts.sample import Sample, held_inputs
+from thalweg.diagnosis.facts.group import FactGroup
+from thalweg.diagnosis.facts.sample import Sample
 from thalweg.diagnosis.problem import Problem, resized
 
 _SQUASHING = ("logistic", "tanh", "hard_logistic", "hard_tanh", "softsign")
@@ -32,70 +27,253 @@ _RANGES = {
     "hard_tanh": (-1.0, 1.0), "softsign": (-1.0, 1.0), "relu": (0.0, np.inf),
     "relu6": (0.0, 6.0), "softplus": (0.0, np.inf),
 }  # fmt: skip
-_FEW = 512
-_LEARNED = 0.25  # of the trivial loss: with less, a network has shown that it can
-_BY_HEART = 0.01  # of the first loss: what is left then is no matter
+FEW_ROWS = 512
+"""The largest number of rows that a network is evaluated on."""
 _SMALL_BATCH = 8
-"""Rows of a batch, below which it is asked whether noise drowns its gradient."""
-_DESCENDING = ("sgd", "momentum", "nesterov")
+"""The noise of the gradient is estimated only if a batch has fewer rows."""
+_NO_LAYERS = "no network of dense layers was given"
+_NO_RATE = "the method chooses its steps itself, or is unknown"
 
 
-def facts_of_plan(problem: Problem) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PlanFacts(FactGroup):
+    """The plan.
+
+    Parameters
+    ----------
+    loss, optimizer : str
+    first_order : bool
+        Whether the optimizer takes a learning rate.
+    l2 : float
+    epochs : int
+    by_class : bool
+        Whether the loss is one of a classification.
+    batch : int
+        Rows of a batch.
+    """
+
+    prefix = "static"
+    why_not = _NO_LAYERS
+    remeasured = True
+
+    loss: str
+    optimizer: str
+    first_order: bool
+    l2: float
+    epochs: int
+    by_class: bool
+    batch: int
+
+
+@dataclass(frozen=True)
+class RateFacts(FactGroup):
+    """The learning rate, and the optimizer's default."""
+
+    prefix = "rate"
+    why_not = _NO_RATE
+    remeasured = True
+
+    value: float
+    usual: float
+
+
+@dataclass(frozen=True)
+class BatchFacts(FactGroup):
+    """How well batches are mixed: the entropy of their labels over that of all rows."""
+
+    prefix = "rate"
+    why_not = _NO_RATE
+    remeasured = True
+
+    order: float
+
+
+@dataclass(frozen=True)
+class LayerFacts(FactGroup):
+    """The layers.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Units of each hidden layer.
+    outputs : int
+    lacks_outputs : bool
+        Whether there are more classes than outputs.
+    linear : bool
+        Whether there are hidden layers and all of them are linear.
+    output_activation : str
+    frozen : tuple of int
+        Layers that are not trained.
+    normalized : bool
+        Whether a hidden layer is normalized.
+    dropout : float
+        The largest share that a layer drops.
+    unreachable : float
+        Share of the targets that the output's activation cannot reach.
+    """
+
+    prefix = "static"
+    why_not = _NO_LAYERS
+    remeasured = True
+
+    widths: tuple[int, ...]
+    outputs: int
+    lacks_outputs: bool
+    linear: bool
+    output_activation: str
+    frozen: tuple[int, ...]
+    normalized: bool
+    dropout: float
+    unreachable: float
+
+
+@dataclass(frozen=True)
+class StartFacts(FactGroup):
+    """The initialization.
+
+    Parameters
+    ----------
+    loss : float
+        The first loss.
+    trivial : float
+        The loss of the best constant prediction.
+    spreads : tuple of float
+        Standard deviation of each layer's values before its activation.
+    twins : float
+        Share of a hidden layer's units that are identical to another one.
+    gradients : tuple of float
+        Root mean square of the gradient of each layer's weights.
+    vanishing : float
+        The first of `gradients` over the last one.
+    zero_gradient : bool
+        Whether all gradients are 0.
+    """
+
+    prefix = "start"
+    why_not = "no network of dense layers was given, or no finite numbers for it"
+    remeasured = True
+
+    loss: float
+    trivial: float
+    spreads: tuple[float, ...]
+    twins: float
+    gradients: tuple[float, ...]
+    vanishing: float
+    zero_gradient: bool
+
+
+@dataclass(frozen=True)
+class UnitFacts(FactGroup):
+    """The hidden units.
+
+    Parameters
+    ----------
+    saturated, saturated_layer : float, int
+        The largest share of saturated units in a layer, and that layer.
+    dead, dead_layer : float, int
+        The largest share of units that are 0 for every row, and that layer.
+    dead_by_layer : tuple of float
+    """
+
+    saturated: float
+    saturated_layer: int
+    dead: float
+    dead_layer: int
+    dead_by_layer: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class StartUnitFacts(UnitFacts):
+    """The hidden units before training."""
+
+    prefix = "start"
+    why_not = StartFacts.why_not
+    remeasured = True
+
+
+@dataclass(frozen=True)
+class FirstStepFacts(FactGroup):
+    """What the first steps would do.
+
+    Parameters
+    ----------
+    climbs : bool or None
+        Whether a tiny step raises the loss; None for the optimizers of thalweg.
+    noise_scale : float or None
+        Batch size at which noise and gradient are equal; None for large batches.
+    """
+
+    prefix = "rate"
+    why_not = _NO_RATE
+    remeasured = True
+
+    climbs: bool | None = None
+    noise_scale: float | None = None
+
+
+Units = TypeVar("Units", bound=UnitFacts)
+
+
+# ---------------------------------------------------------------------------- plan
+
+
+def facts_of_plan(
+    problem: Problem,
+) -> tuple[PlanFacts, RateFacts | None, BatchFacts | None]:
     """Read the plan."""
     plan, rows = problem.plan, problem.X.shape[0]
-    facts = {
-        "static.loss": problem.loss,
-        "static.optimizer": plan.optimizer.label,
-        "static.first_order": plan.first_order,
-        "static.l2": plan.l2,
-        "static.epochs": plan.epochs,
-        "static.by_class": problem.by_class,
-        "static.batch": batch_rows(plan, rows),
-    }
-    if plan.first_order:
-        usual = Plan(optimizer=plan.optimizer).rate
-        facts |= {"rate.value": plan.rate, "rate.usual": usual,
-                  "rate.order": _order_of_batches(problem)}  # fmt: skip
-    return facts
+    facts = PlanFacts(
+        loss=problem.loss,
+        optimizer=plan.optimizer.label,
+        first_order=plan.first_order,
+        l2=plan.l2,
+        epochs=plan.epochs,
+        by_class=problem.by_class,
+        batch=batch_rows(plan, rows),
+    )
+    if not plan.first_order:
+        return facts, None, None
+    usual = Plan(optimizer=plan.optimizer).rate
+    return facts, RateFacts(plan.rate, usual), BatchFacts(_order_of_batches(problem))
 
 
-def facts_of_layers(problem: Problem) -> dict[str, Any]:
+def facts_of_layers(problem: Problem) -> LayerFacts:
     """Read the network."""
     *hidden, output = problem.network.layers
     names = tuple(layer.activation.label for layer in hidden)
     rates = problem.plan.layer_rates or (1.0,) * (len(hidden) + 1)
-    still = [
+    frozen = [
         k for k, d in enumerate(problem.network.layers) if d.frozen or not rates[k]
     ]
-    squash = output.activation.label
-    return {
-        "static.widths": tuple(layer.units for layer in hidden),
-        "static.outputs": problem.network.n_outputs,
-        "static.lacks_outputs": problem.lacks_outputs,
-        "static.linear": bool(hidden) and set(names) == {"identity"},
-        "static.output_activation": squash,
-        "static.frozen": tuple(still),
-        "static.normalized": any(d.normalized != "none" for d in hidden),
-        "static.dropout": max((d.dropout for d in hidden), default=0.0),
-        "static.unreachable": _unreachable(problem, squash),
-    }
+    activation = output.activation.label
+    return LayerFacts(
+        widths=tuple(layer.units for layer in hidden),
+        outputs=problem.network.n_outputs,
+        lacks_outputs=problem.lacks_outputs,
+        linear=bool(hidden) and set(names) == {"identity"},
+        output_activation=activation,
+        frozen=tuple(frozen),
+        normalized=any(d.normalized != "none" for d in hidden),
+        dropout=max((d.dropout for d in hidden), default=0.0),
+        unreachable=_unreachable(problem, activation),
+    )
 
 
 def _order_of_batches(problem: Problem) -> float:
-    """Return how mixed the batches are: their labels' entropy over that of all rows."""
+    """Return the mean entropy of the labels of a batch over that of all labels."""
     size = batch_rows(problem.plan, problem.X.shape[0])
     if problem.labels is None or problem.plan.shuffle or problem.y.ndim > 1 or size < 2:
         return 1.0
     k = len(problem.labels)
-    whole = _entropy(np.bincount(problem.y, minlength=k))
+    whole = entropy(np.bincount(problem.y, minlength=k))
     cut = problem.y[: len(problem.y) // size * size].reshape(-1, size)[:200]
-    parts = [_entropy(np.bincount(batch, minlength=k)) for batch in cut]
+    parts = [entropy(np.bincount(batch, minlength=k)) for batch in cut]
     return float(np.mean(parts) / whole) if whole > 0 and parts else 1.0
 
 
-def _unreachable(problem: Problem, squash: str) -> float:
+def _unreachable(problem: Problem, activation: str) -> float:
     """Return the share of targets that the output's activation cannot reach."""
-    low, high = _RANGES.get(squash, (-np.inf, np.inf))
+    low, high = _RANGES.get(activation, (-np.inf, np.inf))
     if problem.by_class or problem.labels is not None:
         return 0.0
     y = problem.targets()
@@ -106,44 +284,49 @@ def _unreachable(problem: Problem, squash: str) -> float:
 # --------------------------------------------------------------------------- start
 
 
-def facts_of_start(problem: Problem, seen: Sample) -> dict[str, Any]:
-    """Look at the first weights, on standardized inputs so that scale says nothing."""
+def facts_of_start(
+    problem: Problem, seen: Sample
+) -> tuple[StartFacts, StartUnitFacts, FirstStepFacts]:
+    """Examine the initialization, on standardized inputs: their scale has no effect."""
     assert seen.inputs is not None
-    some = np.random.RandomState(4).permutation(len(seen.rows))[:_FEW]
-    inputs = np.clip(_scaled(seen.inputs[some]), -10, 10)
+    some = np.random.RandomState(4).permutation(len(seen.rows))[:FEW_ROWS]
+    inputs = np.clip(scaled(seen.inputs[some]), -10, 10)
     network = without_noise(resized(problem.network, inputs.shape[1]))
     weights = network.draw(0)
-    part = _data(problem, seen, some, inputs)
+    part = data_of(problem, seen, some, inputs)
     plan = Plan.of(problem.plan, l1=0.0, l2=0.0)
     with np.errstate(all="ignore"):
-        inside = _inside(network, weights, inputs)
-        cost, gradient = _slope(network, plan, weights, part)
+        values = layer_values(network, weights, inputs)
+        cost, gradient = cost_and_gradient(network, plan, weights, part)
         trivial = trivial_loss(problem, part)
-        spreads = _spreads(network, _doubled(weights), inputs, inside)
+        spreads = _spreads(network, in_double(weights), inputs, values)
     sizes = [_rms(own["weights"]) for own in gradient if "weights" in own]
-    facts = {
-        "start.loss": float(cost),
-        "start.trivial": trivial,
-        "start.spreads": tuple(spreads),
-        "start.twins": _twins(network, weights),
-        "start.gradients": tuple(sizes),
-        "start.vanishing": _ratio(sizes),
-        "start.zero_gradient": bool(max(sizes, default=0.0) < 1e-12),
-        **{f"start.{name}": v for name, v in _stuck(network, inside).items()},
-    }
+    start = StartFacts(
+        loss=float(cost),
+        trivial=trivial,
+        spreads=tuple(spreads),
+        twins=_twins(network, weights),
+        gradients=tuple(sizes),
+        vanishing=_ratio(sizes),
+        zero_gradient=bool(max(sizes, default=0.0) < 1e-12),
+    )
+    climbs = noise_scale = None
     if plan.optimizer.label == "" or callable(plan.optimizer.name):
-        facts["rate.climbs"] = _climbs(network, problem.plan, weights, part)
+        climbs = _climbs(network, problem.plan, weights, part)
     if problem.plan.first_order and batch_rows(plan, problem.X.shape[0]) < _SMALL_BATCH:
-        facts["rate.noise_scale"] = _noise_scale(network, plan, weights, part)
-    return facts
+        noise_scale = _noise_scale(network, plan, weights, part)
+    units = facts_of_units(StartUnitFacts, network, values)
+    return start, units, FirstStepFacts(climbs, noise_scale)
 
 
-def _scaled(columns: Array) -> Array:
+def scaled(columns: Array) -> Array:
+    """Standardize each column."""
     std = columns.std(axis=0)
     return (columns - columns.mean(axis=0)) / np.where(std > 0, std, 1)
 
 
-def _data(problem: Problem, seen: Sample, some: Array, inputs: Array) -> Data:
+def data_of(problem: Problem, seen: Sample, some: Array, inputs: Array) -> Data:
+    """Return some rows of a sample as an engine takes them."""
     y = np.nan_to_num(problem.targets(seen.y[some]))
     y = y if y.dtype == np.int32 else y.astype(float)
     return Data(
@@ -155,28 +338,31 @@ def _engine(network: DenseNetwork, plan: Plan) -> Any:
     return engines.pick("auto", network, plan)[0]
 
 
-def _slope(
+def cost_and_gradient(
     network: DenseNetwork, plan: Plan, weights: Parameters, data: Data
 ) -> tuple[float, Parameters]:
+    """Return the loss and its gradient, computed in float64."""
     engine = _engine(network, plan)
-    return engine.cost_and_gradient(network, plan, _doubled(weights), data)
+    return engine.cost_and_gradient(network, plan, in_double(weights), data)
 
 
-def _inside(network: DenseNetwork, weights: Parameters, inputs: Array) -> list[Array]:
-    """Return each layer's values."""
-    return _engine(network, Plan()).activations(network, _doubled(weights), inputs)
+def layer_values(
+    network: DenseNetwork, weights: Parameters, inputs: Array
+) -> list[Array]:
+    """Return the output of each layer."""
+    return _engine(network, Plan()).activations(network, in_double(weights), inputs)
 
 
 def _spreads(
-    network: DenseNetwork, weights: Parameters, inputs: Array, inside: list[Array]
+    network: DenseNetwork, weights: Parameters, inputs: Array, values: list[Array]
 ) -> list[float]:
-    """Return how widely each layer's values spread before its activation.
+    """Return the standard deviation of each layer's values before its activation.
 
-    Without normalization and shortcuts.
+    Normalization and shortcuts are left out.
     """
     spreads = []
     for layer, own, before in zip(
-        network.layers, weights, (inputs, *inside), strict=False
+        network.layers, weights, (inputs, *values), strict=False
     ):
         W = own.get("weights")
         if W is None:
@@ -186,8 +372,8 @@ def _spreads(
     return spreads
 
 
-def _doubled(weights: Parameters) -> Parameters:
-    """Return weights in double precision."""
+def in_double(weights: Parameters) -> Parameters:
+    """Return weights in float64."""
     return tuple({k: np.asarray(v, float) for k, v in own.items()} for own in weights)
 
 
@@ -205,8 +391,8 @@ def _rms(values: Array) -> float:
 def _twins(network: DenseNetwork, weights: Parameters) -> float:
     """Return the largest share of a hidden layer's units that equal another one.
 
-    Equal are those with the same weights on the way in and on the way out: they will
-    always do the same.
+    Units are equal if their incoming and their outgoing weights are the same: such
+    units stay equal during training.
     """
     shares = [0.0]
     for index in range(len(network.layers) - 1):
@@ -219,23 +405,25 @@ def _twins(network: DenseNetwork, weights: Parameters) -> float:
     return max(shares)
 
 
-def _stuck(network: DenseNetwork, inside: list[Array]) -> dict[str, Any]:
+def facts_of_units(
+    kind: type[Units], network: DenseNetwork, values: list[Array]
+) -> Units:
     """Return the largest shares of saturated and of dead units, and their layers."""
     saturated, dead = [], []
-    for layer, a in zip(network.layers[:-1], inside[:-1], strict=True):
+    for layer, a in zip(network.layers[:-1], values[:-1], strict=True):
         name = layer.activation.label
         squashed = layer.normalized == "none" and name in _SQUASHING
         flat = _flat(name, a) if name in _SQUASHING else np.zeros(a.shape, bool)
         saturated.append(float((flat.mean(axis=0) > 0.95).mean()) if squashed else 0.0)
         cut = name in _CUTTING
         dead.append(float((a <= 0).all(axis=0).mean()) if cut else 0.0)
-    return {
-        "saturated": max(saturated, default=0.0),
-        "saturated_layer": int(np.argmax(saturated)) if saturated else 0,
-        "dead": max(dead, default=0.0),
-        "dead_layer": int(np.argmax(dead)) if dead else 0,
-        "dead_by_layer": tuple(dead),
-    }
+    return kind(
+        saturated=max(saturated, default=0.0),
+        saturated_layer=int(np.argmax(saturated)) if saturated else 0,
+        dead=max(dead, default=0.0),
+        dead_layer=int(np.argmax(dead)) if dead else 0,
+        dead_by_layer=tuple(dead),
+    )
 
 
 def _flat(name: str, a: Array) -> Array:
@@ -246,7 +434,7 @@ def _flat(name: str, a: Array) -> Array:
 
 
 def trivial_loss(problem: Problem, data: Data) -> float:
-    """Return the loss of the best prediction that is the same for each row."""
+    """Return the loss of the best constant prediction."""
     y, numbers = data.y, data.y.dtype == np.int32
     if numbers:
         best = np.bincount(y, minlength=problem.network.n_outputs) / len(y)
@@ -267,7 +455,7 @@ def trivial_loss(problem: Problem, data: Data) -> float:
 
 
 def _climbs(network: DenseNetwork, plan: Plan, weights: Parameters, data: Data) -> bool:
-    """Whether a tiny step of the user's own rule makes the loss rise."""
+    """Whether a tiny step of the user's own optimizer raises the loss."""
     plain = {"schedule": "constant", "warmup": 0, "l1": 0.0, "l2": 0.0}
     tiny = Plan.of(
         plan,
@@ -278,9 +466,9 @@ def _climbs(network: DenseNetwork, plan: Plan, weights: Parameters, data: Data) 
     )
     engine = _engine(network, tiny)
     session = engine.session(network, tiny, data, weights)
-    before, _ = _slope(network, tiny, weights, data)
+    before, _ = cost_and_gradient(network, tiny, weights, data)
     session.advance(None, np.full(3, tiny.rate), np.ones(3))
-    after, _ = _slope(network, tiny, session.parameters(), data)
+    after, _ = cost_and_gradient(network, tiny, session.parameters(), data)
     return bool(after > before * (1 + 1e-12))
 
 
@@ -294,219 +482,23 @@ def _noise_scale(
     n, small = len(data.X), 16
     if n < 4 * small:
         return 1.0
-    whole = _norm2(_slope(network, plan, weights, data)[1])
+    whole = squared_norm(cost_and_gradient(network, plan, weights, data)[1])
     parts = []
     for k in range(0, min(n, 8 * small), small):
         cut = slice(k, k + small)
         batch = Data(data.X[cut], data.y[cut], data.weights[cut])
-        parts.append(_norm2(_slope(network, plan, weights, batch)[1]))
+        parts.append(squared_norm(cost_and_gradient(network, plan, weights, batch)[1]))
     signal = (n * whole - small * np.mean(parts)) / (n - small)
     noise = (np.mean(parts) - whole) / (1 / small - 1 / n)
     return float(noise / signal) if signal > 0 else float(n)
 
 
-def _norm2(gradient: Parameters) -> float:
+def squared_norm(gradient: Parameters) -> float:
+    """Return the squared Euclidean norm over all layers."""
     with np.errstate(over="ignore"):
         return float(sum(np.square(v).sum() for own in gradient for v in own.values()))
 
 
-# ----------------------------------------------------------------------------- run
-
-
-def facts_of_run(problem: Problem, run: Run, seen: Sample) -> dict[str, Any]:
-    """Read the history of a training."""
-    facts = facts_of_history(run.history)
-    facts["run.ended_by_epochs"] = run.stop_reason is StopReason.MAX_EPOCHS
-    facts["run.diverged"] = run.stop_reason is StopReason.NONFINITE
-    if not len(run.history):
-        facts["run.finite"] = run.stop_reason is not StopReason.NONFINITE
-    facts["run.restored"] = run.best_epoch < len(run.history)
-    return facts
-
-
-def facts_of_history(history: History) -> dict[str, Any]:
-    """Measure the curves alone; the callback does so during training."""
-    loss = history.loss
-    finite = bool(np.isfinite(loss).all())
-    known = loss[np.isfinite(loss)]
-    facts: dict[str, Any] = {"run.finite": finite, "run.epochs": len(loss)}
-    if not len(known):
-        return facts
-    n = len(known)
-    tail = max(min(n // 5, 20), 1)
-    late, early = known[-1], known[max(n - 1 - tail, 0)]
-    scale = max(abs(early), 1e-300)
-    steps = min(tail, n - 1)
-    norms = history.gradient_norm[np.isfinite(history.gradient_norm)]
-    ratios = history.update_ratio[np.isfinite(history.update_ratio)]
-    facts |= {
-        "run.first": float(known[0]),
-        "run.last": float(known[-max(min(n // 10, 5), 1) :].mean()),
-        "run.slope": float((early - late) / scale / steps) if steps else float("nan"),
-        "run.rises": float((np.diff(known) > 1e-3 * np.abs(known[:-1])).mean())
-        if n > 1 else 0.0,
-        "run.curve": tuple(known[:: max(n // 200, 1)].tolist()),
-    }  # fmt: skip
-    if len(norms):
-        typical = max(float(np.median(norms)), 1e-300)
-        facts["run.spike"] = float(norms.max() / typical)
-    if len(ratios):
-        facts["run.update"] = float(np.median(ratios[-max(len(ratios) // 4, 1) :]))
-    held = history.validation_loss[np.isfinite(history.validation_loss)]
-    if len(held) > 1:
-        best = int(held.argmin())
-        facts |= {
-            "run.held_rise": float(held[-5:].mean() / max(held[best], 1e-300)),
-            "run.held_since": len(held) - 1 - best,
-            "run.held_curve": tuple(held[:: max(len(held) // 200, 1)].tolist()),
-        }
-    return facts
-
-
-# ----------------------------------------------------------------------------- end
-
-
-def facts_of_end(problem: Problem, run: Run, seen: Sample) -> dict[str, Any]:
-    """Look at the trained network on the rows that it was trained on."""
-    assert seen.inputs is not None
-    weights, network = run.parameters, run.network
-    finite = all(np.isfinite(v).all() for own in weights for v in own.values())
-    facts: dict[str, Any] = {"end.finite": finite}
-    if not finite or seen.inputs.shape[1] != network.n_inputs:
-        return facts
-    some = np.random.RandomState(4).permutation(len(seen.rows))[:_FEW]
-    inputs = seen.inputs[some]
-    data = _data(problem, seen, some, inputs)
-    quiet = without_noise(network)
-    plain = Plan.of(run.plan, l1=0.0, l2=0.0)
-    with np.errstate(all="ignore"):
-        inside = _inside(quiet, weights, inputs)
-        outputs = inside[-1]
-        cost, gradient = _slope(quiet, plain, weights, data)
-        with_penalty = _slope(quiet, run.plan, weights, data)[1]
-        prediction = link(run.plan.loss)(outputs)
-        trivial = trivial_loss(problem, data)
-    facts["end.overflow_at"] = _first_nonfinite(inside, cost)
-    of_penalty = tuple({k: p[k] - g[k] for k in g} for p, g in
-                       zip(with_penalty, gradient, strict=True))  # fmt: skip
-    per_sample = run.plan.penalty_scale == "sample"
-    rows = len(problem.y) if per_sample else batch_rows(run.plan, len(problem.y))
-    penalty = np.sqrt(_norm2(of_penalty)) * len(some) / rows
-    force = np.sqrt(_norm2(gradient))
-    facts |= {
-        "end.loss": float(cost),
-        "end.trivial": trivial,
-        "end.penalty": float(penalty / force) if force > 0 else 0.0,
-        "end.output_std": float(prediction.std(axis=0).max()),
-        "end.largest_logit": float(np.abs(outputs).max()),
-        **{f"end.{name}": v for name, v in _stuck(network, inside).items()},
-    }
-    if np.isfinite(prediction).all():
-        facts |= _scores(problem, run, seen, some, prediction)
-    if cost > _LEARNED * trivial and not any(d.normalized != "none" for d in
-                                             network.layers):  # fmt: skip
-        facts["end.by_heart"] = _by_heart(quiet, problem.plan.loss, data)
-    if run.plan.optimizer.label in _DESCENDING:
-        facts["rate.sharpness"] = _sharpness(quiet, run.plan, weights, data)
-    return facts
-
-
-def _by_heart(network: DenseNetwork, loss: Any, data: Data) -> float:
-    """Return the share of the first loss that is left of 32 rows learned alone."""
-    some = np.sort(np.unique(data.X, axis=0, return_index=True)[1])[:32]
-    X = _scaled(data.X)
-    plan, first = Plan(loss=loss, optimizer="lbfgs", epochs=300), []
-
-    def learned(epoch: EpochRecord) -> bool:
-        first.append(epoch.loss)
-        return bool(epoch.loss < _BY_HEART * first[0])
-
-    left = training.fit(network, X[some], data.y[some], plan=plan, random_state=0,
-                        callbacks=[learned]).history.loss  # fmt: skip
-    return float(np.nanmin(left) / (left[0] or 1.0)) if len(left) else 1.0
-
-
-def facts_of_outputs(problem: Problem, run: Run, seen: Sample) -> dict[str, Any]:
-    """Look at what any trained network says of the rows that it was trained on."""
-    assert seen.inputs is not None
-    some = np.random.RandomState(4).permutation(len(seen.rows))[:_FEW]
-    prediction = np.asarray(training.predict(run, problem.shaped(seen.inputs[some])))
-    facts: dict[str, Any] = {"end.finite": bool(np.isfinite(prediction).all())}
-    if not facts["end.finite"]:
-        return facts
-    facts["end.output_std"] = float(prediction.std(axis=0).max())
-    return facts | _scores(problem, run, seen, some, prediction)
-
-
-def _first_nonfinite(inside: list[Array], cost: float) -> str:
-    for index, a in enumerate(inside):
-        if not np.isfinite(a).all():
-            return f"the output of layer {index}"
-    return "" if np.isfinite(cost) else "the loss"
-
-
-def _scores(
-    problem: Problem, run: Run, seen: Sample, some: Array, prediction: Array
-) -> dict[str, Any]:
-    assert seen.inputs is not None
-    guess, y = problem.decide(prediction), seen.y[some]
-    facts: dict[str, Any] = {"end.score": score(problem, guess, y)}
-    if problem.labels is not None and y.ndim == 1:
-        k = len(problem.labels)
-        told, true = (np.bincount(np.clip(v.astype(int), 0, k - 1), minlength=k)
-                      for v in (guess, y))  # fmt: skip
-        entropy = _entropy(true)
-        facts["end.entropy"] = _entropy(told) / entropy if entropy > 0 else 1.0
-    if problem.held is not None:
-        held, y_held = held_inputs(problem, seen)
-        if np.isfinite(held).all() and held.shape[1] == seen.inputs.shape[1]:
-            with np.errstate(all="ignore"):
-                guess = problem.decide(training.predict(run, problem.shaped(held)))
-            facts["held.score"] = score(problem, guess, y_held)
-    return facts
-
-
-def score(problem: Problem, guess: Array, y: Array) -> float:
-    """Accuracy for classes, R² of at least -1 for values."""
-    if problem.labels is not None:
-        return accuracy(y, guess)
-    if not np.isfinite(guess).all():
-        return float("nan")
-    return max(r2(y, guess, pooled=True), -1.0) if (y != y[:1]).any() else 0.0
-
-
-def _entropy(counts: Array) -> float:
+def entropy(counts: Array) -> float:
+    """Return the entropy of a distribution given by counts."""
     return float(entr(counts / counts.sum()).sum())
-
-
-def _sharpness(
-    network: DenseNetwork, plan: Plan, weights: Parameters, data: Data
-) -> float:
-    """Rate times the Hessian's largest eigenvalue, by five products.
-
-    Each is a difference of gradients. Momentum μ allows 2(1 + μ), and is divided out.
-    """
-    rng = np.random.RandomState(5)
-    weights = _doubled(weights)
-    start = _slope(network, plan, weights, data)[1]
-    way: Parameters = tuple(
-        {k: rng.standard_normal(v.shape) for k, v in own.items()} for own in start
-    )
-    value = 0.0
-    for _ in range(5):
-        size = np.sqrt(_norm2(way))
-        if not size > 0:
-            return 0.0
-        step = 1e-4 / size
-        moved = tuple(
-            {k: v + step * own[k] if k in own else v for k, v in w.items()}
-            for w, own in zip(weights, way, strict=True)
-        )
-        there = _slope(network, plan, moved, data)[1]
-        product = tuple({k: (t[k] - s[k]) / step for k in s}
-                        for t, s in zip(there, start, strict=True))  # fmt: skip
-        value = sum(float((p[k] * w[k]).sum()) for p, w in
-                    zip(product, way, strict=True) for k in p) / size**2  # fmt: skip
-        way = product
-    constants = dict(plan.optimizer.constants)
-    return plan.rate * value / (1 + float(constants.get("momentum") or 0.0))

@@ -1,4 +1,4 @@
-"""A sample of a case's rows, as plain arrays."""
+"""A sample of a problem's rows, as plain arrays."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from thalweg.core import Array
 from thalweg.diagnosis.problem import Problem, take
 
 MOST_ROWS = 2000
-"""Rows that are looked at, at most."""
+"""The largest number of rows that are examined."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,17 +19,17 @@ class Sample:
     Parameters
     ----------
     rows : ndarray of shape (n,)
-        Which.
+        Their positions in X.
     raw : ndarray of shape (n, n_columns), float64
         The columns of numbers, as given.
     names : tuple of str
-        Of these columns.
+        Names of these columns.
     where : tuple of int
-        Their positions in X.
+        Positions of these columns in X.
     inputs : ndarray of shape (n, n_inputs), float64, or None
         As the network is given them; None if they are not finite.
-    pipe : object
-        The fitted steps.
+    pipe : Pipeline or None
+        The fitted steps; None if there are none or if they cannot be fitted.
     y : ndarray of shape (n, ...)
     """
 
@@ -43,7 +43,7 @@ class Sample:
 
 
 def sampled(problem: Problem) -> Sample:
-    """Draw the sample; always the same of the same case."""
+    """Draw the sample; the same problem always yields the same rows."""
     n_rows = problem.X.shape[0]
     rows = np.random.RandomState(0).permutation(n_rows)
     if problem.y.dtype.kind == "f":
@@ -75,10 +75,10 @@ def numeric(X: Any) -> tuple[Array, tuple[str, ...], tuple[int, ...]]:
     return flat, tuple(f"column {k}" for k in width), tuple(width)
 
 
-def held_inputs(problem: Problem, sample: Sample) -> tuple[Array, Array]:
-    """Return the rows held out, as the network is given them, at most `MOST_ROWS`."""
-    assert problem.held is not None
-    X, y = problem.held
+def validation_inputs(problem: Problem, sample: Sample) -> tuple[Array, Array]:
+    """Return the validation data as the network is given them: at most `MOST_ROWS`."""
+    assert problem.validation_data is not None
+    X, y = problem.validation_data
     rows = np.random.RandomState(1).permutation(len(y))[:MOST_ROWS]
     X = take(X, rows)
     found = sample.pipe.transform(X) if sample.pipe is not None else X
@@ -87,7 +87,7 @@ def held_inputs(problem: Problem, sample: Sample) -> tuple[Array, Array]:
 
 
 def standardized(columns: Array) -> Array:
-    """Give each column mean 0 and deviation 1, and cut off what lies far out."""
+    """Center and scale each column robustly, and clip outliers."""
     low, middle, high = np.percentile(columns, [5, 50, 95], axis=0)
     spread = np.where(high > low, (high - low) / 3.3, columns.std(axis=0))
     scaled = (columns - middle) / np.where(spread > 0, spread, 1)

@@ -1,25 +1,73 @@
-"""What hand-written code says: a cost, its gradient, and recorded steps."""
+"""What the user's own code says: a cost, its gradient, and recorded steps."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from thalweg.core import Array, PyTree
+from thalweg.diagnosis.facts.group import FactGroup
 from thalweg.optimize import ShapeError, UserFunction, check_gradient
 
 
-def facts_of_written(cost: Any, gradient: Any, x0: Any, args: Any) -> dict[str, Any]:
-    """Hold a gradient against its cost, and the cost against shuffled targets."""
+@dataclass(frozen=True)
+class GradientFacts(FactGroup):
+    """What `thalweg.check_gradient` says of the user's function.
+
+    Parameters
+    ----------
+    cause, where, message, error : str, str, str, float
+        As in `thalweg.optimize.GradientCheck`.
+    pairs_all : bool
+        Whether the cost compares every row with every other one.
+    """
+
+    prefix = "written"
+    why_not = "no hand-written cost and gradient were given"
+
+    cause: str
+    where: str
+    message: str
+    error: float
+    pairs_all: bool
+
+
+@dataclass(frozen=True)
+class StepFacts(FactGroup):
+    """Recorded steps of the user's training.
+
+    Parameters
+    ----------
+    count : int
+    cosine : float
+        The smallest cosine between the gradient used and the right one.
+    climbs : bool
+        Whether the steps go uphill.
+    still : str
+        Names of arrays that do not move although their gradient is not 0.
+    """
+
+    prefix = "steps"
+    why_not = "no recorded steps of a hand-written training were given"
+
+    count: int
+    cosine: float
+    climbs: bool
+    still: str
+
+
+def facts_of_gradient(cost: Any, gradient: Any, x0: Any, args: Any) -> GradientFacts:
+    """Compare a gradient with its cost, and the cost with that of shuffled targets."""
     check = check_gradient(cost, gradient, x0, args)
-    return {
-        "written.cause": check.cause,
-        "written.where": check.where,
-        "written.message": check.message,
-        "written.error": check.error,
-        "written.pairs_all": _pairs_all(cost, gradient, x0, args),
-    }
+    return GradientFacts(
+        cause=check.cause,
+        where=check.where,
+        message=check.message,
+        error=check.error,
+        pairs_all=_pairs_all(cost, gradient, x0, args),
+    )
 
 
 def _pairs_all(cost: Any, gradient: Any, x0: Any, args: tuple[Any, ...]) -> bool:
@@ -50,8 +98,8 @@ def _pairs_all(cost: Any, gradient: Any, x0: Any, args: tuple[Any, ...]) -> bool
 
 def facts_of_steps(
     cost: Any, gradient: Any, steps: Sequence[tuple[Any, Any]], args: Any
-) -> dict[str, Any]:
-    """Hold recorded steps, (weights before, gradient used), against fresh gradients.
+) -> StepFacts:
+    """Compare recorded steps, (weights before, gradient used), with fresh gradients.
 
     Raises
     ------
@@ -64,23 +112,23 @@ def facts_of_steps(
             "ones, each (weights before, gradient used)."
         )
     packing = PyTree(steps[0][0])
-    written = UserFunction(cost, gradient, packing, args)
-    at = [packing.pack(weights) for weights, _ in steps]
+    function = UserFunction(cost, gradient, packing, args)
+    before = [packing.pack(weights) for weights, _ in steps]
     used = [packing.pack(g) for _, g in steps]
-    fresh = [written.gradient(x) for x in at]
-    moves = [b - a for a, b in pairwise(at)]
-    return {
-        "steps.count": len(steps),
-        "steps.cosine": min(map(_cosine, used, fresh)),
-        "steps.climbs": float(np.mean([_cosine(m, g) for m, g in
-                                       zip(moves, fresh, strict=False)])) > 0.1,
-        "steps.still": ", ".join(
+    fresh = [function.gradient(x) for x in before]
+    moves = [b - a for a, b in pairwise(before)]
+    uphill = [_cosine(move, g) for move, g in zip(moves, fresh, strict=False)]
+    return StepFacts(
+        count=len(steps),
+        cosine=min(map(_cosine, used, fresh)),
+        climbs=float(np.mean(uphill)) > 0.1,
+        still=", ".join(
             part.name
             for part in packing.parts
             if not any(m[part.start : part.stop].any() for m in moves)
             and any(g[part.start : part.stop].any() for g in fresh)
         ),
-    }  # fmt: skip
+    )
 
 
 def _cosine(a: Array, b: Array) -> float:

@@ -1,277 +1,370 @@
-"""Rules about the rows: columns, target, and rows held out."""
+"""Rules about the rows: columns, target, and validation data."""
 
 import numpy as np
 
-from thalweg.diagnosis.result import Evidence, Facts, Finding, Prescription, Severity
-from thalweg.diagnosis.result import suspected as found
+from thalweg.diagnosis.facts.data import (
+    ColumnFacts,
+    DataFacts,
+    ImageFacts,
+    InputFacts,
+    LabelFacts,
+    NumberFacts,
+    TargetFacts,
+    TargetGaps,
+)
+from thalweg.diagnosis.facts.group import NotMeasured
+from thalweg.diagnosis.facts.neighbors import (
+    BestColumnFacts,
+    NeighborFacts,
+    NeighborhoodFacts,
+    ValidationColumnFacts,
+)
+from thalweg.diagnosis.facts.training import PredictionFacts, ValidationScoreFacts
+from thalweg.diagnosis.facts.validation import ValidationFacts
+from thalweg.diagnosis.result import (
+    Evidence,
+    Finding,
+    Limits,
+    Prescription,
+    Severity,
+    suspected,
+)
 
-Limits = dict[str, float]
 NOTE, ADVICE, SERIOUS, FATAL = Severity
 
 
-def nonfinite_data(facts: Facts, limit: Limits) -> Finding | None:
+def nonfinite_data(
+    limits: Limits, data: DataFacts, target_gaps: TargetGaps
+) -> Finding | None:
     """IEEE 754: NaN and infinity spread to all that is computed from them."""
-    inputs, targets = facts["data.nonfinite"], facts["target.nonfinite"]
-    if inputs + targets <= limit["count"]:
+    inputs, targets = data.nonfinite, target_gaps.nonfinite
+    if inputs + targets <= limits["count"]:
         return None
-    where = facts["data.nonfinite_at"] if inputs else "y"
-    remedy = Prescription("Impute the missing values, with a column that says where.",
-                          {"impute": True})  # fmt: skip
-    if facts["data.infinite"]:
+    where = data.nonfinite_at if inputs else "y"
+    remedy = Prescription(
+        "Impute the missing values and add missing-value indicator columns.",
+        {"impute": True},
+    )
+    if data.infinite:
         remedy = Prescription("Correct the infinite cells, or make them missing (NaN).")
     if targets:
         remedy = Prescription("Leave out the rows whose target is missing.")
-    return found(
+    return suspected(
         FATAL, "Values are missing or infinite", where,
-        "cells not finite", inputs + targets, limit["count"], remedy,
+        "missing or infinite cells", inputs + targets, limits["count"], remedy,
     )  # fmt: skip
 
 
-def uninformative_column(facts: Facts, limit: Limits) -> Finding | None:
+def uninformative_column(limits: Limits, columns: ColumnFacts) -> Finding | None:
     """Kuhn & Johnson (2013), Applied Predictive Modeling, section 3.5."""
-    constant, numbered = facts["data.constant"], facts["data.numbered"]
+    constant, numbered = columns.constant, columns.numbered
     if not constant and not numbered:
         return None
-    useless = (*facts["data.constant_at"], *facts["data.numbered_at"])
-    drop = {"drop": useless} if numbered else {}
-    what = "says which row it is" if numbered else "is the same in each row"
-    return found(
-        NOTE, f"A column {what}", _some(numbered or constant),
+    drop = {"drop": (*columns.constant_at, *columns.numbered_at)} if numbered else {}
+    what = "looks like a row number" if numbered else "has the same value in each row"
+    return suspected(
+        NOTE, f"A column {what}", _first_three(numbered or constant),
         "columns", len(numbered or constant), 0,
-        Prescription("Drop it.", drop),
+        Prescription("Drop the column.", drop),
     )  # fmt: skip
 
 
-def unscaled_input(facts: Facts, limit: Limits) -> Finding | None:
+def unscaled_input(limits: Limits, inputs: InputFacts) -> Finding | None:
     """LeCun et al. (1998), "Efficient BackProp", section 4.3."""
-    ratio, largest = facts["inputs.ratio"], facts["inputs.largest"]
-    if ratio <= limit["ratio"] and largest <= limit["size"]:
+    ratio, largest = inputs.ratio, inputs.largest
+    if ratio <= limits["ratio"] and largest <= limits["size"]:
         return None
-    wide = ratio > limit["ratio"]
-    evidence = Evidence(
-        "bars", "Spread of each input", "input", "robust standard deviation",
-        facts["inputs.names"], facts["inputs.spreads"], log=True,
-    ) if "inputs.names" in facts else None  # fmt: skip
-    return found(
-        ADVICE, "The inputs are not scaled", facts["inputs.widest"],
-        "ratio of spreads" if wide else "largest center or spread",
-        ratio if wide else largest, limit["ratio" if wide else "size"],
+    wide = ratio > limits["ratio"]
+    evidence = None
+    if inputs.names is not None and inputs.spreads is not None:
+        evidence = Evidence(
+            "bars", "Spread of each input", "input", "robust standard deviation",
+            inputs.names, inputs.spreads, log=True,
+        )  # fmt: skip
+    return suspected(
+        ADVICE, "The inputs are not scaled", inputs.widest,
+        "ratio of the largest to the smallest spread" if wide
+        else "largest center or spread",
+        ratio if wide else largest, limits["ratio" if wide else "size"],
         Prescription("Standardize the inputs.", {"scale": True}), evidence,
     )  # fmt: skip
 
 
-def sentinel_value(facts: Facts, limit: Limits) -> Finding | None:
+def sentinel_value(
+    limits: Limits, columns: ColumnFacts, inputs: InputFacts | None
+) -> Finding | None:
     """Tukey (1977), Exploratory Data Analysis: fences by quartile ranges."""
-    hits = [s for s in facts["data.sentinels"]
-            if s[3] >= limit["share"] and s[4] > limit["gap"]]  # fmt: skip
+    hits = [each for each in columns.sentinels
+            if each.share >= limits["share"] and each.gap > limits["gap"]]  # fmt: skip
     if not hits:
         return None
-    _, _, value, share, gap = hits[0]
+    first = hits[0]
     mask: dict[int, float] = {}
-    for _, at, each, _, _ in hits:
-        mask.setdefault(at, each)
-    places = ", ".join(dict.fromkeys(s[0] for s in hits[:5]))
+    for each in hits:
+        mask.setdefault(each.position, each.value)
     evidence = Evidence(
-        "bars", "Share of rows at the repeated extreme", "column", "share",
-        tuple(s[0] for s in hits), tuple(s[3] for s in hits), limit["share"],
+        "bars", "Share of rows that hold the repeated extreme value", "column", "share",
+        tuple(each.name for each in hits), tuple(each.share for each in hits),
+        limits["share"],
     )  # fmt: skip
-    return found(
-        NOTE if facts.get("inputs.encoded") else ADVICE,
-        f"The value {value:g} stands in {share:.1%} of the rows and far from all "
-        "others: a cap or a sentinel",
-        places, "gap in quartile ranges", gap, limit["gap"],
-        Prescription("Take it as missing: impute the median, add a column that tells.",
-                     {"mask": mask}, ({"drop": tuple(mask)},)), evidence,
+    return suspected(
+        NOTE if inputs is not None and inputs.encoded else ADVICE,
+        f"The value {first.value:g} occurs in {first.share:.1%} of the rows and is far "
+        "from all other values: it is a cap or a sentinel",
+        ", ".join(dict.fromkeys(each.name for each in hits[:5])),
+        "gap in interquartile ranges", first.gap, limits["gap"],
+        Prescription(
+            "Treat it as missing: impute the median and add a missing-value indicator "
+            "column.",
+            {"mask": mask}, ({"drop": tuple(mask)},),
+        ), evidence,
     )  # fmt: skip
 
 
-def unscaled_target(facts: Facts, limit: Limits) -> Finding | None:
+def unscaled_target(
+    limits: Limits, numbers: NumberFacts, predictions: PredictionFacts | None,
+    nearest: NeighborFacts | None,
+) -> Finding | None:  # fmt: skip
     """scikit-learn user guide, "Transforming target in regression"."""
-    std, low, high = facts["numbers.learned"], limit["low"], limit["high"]
-    if facts.get("end.score", 0.0) < 0 < facts.get("nearest.best", -1.0):
-        low, high = 1 / limit["lost"], limit["lost"]  # worse than the mean of y
+    low, high = limits["low"], limits["high"]
+    # The network does worse than the mean of y, and the inputs can predict y.
+    failed = predictions is not None and predictions.score < 0
+    if failed and nearest is not None and nearest.best > 0:
+        low, high = 1 / limits["lost"], limits["lost"]
+    std = numbers.learned
     if low <= std <= high:
         return None
-    return found(
+    return suspected(
         ADVICE, "The target is not scaled", "y", "standard deviation",
         std, high if std > 1 else low,
         Prescription("Standardize the target.", {"scale_target": True}),
     )  # fmt: skip
 
 
-def noisy_labels(facts: Facts, limit: Limits) -> Finding | None:
+def noisy_labels(
+    limits: Limits, neighborhoods: NeighborhoodFacts, nearest: NeighborFacts,
+    validation: ValidationFacts | None, validation_score: ValidationScoreFacts | None,
+) -> Finding | None:  # fmt: skip
     """Northcutt et al. (2021), "Confident learning"; neighbors as in Wilson (1972)."""
-    purity, disagree = facts["labels.purity"], facts["labels.disagree"]
-    signal = facts["nearest.score"] > facts["nearest.chance"] or _holds(facts)
-    noisy = purity < limit["purity"] and disagree > limit["disagree"] and signal
-    if not noisy:
+    signal = nearest.score > nearest.chance or _predicts_validation(
+        neighborhoods, validation, validation_score
+    )
+    impure = neighborhoods.purity < limits["purity"]
+    if not (impure and neighborhoods.disagree > limits["disagree"] and signal):
         return None
-    clean = facts.get("held.agreement", 0.0) > facts["nearest.score"] + limit["held"]
-    return found(
+    agreement = validation.agreement if validation is not None else None
+    clean = (agreement or 0.0) > nearest.score + limits["held"]
+    return suspected(
         SERIOUS if clean else NOTE,
         "Labels contradict their neighbors everywhere, not only between classes",
-        "y", "purity of the purest neighborhoods", purity, limit["purity"],
+        "y", "purity of the purest neighborhoods", neighborhoods.purity,
+        limits["purity"],
         Prescription(
-            "Correct the labels; until then leave out those that look wrong.",
-            {"leave_out": "doubtful"}, ({"l2": 3.0}, {"dropout": 0.5}),
+            "Correct the labels; until then, leave out the rows whose neighbors "
+            "contradict their label.",
+            {"leave_out": "contradicted"}, ({"l2": 3.0}, {"dropout": 0.5}),
         ),
     )  # fmt: skip
 
 
-def misaligned_rows(facts: Facts, limit: Limits) -> Finding | None:
+def misaligned_rows(
+    limits: Limits, nearest: NeighborFacts, neighborhoods: NeighborhoodFacts | None,
+    validation: ValidationFacts | None, validation_score: ValidationScoreFacts | None,
+) -> Finding | None:  # fmt: skip
     """Permutation test of the nearest neighbors: Good (2005), chapter 3."""
-    score, chance = facts["nearest.score"], facts["nearest.chance"]
-    known = _finds_a_line(facts, 2) or _holds(facts)
-    if score > chance or known or facts["nearest.rows"] < 40:
+    score, chance = nearest.score, nearest.chance
+    predicted = nearest.linear > _highest_by_chance(neighborhoods, nearest.rows, 2)
+    predicted = predicted or _predicts_validation(
+        neighborhoods, validation, validation_score
+    )
+    if score > chance or predicted or nearest.rows < 40:
         return None
-    shifted, shift = facts["nearest.shifted"], facts["nearest.shift"]
-    if shifted > chance + limit["gain"]:
-        return found(
-            FATAL, f"X and y are misaligned: y fits if moved by {shift:+d} rows",
-            "y", "agreement of neighbors", score, chance,
-            Prescription("Move y back.", {"roll": shift}),
-        )  # fmt: skip
-    if facts.get("held.agreement", -1) > facts.get("held.chance", 0) + limit["gain"]:
-        return found(
+    if nearest.shifted > chance + limits["gain"]:
+        return suspected(
             FATAL,
-            "X and y are misaligned: the rows held out agree with their neighbors, "
-            "those to train on do not",
+            f"X and y are misaligned: y fits if it is moved by {nearest.shift:+d} rows",
             "y", "agreement of neighbors", score, chance,
-            Prescription("Put the rows of X and y in the same order again."),
+            Prescription("Move y back.", {"roll": nearest.shift}),
         )  # fmt: skip
-    return None
-
-
-def leak(facts: Facts, limit: Limits) -> Finding | None:
-    """Kaufman et al. (2012), "Leakage in data mining"; Kapoor & Narayanan (2023)."""
-    alone, others = facts["nearest.alone"], facts["nearest.others"]
-    enough = facts["data.rows"] >= limit["rows"]  # of a few, one column tells by chance
-    lost = alone - facts.get("held.alone", alone) > limit["lost"]
-    if enough and alone > limit["alone"] and (alone - others > limit["others"] or lost):
-        return found(
-            FATAL if lost else SERIOUS,
-            "One column tells the target all alone" + (
-                ", but not that of the rows held out" if lost else
-                ", and the others do not"),
-            facts["nearest.alone_name"], "score of that column", alone, limit["alone"],
-            Prescription("Drop it, unless it is known before the target is.",
-                         {"drop": (facts["nearest.alone_at"],)}),
-        )  # fmt: skip
-    shared, usual = facts.get("held.shared", 0.0), facts.get("held.repeated", 0.0)
-    chance = 2 * np.sqrt(limit["shared"] / facts.get("held.rows", 1))
-    if shared > 2 * usual + limit["shared"] + chance:
-        return found(
-            SERIOUS, "Rows held out are among the rows trained on", "X_val",
-            "share of them", shared, limit["shared"],
-            Prescription("Split again, and drop the repeated rows before."),
-        )  # fmt: skip
-    return None
-
-
-def shifted_test(facts: Facts, limit: Limits) -> Finding | None:
-    """Rabanser et al. (2019), "Failing loudly": tests of shift column by column."""
-    share = max(facts["held.shifted"], facts["held.stretched"])
-    if share <= limit["share"]:
+    if validation is None or validation.agreement is None or validation.chance is None:
         return None
-    return found(
-        ADVICE, "The rows held out are scaled or centered otherwise", "X_val",
-        "share of columns", share, limit["share"],
+    if validation.agreement <= validation.chance + limits["gain"]:
+        return None
+    return suspected(
+        FATAL,
+        "X and y are misaligned: neighbors agree in the validation data, but not in "
+        "the training data",
+        "y", "agreement of neighbors", score, chance,
+        Prescription("Put the rows of X and y back into the same order."),
+    )  # fmt: skip
+
+
+def leak(
+    limits: Limits, best_column: BestColumnFacts, data: DataFacts,
+    validation_column: ValidationColumnFacts | None, validation: ValidationFacts | None,
+) -> Finding | None:  # fmt: skip
+    """Kaufman et al. (2012), "Leakage in data mining"; Kapoor & Narayanan (2023)."""
+    alone = best_column.alone
+    enough = data.rows >= limits["rows"]  # among a few rows it may happen by chance
+    lost = validation_column is not None and (
+        alone - validation_column.alone > limits["lost"]
+    )
+    unique = alone - best_column.others > limits["others"]
+    if enough and alone > limits["alone"] and (unique or lost):
+        return suspected(
+            FATAL if lost else SERIOUS,
+            "One column by itself predicts the target" + (
+                ", but not in the validation data" if lost
+                else ", and the other columns together do not"),
+            best_column.alone_name, "score of that column", alone, limits["alone"],
+            Prescription(
+                "Drop the column, unless its value is known before the target is.",
+                {"drop": (best_column.alone_at,)},
+            ),
+        )  # fmt: skip
+    if validation is None:
+        return None
+    chance = 2 * np.sqrt(limits["shared"] / validation.rows)
+    if validation.shared > 2 * validation.repeated + limits["shared"] + chance:
+        return suspected(
+            SERIOUS, "Rows of the validation data are in the training data too",
+            "X_val", "share of these rows", validation.shared, limits["shared"],
+            Prescription("Drop the repeated rows, then split again."),
+        )  # fmt: skip
+    return None
+
+
+def shifted_test(limits: Limits, validation: ValidationFacts) -> Finding | None:
+    """Rabanser et al. (2019), "Failing loudly": tests of shift column by column."""
+    share = max(validation.shifted, validation.stretched)
+    if share <= limits["share"]:
+        return None
+    return suspected(
+        ADVICE,
+        "The validation data have a different mean or scale than the training data",
+        "X_val", "share of columns", share, limits["share"],
         Prescription(
-            "Prepare them with what was fitted on the training rows, or split anew.",
+            "Transform the validation data with the scaler that was fitted on the "
+            "training data, or split again.",
             {"match_held": True},
         ),
     )  # fmt: skip
 
 
-def class_collapse(facts: Facts, limit: Limits) -> Finding | None:
+def class_collapse(
+    limits: Limits, labels: LabelFacts, predictions: PredictionFacts | None,
+    validation: ValidationFacts | None,
+) -> Finding | None:  # fmt: skip
     """He & Garcia (2009), "Learning from imbalanced data", section 3."""
-    counts = [c for c in facts["labels.counts"] if c]
-    imbalance = max(counts) / min(counts)
-    entropy, rarer = facts.get("end.entropy", 1.0), facts.get("held.rarer", 1.0)
     remedy = Prescription("Weight the classes equally.", {"class_weight": "balanced"})
-    if entropy < limit["entropy"]:
-        return found(ADVICE, "The network predicts few of the classes", "output",
-                     "entropy of predictions over that of labels",
-                     entropy, limit["entropy"], remedy)  # fmt: skip
-    if rarer > limit["rarer"] and rarer < 1e6:
-        sure = facts["held.rarer_errors"] > limit["errors"]
-        return found(SERIOUS if sure else NOTE,
-                     "A class is rarer in training than held out", "y",
-                     "how many times", rarer, limit["rarer"], remedy)  # fmt: skip
-    if imbalance > limit["imbalance"]:
-        return found(NOTE, "A class is rare", "y", "ratio of the classes",
-                     imbalance, limit["imbalance"], remedy)  # fmt: skip
+    entropy = predictions.entropy if predictions is not None else None
+    if entropy is not None and entropy < limits["entropy"]:
+        return suspected(
+            ADVICE, "The network predicts only a few of the classes", "output",
+            "entropy of predictions over entropy of labels", entropy,
+            limits["entropy"], remedy,
+        )  # fmt: skip
+    rarer = validation.rarer if validation is not None else None
+    errors = validation.rarer_errors if validation is not None else None
+    if rarer is not None and errors is not None and limits["rarer"] < rarer < 1e6:
+        return suspected(
+            SERIOUS if errors > limits["errors"] else NOTE,
+            "A class is rarer in the training data than in the validation data", "y",
+            "times rarer", rarer, limits["rarer"], remedy,
+        )  # fmt: skip
+    counts = [count for count in labels.counts if count]
+    imbalance = max(counts) / min(counts)
+    if imbalance > limits["imbalance"]:
+        return suspected(
+            NOTE, "A class is rare", "y", "largest over smallest class", imbalance,
+            limits["imbalance"], remedy,
+        )  # fmt: skip
     return None
 
 
-def image_layout(facts: Facts, limit: Limits) -> Finding | None:
+def image_layout(limits: Limits, images: ImageFacts) -> Finding | None:
     """Ruderman (1994), "The statistics of natural images": neighbors are alike."""
-    shape, along = facts["image.shape"], facts["image.along"]
+    shape, along = images.shape, images.along
     if len(shape) < 3:
         return None
     gap = along[-1] - min(along[:-1])
-    if gap <= limit["gap"] or shape[-1] <= limit["channels"]:
+    if gap <= limits["gap"] or shape[-1] <= limits["channels"]:
         return None
     axis = int(np.argmin(along[:-1]))
-    return found(
-        SERIOUS, f"Axis {axis + 1} of X looks like the channels, not the last one", "X",
-        "correlation of neighbors, last axis above it", gap, limit["gap"],
-        Prescription(f"np.moveaxis(X, {axis + 1}, -1): height, width, channels."),
+    return suspected(
+        SERIOUS,
+        f"Axis {axis + 1} of X looks like the channels, which must be the last axis",
+        "X", "correlation of neighboring pixels, last axis minus that axis", gap,
+        limits["gap"],
+        Prescription(
+            f"Move the axis: np.moveaxis(X, {axis + 1}, -1) gives height, width, "
+            "channels."
+        ),
     )  # fmt: skip
 
 
-def no_signal(facts: Facts, limit: Limits) -> Finding | None:
+def no_signal(
+    limits: Limits, target: TargetFacts, nearest: NeighborFacts | None,
+    neighborhoods: NeighborhoodFacts | None,
+    validation_score: ValidationScoreFacts | None,
+) -> Finding | NotMeasured | None:  # fmt: skip
     """Permutation test of the nearest neighbors, beside a linear and a constant one."""
-    if facts["target.unique"] == 1:
-        return found(
+    if target.unique == 1:
+        return suspected(
             FATAL, "The target is the same in each row: there is nothing to learn",
-            "y", "different values", 1, 2, Prescription("Look at how y was made."),
+            "y", "different values", 1, 2, Prescription("Check how y was made."),
         )  # fmt: skip
-    scores = [facts["nearest.linear"], facts.get("held.score", -1.0)]
-    near = facts["nearest.score"] > facts["nearest.chance"]
-    ceiling = _ceiling(facts, limit["errors"])
-    if near or max(scores) > ceiling or facts["nearest.rows"] < 40:
+    if nearest is None:
+        return NotMeasured(NeighborFacts)
+    ceiling = _highest_by_chance(neighborhoods, nearest.rows, limits["errors"])
+    on_validation = validation_score.score if validation_score is not None else -1.0
+    best = max(nearest.linear, on_validation)
+    predicted = nearest.score > nearest.chance or best > ceiling
+    misaligned = nearest.shifted > nearest.chance + 0.1
+    if predicted or misaligned or nearest.rows < 40:
         return None
-    if facts["nearest.shifted"] > facts["nearest.chance"] + 0.1:
-        return None  # misaligned
-    return found(
-        ADVICE, "The inputs say nothing of the target that neighbors or a line find",
-        "X", "best simple score", max(scores), ceiling,
-        Prescription("Look for other inputs, and at the order of the rows."),
+    return suspected(
+        ADVICE,
+        "The inputs do not predict the target: neighbors and a linear model do no "
+        "better than chance",
+        "X", "best score of a simple model", best, ceiling,
+        Prescription("Look for other inputs, and check the order of the rows."),
     )  # fmt: skip
 
 
-def _ceiling(facts: Facts, errors: float) -> float:
-    """Return how high the constant prediction's score may come by chance."""
-    constant = facts.get("labels.constant", 0.0)
+def _highest_by_chance(
+    neighborhoods: NeighborhoodFacts | None, rows: int, errors: float
+) -> float:
+    """Return what a constant prediction may score by chance."""
+    constant = neighborhoods.constant if neighborhoods is not None else 0.0
     variance = max(constant * (1 - constant), 0.01)
-    return constant + errors * float(np.sqrt(variance / facts["nearest.rows"]))
+    return constant + errors * float(np.sqrt(variance / rows))
 
 
-def _holds(facts: Facts) -> bool:
-    """Whether what was learned is right of the rows held out, more than by chance."""
-    if "held.score" not in facts or "held.rows" not in facts:
+def _predicts_validation(
+    neighborhoods: NeighborhoodFacts | None, validation: ValidationFacts | None,
+    validation_score: ValidationScoreFacts | None,
+) -> bool:  # fmt: skip
+    """Whether the network predicts the validation data better than by chance."""
+    if validation is None or validation_score is None:
         return False
-    rows = {**facts, "nearest.rows": facts["held.rows"]}
-    return facts["held.score"] > _ceiling(rows, 2)
+    highest = _highest_by_chance(neighborhoods, validation.rows, 2)
+    return validation_score.score > highest
 
 
-def _finds_a_line(facts: Facts, errors: float) -> bool:
-    return facts["nearest.linear"] > _ceiling(facts, errors)
-
-
-def few_rows(facts: Facts, limit: Limits) -> Finding | None:
+def few_rows(limits: Limits, data: DataFacts) -> Finding | None:
     """Wilson (1927): the 95 % interval of a share."""
-    n = facts["data.rows"]
-    if n >= limit["rows"]:
+    n = data.rows
+    if n >= limits["rows"]:
         return None
     half = 0.98 / np.sqrt(n + 3.84)
-    return found(
-        NOTE, f"{n} rows limit any claim: a score is known to ±{half:.2f} at best", "",
-        "rows", n, limit["rows"], Prescription("Collect more rows."),
+    return suspected(
+        NOTE,
+        f"{n} rows are few: at best, a score is known to within ±{half:.2f}", "",
+        "rows", n, limits["rows"], Prescription("Collect more rows."),
     )  # fmt: skip
 
 
-def _some(names: tuple[str, ...]) -> str:
+def _first_three(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more

@@ -1,213 +1,261 @@
-"""Rules about what was set up: loss, output, first weights, layers."""
+"""Rules about what was set up: loss, output, initialization, layers."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from thalweg.diagnosis.result import Evidence, Facts, Finding, Prescription, Severity
-from thalweg.diagnosis.result import suspected as found
+from thalweg.diagnosis.facts.data import DataFacts, LabelFacts, NumberFacts, TargetFacts
+from thalweg.diagnosis.facts.group import NotMeasured
+from thalweg.diagnosis.facts.network import (
+    LayerFacts,
+    PlanFacts,
+    StartFacts,
+    StartUnitFacts,
+)
+from thalweg.diagnosis.facts.training import EndLossFacts, EndUnitFacts, OutputFacts
+from thalweg.diagnosis.facts.user_function import StepFacts
+from thalweg.diagnosis.result import (
+    Evidence,
+    Finding,
+    Limits,
+    Prescription,
+    Severity,
+    suspected,
+)
 
-Limits = dict[str, float]
 NOTE, ADVICE, SERIOUS, FATAL = Severity
-_FRESH = {"init": "auto"}
-_FRESH_RELU = {"activation": "relu", "init": "auto"}
-_DEEP = 4  # hidden layers, beyond which fewer may do better
+_SCALED_INIT = {"init": "auto"}
+_RELU = {"activation": "relu", "init": "auto"}
+_USE_SCALED_INIT = (
+    'Use an initializer scaled by layer width, such as He or Glorot (`init="auto"`).'
+)
+_DEEP = 4
+"""With more hidden layers than this, fewer layers are tried as a remedy too."""
 
 
-def wrong_loss(facts: Facts, limit: Limits) -> Finding | None:
+def wrong_loss(
+    limits: Limits, target: TargetFacts, plan: PlanFacts, data: DataFacts,
+    numbers: NumberFacts | None, labels: LabelFacts | None,
+) -> Finding | None:  # fmt: skip
     """Bishop (2006), Pattern Recognition and Machine Learning, section 5.2."""
-    unique, by_class = facts["target.unique"], facts["static.by_class"]
-    if not by_class and facts.get("numbers.like_classes") and unique > 2:
-        return found(
-            NOTE, f"{unique} whole numbers are learned as quantities, not as classes",
-            "loss", "different values", unique, limit["values"],
+    unique, like_classes = target.unique, numbers is not None and numbers.like_classes
+    if not plan.by_class and like_classes and unique > 2:
+        return suspected(
+            NOTE,
+            f"The target has {unique} different whole numbers, which are learned as "
+            "quantities, not as classes",
+            "loss", "different values", unique, limits["values"],
             Prescription("Learn them as classes, by cross-entropy.",
                          {"target": "classes"}),
         )  # fmt: skip
-    many = unique > max(limit["values"], facts["data.rows"] / 5)
-    if by_class and many and facts.get("labels.numbers"):
-        return found(
+    many = unique > max(limits["values"], data.rows / 5)
+    if plan.by_class and many and labels is not None and labels.numbers:
+        return suspected(
             SERIOUS, "Each number of the target is learned as a class of its own",
-            "loss", "classes", unique, limit["values"],
+            "loss", "classes", unique, limits["values"],
             Prescription("Learn a quantity, by squared error.", {"target": "numbers"}),
         )  # fmt: skip
     return None
 
 
-def degenerate_output(facts: Facts, limit: Limits) -> Finding | None:
+def degenerate_output(
+    limits: Limits, layers: LayerFacts, plan: PlanFacts, target: TargetFacts,
+    outputs: OutputFacts | None,
+) -> Finding | None:  # fmt: skip
     """Bridle (1990): softmax is invariant to a shift, so one unit is always 1."""
-    squashed = facts["static.output_activation"] != "identity"
-    remedy = Prescription("Leave the output layer linear: the loss squashes it.",
-                          {"output_activation": "identity"})  # fmt: skip
-    alone = facts["static.outputs"] == 1
-    if alone and facts["static.loss"] in ("cross_entropy", "focal", "hinge"):
-        return found(
+    if layers.outputs == 1 and plan.loss in ("cross_entropy", "focal", "hinge"):
+        return suspected(
             FATAL, "Softmax over a single unit is 1 whatever the input", "output layer",
             "outputs", 1, 2,
-            Prescription("Give one output a class, or take binary cross-entropy.",
+            Prescription("Use one output per class, or use binary cross-entropy.",
                          {"target": "classes"}),
         )  # fmt: skip
-    if facts["static.lacks_outputs"]:
-        return found(
+    if layers.lacks_outputs:
+        return suspected(
             FATAL, "There are more classes than outputs", "output layer", "outputs",
-            facts["static.outputs"], facts["target.unique"],
-            Prescription("Give one output a class."),
+            layers.outputs, target.unique, Prescription("Use one output per class."),
         )  # fmt: skip
-    if facts["static.by_class"] and squashed:
-        name = facts["static.output_activation"]
-        return found(
-            SERIOUS, f"The output is squashed twice: by {name} and by the loss",
-            "output layer", "squashings", 2, 1, remedy,
+    if plan.by_class and layers.output_activation != "identity":
+        return suspected(
+            SERIOUS,
+            "Two activations are applied to the output: "
+            f"{layers.output_activation}, and the one in the loss",
+            "output layer", "activations", 2, 1,
+            Prescription(
+                "Make the output layer linear: the loss contains the activation.",
+                {"output_activation": "identity"},
+            ),
         )  # fmt: skip
-    std = facts.get("end.output_std", 1.0)
-    if std >= limit["std"]:
+    if outputs is None or outputs.output_std >= limits["std"]:
         return None
-    return found(
+    return suspected(
         ADVICE, "The output is the same for each row", "output layer",
-        "standard deviation", std, limit["std"], None,
+        "standard deviation", outputs.output_std, limits["std"], None,
     )  # fmt: skip
 
 
-def unreachable_output(facts: Facts, limit: Limits) -> Finding | None:
+def unreachable_output(limits: Limits, layers: LayerFacts) -> Finding | None:
     """Bishop (2006), section 5.1: the output unit must suit the target's range."""
-    share = facts["static.unreachable"]
-    if share <= limit["share"]:
+    share = layers.unreachable
+    if share <= limits["share"]:
         return None
-    name = facts["static.output_activation"]
-    return found(
-        SERIOUS, f"The output's {name} cannot reach the target", "output layer",
-        "share of targets out of reach", share, limit["share"],
-        Prescription("Make the output linear.", {"output_activation": "identity"}),
+    return suspected(
+        SERIOUS,
+        f"The output's activation, {layers.output_activation}, cannot reach the target",
+        "output layer", "share of targets out of reach", share, limits["share"],
+        Prescription("Make the output layer linear.",
+                     {"output_activation": "identity"}),
     )  # fmt: skip
 
 
-def no_nonlinearity(facts: Facts, limit: Limits) -> Finding | None:
+def no_nonlinearity(limits: Limits, layers: LayerFacts) -> Finding | None:
     """Cybenko (1989): without a non-linearity, layers are one linear map."""
-    if not facts["static.linear"]:
+    if not layers.linear:
         return None
-    layers = len(facts["static.widths"])
-    return found(
+    return suspected(
         NOTE, "All hidden layers are linear: together they are one linear map",
-        "hidden layers", "linear layers", layers, 0,
-        Prescription("Use ReLU.", _FRESH_RELU,
-                     ({"activation": "tanh", "init": "auto"},)),
+        "hidden layers", "linear layers", len(layers.widths), 0,
+        Prescription("Use ReLU.", _RELU, ({"activation": "tanh", "init": "auto"},)),
     )  # fmt: skip
 
 
-def frozen_layer(facts: Facts, limit: Limits) -> Finding | None:
+def frozen_layer(
+    limits: Limits, steps: StepFacts | None, layers: LayerFacts | None
+) -> Finding | NotMeasured | None:
     """Yosinski et al. (2014): frozen layers help only if they were learned before."""
-    if facts.get("steps.still"):
-        return found(
-            SERIOUS, "Weights do not move, although their gradient is not 0",
-            facts["steps.still"], "steps without a move", facts["steps.count"], 0,
-            Prescription("Give them to the optimizer too."),
+    if steps is not None and steps.still:
+        return suspected(
+            SERIOUS, "Some weights do not change, although their gradient is not 0",
+            steps.still, "steps without a change", steps.count, 0,
+            Prescription("Pass these weights to the optimizer too."),
         )  # fmt: skip
-    frozen = facts["static.frozen"]
-    if not frozen:
+    if layers is None:
+        return NotMeasured(LayerFacts)
+    if not layers.frozen:
         return None
-    return found(
-        NOTE, "A layer is not trained", f"layer {', '.join(map(str, frozen))}",
-        "layers", len(frozen), 0, Prescription("Train it.", {"frozen": False}),
+    return suspected(
+        NOTE, "A layer is not trained", f"layer {', '.join(map(str, layers.frozen))}",
+        "layers", len(layers.frozen), 0,
+        Prescription("Train the layer.", {"frozen": False}),
     )  # fmt: skip
 
 
-def symmetric_init(facts: Facts, limit: Limits) -> Finding | None:
+def symmetric_init(limits: Limits, start: StartFacts) -> Finding | None:
     """Goodfellow et al. (2016), Deep Learning, section 8.4."""
-    share = facts["start.twins"]
-    still = facts["start.zero_gradient"]
-    if share <= limit["share"] and not still:
+    if start.twins <= limits["share"] and not start.zero_gradient:
         return None
-    what = "Units of a layer begin alike and stay alike" if not still else (
-        "No gradient reaches any weight at the start")  # fmt: skip
-    return found(
-        SERIOUS, what, "first weights", "share of identical units", share,
-        limit["share"],
-        Prescription("Draw the first weights at random.", _FRESH, (_FRESH_RELU,)),
+    return suspected(
+        SERIOUS,
+        "The gradient of every weight is 0 at the start" if start.zero_gradient
+        else "Units of a layer start equal and stay equal",
+        "initialization", "share of identical units", start.twins, limits["share"],
+        Prescription("Initialize the weights at random.", _SCALED_INIT, (_RELU,)),
     )  # fmt: skip
 
 
-def init_scale(facts: Facts, limit: Limits) -> Finding | None:
+def init_scale(
+    limits: Limits, start: StartFacts, layers: LayerFacts, plan: PlanFacts,
+    numbers: NumberFacts | None,
+) -> Finding | None:  # fmt: skip
     """He et al. (2015), section 2.2; Glorot & Bengio (2010), section 4.2."""
-    *spreads, last = facts["start.spreads"]
-    loss, trivial = facts["start.loss"], facts["start.trivial"]
-    if facts["static.normalized"] or not max(spreads, default=0) > 0:
-        return None  # all zeros are alike before they are small
-    if "numbers.learned" in facts:  # outputs may begin small, but not huge
-        spreads.append(max(last / max(facts["numbers.learned"], 1e-9), 1.0))
+    *spreads, last = start.spreads
+    if layers.normalized or not max(spreads, default=0) > 0:
+        return None  # weights that are all 0 are reported as equal, not as small
+    if numbers is not None:  # outputs may start small, but not huge
+        spreads.append(max(last / max(numbers.learned, 1e-9), 1.0))
     far = max(
-        spreads, key=lambda s: max(s / limit["high"], limit["low"] / max(s, 1e-9))
+        spreads, key=lambda s: max(s / limits["high"], limits["low"] / max(s, 1e-9))
     )
-    off = not limit["low"] <= far <= limit["high"]
-    lossy = facts["static.by_class"] and loss > limit["loss"] * trivial
+    off = not limits["low"] <= far <= limits["high"]
+    lossy = plan.by_class and start.loss > limits["loss"] * start.trivial
     if not off and not lossy:
         return None
-    evidence = _bars("Values in each layer before training", "standard deviation",
-                     spreads, log=True)  # fmt: skip
-    shallow = [{**_FRESH, "hidden": (100, 100)}] if len(spreads) > _DEEP else []
-    value, bound = (loss / trivial, limit["loss"]) if not off else (
-        far, limit["high" if far > 1 else "low"])  # fmt: skip
-    return found(
-        NOTE, "The first weights are too " + ("small" if off and far < 1 else "large"),
-        f"layer {spreads.index(far)}" if off else "",
-        "spread of its values" if off else "first loss over the trivial one",
-        value, bound,
-        Prescription("Draw them by the widths.", _FRESH,
-                     (_FRESH_RELU, {**_FRESH, "clip_norm": 1.0}, *shallow)), evidence,
+    evidence = _bars_by_layer("Values in each layer before training",
+                              "standard deviation", spreads, log=True)  # fmt: skip
+    remedy = Prescription(
+        _USE_SCALED_INIT, _SCALED_INIT,
+        (_RELU, {**_SCALED_INIT, "clip_norm": 1.0}, *_shallow(len(spreads))),
+    )  # fmt: skip
+    if not off:
+        return suspected(
+            NOTE, "The initial weights are too large", "",
+            "first loss over the loss of a constant prediction",
+            start.loss / start.trivial, limits["loss"], remedy, evidence,
+        )  # fmt: skip
+    small = far < 1
+    return suspected(
+        NOTE, f"The initial weights are too {'small' if small else 'large'}",
+        f"layer {spreads.index(far)}", "standard deviation of its values", far,
+        limits["low" if small else "high"], remedy, evidence,
     )  # fmt: skip
 
 
-def saturated_units(facts: Facts, limit: Limits) -> Finding | None:
+def _shallow(n_layers: int) -> list[dict[str, Any]]:
+    """Return a remedy with fewer layers, where there are many."""
+    return [{**_SCALED_INIT, "hidden": (100, 100)}] if n_layers > _DEEP else []
+
+
+def saturated_units(
+    limits: Limits, start_units: StartUnitFacts | None, end_units: EndUnitFacts | None
+) -> Finding | NotMeasured | None:
     """Glorot & Bengio (2010), section 3."""
-    when = "end" if "end.saturated" in facts else "start"
-    share, layer = facts[f"{when}.saturated"], facts[f"{when}.saturated_layer"]
-    if share <= limit["share"]:
+    units = end_units or start_units
+    if units is None:
+        return NotMeasured(StartUnitFacts)
+    if units.saturated <= limits["share"]:
         return None
-    return found(
-        NOTE, "Most units are saturated: their slope is almost 0", f"layer {layer}",
-        "share of units", share, limit["share"],
-        Prescription("Draw the first weights by the layer's widths.", _FRESH,
-                     ({"scale": True}, {"batch_norm": True, "init": "auto"},
-                      _FRESH_RELU)),
+    return suspected(
+        NOTE, "Most units are saturated: their slope is almost 0",
+        f"layer {units.saturated_layer}", "share of units", units.saturated,
+        limits["share"],
+        Prescription(_USE_SCALED_INIT, _SCALED_INIT,
+                     ({"scale": True}, {"batch_norm": True, "init": "auto"}, _RELU)),
     )  # fmt: skip
 
 
-def dead_units(facts: Facts, limit: Limits) -> Finding | None:
+def dead_units(
+    limits: Limits, start_units: StartUnitFacts | None, end_units: EndUnitFacts | None
+) -> Finding | NotMeasured | None:
     """Lu et al. (2020), "Dying ReLU and initialization"."""
-    when = "end" if "end.dead" in facts else "start"
-    share, layer = facts[f"{when}.dead"], facts[f"{when}.dead_layer"]
-    if share <= limit["share"]:
+    units = end_units or start_units
+    if units is None:
+        return NotMeasured(StartUnitFacts)
+    if units.dead <= limits["share"]:
         return None
-    by_layer = facts[f"{when}.dead_by_layer"]
-    shallow = [{**_FRESH, "hidden": (100, 100)}] if len(by_layer) > _DEEP else []
-    evidence = _bars("Units that are 0 on every row", "share of units", by_layer,
-                     limit=limit["share"])  # fmt: skip
-    return found(
-        NOTE, "Units are 0 on every row and learn nothing", f"layer {layer}",
-        "share of units", share, limit["share"],
-        Prescription("Draw the first weights anew, biases at 0.", _FRESH,
-                     ({"activation": "leaky_relu", "init": "auto"}, *shallow)),
+    evidence = _bars_by_layer("Units that are 0 for every row", "share of units",
+                              units.dead_by_layer, limit=limits["share"])  # fmt: skip
+    leaky = {"activation": "leaky_relu", "init": "auto"}
+    return suspected(
+        NOTE, "Units are 0 for every row and learn nothing",
+        f"layer {units.dead_layer}", "share of units", units.dead, limits["share"],
+        Prescription("Initialize the weights again, with biases of 0.", _SCALED_INIT,
+                     (leaky, *_shallow(len(units.dead_by_layer)))),
         evidence,
     )  # fmt: skip
 
 
-def vanishing_gradient(facts: Facts, limit: Limits) -> Finding | None:
+def vanishing_gradient(
+    limits: Limits, start: StartFacts, end_loss: EndLossFacts | None
+) -> Finding | None:
     """Hochreiter (1991); Glorot & Bengio (2010), section 4.2."""
-    ratio = facts["start.vanishing"]
-    learned = facts.get("end.loss", 1.0) < limit["loss"] * facts["start.trivial"]
-    if ratio >= limit["ratio"] or (learned and "end.loss" in facts):
+    learned = end_loss is not None and (end_loss.loss < limits["loss"] * start.trivial)
+    if start.vanishing >= limits["ratio"] or learned:
         return None
-    sizes = facts["start.gradients"]
-    evidence = _bars("Gradient of each layer's weights at the start",
-                     "root mean square", sizes, log=True)  # fmt: skip
-    return found(
-        ADVICE, "The gradient dies out on the way to the first layer", "layer 0",
-        "gradient of the first over the last layer", ratio, limit["ratio"],
-        Prescription("Use ReLU and weights drawn for it.",
-                     _FRESH_RELU, ({"batch_norm": True, "init": "auto"},
-                                   {"hidden": (100, 100), **_FRESH_RELU})), evidence,
+    evidence = _bars_by_layer(
+        "Gradient of each layer's weights at the start", "root mean square",
+        start.gradients, log=True,
+    )  # fmt: skip
+    return suspected(
+        ADVICE, "The gradient vanishes on its way to the first layer", "layer 0",
+        "gradient of the first layer over that of the last layer", start.vanishing,
+        limits["ratio"],
+        Prescription("Use ReLU with the initializer made for it (He).", _RELU,
+                     ({"batch_norm": True, "init": "auto"},
+                      {"hidden": (100, 100), **_RELU})), evidence,
     )  # fmt: skip
 
 
-def _bars(title: str, what: str, values: Sequence[float], **more: Any) -> Evidence:
-    """Draw a value of each layer."""
+def _bars_by_layer(
+    title: str, what: str, values: Sequence[float], **options: Any
+) -> Evidence:
     names = tuple(f"layer {k}" for k in range(len(values)))
-    return Evidence("bars", title, "layer", what, names, tuple(values), **more)
+    return Evidence("bars", title, "layer", what, names, tuple(values), **options)

@@ -1,268 +1,382 @@
-"""Rules about training: its curves, its pace, and the weights that it left."""
+"""Rules about training: its curves, its learning rate, and the trained network."""
 
-from thalweg.diagnosis.result import Evidence, Facts, Finding, Prescription, Severity
-from thalweg.diagnosis.result import suspected as found
+from thalweg.diagnosis.facts.data import DataFacts, NumberFacts
+from thalweg.diagnosis.facts.group import NotMeasured
+from thalweg.diagnosis.facts.neighbors import NeighborFacts
+from thalweg.diagnosis.facts.network import (
+    BatchFacts,
+    FirstStepFacts,
+    LayerFacts,
+    PlanFacts,
+    RateFacts,
+    StartFacts,
+)
+from thalweg.diagnosis.facts.training import (
+    AttemptFacts,
+    CurveFacts,
+    EndFacts,
+    EndLossFacts,
+    MemoryFacts,
+    ModeFacts,
+    OutputFacts,
+    PredictionFacts,
+    RunFacts,
+    SeedFacts,
+    SharpnessFacts,
+    StopFacts,
+    ValidationCurveFacts,
+    ValidationScoreFacts,
+)
+from thalweg.diagnosis.facts.user_function import GradientFacts
+from thalweg.diagnosis.facts.validation import ValidationFacts
+from thalweg.diagnosis.result import (
+    Evidence,
+    Finding,
+    Limits,
+    Prescription,
+    Severity,
+    suspected,
+)
 
-Limits = dict[str, float]
 NOTE, ADVICE, SERIOUS, FATAL = Severity
+_NAN = float("nan")
 
 
-def untrainable(facts: Facts, limit: Limits) -> Finding | None:
+def untrainable(limits: Limits, attempts: AttemptFacts) -> Finding | None:
     """Repeat what training itself said, from every seed."""
-    if not facts["run.error"]:
+    if not attempts.error:
         return None
-    return found(
-        FATAL, f"It cannot be trained: {facts['run.error']}", "fit",
-        "trainings that failed", facts["run.failed"], limit["failed"], None,
+    return suspected(
+        FATAL, f"Training fails: {attempts.error}", "fit",
+        "trainings that failed", attempts.failed, limits["failed"], None,
     )  # fmt: skip
 
 
-def exploding_gradient(facts: Facts, limit: Limits) -> Finding | None:
+def exploding_gradient(
+    limits: Limits, curve: CurveFacts, start: StartFacts | None,
+    layers: LayerFacts | None,
+) -> Finding | NotMeasured | None:  # fmt: skip
     """Pascanu et al. (2013), "On the difficulty of training recurrent networks"."""
-    spreads, spike = facts.get("start.spreads", (1.0,))[:-1], facts["run.spike"]
+    if curve.spike is None:
+        return NotMeasured(CurveFacts)
+    spreads = start.spreads[:-1] if start is not None else ()
     growth = spreads[-1] / max(spreads[0], 1e-9) if len(spreads) > 1 else 1.0
-    if growth > limit["growth"] and not facts["static.normalized"]:
-        return found(
+    normalized = layers is not None and layers.normalized
+    if growth > limits["growth"] and not normalized:
+        return suspected(
             NOTE, "Values and gradients grow from layer to layer",
             f"layers 0 to {len(spreads) - 1}", "growth of the values", growth,
-            limit["growth"], Prescription("Draw the first weights by the widths.",
-                                          {"init": "auto"}, ({"batch_norm": True},)),
+            limits["growth"],
+            Prescription(
+                "Use an initializer scaled by layer width, such as He or Glorot "
+                '(`init="auto"`).',
+                {"init": "auto"}, ({"batch_norm": True},),
+            ),
         )  # fmt: skip
-    stuck = facts["run.last"] > 0.5 * facts["run.first"]
-    if spike <= limit["spike"] or not stuck:
+    stuck = curve.last > 0.5 * curve.first
+    if curve.spike <= limits["spike"] or not stuck:
         return None
-    return found(
-        ADVICE, "The gradient explodes", "", "largest over median norm", spike,
-        limit["spike"],
-        Prescription("Clip the gradient's norm.", {"clip_norm": 1.0},
+    return suspected(
+        ADVICE, "The gradient explodes", "", "largest over median gradient norm",
+        curve.spike, limits["spike"],
+        Prescription("Clip the norm of the gradient.", {"clip_norm": 1.0},
                      ({"init": "auto"}, {"init": "auto", "clip_norm": 1.0})),
     )  # fmt: skip
 
 
-def rate_too_high(facts: Facts, limit: Limits) -> Finding | None:
+def rate_too_high(
+    limits: Limits, rate: RateFacts, run: RunFacts, stop: StopFacts | None,
+    curve: CurveFacts | None, sharpness: SharpnessFacts | None,
+) -> Finding | NotMeasured | None:  # fmt: skip
     """LeCun et al. (1998), section 4.6; Cohen et al. (2021): stable below 2/λ."""
-    rate, usual = facts["rate.value"], facts["rate.usual"]
-    diverged = facts.get("run.diverged") or not facts["run.finite"]
-    lost = diverged or facts["run.last"] > 1.05 * facts["run.first"]
-    rough = facts.get("run.rises", 0.0) > limit["rises"]
-    sharp = facts.get("rate.sharpness", 0.0) > limit["sharpness"] and rough
-    wild = facts.get("run.update", 0.0) > limit["update"]
-    far = rate > limit["usual"] * usual
-    if not (lost or sharp or wild or far):
+    diverged = not run.finite or (stop is not None and stop.diverged)
+    if curve is None and not diverged:
+        return NotMeasured(CurveFacts)
+    lost = diverged or (curve is not None and curve.last > 1.05 * curve.first)
+    rises = curve.rises if curve is not None else 0.0
+    update = (curve.update or 0.0) if curve is not None else 0.0
+    curvature = sharpness.sharpness if sharpness is not None else 0.0
+    sharp = curvature > limits["sharpness"] and rises > limits["rises"]
+    wild = update > limits["update"]
+    usual, value = rate.usual, rate.value
+    if not (lost or sharp or wild or value > limits["usual"] * usual):
         return None
-    value, bound, what = (
-        (facts["rate.sharpness"], limit["sharpness"], "rate times curvature") if sharp
-        else (facts["run.update"], limit["update"], "update over weights") if wild
-        else (rate, limit["usual"] * usual, "rate"))  # fmt: skip
-    return found(
+    measured, limit, what = (
+        (curvature, limits["sharpness"], "learning rate times curvature") if sharp
+        else (update, limits["update"], "size of an update over that of the weights")
+        if wild else (value, limits["usual"] * usual, "learning rate"))  # fmt: skip
+    return suspected(
         SERIOUS if lost else NOTE,
         "The learning rate is too high" + (": the loss rises" if lost else ""),
-        "learning rate", what, value, bound,
-        _rates(facts, "Lower it", [usual if rate > 2 * usual else rate / 3,
-                                   rate / 10, rate / 100, 10 * usual]), _curve(facts),
+        "learning rate", what, measured, limit,
+        _rates("Lower the learning rate to", usual if value > 2 * usual else value / 3,
+               value / 10, value / 100, 10 * usual),
+        _loss_curve(run, curve),
     )  # fmt: skip
 
 
-def rate_too_low(facts: Facts, limit: Limits) -> Finding | None:
+def rate_too_low(
+    limits: Limits, rate: RateFacts, curve: CurveFacts, run: RunFacts
+) -> Finding | None:
     """Bengio (2012), "Practical recommendations", section 3.1.1."""
-    rate, usual = facts["rate.value"], facts["rate.usual"]
-    update, slope = facts.get("run.update", 1.0), facts["run.slope"]
-    slow = update < limit["update"] or rate < limit["usual"] * usual
-    left = facts["run.last"] > 0.2 * facts["run.first"]
-    if not slow or not left or not slope > 0:
+    update = curve.update if curve.update is not None else 1.0
+    slow = update < limits["update"] or rate.value < limits["usual"] * rate.usual
+    left = curve.last > 0.2 * curve.first
+    if not slow or not left or not curve.slope > 0:
         return None
-    return found(
-        NOTE, "The learning rate is too low: the loss still falls, by tiny steps",
-        "learning rate", "update over weights" if update < 1 else "rate",
-        update if update < 1 else rate, limit["update"],
-        _rates(facts, "Raise it", [usual, 3 * usual, 10 * usual, 30 * usual]),
-        _curve(facts),
+    usual, known = rate.usual, update < 1
+    return suspected(
+        NOTE, "The learning rate is too low: the loss still falls, in tiny steps",
+        "learning rate",
+        "size of an update over that of the weights" if known else "learning rate",
+        update if known else rate.value, limits["update"],
+        _rates("Raise the learning rate to", usual, 3 * usual, 10 * usual, 30 * usual),
+        _loss_curve(run, curve),
     )  # fmt: skip
 
 
-def _rates(facts: Facts, what: str, rates: list[float]) -> Prescription:
+def _rates(what: str, *rates: float) -> Prescription:
     first, *others = ({"learning_rate": float(f"{rate:.3g}")} for rate in rates)
-    return Prescription(f"{what}: {first['learning_rate']:g}.", first, tuple(others))
+    return Prescription(f"{what} {first['learning_rate']:g}.", first, tuple(others))
 
 
-def _curve(facts: Facts) -> Evidence | None:
-    curve = facts.get("run.curve")
-    if not curve:
+def _loss_curve(run: RunFacts, facts: CurveFacts | None) -> Evidence | None:
+    if facts is None:
         return None
-    step = facts["run.epochs"] / len(curve)
+    curve = facts.curve
+    step = run.epochs / len(curve)
     return Evidence(
-        "line", "Loss in training", "epoch", "loss",
+        "line", "Training loss", "epoch", "loss",
         tuple(1 + k * step for k in range(len(curve))), curve, log=min(curve) > 0,
     )  # fmt: skip
 
 
-def overflow(facts: Facts, limit: Limits) -> Finding | None:
+def overflow(
+    limits: Limits, gradient: GradientFacts | None, run: RunFacts | None,
+    stop: StopFacts | None, end: EndFacts | None, end_loss: EndLossFacts | None,
+    outputs: OutputFacts | None, plan: PlanFacts | None,
+) -> Finding | NotMeasured | None:  # fmt: skip
     """Goodfellow et al. (2016), section 4.1."""
-    if facts.get("written.cause") == "nonfinite":
-        return found(FATAL, facts["written.message"], facts["written.where"], "",
-                     float("nan"), float("nan"), None)  # fmt: skip
-    where = facts.get("end.overflow_at", "")
-    broken = facts.get("run.diverged", False) or not facts["run.finite"]
-    broken = broken or bool(where) or not facts.get("end.finite", True)
-    logit = facts.get("end.largest_logit", 0.0)
-    large = facts.get("static.by_class", False) and logit > limit["logit"]
+    if gradient is not None and gradient.cause == "nonfinite":
+        return suspected(FATAL, gradient.message, gradient.where, "", _NAN, _NAN, None)
+    if run is None:
+        return NotMeasured(RunFacts)
+    where = end_loss.overflow_at if end_loss is not None else ""
+    diverged = not run.finite or (stop is not None and stop.diverged)
+    broken = diverged or bool(where) or (end is not None and not end.finite)
+    logit = (outputs.largest_logit or 0.0) if outputs is not None else 0.0
+    large = plan is not None and plan.by_class and logit > limits["logit"]
     if not broken and not large:
         return None
-    return found(
+    return suspected(
         FATAL if broken else NOTE,
-        "Numbers overflow" if broken else "The outputs are huge before the loss",
-        where or "loss", "largest output", logit, limit["logit"],
-        Prescription("Draw smaller first weights.", {"init": "auto"},
+        "Numbers overflow" if broken else "The outputs before the loss are huge",
+        where or "loss", "largest output", logit, limits["logit"],
+        Prescription("Use smaller initial weights.", {"init": "auto"},
                      ({"scale": True}, {"clip_norm": 1.0})),
     )  # fmt: skip
 
 
-def over_regularized(facts: Facts, limit: Limits) -> Finding | None:
+def over_regularized(
+    limits: Limits, end_loss: EndLossFacts, plan: PlanFacts, layers: LayerFacts
+) -> Finding | None:
     """Goodfellow et al. (2016), section 7.1: where the penalty outweighs the data."""
-    ratio, l2 = facts["end.penalty"], facts["static.l2"]
-    trivial = facts["end.loss"] > limit["loss"] * facts["end.trivial"]
-    dropped = facts["static.dropout"] >= limit["dropout"]
-    if not (trivial and l2 > 0 and ratio > limit["ratio"]) and not dropped:
+    if layers.dropout >= limits["dropout"]:
+        return suspected(
+            NOTE, "Dropout leaves too few units", "hidden layers", "share dropped",
+            layers.dropout, limits["dropout"],
+            Prescription("Lower the dropout rate.", {"dropout": 0.1}),
+        )  # fmt: skip
+    ratio, l2 = end_loss.penalty, plan.l2
+    trivial = end_loss.loss > limits["loss"] * end_loss.trivial
+    if not (trivial and l2 > 0 and ratio > limits["ratio"]):
         return None
-    if dropped:
-        return found(NOTE, "Dropout leaves little", "hidden layers", "share dropped",
-                     facts["static.dropout"], limit["dropout"],
-                     Prescription("Drop less.", {"dropout": 0.1}))  # fmt: skip
-    return found(
-        NOTE, "The penalty outweighs the data", "l2", "gradient of penalty over data",
-        ratio, limit["ratio"],
+    return suspected(
+        NOTE, "The penalty outweighs the data", "l2",
+        "gradient of the penalty over gradient of the data", ratio, limits["ratio"],
         Prescription("Lower the penalty.", {"l2": l2 / 1000}, ({"l2": l2 / 30},)),
     )  # fmt: skip
 
 
-def poor_batching(facts: Facts, limit: Limits) -> Finding | None:
+def poor_batching(
+    limits: Limits, batches: BatchFacts, plan: PlanFacts, data: DataFacts,
+    first_step: FirstStepFacts | None, run: RunFacts | None,
+) -> Finding | None:  # fmt: skip
     """McCandlish et al. (2018); Bengio (2012), section 3.1.1, on shuffling."""
-    order, batch = facts["rate.order"], facts["static.batch"]
-    if order < limit["order"]:
-        return found(
-            ADVICE, "Batches hold few classes each: the rows are sorted, not shuffled",
-            "batches", "their entropy over that of all", order, limit["order"],
+    if batches.order < limits["order"]:
+        return suspected(
+            ADVICE,
+            "Each batch holds only a few of the classes: the rows are sorted and not "
+            "shuffled",
+            "batches", "entropy of a batch's labels over that of all labels",
+            batches.order, limits["order"],
             Prescription("Shuffle the rows in each epoch.", {"shuffle": True}),
         )  # fmt: skip
-    noise, rows = facts.get("rate.noise_scale", 1.0), facts["data.rows"]
-    steps = rows / batch * facts.get("run.epochs", facts["static.epochs"])
-    if batch < limit["noise"] * noise or batch == 1 < rows:
-        return found(
-            NOTE, "Batches are so small that noise drowns the gradient", "batch size",
-            "batch size", batch, limit["noise"] * noise,
-            Prescription("Use 32 rows.", {"batch_size": 32}, ({"batch_size": 200},)),
+    noise = first_step.noise_scale if first_step is not None else None
+    noise = 1.0 if noise is None else noise
+    rows, batch = data.rows, plan.batch
+    epochs = run.epochs if run is not None else plan.epochs
+    if batch < limits["noise"] * noise or batch == 1 < rows:
+        return suspected(
+            NOTE, "Batches are so small that noise hides the gradient", "batch size",
+            "batch size", batch, limits["noise"] * noise,
+            Prescription("Use a batch size of 32.", {"batch_size": 32},
+                         ({"batch_size": 200},)),
         )  # fmt: skip
-    brief = facts.get("run.epochs", 20) < 20
-    if steps < limit["steps"] and batch > 32 and rows > 64 and not brief:
-        return found(
-            NOTE, "Batches are so large that few updates are done", "batch size",
-            "updates", steps, limit["steps"],
-            Prescription("Use 32 rows.", {"batch_size": 32}),
+    updates = rows / batch * epochs
+    brief = run is not None and run.epochs < 20
+    if updates < limits["steps"] and batch > 32 and rows > 64 and not brief:
+        return suspected(
+            NOTE, "Batches are so large that there are few updates", "batch size",
+            "updates", updates, limits["steps"],
+            Prescription("Use a batch size of 32.", {"batch_size": 32}),
         )  # fmt: skip
     return None
 
 
-def stopped_early(facts: Facts, limit: Limits) -> Finding | None:
+def stopped_early(
+    limits: Limits, curve: CurveFacts, run: RunFacts, stop: StopFacts
+) -> Finding | None:
     """Prechelt (1998), "Early stopping - but when?"."""
-    slope, epochs = facts["run.slope"], facts["run.epochs"]
-    falling = slope > limit["slope"] or (epochs < 10 and not slope <= 0)
-    if not facts["run.ended_by_epochs"] or not falling:
+    slope, epochs = curve.slope, run.epochs
+    falling = slope > limits["slope"] or (epochs < 10 and not slope <= 0)
+    if not stop.ended_by_epochs or not falling:
         return None
     more = max(20 * epochs, 100)
-    return found(
+    return suspected(
         NOTE, "Training ended while the loss still fell", "epochs",
-        "share it fell by an epoch", slope, limit["slope"],
+        "share by which an epoch lowers the loss", slope, limits["slope"],
         Prescription(f"Train for {more} epochs.", {"epochs": more},
-                     ({"epochs": more // 4},)), _curve(facts),
+                     ({"epochs": more // 4},)), _loss_curve(run, curve),
     )  # fmt: skip
 
 
-def underfitting(facts: Facts, limit: Limits) -> Finding | None:
+def underfitting(
+    limits: Limits, predictions: PredictionFacts, layers: LayerFacts,
+    memory: MemoryFacts | None, nearest: NeighborFacts | None,
+) -> Finding | None:  # fmt: skip
     """Goodfellow et al. (2016), section 5.2: capacity below the task's."""
-    score, heart = facts["end.score"], facts.get("end.by_heart", 0.0)
-    short = facts.get("nearest.best", -1.0) - score
-    narrow = min(facts["static.widths"], default=99) < limit["width"] and score < 1
-    unable = heart > limit["heart"]
-    if not (short > limit["left"] or narrow or unable):
+    score, remains = predictions.score, memory.by_heart if memory is not None else 0.0
+    short = (nearest.best if nearest is not None else -1.0) - score
+    narrow = min(layers.widths, default=99) < limits["width"] and score < 1
+    unable = remains > limits["heart"]
+    if not (short > limits["left"] or narrow or unable):
         return None
-    depth = len(facts["static.widths"])  # fewer layers would cure other faults
-    wide = max(100, 2 * max(facts["static.widths"], default=0))
-    what, value, bound = (
-        ("share of the loss left on 32 rows alone", heart, limit["heart"]) if unable
-        else ("score short of the simple one", short, limit["left"]))  # fmt: skip
-    return found(
-        NOTE, "The network cannot learn 32 rows by heart" if unable else
-        "The network does worse than its neighbors or a line on its own rows",
-        "hidden layers", what, value, bound,
+    depth = len(layers.widths)  # fewer layers would remedy other faults
+    wide = max(100, 2 * max(layers.widths, default=0))
+    what, value, limit = (
+        ("share of the loss that remains on 32 rows", remains, limits["heart"])
+        if unable
+        else ("best score of a simple model minus the network's", short,
+              limits["left"]))  # fmt: skip
+    return suspected(
+        NOTE, "The network cannot memorize 32 rows" if unable else
+        "On its own training data the network does worse than nearest neighbors or a "
+        "linear model",
+        "hidden layers", what, value, limit,
         Prescription("Widen the hidden layers.", {"hidden": (wide,) * depth},
                      ({"hidden": (64,) * depth},)),
     )  # fmt: skip
 
 
-def overfitting(facts: Facts, limit: Limits) -> Finding | None:
+def overfitting(
+    limits: Limits, predictions: PredictionFacts, data: DataFacts, plan: PlanFacts,
+    run: RunFacts | None, stop: StopFacts | None,
+    validation_curve: ValidationCurveFacts | None, validation: ValidationFacts | None,
+    validation_score: ValidationScoreFacts | None, layers: LayerFacts | None,
+    numbers: NumberFacts | None,
+) -> Finding | None:  # fmt: skip
     """Prechelt (1998); Srivastava et al. (2014)."""
-    rise, since = facts.get("run.held_rise", 1.0), facts.get("run.held_since", 0)
-    gap = facts["end.score"] - facts.get("held.score", facts["end.score"])
-    curve = facts.get("run.held_curve")
-    rose = rise > limit["rise"] and since >= limit["checks"]
-    few = facts["data.rows"] < limit["few"] and "held.rows" in facts
-    most = limit["gap"] / 2 if few else limit["gap"]
+    gap = 0.0
+    if validation_score is not None:
+        gap = predictions.score - validation_score.score
+    rose = validation_curve is not None and (
+        validation_curve.held_rise > limits["rise"]
+        and validation_curve.held_since >= limits["checks"]
+    )
+    restored = stop is not None and stop.restored
+    few = data.rows < limits["few"] and validation is not None
+    most = limits["gap"] / 2 if few else limits["gap"]
+    if not (rose and not restored) and gap <= most:
+        return None
     # Weights of n layers share a factor c of the target: c^(1/n) each, c² of the loss.
-    power = 2 - 2 / (1 + len(facts.get("static.widths", (1,))))
-    unit = facts.get("numbers.learned", 1.0) ** power
-    l2 = max(100 * facts["static.l2"], 1.0) * unit
-    fewer = max(facts.get("run.epochs", facts["static.epochs"]) // 8, 20)
-    if not (rose and not facts["run.restored"]) and gap <= most:
-        return None
-    evidence = Evidence(
-        "line", "Loss on rows held out", "epoch", "loss",
-        tuple(float(k + 1) for k in range(len(curve))), curve,
-    ) if curve else None  # fmt: skip
-    return found(
-        SERIOUS if few else NOTE, "The network learns its rows by heart", "",
-        "validation loss over its least" if rose else "score lost on rows held out",
-        rise if rose else gap, limit["rise"] if rose else most,
-        Prescription(("Collect more rows. " if few else "") +
-                     "Penalize the weights more.", {"l2": l2},
-                     ({"validation": 0.2, "patience": 20}, {"dropout": 0.5},
-                      {"l2": l2 / 10}, {"epochs": fewer})), evidence,
+    depth = len(layers.widths) if layers is not None else 1
+    scale = numbers.learned if numbers is not None else 1.0
+    l2 = max(100 * plan.l2, 1.0) * scale ** (2 - 2 / (1 + depth))
+    fewer = max((run.epochs if run is not None else plan.epochs) // 8, 20)
+    evidence = None
+    if validation_curve is not None and validation_curve.held_curve:
+        curve = validation_curve.held_curve
+        evidence = Evidence(
+            "line", "Validation loss", "epoch", "loss",
+            tuple(float(k + 1) for k in range(len(curve))), curve,
+        )  # fmt: skip
+    return suspected(
+        SERIOUS if few else NOTE, "The network overfits", "",
+        "validation loss over its minimum" if rose
+        else "training score minus validation score",
+        validation_curve.held_rise if rose and validation_curve is not None else gap,
+        limits["rise"] if rose else most,
+        Prescription(
+            ("Collect more rows. " if few else "") + "Use a stronger L2 penalty.",
+            {"l2": l2},
+            ({"validation": 0.2, "patience": 20}, {"dropout": 0.5}, {"l2": l2 / 10},
+             {"epochs": fewer}),
+        ), evidence,
     )  # fmt: skip
 
 
-def mode_confusion(facts: Facts, limit: Limits) -> Finding | None:
+def mode_confusion(
+    limits: Limits, gradient: GradientFacts | None, mode: ModeFacts | None,
+    end_loss: EndLossFacts | None, curve: CurveFacts | None, layers: LayerFacts | None,
+    plan: PlanFacts | None, run: RunFacts | None,
+) -> Finding | NotMeasured | None:  # fmt: skip
     """Srivastava et al. (2014), section 4; Ioffe & Szegedy (2015), section 3.1."""
-    if facts.get("written.cause") == "random":
-        return found(
-            SERIOUS, facts["written.message"], facts["written.where"], "", float("nan"),
-            float("nan"), Prescription("Draw masks outside of the function."),
+    if gradient is not None and gradient.cause == "random":
+        return suspected(
+            SERIOUS, gradient.message, gradient.where, "", _NAN, _NAN,
+            Prescription("Draw random masks outside of the function."),
         )  # fmt: skip
-    differs = facts["mode.differs"]
-    if differs > limit["difference"]:
-        return found(
-            SERIOUS, "Two predictions for the same rows differ: dropout or noise is on",
-            "predict", "largest difference", differs, limit["difference"],
-            Prescription("Switch to the mode for predicting before you predict."),
+    if mode is None:
+        return NotMeasured(ModeFacts)
+    if mode.differs > limits["difference"]:
+        return suspected(
+            SERIOUS,
+            "Two predictions for the same rows differ: dropout or noise is still on",
+            "predict", "largest difference", mode.differs, limits["difference"],
+            Prescription("Put the model in evaluation mode before predicting."),
         )  # fmt: skip
-    apart = facts.get("end.loss", 0.0) / max(facts.get("run.last", 1.0), 1e-3)
-    moving = facts.get("static.normalized") and facts.get("static.first_order")
-    if not moving or apart <= limit["loss"] or facts["run.epochs"] < 3:
+    in_training = curve.last if curve is not None else 1.0
+    in_evaluation = end_loss.loss if end_loss is not None else 0.0
+    ratio = in_evaluation / max(in_training, 1e-3)
+    moving = layers is not None and layers.normalized and (
+        plan is not None and plan.first_order
+    )  # fmt: skip
+    brief = run is None or run.epochs < 3
+    if not moving or ratio <= limits["loss"] or brief:
         return None
-    return found(
-        NOTE, "The loss is higher in predicting than in training", "normalization",
-        "loss over that in training", apart, limit["loss"],
-        Prescription("Normalize by layer, or not at all.", {"batch_norm": False}),
+    return suspected(
+        NOTE, "The loss is higher in evaluation mode than in training mode",
+        "normalization", "loss in evaluation mode over loss in training mode", ratio,
+        limits["loss"],
+        Prescription(
+            "Use layer normalization instead of batch normalization, or none.",
+            {"batch_norm": False},
+        ),
     )  # fmt: skip
 
 
-def seed_fragility(facts: Facts, limit: Limits) -> Finding | None:
+def seed_fragility(limits: Limits, seeds: SeedFacts) -> Finding | None:
     """Bouthillier et al. (2021), "Accounting for variance"."""
-    spread, error = facts["seeds.spread"], facts["seeds.error"]
-    if spread <= limit["spread"] * error:
+    if seeds.spread <= limits["spread"] * seeds.error:
         return None
-    return found(
+    return suspected(
         NOTE, "The score depends on the seed", "random_state",
-        "range over seeds, in standard errors", spread / error, limit["spread"],
-        Prescription("Draw the first weights by the layer's widths, normalize batches.",
-                     {"init": "auto", "batch_norm": True},
-                     ({"hidden": (64,), "init": "auto"},)),
+        "range of the scores in standard errors", seeds.spread / seeds.error,
+        limits["spread"],
+        Prescription(
+            "Use an initializer scaled by layer width, such as He or Glorot "
+            '(`init="auto"`), and batch normalization.',
+            {"init": "auto", "batch_norm": True}, ({"hidden": (64,), "init": "auto"},),
+        ),
     )  # fmt: skip

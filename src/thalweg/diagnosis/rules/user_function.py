@@ -1,73 +1,77 @@
-"""Rules about hand-written code: a cost, its gradient, and the steps taken with it."""
+"""Rules about the user's own code: a cost, its gradient, and recorded steps."""
 
-from thalweg.diagnosis.result import Facts, Finding, Prescription, Severity
-from thalweg.diagnosis.result import suspected as found
+from thalweg.diagnosis.facts.group import NotMeasured
+from thalweg.diagnosis.facts.network import FirstStepFacts
+from thalweg.diagnosis.facts.training import RunFacts
+from thalweg.diagnosis.facts.user_function import GradientFacts, StepFacts
+from thalweg.diagnosis.result import Finding, Limits, Prescription, Severity, suspected
 
-Limits = dict[str, float]
-NOTE, ADVICE, SERIOUS, FATAL = Severity
 _NAN = float("nan")
 
 
-def _from_check(facts: Facts, causes: tuple[str, ...]) -> Finding | None:
+def _from_check(gradient: GradientFacts, *causes: str) -> Finding | None:
     """Take over what `thalweg.check_gradient` found."""
-    if facts["written.cause"] not in causes:
+    if gradient.cause not in causes:
         return None
-    return found(
-        FATAL, facts["written.message"], facts["written.where"],
-        "relative disagreement", facts["written.error"], 1e-4,
-        Prescription("Correct that line of the derivation."),
+    return suspected(
+        Severity.FATAL, gradient.message, gradient.where,
+        "relative disagreement", gradient.error, 1e-4,
+        Prescription("Correct this part of the gradient."),
     )  # fmt: skip
 
 
-def wrong_gradient(facts: Facts, limit: Limits) -> Finding | None:
+def wrong_gradient(limits: Limits, gradient: GradientFacts) -> Finding | None:
     """Nocedal & Wright (2006), section 8.1: central differences."""
-    return _from_check(facts, ("factor", "transpose", "wrong-derivative"))
+    return _from_check(gradient, "factor", "transpose", "wrong-derivative")
 
 
-def lost_penalty(facts: Facts, limit: Limits) -> Finding | None:
+def lost_penalty(limits: Limits, gradient: GradientFacts) -> Finding | None:
     """Regress the disagreement on the weights: the slope is then λ."""
-    penalties = ("missing-penalty", "extra-penalty", "penalty-on-bias")
-    return _from_check(facts, penalties)
+    return _from_check(gradient, "missing-penalty", "extra-penalty", "penalty-on-bias")
 
 
-def shape_trap(facts: Facts, limit: Limits) -> Finding | None:
+def shape_trap(limits: Limits, gradient: GradientFacts) -> Finding | None:
     """NumPy user guide, "Broadcasting": (n, 1) against (n,) is (n, n)."""
-    if facts["written.cause"] == "shape":
-        return _from_check(facts, ("shape",))
-    if not facts["written.pairs_all"]:
+    if gradient.cause == "shape":
+        return _from_check(gradient, "shape")
+    if not gradient.pairs_all:
         return None
-    return found(
-        FATAL,
-        "The cost stays the same when y is shuffled: (n, 1) meets (n,), and every row "
-        "is compared with every other",
+    return suspected(
+        Severity.FATAL,
+        "The cost does not change when y is shuffled: an (n, 1) array meets an (n,) "
+        "array, so that every row is compared with every other row",
         "y", "", _NAN, _NAN,
-        Prescription("Give both one shape: y.reshape(-1, 1) or ravel()."),
+        Prescription("Give both arrays the same shape: y.reshape(-1, 1) or ravel()."),
     )  # fmt: skip
 
 
-def ascent(facts: Facts, limit: Limits) -> Finding | None:
+def ascent(
+    limits: Limits, gradient: GradientFacts | None, steps: StepFacts | None,
+    first_step: FirstStepFacts | None, run: RunFacts | None,
+) -> Finding | NotMeasured | None:  # fmt: skip
     """Cauchy (1847): a small enough step against the gradient lowers the cost."""
-    if "written.cause" in facts and facts["written.cause"] == "sign":
-        return _from_check(facts, ("sign",))
-    if facts.get("steps.climbs") or facts.get("rate.climbs"):
-        return found(
-            FATAL, "Updates go uphill: a tiny step raises the loss", "optimizer", "",
-            _NAN, _NAN,
-            Prescription("Turn the update's sign: w -= rate * g."),
+    if gradient is not None and gradient.cause == "sign":
+        return _from_check(gradient, "sign")
+    climbs = first_step.climbs if first_step is not None else None
+    if (steps is not None and steps.climbs) or climbs:
+        return suspected(
+            Severity.FATAL, "The updates go uphill: a tiny step raises the loss",
+            "optimizer", "", _NAN, _NAN,
+            Prescription("Reverse the sign of the update: w -= learning_rate * g."),
         )  # fmt: skip
-    known = ("written.cause", "steps.climbs", "rate.climbs", "run.finite")
-    if not any(name in facts for name in known):
-        raise KeyError("run.finite")
+    if gradient is None and steps is None and climbs is None and run is None:
+        return NotMeasured(RunFacts)
     return None
 
 
-def stale_gradient(facts: Facts, limit: Limits) -> Finding | None:
+def stale_gradient(limits: Limits, steps: StepFacts) -> Finding | None:
     """PyTorch documentation, Optimizer.zero_grad: gradients add up unless reset."""
-    cosine = facts["steps.cosine"]
-    if cosine >= limit["cosine"]:
+    if steps.cosine >= limits["cosine"]:
         return None
-    return found(
-        SERIOUS, "The gradient used is not that of the weights: old ones add up",
-        "gradient", "cosine with the fresh one", cosine, limit["cosine"],
+    return suspected(
+        Severity.SERIOUS,
+        "The gradient that was used is not the gradient at these weights: old "
+        "gradients add up",
+        "gradient", "cosine with the right gradient", steps.cosine, limits["cosine"],
         Prescription("Set the gradient to zero before each step."),
     )  # fmt: skip
