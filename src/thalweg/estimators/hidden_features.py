@@ -4,12 +4,12 @@ The values of a hidden layer are features that training found: a transformer han
 on, to a linear model, a forest, a plot of two dimensions.
 """
 
-from typing import Any, Self
+from numbers import Integral
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     MetaEstimatorMixin,
     TransformerMixin,
@@ -19,11 +19,12 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from thalweg.core import Array
+from thalweg.estimators.constraints import ESTIMATOR, Validated
 from thalweg.training import look_inside
 
 
 class HiddenFeatures(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, BaseEstimator
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, Validated
 ):
     """Train a network, and give the values of one of its hidden layers.
 
@@ -52,6 +53,11 @@ class HiddenFeatures(
     (150, 2)
     """
 
+    _parameter_constraints: ClassVar = {
+        "estimator": [ESTIMATOR],
+        "layer": [Integral],
+    }
+
     def __init__(self, estimator: Any, *, layer: int = -1) -> None:
         self.estimator = estimator
         self.layer = layer
@@ -73,6 +79,7 @@ class HiddenFeatures(
         ValueError
             If there is no such hidden layer.
         """
+        self._validate_params()
         copy: Any = clone(self.estimator)
         self.estimator_ = copy.fit(X, y, **fit_params)
         for name in ("n_features_in_", "feature_names_in_"):

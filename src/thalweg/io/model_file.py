@@ -10,10 +10,10 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -21,13 +21,17 @@ from safetensors.numpy import save as to_bytes
 
 from thalweg.core import Array, DenseNetwork, History, Network, Plan, Run, StopReason
 
-FORMAT = 1
-"""Version of what `write` writes; `read` understands it and all before it."""
+FORMAT = 2
+"""Version of what is written; this one and all before it are read.
+
+Format 1 wrote the parameters of `Classifier` and `Regressor` as plain JSON, without
+their types.
+"""
 
 _MISUNDERSTOOD = AttributeError, LookupError, RecursionError, TypeError, ValueError
 
 PathLike = str | os.PathLike[str]
-Contents = tuple[str, dict[str, Any], dict[str, Array]]
+Model = TypeVar("Model")
 
 
 def save(run: Run, path: PathLike) -> None:
@@ -48,31 +52,14 @@ def save(run: Run, path: PathLike) -> None:
     write_model_file(path, "run", *pack_run(run))
 
 
-def load_run(path: PathLike) -> Run:
-    """Read what `save` wrote.
-
-    Parameters
-    ----------
-    path : str or path-like
-
-    Returns
-    -------
-    Run
+def pack_run(run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Take a run apart into values that JSON can hold and named arrays.
 
     Raises
     ------
-    OSError
-        If the file does not exist or cannot be opened.
     ValueError
-        If it is not a whole model file, or holds another kind of model.
+        If the network or the plan holds a function, which no file can keep.
     """
-    content, arrays = read_model_of_kind("run", path)
-    with understood_model(path):
-        return unpack_run(content, arrays)
-
-
-def pack_run(run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Take a run apart into plain values and named arrays; `unpack` undoes it."""
     if isinstance(run.network, Network):
         raise ValueError(
             "save got the run of a Network, whose functions no file can keep. Save a "
@@ -96,7 +83,7 @@ def pack_run(run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 def unpack_run(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Run:
-    """Put together what `pack` took apart."""
+    """Rebuild the run that `pack_run` took apart."""
     network = DenseNetwork.from_json(content["network"])
     parameters = tuple(
         {name: arrays[f"layer.{index}.{name}"] for name in shapes}
@@ -140,15 +127,45 @@ def write_model_file(
     replace_file(Path(path), to_bytes(plain, metadata))
 
 
-def read_model_file(path: PathLike) -> Contents:
-    """Read what `write` wrote: the kind, the content and the arrays.
+def read_model(path: PathLike, kinds: Mapping[str, Callable[..., Model]]) -> Model:
+    """Read a model file once, and rebuild what it holds.
+
+    Parameters
+    ----------
+    path : str or path-like
+    kinds : mapping of str to callable
+        For each kind of model that is wanted, ``rebuild(content, arrays) -> model``.
 
     Raises
     ------
     OSError
         If the file does not exist or cannot be opened.
     ValueError
-        If it is of another kind, damaged, or written by a newer version.
+        If the file is damaged, was written by a newer thalweg, or holds another kind.
+    """
+    kind, content, arrays = read_model_file(path)
+    if kind not in kinds:
+        raise _other_kind(path, kind, [*kinds])
+    with _understood(path):
+        return kinds[kind](content, arrays)
+
+
+def read_model_of_kind(
+    kind: str, path: PathLike
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read the content and the arrays of a file of one kind; raises as `read_model`."""
+    return read_model(path, {kind: lambda content, arrays: (content, arrays)})
+
+
+def read_model_file(path: PathLike) -> tuple[str, dict[str, Any], dict[str, Array]]:
+    """Read what `write_model_file` wrote: the kind, the content and the arrays.
+
+    Raises
+    ------
+    OSError
+        If the file does not exist or cannot be opened.
+    ValueError
+        If it is no model file, is damaged, or was written by a newer thalweg.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"there is no file {path}. Check the name and folder.")
@@ -157,33 +174,27 @@ def read_model_file(path: PathLike) -> Contents:
     text = metadata.get("document", "")
     if metadata.get("digest") != _digest(metadata["thalweg"] + text, arrays):
         raise _damaged(path)
-    with understood_model(path):
+    with _understood(path):
         document = json.loads(text)
         return document["kind"], document["content"], arrays
 
 
-def read_model_of_kind(
-    kind: str, path: PathLike
-) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Read what `write` wrote of this kind: its content and arrays.
-
-    Raises
-    ------
-    OSError, ValueError
-        As `read`, and where the file holds something else.
-    """
-    found, content, arrays = read_model_file(path)
-    if found != kind:
-        article = "an" if kind[0] in "AEIOU" else "a"
-        raise ValueError(
-            f"{path} holds a {found}, not {article} {kind}. Load it with "
-            f"thalweg.{'load' if found == 'run' else f'{found}.load'}."
+def _other_kind(path: PathLike, found: str, wanted: list[str]) -> ValueError:
+    if len(wanted) > 1:
+        return ValueError(
+            f"{path} holds a {found}, which thalweg.load does not know. It reads "
+            f"{', '.join(sorted(wanted))}. Load a class of your own with its own load "
+            "method, and give a checkpoint to the training that wrote it."
         )
-    return content, arrays
+    article = "an" if wanted[0][0] in "AEIOU" else "a"
+    return ValueError(
+        f"{path} holds a {found}, not {article} {wanted[0]}. Load it with "
+        "thalweg.load, which reads every kind of model."
+    )
 
 
 @contextmanager
-def understood_model(path: PathLike) -> Iterator[None]:
+def _understood(path: PathLike) -> Iterator[None]:
     """Turn whatever goes wrong with a file's content into one clear error."""
     try:
         yield

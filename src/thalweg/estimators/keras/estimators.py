@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -30,6 +30,16 @@ from thalweg.core import (
     softmax,
     with_complement,
 )
+from thalweg.estimators.constraints import (
+    AT_LEAST_0,
+    AT_LEAST_1,
+    BATCH_SIZE,
+    CALLBACKS,
+    CLASS_WEIGHT,
+    OPEN_SHARE,
+    ListOf,
+    Validated,
+)
 from thalweg.estimators.keras.model import from_keras
 from thalweg.training import as_rows, as_weights, fit
 
@@ -39,7 +49,7 @@ _building = threading.Lock()
 
 
 @dataclass(eq=False, repr=False)
-class _KerasEstimator(BaseEstimator):
+class _KerasEstimator(Validated):
     """What the two share."""
 
     build_fn: Callable[..., Any] | None = None
@@ -52,6 +62,19 @@ class _KerasEstimator(BaseEstimator):
     patience: int | None = None
     random_state: int | np.random.RandomState | None = None
     callbacks: Sequence[Callable[[EpochRecord], bool | None]] = ()
+
+    _parameter_constraints: ClassVar = {
+        "build_fn": [callable, None],
+        "build_params": [Mapping, None],
+        "settings": [Mapping, None],
+        "epochs": [AT_LEAST_1, ListOf(AT_LEAST_1)],
+        "batch_size": [*BATCH_SIZE, None],
+        "validation_fraction": [OPEN_SHARE, None],
+        "patience": [AT_LEAST_0, None],
+        "random_state": ["random_state"],
+        "callbacks": CALLBACKS,
+        "class_weight": CLASS_WEIGHT,
+    }
 
     # What the two differ in.
 
@@ -80,6 +103,7 @@ class _KerasEstimator(BaseEstimator):
         -------
         self : object
         """
+        self._validate_params()
         X, y = self._check(X, y)
         weights = self._weights(sample_weight, y)
         self._shape, self.n_outputs_ = X.shape[1:], self._learn(y)
@@ -91,7 +115,7 @@ class _KerasEstimator(BaseEstimator):
             sample_weight=weights,
             validation=self.validation_fraction,
             random_state=rng,
-            callbacks=self.callbacks,
+            callbacks=self.callbacks or (),
             **self._plan_settings(),
         )  # fmt: skip
         self.history_, self.stop_reason_, self.engine_ = (

@@ -6,15 +6,14 @@ the split for early stopping, then the order of the rows.
 
 import time
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from os import PathLike
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, clone, is_regressor
+from sklearn.base import clone, is_regressor
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
@@ -36,16 +35,19 @@ from thalweg.core import (
     StopReason,
     link,
 )
+from thalweg.estimators.constraints import Validated
 from thalweg.estimators.mlp.callbacks import TaskPerEpoch, as_attributes, scoring
 from thalweg.estimators.mlp.parameters import (
+    CONSTRAINTS,
     can_fit_partially,
-    check_parameters,
+    check_layers,
     hidden_sizes,
     is_full_batch,
     is_sgd,
     make_network,
     make_plan,
 )
+from thalweg.estimators.mlp.persistence import PersistentMLP
 from thalweg.training import (
     EarlyStopping,
     Scoring,
@@ -74,7 +76,7 @@ class _Optimizer:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseMLP(CallbackSupportMixin, BaseEstimator):
+class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
     """Base of `MLPClassifier` and `MLPRegressor`; not to be used by itself.
 
     The fields are the parameters that both take, in the order of positional ones.
@@ -121,7 +123,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     callbacks: Sequence[Callable[[EpochRecord], bool | None]] = ()
     max_time: float | None = None
 
-    _loss_names: ClassVar[Collection[str]]
+    _parameter_constraints = CONSTRAINTS
     coefs_: list[Array] = field(init=False)
     intercepts_: list[Array] = field(init=False)
 
@@ -203,7 +205,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         -------
         self : object
         """
-        check_parameters(self)
+        self._validate_params()
         checked, target = self._check_target(X, y, reset=True, classes="learn")
         dtype = self._dtype_of(checked)
         self._random_state = check_random_state(self.random_state)
@@ -215,7 +217,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         incremental: bool = False, watch_only: bool = False,
     ) -> Any:  # fmt: skip
         started = time.perf_counter()
-        check_parameters(self)
+        self._validate_params()
         if watch_only and self._stops_early():
             X_val = y_val = None
         given = {"X": X, "y": y}
@@ -344,6 +346,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         warnings.warn(words, ConvergenceWarning, stacklevel=6)
 
     # Pieces of fitting.
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        check_layers(self)
 
     def _check_target(
         self, X: Any, y: Any, reset: bool, classes: Classes
@@ -539,35 +545,6 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return make_network(self, (n_inputs, *(w.shape[1] for w in self.coefs_)))
 
     # Predicting.
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the fitted estimator to a model file; nothing in it is code.
-
-        The optimizer's state is not in it: what is loaded predicts the same.
-
-        Raises
-        ------
-        ValueError
-            Where a parameter is a function of the user's.
-        """
-        from thalweg.estimators.mlp import persistence
-
-        persistence.write(self, path)
-
-    @classmethod
-    def load(cls, path: str | PathLike[str]) -> Self:
-        """Read an estimator that `save` wrote.
-
-        Raises
-        ------
-        OSError
-            If the file does not exist or cannot be opened.
-        ValueError
-            If it is not a whole model file, or holds a model of another kind.
-        """
-        from thalweg.estimators.mlp import persistence
-
-        return persistence.read(cls, path)
 
     def predict(self, X: ArrayLike) -> Array:
         """Predict.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,8 +13,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from thalweg.core import CLASSIFYING, Array, Spec, with_complement
+from thalweg.estimators.constraints import CLASS_WEIGHT, Named
 from thalweg.estimators.mlp.base import BaseMLP, Classes
 from thalweg.estimators.mlp.parameters import can_fit_partially
+
+_LOSSES = ("log_loss", "binary_cross_entropy", *CLASSIFYING)
 
 
 def gives_probabilities(estimator: Any) -> bool:
@@ -157,7 +160,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     loss: Spec = "log_loss"
     class_weight: Mapping[Any, float] | str | None = None
 
-    _loss_names = ("log_loss", "binary_cross_entropy", *CLASSIFYING)
+    _parameter_constraints: ClassVar = {
+        **BaseMLP._parameter_constraints,
+        "loss": [Named(_LOSSES, pairs=(tuple,)), callable],
+        "class_weight": [*CLASS_WEIGHT, list],
+    }
 
     @available_if(can_fit_partially)
     def partial_fit(
@@ -230,7 +237,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._label_binarizer = LabelBinarizer().fit(y)
         self.classes_ = self._label_binarizer.classes_
         kind = self._label_binarizer.y_type_
-        allowed = {"multiclass": CLASSIFYING, "binary": self._loss_names}
+        allowed = {"multiclass": CLASSIFYING, "binary": _LOSSES}
         loss = _name(self.loss)
         labels_only = ("binary_cross_entropy",)
         if loss == "log_loss" or loss in allowed.get(kind, labels_only):

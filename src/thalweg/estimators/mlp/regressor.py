@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
 
 from thalweg.core import Array, Spec
+from thalweg.estimators.constraints import Named
 from thalweg.estimators.mlp.base import BaseMLP
 
 _LOSSES: dict[str, Spec] = {
     "squared_error": ("squared", {"averaged": True}),
     "absolute_error": "absolute",
 }
+
+_OUR_LOSSES = ("poisson", "squared", "absolute", "huber", "log_cosh", "quantile")
 
 
 @dataclass(eq=False, repr=False)
@@ -62,9 +65,10 @@ n_outputs_, out_activation_, t_, history_, stop_reason_, engine_
     hidden_layer_sizes: int | Sequence[int] = (100,)
     activation: Any = "relu"
 
-    _loss_names = (
-        *_LOSSES, "poisson", "squared", "absolute", "huber", "log_cosh", "quantile",
-    )  # fmt: skip
+    _parameter_constraints: ClassVar = {
+        **BaseMLP._parameter_constraints,
+        "loss": [Named((*_LOSSES, *_OUR_LOSSES), pairs=(tuple,)), callable],
+    }
 
     def _encode(self, y: Any, dtype: np.dtype[Any]) -> Array:
         columns = y.reshape(-1, 1) if y.ndim == 1 else y

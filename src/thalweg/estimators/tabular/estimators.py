@@ -13,11 +13,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from thalweg import training
 from thalweg.core import (
+    ACTIVATIONS,
+    FULL_BATCH,
+    LOSSES,
+    OPTIMIZERS,
+    SCHEDULES,
     Array,
     DenseNetwork,
     Frame,
@@ -25,9 +30,29 @@ from thalweg.core import (
     Plan,
     Series,
     Spec,
+    canonical,
     check_names,
-    check_word,
     phases,
+)
+from thalweg.estimators.constraints import (
+    AT_LEAST_0,
+    AT_LEAST_1,
+    CALLBACKS,
+    CLASS_WEIGHT,
+    DTYPE,
+    ENGINE,
+    NONNEGATIVE,
+    POSITIVE,
+    SHARE,
+    UPDATE_RULE,
+    ListOf,
+    Named,
+    Validated,
+)
+from thalweg.estimators.persistence import (
+    Persistent,
+    parameters_from_json,
+    parameters_to_json,
 )
 from thalweg.estimators.tabular.preprocessing import (
     Column,
@@ -38,19 +63,15 @@ from thalweg.estimators.tabular.preprocessing import (
     whole,
 )
 from thalweg.estimators.tabular.targets import Classes, Values
-from thalweg.io import (
-    PathLike,
-    pack_run,
-    read_model_of_kind,
-    understood_model,
-    unpack_run,
-    write_model_file,
-)
+from thalweg.io import pack_run, unpack_run
 from thalweg.training import Callback, as_weights
 
 FEW_ROWS = 200
 """With fewer, every row is needed for training: none is held out to stop early."""
 _UPDATES = 512  # of a network without validation data
+_OPTIMIZER = [
+    Named({**OPTIMIZERS, **FULL_BATCH}, canonical), UPDATE_RULE,
+]  # fmt: skip
 _OF_PLAN = (
     "loss", "optimizer", "learning_rate", "schedule", "l2", "weight_decay", "max_time",
     "dtype",
@@ -58,7 +79,7 @@ _OF_PLAN = (
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class _Tabular(BaseEstimator):
+class _Tabular(Persistent, Validated):
     """What the two estimators share: all but the target."""
 
     hidden_layer_sizes: Sequence[int] = field(default=(128, 64), kw_only=False)
@@ -81,6 +102,28 @@ class _Tabular(BaseEstimator):
     dtype: str = "float32"
     engine: str = "auto"
 
+    _parameter_constraints: ClassVar = {
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [Named(ACTIVATIONS), callable],
+        "loss": [Named(LOSSES), callable],
+        "piecewise": ["boolean"],
+        "dropout": [SHARE, None],
+        "optimizer": [*_OPTIMIZER, ListOf(*_OPTIMIZER)],
+        "learning_rate": [POSITIVE, None],
+        "schedule": [Named(SCHEDULES), callable],
+        "batch_size": [AT_LEAST_1, None],
+        "max_epochs": [AT_LEAST_1, ListOf(AT_LEAST_1), None],
+        "l2": [NONNEGATIVE],
+        "weight_decay": [NONNEGATIVE],
+        "validation_fraction": [SHARE],
+        "patience": [AT_LEAST_0, None],
+        "max_time": [POSITIVE, None],
+        "callbacks": CALLBACKS,
+        "random_state": ["random_state"],
+        "dtype": DTYPE,
+        "engine": ENGINE,
+        "class_weight": CLASS_WEIGHT,
+    }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
 
@@ -117,6 +160,7 @@ class _Tabular(BaseEstimator):
         ValueError, TypeError
             Naming the column, row or parameter, what it holds and what to do.
         """
+        self._validate_params()
         frame, target, weights = labeled(X, y, sample_weight)
         self._study(X, frame)
         self.target_ = self._target.study(target)
@@ -133,52 +177,40 @@ class _Tabular(BaseEstimator):
             class_weight=self._class_weight(),
             validation=validation,
             random_state=self.random_state,
-            callbacks=self.callbacks,
+            callbacks=self.callbacks or (),
             engine=self.engine,
             **settings,
             monitor="training" if watch_only else "auto",
         )
         return self
 
-    def save(self, path: PathLike) -> None:
-        """Write the fitted model to a file that `load` reads; nothing in it is code.
-
-        Raises
-        ------
-        ValueError
-            Where a function of the user's (an activation, a schedule) is inside.
-        """
-        check_is_fitted(self)
+    def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return the fitted estimator as values that JSON can hold, and arrays."""
+        settings = parameters_to_json(self)
         run, arrays = pack_run(self.run_)
         content = {
             "run": run,
-            "settings": _plain_settings(self),
+            "settings": settings,
             "columns": [column.to_json() for column in self.columns_],
             "names": list(getattr(self, "feature_names_in_", ())),
             "target": self.target_.to_json(),
         }
-        write_model_file(path, type(self).__name__, content, arrays)
+        return content, arrays
 
     @classmethod
-    def load(cls, path: PathLike) -> Self:
-        """Read a model that `save` wrote.
-
-        Raises
-        ------
-        OSError
-            If the file does not exist or cannot be opened.
-        ValueError
-            If it is not a whole model file, or holds a model of another kind.
-        """
-        content, arrays = read_model_of_kind(cls.__name__, path)
-        with understood_model(path):
-            model = cls(**content["settings"])
-            model.hidden_layer_sizes = tuple(model.hidden_layer_sizes)
-            model.columns_ = tuple(map(Column.from_json, content["columns"]))
-            model.n_features_in_ = len(model.columns_)
-            model._remember_names(content["names"])
-            model.target_ = cls._target.from_json(content["target"])
-            model.run_ = unpack_run(content["run"], arrays)
+    def from_document(
+        cls, content: Mapping[str, Any], arrays: Mapping[str, Array]
+    ) -> Self:
+        """Rebuild the estimator that `to_document` took apart."""
+        settings = dict(content["settings"])
+        if isinstance(settings["hidden_layer_sizes"], list):  # a tuple in format 1
+            settings["hidden_layer_sizes"] = tuple(settings["hidden_layer_sizes"])
+        model = cls(**parameters_from_json(settings))
+        model.columns_ = tuple(map(Column.from_json, content["columns"]))
+        model.n_features_in_ = len(model.columns_)
+        model._remember_names(content["names"])
+        model.target_ = cls._target.from_json(content["target"])
+        model.run_ = unpack_run(content["run"], arrays)
         return model
 
     @property
@@ -227,9 +259,6 @@ class _Tabular(BaseEstimator):
         return training.predict(self.run_, inputs)
 
     def _study(self, X: Any, frame: "Frame | Encoded") -> None:
-        check_word(
-            "piecewise", self.piecewise, (True, False), owner=type(self).__name__
-        )
         columns = frame.studied if isinstance(frame, Encoded) else study(frame)
         self.columns_ = columns if self.piecewise else whole(columns)
         self.n_features_in_ = len(self.columns_)
@@ -241,7 +270,7 @@ class _Tabular(BaseEstimator):
         return inputs.astype(self.dtype)
 
     def _remember_names(self, names: Iterable[object]) -> None:
-        self.__dict__.pop("feature_names_in_", None)
+        vars(self).pop("feature_names_in_", None)
         known = list(names)
         if known and all(isinstance(name, str) for name in known):
             self.feature_names_in_ = np.array(known, dtype=object)
@@ -373,7 +402,7 @@ class Classifier(ClassifierMixin, _Tabular):
         Source of everything random.
     dtype : {"float32", "float64"}
         What is computed in.
-    engine : {"auto", "jax"}
+    engine : {"auto", "native", "jax"}
         What computes.
 
     Attributes
@@ -499,17 +528,3 @@ def target_name(y: Any) -> str:
 def _batch_rows(n_rows: int) -> int:
     """Return a fortieth of the rows, as a power of two between 16 and 256."""
     return int(np.clip(2 ** round(np.log2(n_rows / 40)), 16, 256))
-
-
-def _plain_settings(model: _Tabular) -> dict[str, Any]:
-    """Return the parameters that JSON can hold; the others keep their defaults."""
-    given = model.get_params(deep=False)
-    return {k: v for k, v in given.items() if _is_plain(v) and k != "callbacks"}
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, Mapping):
-        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, str | int | float)
