@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -273,8 +274,8 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         """Estimate the probability of each class; shape (n_samples, n_classes)."""
         outputs = self._outputs(X)
         squash = logistic if outputs.shape[1] == 1 else softmax
-        ours = self._ready[2].loss.name in _LINKED
-        done = ours or _activation(self.model_) in ("softmax", "sigmoid")
+        linked = self._ready[2].loss.name in _LINKED
+        done = linked or _ends_in_probabilities(self.model_)
         probabilities = with_complement(outputs if done else squash(outputs))
         return probabilities[:, : len(self.classes_)]
 
@@ -294,14 +295,12 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         return max(2, len(self.classes_))
 
     def _encode(self, y: Array) -> Array:
-        numbers, loss = np.searchsorted(self.classes_, y), self.model_.loss
+        numbers = np.searchsorted(self.classes_, y)
         width = int(self.model_.output_shape[-1])
         if width == 1:
             return numbers[:, None].astype("float32")
-        name = getattr(loss, "name", getattr(loss, "__name__", loss))
-        chosen = "loss" in (self.settings or {})
-        if name in ("categorical_crossentropy", "categorical_focal_crossentropy"):
-            return numbers if chosen else np.eye(width, dtype="float32")[numbers]
+        if "loss" not in (self.settings or {}) and _takes_one_hot(self.model_.loss):
+            return np.eye(width, dtype="float32")[numbers]
         return numbers
 
     def _usual_loss(self) -> Any:
@@ -385,8 +384,26 @@ def _variables(model: Any) -> list[Any]:
     return [*model.trainable_variables, *model.non_trainable_variables]
 
 
-def _activation(model: Any) -> str:
-    """Return the name of what the last layer does to its output."""
+def _takes_one_hot(loss: Any) -> bool:
+    """Tell whether a compiled loss takes rows of class probabilities as targets."""
+    import keras
+
+    found = keras.losses.get(loss) if isinstance(loss, str) else loss
+    function = getattr(found, "fn", found)
+    while isinstance(function, partial):
+        function = function.func
+    return function in (
+        keras.losses.categorical_crossentropy,
+        keras.losses.categorical_focal_crossentropy,
+    )
+
+
+def _ends_in_probabilities(model: Any) -> bool:
+    """Tell whether the last layer is a softmax or a sigmoid."""
+    import keras
+
     last = model.layers[-1] if model.layers else model
-    own = getattr(getattr(last, "activation", None), "__name__", "")
-    return own or {"Softmax": "softmax"}.get(type(last).__name__, "")
+    squashing = (keras.activations.softmax, keras.activations.sigmoid)
+    return isinstance(last, keras.layers.Softmax) or (
+        getattr(last, "activation", None) in squashing
+    )

@@ -1,10 +1,10 @@
 """Keras models, trained by any of our optimizers: `from_keras`.
 
-The model stays what holds the weights: `fit` begins with its own, and puts the trained
-ones back, so that Keras's evaluate, predict and save go on with them. In between it is
-a `Network`, whose pass is Keras's own `stateless_call`. A chain of dense layers is
-described as a `DenseNetwork` instead, where that computes the same, and the kernel
-trains it.
+The Keras model keeps the weights. `fit` starts from them and puts the trained weights
+back, so that `evaluate`, `predict` and `save` of Keras use them. During training the
+model is a `Network` whose forward pass is Keras's own `stateless_call`. A chain of
+dense layers is translated into a `DenseNetwork` where that computes the same, and the
+native kernel trains it.
 """
 
 import copy
@@ -26,6 +26,15 @@ from thalweg.estimators.keras import dense
 from thalweg.estimators.keras.dense import NotEquivalent
 
 _STRANGE_STEPS = ("train_step", "compute_loss")
+_UNSUPPORTED = {
+    "use_ema": (
+        "Compile it without use_ema, and pass average=('ema', {'decay': 0.99}) to fit."
+    ),
+    "loss_scale_factor": (
+        "Compile it without loss_scale_factor, or pass another optimizer to fit."
+    ),
+}
+"""Options of Keras optimizers that change more than an update, and what to do."""
 _WINDOWS = 1 << 22
 """Most entries of a convolution's windows: from 5 million on XLA's own was faster."""
 
@@ -36,24 +45,24 @@ def from_keras(model: Any) -> Network:
     Parameters
     ----------
     model : keras.Model
-        Sequential, functional or a subclass, built, on the JAX back-end. Where it is
-        compiled and neither a plan nor a setting says otherwise, its loss, optimizer
-        and first metric are those that `fit` takes.
+        Sequential, functional or a subclass, built, on the JAX back-end. If it is
+        compiled, `fit` uses its loss, its optimizer and its first metric, unless a plan
+        or a setting gives others.
 
     Returns
     -------
     Network
-        Which begins with the model's weights and gives the trained ones back. It is
-        the same one, whose programs are compiled, until the model is compiled anew or
-        other weights are to be trained.
+        It starts from the weights of the model, and `fit` puts the trained weights
+        back. Further calls return the same network with its compiled programs, until
+        the model is compiled again or other weights become trainable.
 
     Raises
     ------
     TypeError
-        If it is no Keras model.
+        If `model` is not a Keras model.
     ValueError
-        If Keras runs on another back-end, the model has no weights yet, or has a
-        training step of its own.
+        If Keras runs on another back-end, the model has no weights yet, or the model
+        overrides the training step.
 
     Examples
     --------
@@ -72,23 +81,27 @@ def from_keras(model: Any) -> Network:
     import keras
 
     if not isinstance(model, keras.Model):
-        raise TypeError(f"from_keras got {model!r}; it takes a keras.Model.")
+        raise TypeError(
+            f"from_keras got {model!r}, which is not a Keras model. Give a keras.Model."
+        )
     if keras.backend.backend() != "jax":
         raise ValueError(
             f"from_keras got a model on Keras's {keras.backend.backend()} back-end; it "
-            "needs JAX's. Set the environment variable KERAS_BACKEND=jax before Keras "
-            "is imported (os.environ['KERAS_BACKEND'] = 'jax'), and start anew."
+            "needs the JAX back-end. Set the environment variable KERAS_BACKEND=jax "
+            "before Keras is imported (os.environ['KERAS_BACKEND'] = 'jax'), and start "
+            "Python again."
         )
     if not (model.built and model.weights):
         raise ValueError(
-            f"from_keras got {model.name!r}, which is not built: its weights have no "
-            "shapes yet. Call model.build(input_shape), or the model on a few rows."
+            f"from_keras got {model.name!r}, which is not built: its weights do not "
+            "exist yet. Call model.build(input_shape), or call the model on a few rows."
         )
     for name in _STRANGE_STEPS:
         if getattr(type(model), name) is not getattr(keras.Model, name):
             raise ValueError(
-                f"from_keras got {model.name!r}, whose own {name} fit would not call. "
-                "Put what it adds to the loss into add_loss, or give fit a loss."
+                f"from_keras got {model.name!r}, which overrides {name}; thalweg.fit "
+                "would not call that method. Add to the loss with add_loss, or pass a "
+                "loss function to fit."
             )
     held = vars(model).get("_thalweg")
     if held is None or not all(map(op.is_, held.made_of, _parts(model))):
@@ -175,12 +188,12 @@ class KerasAdapter:
             dense.refuse_twice(self.model, str(loss.name))
         try:
             if parameters is not None or callable(loss.name):
-                raise NotEquivalent("weights or a loss that fit was given")
+                raise NotEquivalent("weights or a loss function passed to fit")
             network, changed = dense.translate(self.model, takes_loss, by_theirs)
             if set(changed) & set(settings) or (plan and changed):
-                raise NotEquivalent(f"{', '.join(changed)} of its own")
+                raise NotEquivalent(f"{', '.join(changed)} of the model itself")
         except NotEquivalent as other:
-            self._unlike = f"the kernel has not the same: {other}"
+            self._unlike = f"the native kernel has no equivalent of {other}"
         else:
             kept = {} if plan else {"dtype": "float32"}
             settled = {**kept, **given, **changed}
@@ -274,12 +287,11 @@ class Rule:
 
     def __init__(self, model: Any, names: list[str]) -> None:
         self.optimizer, self.names = model.optimizer, names
-        for name in ("use_ema", "loss_scale_factor"):
+        for name, advice in _UNSUPPORTED.items():
             if getattr(self.optimizer, name, None):
                 raise ValueError(
-                    f"from_keras: the optimizer that {model.name!r} is compiled with "
-                    f"has {name}, which fit has otherwise. Give fit an optimizer; "
-                    "average=('ema', {'decay': 0.99}) averages the weights."
+                    f"from_keras got {model.name!r}, whose compiled optimizer uses "
+                    f"{name}, which thalweg.fit does not support. {advice}"
                 )
         self.optimizer.build(model.trainable_variables)
         self.start = self._state()
@@ -361,12 +373,13 @@ def _forgetful(model: Any) -> list[tuple[Any, str, Any]]:
 
 def rewritten(layer: Any) -> tuple[str, Callable[..., Any] | None]:
     """Return the name of a layer's method, and what does the same faster on a CPU."""
-    kind, theirs = type(layer).__name__, type(layer).__module__.startswith("keras.")
-    last = theirs and getattr(layer, "data_format", "") == "channels_last"
-    if last and kind in ("MaxPooling1D", "MaxPooling2D", "MaxPooling3D"):
+    from keras import layers
+
+    kind, last = type(layer), getattr(layer, "data_format", "") == "channels_last"
+    if last and kind in (layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D):
         tiles = layer.pool_size == layer.strides and layer.padding == "valid"
         return "call", _tiled_max if tiles else None
-    if last and kind in ("Conv1D", "Conv2D", "Conv3D"):
+    if last and kind in (layers.Conv1D, layers.Conv2D, layers.Conv3D):
         plain = {*layer.strides, *layer.dilation_rate, layer.groups} == {1}
         fits = plain and layer.padding in ("valid", "same")
         return "convolution_op", _by_windows if fits else None
@@ -411,12 +424,18 @@ def _aligned(values: Any, names: list[str], what: str) -> list[Any]:
     """Return one value an output, as Keras takes them: alone, listed or by name."""
     if isinstance(values, Mapping):
         if what and set(values) != set(names):
-            raise ValueError(f"{what} is for {[*values]}; the outputs are {names}.")
+            raise ValueError(
+                f"fit got {what} for {[*values]}, but the Keras model has the outputs "
+                f"{names}. Give one for each output."
+            )
         return [values.get(name, 1.0) for name in names]
     if not isinstance(values, tuple | list):
         return [values] * len(names)
     if len(values) != len(names):
-        raise ValueError(f"{what} has {len(values)} parts; the outputs are {names}.")
+        raise ValueError(
+            f"fit got {len(values)} values of {what or 'loss_weights'}, but the Keras "
+            f"model has the outputs {names}. Give one for each output."
+        )
     return list(values)
 
 
