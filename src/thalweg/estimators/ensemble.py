@@ -1,8 +1,8 @@
-"""Several networks trained at once and averaged.
+"""Ensembles: several networks whose predictions are averaged.
 
-Networks that differ only in their seeds, or in the rows they were given, err in
-different places: the mean of their probabilities (or values) errs less, and where they
-disagree, the answer is in doubt (Hansen & Salamon, 1990; Breiman, 1996;
+Networks that differ only in their seeds, or in their samples of the rows, make
+different errors. The mean of their probabilities or values has a smaller error, and a
+large disagreement shows an uncertain prediction (Hansen & Salamon, 1990; Breiman, 1996;
 Lakshminarayanan et al., 2017).
 """
 
@@ -34,27 +34,27 @@ def _classifies(ensemble: "Ensemble") -> bool:
 
 @dataclass(eq=False, repr=False)
 class Ensemble(Persistent, MetaEstimatorMixin, Validated):
-    """Average several networks, trained side by side.
+    """Average the predictions of several networks.
 
     Parameters
     ----------
     estimator : estimator
-        What each member is a copy of: any of thalweg's, or scikit-learn's.
+        The estimator that each member is a copy of: one of thalweg's or scikit-learn's.
     n_members : int
     bootstrap : bool
-        True gives each member its own sample of the rows, drawn with replacement
-        (bagging; each class keeps its share); False lets the seeds alone differ.
+        With True each member is trained on its own sample of the rows, drawn with
+        replacement and stratified (bagging). With False only the seeds differ.
     random_state : int, RandomState or None
         Source of the members' seeds and samples.
     n_jobs : int or None
-        Members trained at once, on threads; all processors by default. On a GPU that
-        gains by it, networks of one kind are trained as one program.
+        Number of members that are trained at the same time, on threads; all processors
+        by default.
 
     Attributes
     ----------
     members_ : list of estimator
     classes_ : ndarray of shape (n_classes,)
-        Of a classifier.
+        Only if the members are classifiers.
     n_features_in_ : int
 
     Examples
@@ -91,7 +91,7 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
         ----------
         X, y : as for the members
         **fit_params
-            Handed on to each member; not ``sample_weight`` with ``bootstrap``.
+            Passed to the `fit` of each member. Not allowed with `bootstrap`.
 
         Returns
         -------
@@ -100,13 +100,13 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
         Raises
         ------
         ValueError
-            If there is less than one member, or weights cannot follow the rows.
+            If a parameter is not valid, or `fit_params` are given with `bootstrap`.
         """
         self._validate_params()
         if self.bootstrap and fit_params:
             raise ValueError(
                 f"Ensemble got bootstrap=True and {', '.join(fit_params)}, which would "
-                "not follow the rows drawn. Leave one of them out."
+                "not follow the sampled rows. Leave one of them out."
             )
         rng = check_random_state(self.random_state)
         seeds = rng.randint(2**31, size=self.n_members).tolist()
@@ -120,7 +120,7 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
         return self
 
     def predict(self, X: Any) -> Array:
-        """Predict: the class of the greatest mean probability, or the mean value.
+        """Predict the class with the greatest mean probability, or the mean value.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
         return self._answers(X).mean(axis=0)
 
     def disagreement(self, X: Any) -> Array:
-        """Say how far the members are apart, row by row; 0 where they agree.
+        """Measure how much the members disagree on each row; 0 where they agree.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
         Returns
         -------
         ndarray of shape (n_rows,)
-            Standard deviation of the members' values; for classes, the mean
+            The standard deviation of the members' values. For classes, the mean
             Kullback-Leibler divergence of their probabilities from the mean, in nats
             (at most the logarithm of the number of classes).
         """
@@ -214,13 +214,13 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
         return tuple(drawn)
 
     def _take_over(self) -> None:
-        """Set the attributes that the members share."""
+        """Set the fitted attributes that the members share."""
         for name in ("classes_", "n_features_in_", "feature_names_in_"):
             if hasattr(self.members_[0], name):
                 setattr(self, name, getattr(self.members_[0], name))
 
     def _answers(self, X: Any) -> Array:
-        """Return the members' probabilities or values, the member first."""
+        """Return the probabilities or values, (n_members, n_rows, ...)."""
         check_is_fitted(self)
         method = "predict_proba" if _classifies(self) else "predict"
         return np.array([getattr(member, method)(X) for member in self.members_])

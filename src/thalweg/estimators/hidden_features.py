@@ -1,7 +1,7 @@
-"""What a network has learned to see, as columns for another model.
+"""The outputs of a hidden layer as features for another model.
 
-The values of a hidden layer are features that training found: a transformer hands them
-on, to a linear model, a forest, a plot of two dimensions.
+Training finds the features that a hidden layer computes. A transformer passes them on,
+for example to a linear model, a forest or a scatter plot.
 """
 
 from numbers import Integral
@@ -26,15 +26,15 @@ from thalweg.training import look_inside
 class HiddenFeatures(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, Validated
 ):
-    """Train a network, and give the values of one of its hidden layers.
+    """Train a network, and transform rows into the outputs of a hidden layer.
 
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor, Classifier or Regressor
-        Is copied and fitted; a fitted one in scikit-learn's ``FrozenEstimator`` is
-        taken as it is.
+        A copy of it is fitted. A fitted one in scikit-learn's ``FrozenEstimator`` is
+        used without fitting.
     layer : int
-        Which hidden layer, from 0, or from -1 backward: the last by default.
+        Index of the hidden layer, from 0, or backward from -1; the last by default.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class HiddenFeatures(
         Raises
         ------
         ValueError
-            If there is no such hidden layer.
+            If the network has no such hidden layer.
         """
         self._validate_params()
         copy: Any = clone(self.estimator)
@@ -89,7 +89,7 @@ class HiddenFeatures(
         return self
 
     def transform(self, X: ArrayLike) -> Array:
-        """Return the values of the hidden layer.
+        """Return the outputs of the hidden layer.
 
         Parameters
         ----------
@@ -111,10 +111,14 @@ class HiddenFeatures(
         )
         hidden = layers[:-1]
         if not -len(hidden) <= self.layer < len(hidden):
+            advice = (
+                f"Give an integer from 0 to {len(hidden) - 1}, or -1 for the last."
+                if hidden
+                else "Train a network with at least one hidden layer."
+            )
             raise ValueError(
-                f"HiddenFeatures got layer={self.layer!r} for a network of "
-                f"{len(hidden)} hidden layer(s). Give 0 to {len(hidden) - 1}, or -1 "
-                "for the last; a network without hidden layers has none to give."
+                f"HiddenFeatures got layer={self.layer!r} for a network with "
+                f"{len(hidden)} hidden layer(s). {advice}"
             )
         return np.asarray(hidden[self.layer])
 

@@ -1,8 +1,8 @@
 """Model files: one safetensors file, whose header carries a JSON document.
 
-The arrays are the file's tensors; everything else is plain JSON in the header's
-metadata, so that loading builds data and never runs code. A digest over both tells a
-damaged file from a whole one. A file appears under its name only when it is complete.
+The arrays are the tensors of the file. Everything else is plain JSON in the metadata of
+the header, so that loading creates data and never runs code. A digest of both detects a
+damaged file. A file appears under its name only when it is complete.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def save(run: Run, path: PathLike) -> None:
     Raises
     ------
     ValueError
-        Where the network or the plan holds a function, which no file can keep.
+        If the network or the plan holds a function, which no file can keep.
     """
     write_model_file(path, "run", *pack_run(run))
 
@@ -63,7 +63,7 @@ def pack_run(run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
     if isinstance(run.network, Network):
         raise ValueError(
             "save got the run of a Network, whose functions no file can keep. Save a "
-            "Keras model by model.save; of others keep run.parameters yourself."
+            "Keras model with model.save; for other networks, save run.parameters."
         )
     content = {
         "network": run.network.to_json(),
@@ -195,7 +195,7 @@ def _other_kind(path: PathLike, found: str, wanted: list[str]) -> ValueError:
 
 @contextmanager
 def _understood(path: PathLike) -> Iterator[None]:
-    """Turn whatever goes wrong with a file's content into one clear error."""
+    """Turn every error of the content of a file into one that names the file."""
     try:
         yield
     except _MISUNDERSTOOD as error:
@@ -210,8 +210,9 @@ def _tensors(path: PathLike) -> tuple[dict[str, str], dict[str, Array]]:
             return metadata, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path} is not a model file, or a damaged one (safetensors: {error}). "
-            "Give a file that thalweg wrote; if it did write this one, train anew."
+            f"{path} is not a model file, or it is damaged (safetensors: {error}). "
+            "Give a file that thalweg wrote. If thalweg wrote this one, restore a copy "
+            "or train the model again."
         ) from error
 
 
@@ -220,7 +221,7 @@ def _check_origin(path: PathLike, metadata: Mapping[str, str]) -> None:
     if version is None:
         raise ValueError(
             f"{path} is a safetensors file that thalweg did not write. Give a file "
-            "written by `thalweg fit`, thalweg.save or a model's save method."
+            "written by `thalweg fit`, thalweg.save or the save method of a model."
         )
     if not version.isdecimal():
         raise _damaged(path)
@@ -233,8 +234,8 @@ def _check_origin(path: PathLike, metadata: Mapping[str, str]) -> None:
 
 def _damaged(path: PathLike) -> ValueError:
     return ValueError(
-        f"{path} is damaged: its content is not what thalweg wrote. Copy it again "
-        "from where it came, or train anew."
+        f"{path} is damaged: its content is not what thalweg wrote. Restore a copy, or "
+        "train the model again."
     )
 
 
@@ -248,7 +249,7 @@ def _digest(text: str, arrays: Mapping[str, Array]) -> str:
 
 
 def user_cache() -> Path:
-    """Return the folder for what the user need not keep."""
+    """Return the folder for files that can be created again."""
     home = Path.home()
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))

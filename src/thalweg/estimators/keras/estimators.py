@@ -1,8 +1,8 @@
 """scikit-learn estimators around a function that builds a Keras model.
 
-`KerasClassifier` and `KerasRegressor` keep scikit-learn's contract: what they are given
-is stored as it is and cloned whole; the model is built anew by each `fit`, and pickled
-as its weights, since the function can build the rest again. `thalweg.fit` trains it.
+`KerasClassifier` and `KerasRegressor` keep scikit-learn's contract: parameters are
+stored and cloned unchanged. Each `fit` builds a new model, which `thalweg.fit` trains.
+A pickle holds only the weights of the model, since the function can build it again.
 """
 
 import random
@@ -51,7 +51,7 @@ _building = threading.Lock()
 
 @dataclass(eq=False, repr=False)
 class _KerasEstimator(Validated):
-    """What the two share."""
+    """What both estimators share."""
 
     build_fn: Callable[..., Any] | None = None
     _: KW_ONLY
@@ -77,10 +77,10 @@ class _KerasEstimator(Validated):
         "class_weight": CLASS_WEIGHT,
     }
 
-    # What the two differ in.
+    # The differences of the two estimators.
 
     def _learn(self, y: Array) -> int:
-        """Look at the targets; return how many outputs they need."""
+        """Learn from the targets; return how many outputs the model needs."""
         raise NotImplementedError
 
     def _encode(self, y: Array) -> Array:
@@ -133,7 +133,7 @@ class _KerasEstimator(Validated):
         return checked
 
     def _build(self) -> None:
-        """Build the model, its random weights being those of the seed."""
+        """Build the model with the initial weights of the seed."""
         build = self.build_fn or default_model
         with _seeded(self._seed):
             self.model_ = build(
@@ -155,7 +155,7 @@ class _KerasEstimator(Validated):
     # Predicting.
 
     def _outputs(self, X: Any) -> Array:
-        """Return the model's outputs after the loss's link, if that is one of ours."""
+        """Return the outputs of the model after the activation of our loss."""
         check_is_fitted(self)
         X = validate_data(self, X, allow_nd=True, dtype="numeric", reset=False)
         network, parameters, plan = self._ready
@@ -164,7 +164,7 @@ class _KerasEstimator(Validated):
         return link(plan.loss)(module.outputs(network, parameters, rows))
 
     def _make_ready(self) -> None:
-        """Remember what to predict with: the network that fit trains."""
+        """Prepare the network for predictions."""
         holder: Any = from_keras(self.model_).holder
         network, settings, first = holder.begin(self._plan_settings(), None, None)
         first = network.init(0) if first is None else first
@@ -173,7 +173,7 @@ class _KerasEstimator(Validated):
     # scikit-learn's contract.
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, those in dicts as ``build_params__name`` too."""
+        """Return the parameters; entries of dicts also as ``build_params__name``."""
         found = super().get_params(deep)
         for name in _NESTED if deep else ():
             own = found[name] if isinstance(found[name], Mapping) else {}
@@ -181,7 +181,7 @@ class _KerasEstimator(Validated):
         return found
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, those in dicts by ``build_params__name``."""
+        """Set parameters; entries of dicts as ``build_params__name``."""
         for key in list(params):
             name, _, rest = key.partition("__")
             if name in _NESTED and rest:
@@ -218,30 +218,32 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
     Parameters
     ----------
     build_fn : callable or None
-        ``build_fn(shape, n_outputs, **build_params) -> keras.Model``, with the shape
-        of a row of X, and one output a class. The model's outputs may be logits, or
-        probabilities by softmax; one output by a sigmoid serves two classes. If it is
-        compiled, fit takes its loss and optimizer; else the loss is cross-entropy of
-        logits. None builds one hidden layer of 100 units.
+        ``build_fn(shape, n_outputs, **build_params) -> keras.Model``, where `shape` is
+        that of a row of X and `n_outputs` the number of classes. The outputs of the
+        model may be logits or probabilities by softmax; for two classes a single output
+        by a sigmoid is allowed. If the model is compiled, fit uses its loss and
+        optimizer; otherwise the loss is the cross-entropy of logits. None builds one
+        hidden layer of 100 units.
     build_params : dict or None
         Further arguments of `build_fn`; ``build_params__name`` in a search.
     settings : dict or None
-        Fields of `thalweg.Plan`, such as ``{"optimizer": "lbfgs"}``, which stand over
+        Fields of `thalweg.Plan`, such as ``{"optimizer": "lbfgs"}``, which override
         what the model is compiled with; ``settings__name`` in a search.
     epochs : int
-        Most passes over the data, or iterations of a full-batch method.
+        Largest number of epochs, or of iterations of a full-batch method.
     batch_size : int, "auto" or None
         As in `thalweg.Plan`.
     validation_fraction : float or None
-        Share of the rows held out to validate on.
+        Share of the rows used as validation data; None for no validation data.
     patience : int or None
-        Epochs without an improvement after which training stops.
+        Training stops after this many epochs without an improvement.
     class_weight : dict, "balanced" or None
         As in scikit-learn.
     random_state : int, RandomState or None
-        Source of the model's first weights and all else that fit draws.
+        Source of the initial weights and of all other random numbers.
     callbacks : sequence of callable
-        Each is given a `thalweg.EpochRecord` after each epoch; True stops.
+        Each is called with a `thalweg.EpochRecord` after each epoch. Training stops if
+        one returns True.
 
     Attributes
     ----------
@@ -321,7 +323,7 @@ class KerasRegressor(RegressorMixin, _KerasEstimator):
     ----------
     build_fn, build_params, settings, epochs, batch_size, validation_fraction, \
 patience, random_state, callbacks
-        As in `KerasClassifier`; the loss of a model that is not compiled is squared.
+        As in `KerasClassifier`. A model that is not compiled has the squared loss.
 
     Attributes
     ----------
@@ -341,7 +343,7 @@ patience, random_state, callbacks
     """
 
     def predict(self, X: ArrayLike) -> Array:
-        """Predict values; shape (n_samples,) or (n_samples, n_outputs), as y was."""
+        """Predict values, in the shape of y: (n_samples,) or (n_samples, n_outputs)."""
         outputs = self._outputs(X)
         return outputs if self._wide else outputs.reshape(len(outputs))
 
@@ -360,7 +362,7 @@ patience, random_state, callbacks
 
 
 def default_model(shape: tuple[int, ...], n_outputs: int) -> Any:
-    """Build one hidden layer of 100 units."""
+    """Build a model with one hidden layer of 100 units."""
     import keras
 
     flat = [keras.layers.Flatten()] if len(shape) > 1 else []
@@ -370,7 +372,7 @@ def default_model(shape: tuple[int, ...], n_outputs: int) -> Any:
 
 @contextmanager
 def _seeded(seed: int) -> Any:
-    """Let Keras's initializers draw from `seed`; Python's generator is put back."""
+    """Seed Keras's initializers, and restore Python's generator afterward."""
     with _building:
         before = random.getstate()
         random.seed(seed)

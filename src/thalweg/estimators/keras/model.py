@@ -119,7 +119,7 @@ def _parts(model: Any) -> list[Any]:
 
 
 class KerasAdapter:
-    """A Keras model that holds a `Network`'s weights; see `Holder`."""
+    """A Keras model that holds the weights of a `Network`."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.made_of = model, _parts(model)
@@ -143,11 +143,11 @@ class KerasAdapter:
     # The network.
 
     def init(self, seed: int) -> Any:
-        """Return the weights as they are, whatever the seed."""
+        """Return the current weights; the seed has no effect."""
         return _values(self.trained), _values(self.kept)
 
     def apply(self, params: Any, X: Any, state: Any, training: bool) -> Any:
-        """Pass through the model; ``(outputs, state, added loss)``."""
+        """Compute the model; return ``(outputs, state, added loss)``."""
         weights = [params[name] for name in self.trained]
         others = [state[name] for name in self.kept]
         more = {"training": training} if self._takes_training else {}
@@ -158,24 +158,24 @@ class KerasAdapter:
         return outputs, dict(zip(self.kept, after, strict=True)), sum(losses)
 
     def project(self, params: Any) -> Any:
-        """Put weights back where their constraints allow."""
+        """Project weights onto their constraints."""
         bounded = {k: v.constraint for k, v in self.trained.items() if v.constraint}
         return {**params, **{name: bounded[name](params[name]) for name in bounded}}
 
     def settle(self, params: Any, state: Any, X: Any) -> Any:
-        """Return the state with batch normalization's statistics of all rows."""
+        """Return the state with the statistics of batch normalization for all rows."""
         with _changed(_forgetful(self.model)):
             return self.apply(params, X, state, training=True)[1]
 
     def _constrained(self) -> bool:
         return any(variable.constraint for variable in self.trained.values())
 
-    # Whose weights they are.
+    # Before and after a fit.
 
     def begin(
         self, settings: Mapping[str, Any], plan: Plan | None, parameters: Any
     ) -> tuple[Network | DenseNetwork, dict[str, Any], Any]:
-        """Return what to train, the settings completed, and the first weights."""
+        """Return what to train, the complete settings, and the initial weights."""
         given, loss = dict(settings), Choice("")
         takes_loss = self._takes_loss(settings, plan)
         compiled = plan is None and getattr(self.model, "optimizer", None) is not None
@@ -242,7 +242,7 @@ class KerasAdapter:
 
 
 class CompiledLoss:
-    """The loss, or losses, that a model was compiled with, one number a row.
+    """The loss or losses that a model was compiled with, one number for each row.
 
     Parameters
     ----------
@@ -257,11 +257,11 @@ class CompiledLoss:
         self.__name__ = str(getattr(model.loss, "name", model.loss))
 
     def is_of(self, model: Any) -> bool:
-        """Tell whether the model was not compiled anew."""
+        """Tell whether the model is still compiled with this loss."""
         return self._compiled is model._compile_loss
 
     def __call__(self, outputs: Any, y: Any) -> Any:
-        """Compute the loss of each row; a mask's share is that of Keras's own mean."""
+        """Compute the loss of each row, with the weights that a mask has in Keras."""
         if isinstance(outputs, Mapping):
             names, found = [*outputs], [*outputs.values()]
         else:
@@ -275,14 +275,14 @@ class CompiledLoss:
 
 
 class Rule:
-    """A Keras optimizer as an update rule: `init` and `update`, as optax has them.
+    """A Keras optimizer with the `init` and `update` of an optax transformation.
 
     Parameters
     ----------
     model : keras.Model
         Compiled with the optimizer.
     names : list of str
-        Of the trained weights, in the model's order.
+        Names of the trained weights, in the order of the model.
     """
 
     def __init__(self, model: Any, names: list[str]) -> None:
@@ -297,7 +297,7 @@ class Rule:
         self.start = self._state()
 
     def is_of(self, model: Any) -> bool:
-        """Tell whether it is the model's optimizer, as it was (its rate included)."""
+        """Tell whether it is the optimizer of the model, with an unchanged state."""
         if self.optimizer is not model.optimizer:
             return False
         return all(map(np.array_equal, self.start, self._state()))
@@ -306,19 +306,19 @@ class Rule:
         return [np.array(variable.value) for variable in self.optimizer.variables]
 
     def init(self, params: Any) -> list[Array]:
-        """Begin where the optimizer is; compiled programs hold it as a constant."""
+        """Return the state of the optimizer; compiled programs hold it as constant."""
         return self.start
 
     def update(self, updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        """Do the optimizer's step; return how it changes the weights."""
-        slopes, weights = ([t[name] for name in self.names] for t in (updates, params))
-        moved, state = self.optimizer.stateless_apply(state, slopes, weights)
-        pairs = zip(self.names, moved, weights, strict=True)
+        """Compute a step of the optimizer; return the changes of the weights."""
+        gradient, weights = ([t[n] for n in self.names] for t in (updates, params))
+        updated, state = self.optimizer.stateless_apply(state, gradient, weights)
+        pairs = zip(self.names, updated, weights, strict=True)
         return {name: new - old for name, new, old in pairs}, state
 
 
 def _named(variables: list[Any]) -> dict[str, Any]:
-    """Return variables by their paths, which a subclass may have given twice."""
+    """Return variables by their paths, numbered if a subclass gives one twice."""
     named: dict[str, Any] = {}
     for variable in variables:
         name, number = variable.path, 2
@@ -334,7 +334,7 @@ def _values(variables: Mapping[str, Any]) -> dict[str, Array]:
 
 @contextmanager
 def _changed(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
-    """Have attributes of layers be others, but no parts of the model, as Keras sets."""
+    """Replace attributes of layers for a while, unnoticed by Keras's tracking."""
     before = [vars(layer).get(name) for layer, name, _ in changes]
     try:
         for change in changes:
@@ -348,14 +348,14 @@ def _changed(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
 
 
 def _as_products(model: Any) -> list[tuple[Any, str, Any]]:
-    """List what layers that are slow on a CPU can do the same by.
+    """List faster equivalents of layers that are slow on a CPU.
 
-    XLA's own slopes of convolutions, and of maxima over windows, are slow. Poolings
-    whose windows tile the picture take the maximum over axes: a step of a network of
-    two convolutions and poolings took 4.6 ms so instead of 10.2 (28 by 28, 16 and 32
-    channels, batches of 32). Convolutions multiply the kernel by all windows written
-    out, up to a size: that step then took 2.4 ms instead of 3.3; with 4 and 8 channels
-    1.6 instead of 2.5, and it is as fast in a loop.
+    The gradients that XLA computes of convolutions and of maxima over windows are slow
+    on a CPU. A pooling whose windows tile the image becomes a maximum over axes: a step
+    of a network of two convolutions and poolings then took 4.6 ms instead of 10.2 (28
+    by 28, 16 and 32 channels, batches of 32). A convolution becomes a product of the
+    kernel with all windows, up to a size: that step then took 2.4 ms instead of 3.3,
+    and with 4 and 8 channels 1.6 instead of 2.5. Inside a loop it is as fast.
     """
     layers = [] if engines.on_jax().on_gpu() else model._flatten_layers()
     found = [(layer, *rewritten(layer)) for layer in layers]
@@ -363,7 +363,7 @@ def _as_products(model: Any) -> list[tuple[Any, str, Any]]:
 
 
 def _forgetful(model: Any) -> list[tuple[Any, str, Any]]:
-    """List what makes running statistics those of the batch alone."""
+    """List the changes that make running statistics those of the batch."""
     return [
         (layer, "momentum", 0.0)
         for layer in model._flatten_layers()
@@ -372,7 +372,7 @@ def _forgetful(model: Any) -> list[tuple[Any, str, Any]]:
 
 
 def rewritten(layer: Any) -> tuple[str, Callable[..., Any] | None]:
-    """Return the name of a layer's method, and what does the same faster on a CPU."""
+    """Return the name of a method of a layer, and a faster equivalent on a CPU."""
     from keras import layers
 
     kind, last = type(layer), getattr(layer, "data_format", "") == "channels_last"
@@ -421,7 +421,7 @@ def _by_windows(layer: Any, inputs: Any, kernel: Any) -> Any:
 
 
 def _aligned(values: Any, names: list[str], what: str) -> list[Any]:
-    """Return one value an output, as Keras takes them: alone, listed or by name."""
+    """Return one value for each output from a single value, a list or a dict."""
     if isinstance(values, Mapping):
         if what and set(values) != set(names):
             raise ValueError(
@@ -440,7 +440,7 @@ def _aligned(values: Any, names: list[str], what: str) -> list[Any]:
 
 
 def _single(y: Any) -> Any:
-    """Return the one target, which may stand in a list or dict."""
+    """Return the target, which may be in a list or dict of one."""
     if isinstance(y, Mapping):
         y = [*y.values()]
     return y[0] if isinstance(y, tuple | list) else y
@@ -451,7 +451,7 @@ def _row_losses(loss: Any, outputs: Any, y: Any) -> Any:
 
     found = keras.losses.get(loss)
     if not isinstance(found, keras.losses.Loss):
-        # The wrapper that compile puts around functions is public by this name only.
+        # The wrapper that compile puts around functions has no public name.
         wrapper: Any = keras.losses.MeanSquaredError.__base__
         found = wrapper(found)
     losses = found.call(keras.ops.cast(y, outputs.dtype), outputs)
@@ -461,11 +461,11 @@ def _row_losses(loss: Any, outputs: Any, y: Any) -> Any:
 
 
 def _shares(losses: Any, outputs: Any, y: Any) -> Any:
-    """Return what each loss counts for under the outputs' mask: 1 on average."""
+    """Return the weight of each loss under the mask of the outputs; the mean is 1."""
     import keras
 
     class Ones(keras.losses.Loss):
-        # A mask is public only through what a loss makes of it.
+        # The mask is accessible only through its effect on a loss.
         def call(self, y_true: Any, y_pred: Any) -> Any:
             return keras.ops.ones_like(losses)
 

@@ -1,8 +1,9 @@
-"""From scikit-learn's parameters to a network and a plan.
+"""From the parameters of an MLP estimator to a network and a plan.
 
-The names are scikit-learn's, and so are the quirks that make the numbers equal: biases
-are drawn like weights, the penalty is divided by the batch, Adam's epsilon is added
-before its bias correction, momentum takes the rate into the velocity.
+The names are scikit-learn's, and so are the details that make the numbers equal: biases
+are initialized like weights, the penalty is divided by the batch size, Adam adds
+epsilon before its bias correction, and the velocity of momentum includes the learning
+rate.
 """
 
 from collections.abc import Sequence
@@ -96,7 +97,7 @@ _AS_GIVEN = ("penalty_scale", "max_time", "clip_norm", "bounds")
 
 
 def can_fit_partially(estimator: Any) -> bool:
-    """Tell whether `partial_fit` is there; AttributeError where it is not."""
+    """Return True, or raise AttributeError if the solver has no `partial_fit`."""
     if isinstance(estimator.solver, list) or is_full_batch(estimator.solver):
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers. "
@@ -116,7 +117,7 @@ def check_layers(estimator: Any) -> None:
 
 
 def hidden_sizes(estimator: Any) -> list[int]:
-    """Return the hidden widths as a list; a single number is one layer."""
+    """Return the widths of the hidden layers as a list."""
     sizes = estimator.hidden_layer_sizes
     sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
     if not all(isinstance(size, Integral) for size in sizes):
@@ -131,7 +132,7 @@ def hidden_sizes(estimator: Any) -> list[int]:
 
 
 def make_network(estimator: Any, widths: Sequence[int]) -> DenseNetwork:
-    """Describe the network of an estimator's parameters and these widths."""
+    """Describe the network with these widths, inputs and outputs included."""
     n_inputs, *sizes, n_outputs = widths
     activations = per_layer(estimator, "activation", len(sizes))
     rates = per_layer(estimator, "dropout", len(sizes))
@@ -147,7 +148,7 @@ def make_network(estimator: Any, widths: Sequence[int]) -> DenseNetwork:
 
 
 def per_layer(estimator: Any, name: str, n_layers: int) -> list[Any]:
-    """Return a parameter's values, one a hidden layer; a list is taken as such."""
+    """Return the values of a parameter, one for each hidden layer."""
     value = getattr(estimator, name)
     if not isinstance(value, list):
         return [value] * n_layers
@@ -179,7 +180,7 @@ def make_plan(
     if not is_full_batch(estimator.solver):
         settings |= _first_order(estimator)
     elif not validated:
-        settings["patience"] = None  # the method knows itself when it is done
+        settings["patience"] = None  # a full-batch method has its own criterion
     return Plan(**settings)
 
 
@@ -207,13 +208,13 @@ def _schedule(estimator: Any) -> Spec:
         before = float(getattr(estimator, "t_", 0))
         power = float(estimator.power_t)
         return ("invscaling", {"power": power, "rows_before": before})
-    # Without patience scikit-learn never cuts the rate.
+    # Without patience scikit-learn never reduces the learning rate.
     endless = estimator.n_iter_no_change == np.inf
     return "constant" if endless else estimator.learning_rate
 
 
 def _optimizer(estimator: Any) -> Any:
-    """Take the constants of scikit-learn's three solvers from the parameters."""
+    """Return the optimizer, with the constants of scikit-learn's three solvers."""
     solver = canonical(estimator.solver)
     if solver == "sgd":
         name = "nesterov" if estimator.nesterovs_momentum else "momentum"
@@ -230,12 +231,12 @@ def _optimizer(estimator: Any) -> Any:
 
 
 def is_sgd(estimator: Any) -> bool:
-    """Whether the solver is scikit-learn's ``"sgd"``, momentum and all."""
+    """Whether the solver is scikit-learn's ``"sgd"``."""
     return isinstance(estimator.solver, str) and canonical(estimator.solver) == "sgd"
 
 
 def _initializers(estimator: Any) -> tuple[Spec, Spec]:
-    """Return those of weights and of biases."""
+    """Return the initializers of the weights and of the biases."""
     if estimator.init != "sklearn":
         return estimator.init, "zeros"
     factor = 2.0 if estimator.activation == "logistic" else 6.0

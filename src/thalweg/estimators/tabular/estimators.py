@@ -1,10 +1,9 @@
-"""Networks for tables as they come: fit, measure honestly, predict, save.
+"""Estimators for tables with columns of any kind: `Classifier` and `Regressor`.
 
-`Classifier` and `Regressor` are scikit-learn estimators that take numbers, texts,
-dates, booleans and missing values alike. Each learns three things from its rows: what
-the columns hold (`thalweg.estimators.tabular.preprocessing`), what the target is, and a
-dense network between them. `evaluate` says how good that is on rows that were not
-trained on.
+They are scikit-learn estimators for numbers, texts, dates, booleans and missing values.
+`fit` learns how to encode the columns (`thalweg.estimators.tabular.preprocessing`), how
+to encode the target (`thalweg.estimators.tabular.targets`), and a dense network between
+them. `thalweg.estimators.evaluate` scores them on test data.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -67,8 +66,8 @@ from thalweg.io import pack_run, unpack_run
 from thalweg.training import Callback, as_weights
 
 FEW_ROWS = 200
-"""With fewer, every row is needed for training: none is held out to stop early."""
-_UPDATES = 512  # of a network without validation data
+"""With fewer rows there are no validation data: all rows are used for training."""
+_UPDATES = 512  # in training without validation data
 _OPTIMIZER = [
     Named({**OPTIMIZERS, **FULL_BATCH}, canonical), UPDATE_RULE,
 ]  # fmt: skip
@@ -80,7 +79,7 @@ _OF_PLAN = (
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class _Tabular(Persistent, Validated):
-    """What the two estimators share: all but the target."""
+    """What both estimators share: everything but the target."""
 
     hidden_layer_sizes: Sequence[int] = field(default=(128, 64), kw_only=False)
     activation: Spec = field(default="relu", kw_only=False)
@@ -143,13 +142,14 @@ class _Tabular(Persistent, Validated):
         X : DataFrame or array-like of shape (n_rows, n_columns)
             Numbers, texts, dates, booleans, missing values.
         y : Series or array-like of shape (n_rows,)
-            Rows where it is missing are left out.
+            Rows with a missing target are left out.
         sample_weight : array-like of shape (n_rows,), optional
         X_val, y_val : optional
-            Rows to validate on, instead of a part of `X`.
+            Validation data; by default they are a part of `X`.
         watch_only : bool
-            Whether these rows are recorded in `history_` and change nothing. Where a
-            part of `X` is held out, that is recorded in their place.
+            Whether `X_val` and `y_val` are only recorded in `history_`, and never stop
+            training or select weights. If a part of `X` is validation data already,
+            that part is recorded instead.
 
         Returns
         -------
@@ -158,16 +158,17 @@ class _Tabular(Persistent, Validated):
         Raises
         ------
         ValueError, TypeError
-            Naming the column, row or parameter, what it holds and what to do.
+            If a parameter, a column or a value is not valid. The message names it and
+            says what to do.
         """
         self._validate_params()
         frame, target, weights = labeled(X, y, sample_weight)
         self._study(X, frame)
         self.target_ = self._target.study(target)
         inputs = self._encode(frame)
-        if watch_only and self._has_enough(len(frame)):
+        if watch_only and self._validates(len(frame)):
             X_val, watch_only = None, False
-        validation = self._held_out(len(frame), X_val, y_val)
+        validation = self._validation(len(frame), X_val, y_val)
         settings = self._settings(len(frame), validation is not None and not watch_only)
         self.run_ = training.fit(
             self._network(inputs.shape[1], settings),
@@ -215,7 +216,7 @@ class _Tabular(Persistent, Validated):
 
     @property
     def history_(self) -> History:
-        """One record an epoch."""
+        """One record for each epoch."""
         return self.run_.history
 
     @property
@@ -224,10 +225,10 @@ class _Tabular(Persistent, Validated):
         return self.run_.why
 
     def encode(self, X: Any) -> Array:
-        """Return the numbers that the network is given for a table.
+        """Return the inputs of the network for a table, (n_rows, n_inputs).
 
-        Columns are found by name where both tables have names, by position otherwise;
-        further ones are ignored.
+        Columns are found by name if both tables have names, and by position otherwise.
+        Further columns are ignored.
         """
         check_is_fitted(self)
         if isinstance(X, Encoded):
@@ -238,7 +239,7 @@ class _Tabular(Persistent, Validated):
                 raise ValueError(
                     f"X has {frame.shape[1]} features, but {type(self).__name__} is "
                     f"expecting {self.n_features_in_} features as input. Give the "
-                    "columns of the table that it was fitted on, in their order."
+                    "columns of the table that it was fitted on, in the same order."
                 )
             frame = frame.set_axis([c.name for c in self.columns_], axis=1)
         return self._encode(frame)
@@ -249,7 +250,7 @@ class _Tabular(Persistent, Validated):
         Raises
         ------
         ValueError
-            For missing columns (which), or a value of another kind than was fitted.
+            If columns are missing, or a value is of another kind than at fit.
         """
         outputs = self._outputs(X)
         return self.target_.decode(outputs)
@@ -277,7 +278,7 @@ class _Tabular(Persistent, Validated):
 
     def _network(self, n_inputs: int, settings: Mapping[str, Any]) -> DenseNetwork:
         sizes = (n_inputs, *self.hidden_layer_sizes, self.target_.n_outputs)
-        # A full-batch method needs an objective that stays the same.
+        # A full-batch method needs an objective without random numbers.
         plans = phases(None, settings)
         fixed = any(plan.full_batch or plan.on_device for plan in plans)
         usual = 0.0 if fixed else 0.1
@@ -298,15 +299,15 @@ class _Tabular(Persistent, Validated):
             "patience": self.patience if watched else None,
         }
 
-    def _held_out(self, n_rows: int, X_val: Any, y_val: Any) -> Any:
-        """Return what to validate on: a share, rows, or None."""
+    def _validation(self, n_rows: int, X_val: Any, y_val: Any) -> Any:
+        """Return the validation data: a share, rows, or None."""
         if X_val is None:
-            return self.validation_fraction if self._has_enough(n_rows) else None
+            return self.validation_fraction if self._validates(n_rows) else None
         frame, target, _ = labeled(X_val, y_val, None)
         return self._encode(frame), self.target_.encode(target)
 
-    def _has_enough(self, n_rows: int) -> bool:
-        """Whether a part of the rows is held out."""
+    def _validates(self, n_rows: int) -> bool:
+        """Whether a part of the rows is used as validation data."""
         return n_rows >= FEW_ROWS and self.validation_fraction > 0
 
     def _class_weight(self) -> Mapping[int, float] | str | None:
@@ -321,9 +322,10 @@ class _Tabular(Persistent, Validated):
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A table that was studied and encoded once, for many fits on the same rows.
+    """A table that was encoded once, for many fits on the same rows.
 
-    Its inputs are those with and without the pieces of numbers.
+    `inputs` holds the encodings with and without piecewise-linear parts, by whether
+    they have these.
     """
 
     studied: tuple[Column, ...]
@@ -339,7 +341,7 @@ class Encoded:
 
 
 def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
-    """Encode rows to train on, and rows to validate on, as a fit would."""
+    """Encode training data and validation data as a fit would."""
     table, *_ = labeled(X, y, None)
     models = [Regressor(dtype="float64", piecewise=each) for each in (True, False)]
     for model in models:
@@ -355,7 +357,7 @@ def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Classifier(ClassifierMixin, _Tabular):
-    """A dense network that tells classes apart in a table.
+    """A dense network that classifies the rows of a table.
 
     Parameters
     ----------
@@ -366,52 +368,54 @@ class Classifier(ClassifierMixin, _Tabular):
     loss : str or (str, dict)
         ``"cross_entropy"`` or ``"focal"``.
     piecewise : bool
-        Whether a number is given to the network piece by piece, too, between up to
-        nine of its quantiles (Gorishniy et al., 2022, section 3.2). That helps where
-        the answer follows a number by jumps and bends, and not where it is smooth.
+        Whether numbers also get a piecewise-linear encoding between up to nine of
+        their quantiles (Gorishniy et al., 2022, section 3.2). It helps if the target
+        depends on a number with jumps and bends, and not if it depends smoothly.
     dropout : float or None
-        Share of the hidden layers' outputs dropped at each training step. None takes
-        0.1, and 0 for a full-batch method.
+        Share of the hidden layers' outputs that are dropped at each training step. None
+        is 0.1, and 0 for a full-batch method.
     optimizer : str, (str, dict), optax.GradientTransformation or list of these
         One of `thalweg.core.optimizers.OPTIMIZERS` or
-        `thalweg.core.optimizers.FULL_BATCH`; of a list each goes on where the one
-        before ended, such as ``["adam", "lbfgs"]``.
+        `thalweg.core.optimizers.FULL_BATCH`. In a list, such as ``["adam", "lbfgs"]``,
+        each continues from the weights of the one before.
     learning_rate : float or None
-        None takes the optimizer's usual one.
+        None is the default of the optimizer.
     schedule : str, (str, dict) or callable
         One of `thalweg.core.schedules.SCHEDULES`.
     batch_size : int or None
-        None takes a fortieth of the rows, between 16 and 256.
+        Number of rows of one update. None is a fortieth of the rows, between 16 and
+        256.
     max_epochs : int or None
-        None takes 100 where rows are held out to stop early, and otherwise as many as
-        512 updates need, but at least 20.
+        None is 100 with validation data, and otherwise as many as 512 updates need, but
+        at least 20. A list has one for each optimizer.
     l2, weight_decay : float
-        Penalty on the weights, and their decoupled decay.
+        L2 penalty and decoupled decay of the weights.
     validation_fraction : float
-        Share of the rows held out to stop early and keep the best weights, stratified;
-        0 for none. With fewer than `FEW_ROWS` rows none are.
+        Share of the rows used as validation data, stratified, to stop early and to keep
+        the best weights; 0 for none. With fewer than `FEW_ROWS` rows there are none.
     patience : int or None
-        Epochs without a better validation loss after which training stops.
+        Training stops after this many epochs without a better validation loss.
     class_weight : dict of label to float, "balanced" or None
         Weights of the classes.
     max_time : float or None
-        Seconds after which no epoch is begun.
+        No epoch starts after this many seconds.
     callbacks : sequence of callable
-        Each is given the `EpochRecord` after each epoch; True stops training.
+        Each is called with the `EpochRecord` after each epoch. Training stops if one
+        returns True.
     random_state : int, RandomState or None
-        Source of everything random.
+        Source of all random numbers.
     dtype : {"float32", "float64"}
-        What is computed in.
+        Floating-point type of the computation.
     engine : {"auto", "native", "jax"}
-        What computes.
+        The engine that trains.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
     run_ : Run
-        The network, its weights and how they came about.
+        The network, its weights and the history of training.
     columns_ : tuple of Column
-        What each column of the table holds.
+        How each column of the table is encoded.
     n_features_in_, feature_names_in_
         Number and names of the table's columns.
 
@@ -441,7 +445,7 @@ class Classifier(ClassifierMixin, _Tabular):
         Raises
         ------
         ValueError
-            For missing columns (which), or a value of another kind than was fitted.
+            If columns are missing, or a value is of another kind than at fit.
         """
         return self._outputs(X)
 
@@ -460,8 +464,9 @@ class Regressor(RegressorMixin, _Tabular):
     Parameters
     ----------
     loss : str, (str, dict) or callable
-        One of `thalweg.core.losses.LOSSES` for numbers: ``"squared"``, ``"absolute"``,
-        ``"huber"``, ``"quantile"`` and others, of the target standardized.
+        A regression loss of `thalweg.core.losses.LOSSES`, such as ``"squared"``,
+        ``"absolute"``, ``"huber"`` or ``"quantile"``. It is computed for the
+        standardized target.
     hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
     schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
     max_time, callbacks, random_state, dtype, engine
@@ -479,14 +484,14 @@ class Regressor(RegressorMixin, _Tabular):
 def table_blueprint(
     model: Classifier | Regressor, X: Any, y: Any, n_inputs: int
 ) -> tuple[DenseNetwork, Plan, bool]:
-    """Return what `fit` would train: network, plan, and whether it holds rows out.
+    """Return what `fit` would train: network, plan, and whether it validates.
 
-    Of several phases, the first.
+    With several phases, the plan is that of the first.
     """
     _, target, _ = labeled(X, y, None)
     copy: Any = clone(model)
     copy.target_ = copy._target.study(target)
-    watched = copy._has_enough(len(target))
+    watched = copy._validates(len(target))
     settings = copy._settings(len(target), watched)
     return copy._network(n_inputs, settings), phases(None, settings)[0], watched
 
@@ -512,7 +517,7 @@ def labeled(
     if known.sum() < 2:
         raise ValueError(
             f"the target {target.name!r} has a value in {known.sum()} of {len(frame)} "
-            "row(s), too few to learn from (n_samples = 1 or 0). Fill it in."
+            "row(s); fit needs at least two (n_samples = 1 or 0). Fill in the target."
         )
     weights = None
     if sample_weight is not None:
