@@ -74,7 +74,6 @@ class _KerasEstimator(Validated):
         "patience": [AT_LEAST_0, None],
         "random_state": ["random_state"],
         "callbacks": CALLBACKS,
-        "class_weight": CLASS_WEIGHT,
     }
 
     # The differences of the two estimators.
@@ -266,6 +265,11 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
     """
 
     class_weight: Mapping[Any, float] | str | None = field(default=None, kw_only=True)
+
+    _parameter_constraints: ClassVar = {
+        **_KerasEstimator._parameter_constraints,
+        "class_weight": CLASS_WEIGHT,
+    }
 
     def predict(self, X: ArrayLike) -> Array:
         """Predict the classes of rows; shape (n_samples,)."""

@@ -82,6 +82,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "weight_decay": [NONNEGATIVE],
     "penalty_scale": [Word(["batch", "sample"])],
     "clip_norm": [POSITIVE, None],
+    "bounds": [tuple, list, None],
     "schedule": [Named(SCHEDULES), callable, None],
     "scale_inputs": ["boolean"],
     "scoring": [str, callable, None],

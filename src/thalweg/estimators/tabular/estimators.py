@@ -121,7 +121,6 @@ class _Tabular(Persistent, Validated):
         "random_state": ["random_state"],
         "dtype": DTYPE,
         "engine": ENGINE,
-        "class_weight": CLASS_WEIGHT,
     }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
@@ -432,6 +431,10 @@ class Classifier(ClassifierMixin, _Tabular):
     loss: Spec = "cross_entropy"
     class_weight: Mapping[Any, float] | str | None = None
 
+    _parameter_constraints: ClassVar = {
+        **_Tabular._parameter_constraints,
+        "class_weight": CLASS_WEIGHT,
+    }
     _target = Classes
 
     @property
