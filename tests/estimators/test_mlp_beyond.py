@@ -380,7 +380,7 @@ def test_scoring_may_be_a_function() -> None:
 
 
 def test_validation_data_must_fit() -> None:
-    with pytest.raises(ValueError, match="both or none"):
+    with pytest.raises(ValueError, match="Give both of them or neither"):
         classifier().fit(X, Y, X_val=X)
     with pytest.raises(ValueError, match="classes not in"):
         classifier(warm_start=True).fit(X, Y, X_val=X, y_val=Y + 1)
