@@ -102,7 +102,7 @@ def test_only_members_that_have_a_file_format_are_saved(tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "fit_params", "words"),
     [
-        ({"n_members": 0}, {}, "whole number of at least 1"),
+        ({"n_members": 0}, {}, "'n_members' parameter of Ensemble must be an int in"),
         ({"bootstrap": True}, {"sample_weight": np.ones(60)}, "would not follow"),
     ],
 )

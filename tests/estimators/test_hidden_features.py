@@ -55,5 +55,5 @@ def test_another_model_goes_on_from_them(network: Any) -> None:
 @pytest.mark.parametrize("sizes", [(), (4,)])
 def test_a_layer_that_is_not_there(sizes: tuple[int, ...]) -> None:
     network = MLPClassifier(sizes, solver="lbfgs", max_iter=9999)
-    with pytest.raises(ValueError, match=f"layer=1 .* of {len(sizes)} hidden"):
+    with pytest.raises(ValueError, match=f"layer=1 .* with {len(sizes)} hidden"):
         HiddenFeatures(network, layer=1).fit(X, Y)

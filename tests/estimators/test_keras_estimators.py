@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras  # noqa: TID253 (what is tested)
@@ -28,7 +29,7 @@ def build(
     n_outputs: int,
     units: int = 8,
     end: str = "linear",
-    loss: str | None = None,
+    loss: Any = None,
 ) -> Any:
     layers = [keras.layers.Dense(units, "tanh"), keras.layers.Dense(n_outputs, end)]
     model = keras.Sequential([keras.Input(shape), *layers])
@@ -114,10 +115,17 @@ def _numpy_state() -> Any:
     return state[1].copy()
 
 
-LOSSES = {
+LOSSES: dict[str, dict[str, Any]] = {
     "logits": {},
     "softmax": {"end": "softmax", "loss": "sparse_categorical_crossentropy"},
     "one-hot": {"end": "softmax", "loss": "categorical_crossentropy"},
+    "one-hot, by another name": {
+        "end": "softmax",
+        "loss": keras.losses.CategoricalCrossentropy(name="mine"),
+    },
+    "one-hot, with an option": {
+        "loss": partial(keras.losses.categorical_crossentropy, from_logits=True)
+    },
 }
 
 

@@ -380,7 +380,7 @@ def test_scoring_may_be_a_function() -> None:
 
 
 def test_validation_data_must_fit() -> None:
-    with pytest.raises(ValueError, match="both or none"):
+    with pytest.raises(ValueError, match="Give both of them or neither"):
         classifier().fit(X, Y, X_val=X)
     with pytest.raises(ValueError, match="classes not in"):
         classifier(warm_start=True).fit(X, Y, X_val=X, y_val=Y + 1)
@@ -470,7 +470,11 @@ def test_lbfgs_that_is_done_before_it_begins_keeps_its_loss() -> None:
     ("parameter", "value", "message"),
     [
         ("solver", "adm", "Got 'adm' instead. Did you mean 'adam'?"),
-        ("solver", 3, "must be a str, a tuple (str, dict) or a callable. Got 3"),
+        (
+            "solver",
+            3,
+            "an object implementing 'init' and 'update' or a list of these. G",
+        ),
         ("activation", "rleu", "Got 'rleu' instead. Did you mean 'relu'?"),
         ("activation", ["relu", "relu"], "one for each of the 1 hidden layers"),
         ("activation", ["rleu"], "must be a str among {'elu', "),
@@ -479,19 +483,23 @@ def test_lbfgs_that_is_done_before_it_begins_keeps_its_loss() -> None:
         ("init", "he_norml", "Did you mean 'he_normal'?"),
         ("learning_rate", "adaptiv", "Did you mean 'adaptive'?"),
         ("engine", "tpu", "must be a str among {'auto', 'jax', 'native'}"),
-        ("dtype", "float16", "must be a str among {'float32', 'float64', None}"),
+        ("dtype", "float16", "must be a str among {'float32', 'float64'} or None"),
         ("hidden_layer_sizes", (2.5,), "an int or a sequence of ints. Got (2.5,)"),
-        ("dropout", 1.0, "a float in the range [0, 1), or a list. Got 1.0"),
-        ("alpha", -1, "must be a float in the range [0, inf). Got -1"),
+        ("dropout", 1.0, "a float in the range [0.0, 1.0) or a list of these. Got 1.0"),
+        ("alpha", -1, "must be a float in the range [0.0, inf). Got -1"),
         (
             "learning_rate_init",
             np.array([0.1, 0.2]),
-            "in the range (0, inf). Got array",
+            "in the range (0.0, inf) or None. Got array",
         ),
-        ("batch_size", np.array([8, 9]), "must be an int in the range [1, inf). Got"),
+        ("batch_size", np.array([8, 9]), "an int in the range [1, inf). Got"),
         ("max_iter", 1.5, "must be an int in the range [1, inf). Got 1.5"),
-        ("batch_norm", 1, "must be an instance of 'bool'. Got 1"),
-        ("callbacks", [3], "must be a sequence of callables. Got [3]"),
+        (
+            "batch_norm",
+            1,
+            "must be an instance of 'bool' or an instance of 'numpy.bool'. Got 1",
+        ),
+        ("callbacks", [3], "must be a sequence of callables or None. Got [3]"),
         ("scoring", "acuracy", "acuracy"),
         ("class_weight", "balance", "balance"),
     ],

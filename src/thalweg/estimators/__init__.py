@@ -4,10 +4,11 @@ from thalweg.estimators.ensemble import Ensemble, seeded
 from thalweg.estimators.hidden_features import HiddenFeatures
 from thalweg.estimators.keras.estimators import KerasClassifier, KerasRegressor
 from thalweg.estimators.keras.model import from_keras
+from thalweg.estimators.load import load
 from thalweg.estimators.mlp.base import BaseMLP, blueprint
 from thalweg.estimators.mlp.classifier import MLPClassifier
 from thalweg.estimators.mlp.regressor import MLPRegressor
-from thalweg.estimators.persistence import load
+from thalweg.estimators.onnx import register_onnx
 from thalweg.estimators.tabular.estimators import (
     FEW_ROWS,
     Classifier,
@@ -72,6 +73,7 @@ __all__ = [
     "load",
     "n_networks",
     "numbers",
+    "register_onnx",
     "seeded",
     "study",
     "table_blueprint",

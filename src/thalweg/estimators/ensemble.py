@@ -1,35 +1,30 @@
-"""Several networks trained at once and averaged.
+"""Ensembles: several networks whose predictions are averaged.
 
-Networks that differ only in their seeds, or in the rows they were given, err in
-different places: the mean of their probabilities (or values) errs less, and where they
-disagree, the answer is in doubt (Hansen & Salamon, 1990; Breiman, 1996;
+Networks that differ only in their seeds, or in their samples of the rows, make
+different errors. The mean of their probabilities or values has a smaller error, and a
+large disagreement shows an uncertain prediction (Hansen & Salamon, 1990; Breiman, 1996;
 Lakshminarayanan et al., 2017).
 """
 
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state, get_tags, resample
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from thalweg.core import Array
-from thalweg.estimators.persistence import load
-from thalweg.io import (
-    Contents,
-    PathLike,
-    read_model_file,
-    read_model_of_kind,
-    understood_model,
-    write_model_file,
-)
+from thalweg.estimators.constraints import AT_LEAST_1, ESTIMATOR, Validated
+from thalweg.estimators.mlp.classifier import MLPClassifier
+from thalweg.estimators.mlp.regressor import MLPRegressor
+from thalweg.estimators.persistence import Persistent
+from thalweg.estimators.tabular.estimators import Classifier, Regressor
 from thalweg.training import run_all
 
 
@@ -38,27 +33,28 @@ def _classifies(ensemble: "Ensemble") -> bool:
 
 
 @dataclass(eq=False, repr=False)
-class Ensemble(MetaEstimatorMixin, BaseEstimator):
-    """Average several networks, trained side by side.
+class Ensemble(Persistent, MetaEstimatorMixin, Validated):
+    """Average the predictions of several networks.
 
     Parameters
     ----------
     estimator : estimator
-        What each member is a copy of: any of thalweg's, or scikit-learn's.
+        The estimator that each member is a copy of: one of thalweg's or scikit-learn's.
     n_members : int
     bootstrap : bool
-        True gives each member its own sample of the rows, drawn with replacement
-        (bagging; each class keeps its share); False lets the seeds alone differ.
+        With True each member is trained on its own sample of the rows, drawn with
+        replacement and stratified (bagging). With False only the seeds differ.
     random_state : int, RandomState or None
         Source of the members' seeds and samples.
     n_jobs : int or None
-        Members trained at once, on threads; all processors by default.
+        Number of members that are trained at the same time, on threads; all processors
+        by default.
 
     Attributes
     ----------
     members_ : list of estimator
     classes_ : ndarray of shape (n_classes,)
-        Of a classifier.
+        Only if the members are classifiers.
     n_features_in_ : int
 
     Examples
@@ -80,6 +76,14 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
     n_jobs: int | None = -1
     classes_: Array = field(init=False)
 
+    _parameter_constraints: ClassVar = {
+        "estimator": [ESTIMATOR],
+        "n_members": [AT_LEAST_1],
+        "bootstrap": ["boolean"],
+        "random_state": ["random_state"],
+        "n_jobs": [int, None],
+    }
+
     def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
         """Train the members.
 
@@ -87,7 +91,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         ----------
         X, y : as for the members
         **fit_params
-            Handed on to each member; not ``sample_weight`` with ``bootstrap``.
+            Passed to the `fit` of each member. Not allowed with `bootstrap`.
 
         Returns
         -------
@@ -96,17 +100,13 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there is less than one member, or weights cannot follow the rows.
+            If a parameter is not valid, or `fit_params` are given with `bootstrap`.
         """
-        if not isinstance(self.n_members, int | np.integer) or self.n_members < 1:
-            raise ValueError(
-                f"Ensemble got n_members={self.n_members!r}; it must be a whole number "
-                "of at least 1."
-            )
+        self._validate_params()
         if self.bootstrap and fit_params:
             raise ValueError(
                 f"Ensemble got bootstrap=True and {', '.join(fit_params)}, which would "
-                "not follow the rows drawn. Leave one of them out."
+                "not follow the sampled rows. Leave one of them out."
             )
         rng = check_random_state(self.random_state)
         seeds = rng.randint(2**31, size=self.n_members).tolist()
@@ -120,7 +120,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any) -> Array:
-        """Predict: the class of the greatest mean probability, or the mean value.
+        """Predict the class with the greatest mean probability, or the mean value.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         return self._answers(X).mean(axis=0)
 
     def disagreement(self, X: Any) -> Array:
-        """Say how far the members are apart, row by row; 0 where they agree.
+        """Measure how much the members disagree on each row; 0 where they agree.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_rows,)
-            Standard deviation of the members' values; for classes, the mean
+            The standard deviation of the members' values. For classes, the mean
             Kullback-Leibler divergence of their probabilities from the mean, in nats
             (at most the logarithm of the number of classes).
         """
@@ -165,49 +165,45 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         metric = accuracy_score if _classifies(self) else r2_score
         return float(metric(y, self.predict(X), sample_weight=sample_weight))
 
-    def save(self, path: PathLike) -> None:
-        """Write all members to one model file; nothing in it is code.
+    def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return the fitted estimator as values that JSON can hold, and arrays.
 
         Raises
         ------
         ValueError
-            If the members are not thalweg's `Classifier` or `Regressor`.
+            If a member is not one of thalweg's own estimators.
         """
-        check_is_fitted(self)
-        parts = [_taken_apart(member) for member in self.members_]
+        members, arrays = [], {}
+        for number, member in enumerate(self.members_):
+            if not isinstance(member, Persistent):
+                raise ValueError(
+                    f"Ensemble cannot save members of type {type(member).__name__}: "
+                    "only thalweg's own estimators have a file format. Use one of "
+                    "them, or keep the ensemble with pickle."
+                )
+            content, own = member.to_document()
+            members.append([type(member).__name__, content])
+            arrays |= {f"{number}.{name}": value for name, value in own.items()}
         settings = {"n_members": int(self.n_members), "bootstrap": bool(self.bootstrap)}
-        content = {"settings": settings, "members": [part[:2] for part in parts]}
-        arrays = {
-            f"{i}.{name}": value
-            for i, (_, _, own) in enumerate(parts)
-            for name, value in own.items()
-        }
-        write_model_file(path, "Ensemble", content, arrays)
+        return {"settings": settings, "members": members}, arrays
 
     @classmethod
-    def load(cls, path: PathLike) -> Self:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        OSError
-            If the file does not exist or cannot be opened.
-        ValueError
-            If it is not a whole model file, or holds another kind of model.
-        """
-        content, arrays = read_model_of_kind("Ensemble", path)
-        with understood_model(path):
-            own: list[dict[str, Array]] = [{} for _ in content["members"]]
-            for name, value in arrays.items():
-                number, _, rest = name.partition(".")
-                own[int(number)][rest] = value
-            members = [
-                _put_together((*part, its))
-                for part, its in zip(content["members"], own, strict=True)
-            ]
-            model = cls(clone(members[0]), **content["settings"])
-            model.members_ = members
-            model._take_over()
+    def from_document(
+        cls, content: Mapping[str, Any], arrays: Mapping[str, Array]
+    ) -> Self:
+        """Rebuild the estimator that `to_document` took apart."""
+        own: list[dict[str, Array]] = [{} for _ in content["members"]]
+        for label, value in arrays.items():
+            number, _, name = label.partition(".")
+            own[int(number)][name] = value
+        kinds = {kind.__name__: kind for kind in KINDS}
+        members = [
+            kinds[kind].from_document(inner, its)
+            for (kind, inner), its in zip(content["members"], own, strict=True)
+        ]
+        model = cls(clone(members[0]), **content["settings"])
+        model.members_ = members
+        model._take_over()
         return model
 
     def _rows(self, X: Any, y: Any, seed: int) -> tuple[Any, Any]:
@@ -218,13 +214,13 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         return tuple(drawn)
 
     def _take_over(self) -> None:
-        """Set the attributes that the members share."""
+        """Set the fitted attributes that the members share."""
         for name in ("classes_", "n_features_in_", "feature_names_in_"):
             if hasattr(self.members_[0], name):
                 setattr(self, name, getattr(self.members_[0], name))
 
     def _answers(self, X: Any) -> Array:
-        """Return the members' probabilities or values, the member first."""
+        """Return the probabilities or values, (n_members, n_rows, ...)."""
         check_is_fitted(self)
         method = "predict_proba" if _classifies(self) else "predict"
         return np.array([getattr(member, method)(X) for member in self.members_])
@@ -240,22 +236,7 @@ def seeded(estimator: Any, seed: int) -> Any:
     return copy.set_params(**dict.fromkeys(names, seed))
 
 
-# A member's own file is all that is known of how to keep it.
-
-
-def _taken_apart(member: Any) -> Contents:
-    if not hasattr(member, "save"):
-        raise ValueError(
-            f"Ensemble cannot save members of type {type(member).__name__}: only "
-            "thalweg's own estimators have a file format. Use one of them, or keep the "
-            "ensemble in memory."
-        )
-    with TemporaryDirectory() as folder:
-        member.save(Path(folder) / "member")
-        return read_model_file(Path(folder) / "member")
-
-
-def _put_together(contents: Contents) -> Any:
-    with TemporaryDirectory() as folder:
-        write_model_file(Path(folder) / "member", *contents)
-        return load(Path(folder) / "member")
+KINDS: tuple[type[Persistent], ...] = (
+    Classifier, Regressor, MLPClassifier, MLPRegressor, Ensemble,
+)  # fmt: skip
+"""The estimators that model files hold; each may be a member of an ensemble."""

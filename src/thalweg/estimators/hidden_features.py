@@ -1,15 +1,15 @@
-"""What a network has learned to see, as columns for another model.
+"""The outputs of a hidden layer as features for another model.
 
-The values of a hidden layer are features that training found: a transformer hands them
-on, to a linear model, a forest, a plot of two dimensions.
+Training finds the features that a hidden layer computes. A transformer passes them on,
+for example to a linear model, a forest or a scatter plot.
 """
 
-from typing import Any, Self
+from numbers import Integral
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     MetaEstimatorMixin,
     TransformerMixin,
@@ -19,21 +19,22 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from thalweg.core import Array
+from thalweg.estimators.constraints import ESTIMATOR, Validated
 from thalweg.training import look_inside
 
 
 class HiddenFeatures(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, BaseEstimator
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, Validated
 ):
-    """Train a network, and give the values of one of its hidden layers.
+    """Train a network, and transform rows into the outputs of a hidden layer.
 
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor, Classifier or Regressor
-        Is copied and fitted; a fitted one in scikit-learn's ``FrozenEstimator`` is
-        taken as it is.
+        A copy of it is fitted. A fitted one in scikit-learn's ``FrozenEstimator`` is
+        used without fitting.
     layer : int
-        Which hidden layer, from 0, or from -1 backward: the last by default.
+        Index of the hidden layer, from 0, or backward from -1; the last by default.
 
     Attributes
     ----------
@@ -51,6 +52,11 @@ class HiddenFeatures(
     >>> HiddenFeatures(network).fit_transform(X, y).shape
     (150, 2)
     """
+
+    _parameter_constraints: ClassVar = {
+        "estimator": [ESTIMATOR],
+        "layer": [Integral],
+    }
 
     def __init__(self, estimator: Any, *, layer: int = -1) -> None:
         self.estimator = estimator
@@ -71,8 +77,9 @@ class HiddenFeatures(
         Raises
         ------
         ValueError
-            If there is no such hidden layer.
+            If the network has no such hidden layer.
         """
+        self._validate_params()
         copy: Any = clone(self.estimator)
         self.estimator_ = copy.fit(X, y, **fit_params)
         for name in ("n_features_in_", "feature_names_in_"):
@@ -82,7 +89,7 @@ class HiddenFeatures(
         return self
 
     def transform(self, X: ArrayLike) -> Array:
-        """Return the values of the hidden layer.
+        """Return the outputs of the hidden layer.
 
         Parameters
         ----------
@@ -104,10 +111,14 @@ class HiddenFeatures(
         )
         hidden = layers[:-1]
         if not -len(hidden) <= self.layer < len(hidden):
+            advice = (
+                f"Give an integer from 0 to {len(hidden) - 1}, or -1 for the last."
+                if hidden
+                else "Train a network with at least one hidden layer."
+            )
             raise ValueError(
-                f"HiddenFeatures got layer={self.layer!r} for a network of "
-                f"{len(hidden)} hidden layer(s). Give 0 to {len(hidden) - 1}, or -1 "
-                "for the last; a network without hidden layers has none to give."
+                f"HiddenFeatures got layer={self.layer!r} for a network with "
+                f"{len(hidden)} hidden layer(s). {advice}"
             )
         return np.asarray(hidden[self.layer])
 

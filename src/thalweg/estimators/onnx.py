@@ -1,9 +1,9 @@
-"""Ways to other programs: ONNX.
+"""Export to ONNX.
 
-`register_onnx` teaches skl2onnx our estimators, which it then converts alone or inside
-pipelines. Scaling is written as it is, batch normalization folded into the weights
-before it, and activations that ONNX runtimes lack in double precision are composed of
-operators that they have.
+`register_onnx` registers our estimators with skl2onnx, which then converts them alone
+or inside pipelines. The scaling of inputs is exported as such, batch normalization is
+folded into the weights before it, and activations that ONNX runtimes lack in double
+precision are composed of operators that they have.
 """
 
 from collections.abc import Callable
@@ -23,18 +23,18 @@ _OPTIONS = {
 
 
 def register_onnx() -> None:
-    """Teach skl2onnx to convert `MLPClassifier` and `MLPRegressor`.
+    """Register `MLPClassifier` and `MLPRegressor` with skl2onnx.
 
-    Needs the extra ``thalweg[onnx]``. A network with an activation of the user's own
-    cannot be converted; after hinge loss and losses of the user's own, a classifier's
-    second output holds the network's outputs, not probabilities.
+    It needs the extra ``thalweg[onnx]``. A network with your own activation function
+    cannot be converted. With the hinge loss or your own loss function, the second
+    output of a classifier holds the outputs of the network instead of probabilities.
 
     Examples
     --------
     >>> from skl2onnx import to_onnx
     >>> from sklearn.datasets import load_iris
     >>> from thalweg import MLPClassifier
-    >>> from thalweg.estimators.onnx import register_onnx
+    >>> from thalweg.estimators import register_onnx
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = MLPClassifier(solver="lbfgs", scale_inputs=True, random_state=0)
     >>> clf = clf.fit(X, y)
@@ -109,12 +109,12 @@ def _has_labels(estimator: Any) -> bool:
 
 
 class _Graph:
-    """A graph of ONNX operators, each a method of the operator's name.
+    """A graph of ONNX operators: each operator is a method with its name.
 
     Parameters
     ----------
     operator, container
-        As skl2onnx hands them to a converter.
+        The arguments that skl2onnx passes to a converter.
     """
 
     def __init__(self, operator: Any, container: Any) -> None:
@@ -131,15 +131,15 @@ class _Graph:
         return lambda *inputs, **more: make(*inputs, op_version=self._opset, **more)
 
     def array(self, values: Any) -> Array:
-        """Make a constant of the input's precision."""
+        """Return a constant with the precision of the input."""
         return np.asarray(values, self.dtype)
 
     def number(self, value: float) -> Array:
-        """Make a constant that broadcasts over everything."""
+        """Return a constant that broadcasts over everything."""
         return self.array([value])
 
     def outputs(self, estimator: Any) -> Any:
-        """Write all of an estimator's network, the output activation included."""
+        """Add the network of an estimator with its output activation."""
         # 1 is float32, 11 float64.
         z = self.Cast(self._input, to=1 if self.dtype == np.float32 else 11)
         if estimator.scale_inputs:
@@ -172,8 +172,8 @@ def _activate(graph: _Graph, layer: Dense, z: Any) -> Any:
     activation = layer.activation
     if not isinstance(activation.name, str):
         raise ValueError(
-            f"the activation {activation.label!r} is a function of your own, which "
-            "ONNX has no name for. Take one of thalweg.core.networks.ACTIVATIONS."
+            f"the activation {activation.label!r} is your own function, which cannot "
+            "be exported to ONNX. Use one of thalweg.core.networks.ACTIVATIONS."
         )
     return _ACTIVATIONS[activation.label](graph, z, **dict(activation.constants))
 

@@ -1,8 +1,8 @@
 """Model files: one safetensors file, whose header carries a JSON document.
 
-The arrays are the file's tensors; everything else is plain JSON in the header's
-metadata, so that loading builds data and never runs code. A digest over both tells a
-damaged file from a whole one. A file appears under its name only when it is complete.
+The arrays are the tensors of the file. Everything else is plain JSON in the metadata of
+the header, so that loading creates data and never runs code. A digest of both detects a
+damaged file. A file appears under its name only when it is complete.
 """
 
 import hashlib
@@ -10,10 +10,10 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -21,13 +21,17 @@ from safetensors.numpy import save as to_bytes
 
 from thalweg.core import Array, DenseNetwork, History, Network, Plan, Run, StopReason
 
-FORMAT = 1
-"""Version of what `write` writes; `read` understands it and all before it."""
+FORMAT = 2
+"""Version of what is written; this one and all before it are read.
+
+Format 1 wrote the parameters of `Classifier` and `Regressor` as plain JSON, without
+their types.
+"""
 
 _MISUNDERSTOOD = AttributeError, LookupError, RecursionError, TypeError, ValueError
 
 PathLike = str | os.PathLike[str]
-Contents = tuple[str, dict[str, Any], dict[str, Array]]
+Model = TypeVar("Model")
 
 
 def save(run: Run, path: PathLike) -> None:
@@ -43,40 +47,23 @@ def save(run: Run, path: PathLike) -> None:
     Raises
     ------
     ValueError
-        Where the network or the plan holds a function, which no file can keep.
+        If the network or the plan holds a function, which no file can keep.
     """
     write_model_file(path, "run", *pack_run(run))
 
 
-def load_run(path: PathLike) -> Run:
-    """Read what `save` wrote.
-
-    Parameters
-    ----------
-    path : str or path-like
-
-    Returns
-    -------
-    Run
+def pack_run(run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Take a run apart into values that JSON can hold and named arrays.
 
     Raises
     ------
-    OSError
-        If the file does not exist or cannot be opened.
     ValueError
-        If it is not a whole model file, or holds another kind of model.
+        If the network or the plan holds a function, which no file can keep.
     """
-    content, arrays = read_model_of_kind("run", path)
-    with understood_model(path):
-        return unpack_run(content, arrays)
-
-
-def pack_run(run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Take a run apart into plain values and named arrays; `unpack` undoes it."""
     if isinstance(run.network, Network):
         raise ValueError(
             "save got the run of a Network, whose functions no file can keep. Save a "
-            "Keras model by model.save; of others keep run.parameters yourself."
+            "Keras model with model.save; for other networks, save run.parameters."
         )
     content = {
         "network": run.network.to_json(),
@@ -96,7 +83,7 @@ def pack_run(run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 def unpack_run(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Run:
-    """Put together what `pack` took apart."""
+    """Rebuild the run that `pack_run` took apart."""
     network = DenseNetwork.from_json(content["network"])
     parameters = tuple(
         {name: arrays[f"layer.{index}.{name}"] for name in shapes}
@@ -140,15 +127,45 @@ def write_model_file(
     replace_file(Path(path), to_bytes(plain, metadata))
 
 
-def read_model_file(path: PathLike) -> Contents:
-    """Read what `write` wrote: the kind, the content and the arrays.
+def read_model(path: PathLike, kinds: Mapping[str, Callable[..., Model]]) -> Model:
+    """Read a model file once, and rebuild what it holds.
+
+    Parameters
+    ----------
+    path : str or path-like
+    kinds : mapping of str to callable
+        For each kind of model that is wanted, ``rebuild(content, arrays) -> model``.
 
     Raises
     ------
     OSError
         If the file does not exist or cannot be opened.
     ValueError
-        If it is of another kind, damaged, or written by a newer version.
+        If the file is damaged, was written by a newer thalweg, or holds another kind.
+    """
+    kind, content, arrays = read_model_file(path)
+    if kind not in kinds:
+        raise _other_kind(path, kind, [*kinds])
+    with _understood(path):
+        return kinds[kind](content, arrays)
+
+
+def read_model_of_kind(
+    kind: str, path: PathLike
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read the content and the arrays of a file of one kind; raises as `read_model`."""
+    return read_model(path, {kind: lambda content, arrays: (content, arrays)})
+
+
+def read_model_file(path: PathLike) -> tuple[str, dict[str, Any], dict[str, Array]]:
+    """Read what `write_model_file` wrote: the kind, the content and the arrays.
+
+    Raises
+    ------
+    OSError
+        If the file does not exist or cannot be opened.
+    ValueError
+        If it is no model file, is damaged, or was written by a newer thalweg.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"there is no file {path}. Check the name and folder.")
@@ -157,34 +174,28 @@ def read_model_file(path: PathLike) -> Contents:
     text = metadata.get("document", "")
     if metadata.get("digest") != _digest(metadata["thalweg"] + text, arrays):
         raise _damaged(path)
-    with understood_model(path):
+    with _understood(path):
         document = json.loads(text)
         return document["kind"], document["content"], arrays
 
 
-def read_model_of_kind(
-    kind: str, path: PathLike
-) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Read what `write` wrote of this kind: its content and arrays.
-
-    Raises
-    ------
-    OSError, ValueError
-        As `read`, and where the file holds something else.
-    """
-    found, content, arrays = read_model_file(path)
-    if found != kind:
-        article = "an" if kind[0] in "AEIOU" else "a"
-        raise ValueError(
-            f"{path} holds a {found}, not {article} {kind}. Load it with "
-            f"thalweg.{'load' if found == 'run' else f'{found}.load'}."
+def _other_kind(path: PathLike, found: str, wanted: list[str]) -> ValueError:
+    if len(wanted) > 1:
+        return ValueError(
+            f"{path} holds a {found}, which thalweg.load does not know. It reads "
+            f"{', '.join(sorted(wanted))}. Load a class of your own with its own load "
+            "method, and give a checkpoint to the training that wrote it."
         )
-    return content, arrays
+    article = "an" if wanted[0][0] in "AEIOU" else "a"
+    return ValueError(
+        f"{path} holds a {found}, not {article} {wanted[0]}. Load it with "
+        "thalweg.load, which reads every kind of model."
+    )
 
 
 @contextmanager
-def understood_model(path: PathLike) -> Iterator[None]:
-    """Turn whatever goes wrong with a file's content into one clear error."""
+def _understood(path: PathLike) -> Iterator[None]:
+    """Turn every error of the content of a file into one that names the file."""
     try:
         yield
     except _MISUNDERSTOOD as error:
@@ -199,8 +210,9 @@ def _tensors(path: PathLike) -> tuple[dict[str, str], dict[str, Array]]:
             return metadata, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path} is not a model file, or a damaged one (safetensors: {error}). "
-            "Give a file that thalweg wrote; if it did write this one, train anew."
+            f"{path} is not a model file, or it is damaged (safetensors: {error}). "
+            "Give a file that thalweg wrote. If thalweg wrote this one, restore a copy "
+            "or train the model again."
         ) from error
 
 
@@ -209,7 +221,7 @@ def _check_origin(path: PathLike, metadata: Mapping[str, str]) -> None:
     if version is None:
         raise ValueError(
             f"{path} is a safetensors file that thalweg did not write. Give a file "
-            "written by `thalweg fit`, thalweg.save or a model's save method."
+            "written by `thalweg fit`, thalweg.save or the save method of a model."
         )
     if not version.isdecimal():
         raise _damaged(path)
@@ -222,8 +234,8 @@ def _check_origin(path: PathLike, metadata: Mapping[str, str]) -> None:
 
 def _damaged(path: PathLike) -> ValueError:
     return ValueError(
-        f"{path} is damaged: its content is not what thalweg wrote. Copy it again "
-        "from where it came, or train anew."
+        f"{path} is damaged: its content is not what thalweg wrote. Restore a copy, or "
+        "train the model again."
     )
 
 
@@ -237,7 +249,7 @@ def _digest(text: str, arrays: Mapping[str, Array]) -> str:
 
 
 def user_cache() -> Path:
-    """Return the folder for what the user need not keep."""
+    """Return the folder for files that can be created again."""
     home = Path.home()
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))

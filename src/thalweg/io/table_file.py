@@ -1,8 +1,7 @@
-"""Tables in files: CSV as it is found in the wild, and Parquet.
+"""Tables in files: CSV in its many dialects, and Parquet.
 
-Everything in a CSV is read as text. What a column holds is for
-`thalweg.estimators.tabular.preprocessing` to say, so that a code such as 007 stays one,
-and a number means the same in every file.
+Everything in a CSV is read as text, so that a code such as 007 keeps its zeros.
+`thalweg.estimators.tabular.preprocessing` decides what a column holds.
 """
 
 import csv
@@ -19,7 +18,7 @@ from thalweg.core import Frame, Series
 from thalweg.io.model_file import PathLike
 
 DELIMITERS = ",;\t|"
-"""What may stand between two fields."""
+"""The delimiters that are recognized."""
 
 _UNNAMED = "unnamed column"
 
@@ -30,24 +29,25 @@ def read_table(path: PathLike, *, header: bool = True) -> Frame:
     Parameters
     ----------
     path : str or path-like
-        A CSV may be gzipped, in UTF-8 or Latin-1, and delimited by commas, semicolons,
-        tabs or bars; with anything but commas, numbers may have decimal commas.
+        A CSV may be gzipped, in UTF-8, UTF-16 or Latin-1, and delimited by commas,
+        semicolons, tabs or bars. Unless commas delimit, numbers may have decimal
+        commas.
     header : bool
-        Whether the first line of a CSV names the columns; otherwise they are named
-        "1", "2" and so on.
+        Whether the first line of a CSV holds the names of the columns. Otherwise these
+        are "1", "2" and so on.
 
     Returns
     -------
     DataFrame
-        Texts for a CSV, without spaces around them.
+        A CSV gives texts without surrounding spaces.
 
     Raises
     ------
     OSError
         If the file does not exist or cannot be read.
     ValueError
-        If it is empty or no table: a line with too many fields (which one), a name
-        given to two columns, or a damaged file.
+        If the file is empty or damaged, a line has too many fields (the message says
+        which), or two columns have the same name.
     """
     path = Path(path)
     if not path.is_file():
@@ -61,7 +61,7 @@ def read_table(path: PathLike, *, header: bool = True) -> Frame:
 
 
 def write_table(frame: Frame, target: Path | IO[str]) -> None:
-    """Write a table as Parquet where `target` is so named, as CSV otherwise."""
+    """Write a table as Parquet if the name of `target` says so, otherwise as CSV."""
     if isinstance(target, Path) and target.suffix in (".parquet", ".pq"):
         _with_pyarrow(target, lambda: frame.to_parquet(target, index=False))
     else:
@@ -73,12 +73,13 @@ def _with_pyarrow(path: Path, action: Callable[[], Any]) -> Any:
         return action()
     except ImportError as error:
         raise ValueError(
-            f"{path} is Parquet, which needs pyarrow. Install it with pip install "
-            "'thalweg[parquet]', or use CSV."
+            f"{path} is a Parquet file, which needs pyarrow. Install it with "
+            "pip install 'thalweg[parquet]', or use CSV."
         ) from error
     except (ValueError, OSError) as error:
         raise ValueError(
-            f"{path} cannot be used as Parquet ({error}). Write it anew, or use CSV."
+            f"{path} cannot be read or written as Parquet ({error}). Write the file "
+            "again, or use CSV."
         ) from error
 
 
@@ -94,8 +95,8 @@ def _decode(path: Path, data: bytes) -> str:
         return data.decode("utf-16", errors="replace")
     if b"\0" in data[:100_000]:
         raise ValueError(
-            f"{path} is no CSV: it holds binary data. Save the table as CSV in UTF-8, "
-            "or as Parquet."
+            f"{path} is not a CSV file: it holds binary data. Save the table as CSV in "
+            "UTF-8, or as Parquet."
         )
     try:
         return data.decode("utf-8-sig")
@@ -113,14 +114,14 @@ def _read_csv(path: Path, text: str, header: bool) -> Frame:
     frame = frame[[name for name in frame.columns if not _is_padding(frame, name)]]
     if frame.empty:
         raise ValueError(
-            f"{path} has a first line and no rows. Add rows; if the first line is one, "
-            "say so with --no-header (in Python, header=False)."
+            f"{path} has a first line and no rows. Add rows. If the first line is a "
+            "row and not the names, use --no-header (in Python, header=False)."
         )
     return frame if delimiter == "," else frame.apply(_with_points)
 
 
 def _find_delimiter(text: str) -> str:
-    """Return the delimiter that cuts most lines alike, into the most fields."""
+    """Return the delimiter that splits the most lines into equally many fields."""
     lines = text.strip()[:100_000].splitlines()[:50]
 
     def evenness(delimiter: str) -> tuple[int, int]:
@@ -136,8 +137,8 @@ def _names(path: Path, first: list[str]) -> list[str]:
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
         raise ValueError(
-            f"{path} has {count} columns named {name!r}. Rename all but one; if the "
-            "first line is a row, say so with --no-header (in Python, header=False)."
+            f"{path} has {count} columns named {name!r}. Rename all but one. If the "
+            "first line is a row, use --no-header (in Python, header=False)."
         )
     return names
 
@@ -165,13 +166,13 @@ def _parse(
     except ValueError as error:
         reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
     raise ValueError(
-        f"{path} is no table: {reason}. Correct that line; quote fields that hold "
-        f"{delimiter!r}."
+        f"{path} is not a table: {reason}. Correct that line. Quote fields that "
+        f"contain {delimiter!r}."
     )
 
 
 def _is_padding(frame: Frame, name: str) -> bool:
-    """Tell whether a column without a name is empty, or an index that pandas wrote."""
+    """Whether a column without a name is empty, or an index that pandas wrote."""
     if not name.startswith(_UNNAMED):
         return False
     values = frame[name].tolist()
@@ -180,7 +181,7 @@ def _is_padding(frame: Frame, name: str) -> bool:
 
 
 def _with_points(values: Series) -> Series:
-    """Write a column's decimal commas as points, if all its fields are numbers."""
+    """Replace decimal commas with points if all fields are numbers."""
     known = values[values.fillna("") != ""]
     if known.str.fullmatch(r"[-+]?\d*,?\d+").all():
         return values.str.replace(",", ".", regex=False)

@@ -1,12 +1,17 @@
-"""Keras models that are a chain of dense layers, as the kernel computes them.
+"""Keras models that are a chain of dense layers, as the native kernel computes them.
 
-A chain is taken only where ours is the same function: dense layers with activations of
-the same formula, batch or layer normalization between the two, and dropout; penalties
-that all weight matrices share; losses and update rules that differ at most in rounding.
-Anything else stays Keras's own: `NotEquivalent` says what.
+A chain is translated only where our network is the same function: dense layers with
+activations of the same formula, batch or layer normalization between the two, and
+dropout; penalties that all weight matrices share; losses and optimizers that differ at
+most in rounding. Keras itself computes everything else, and `NotEquivalent` says what
+has no equivalent.
+
+Classes and functions are compared with Keras's own, not by their names: a subclass may
+compute something else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,13 +31,13 @@ _ACTIVATIONS: dict[str, Any] = {
         )
     },
 }  # fmt: skip
-"""Keras's activations of which we have the same, as they are by default."""
+"""Keras's activation functions with their defaults: our equivalents."""
 
 _SQUASHING = {
     "softmax": ("cross_entropy", "focal", "hinge"),
     "sigmoid": ("binary_cross_entropy",),
 }
-"""Activations of an output layer that our losses have inside."""
+"""Activations of an output layer that are part of our losses."""
 
 _LOSSES = {
     "sparse_categorical_crossentropy": ("cross_entropy", "softmax", 0.0),
@@ -43,7 +48,11 @@ _LOSSES = {
     "huber": ("huber", "", 1.0),
     "log_cosh": ("log_cosh", "", 1.0),
 }
-"""Keras's loss: ours, the activation inside it, and how often ours is one output's."""
+"""Keras's loss: ours, the activation that is part of it, and a factor.
+
+Ours is a sum over outputs and Keras's is a mean: the factor divided by the number of
+outputs scales ours. 0 stands for no scaling.
+"""
 
 _BETAS = {"beta_1": "beta_1", "beta_2": "beta_2"}
 _RULES: dict[str, tuple[str, dict[str, str], dict[str, bool]]] = {
@@ -57,7 +66,7 @@ _RULES: dict[str, tuple[str, dict[str, str], dict[str, bool]]] = {
     "Adadelta": ("adadelta", {"rho": "rho", "epsilon": "epsilon"}, {}),
     "Lion": ("lion", _BETAS, {}),
 }
-"""Keras's optimizer: ours, its constants by Keras's names, and what else it is."""
+"""Keras's optimizer: ours, its constants by Keras's names, and our own constants."""
 _RULES["AdamW"] = _RULES["Adam"]
 
 _NORMS = {"gamma": "scale", "beta": "shift"}
@@ -65,11 +74,11 @@ _STATISTICS = {"moving_mean": "mean", "moving_variance": "variance"}
 
 
 class NotEquivalent(Exception):
-    """What ours would compute otherwise, in words."""
+    """The part of a model that the native kernel has no equivalent of, as a noun."""
 
 
 class _Link(NamedTuple):
-    """A dense layer, and what the layers after it add."""
+    """A dense layer with the normalization, activation and dropout after it."""
 
     layer: Any
     norm: Any
@@ -78,31 +87,31 @@ class _Link(NamedTuple):
 
 
 def translate(
-    model: Any, their_loss: bool, their_rule: bool
+    model: Any, compiled_loss: bool, compiled_optimizer: bool
 ) -> tuple[DenseNetwork, dict[str, Any]]:
-    """Return a chain as a network of ours, and the settings that stand for Keras's.
+    """Return a chain as a network of ours, and its compiled settings as ours.
 
     Parameters
     ----------
     model : keras.Model
         Built.
-    their_loss, their_rule : bool
-        Whether the loss and the optimizer are those it is compiled with.
+    compiled_loss, compiled_optimizer : bool
+        Whether to translate the loss and the optimizer that it is compiled with.
 
     Raises
     ------
     NotEquivalent
-        Where ours would compute something else.
+        If the native kernel would compute something else.
     """
     chain = _chain(model)
     settings = _penalties(chain)
-    if their_loss:
+    if compiled_loss:
         settings |= _loss(model, chain)
-    if their_rule:
-        settings |= _rule(model)
+    if compiled_optimizer:
+        settings |= _optimizer(model)
     names = [link.activation for link in chain]
     if (
-        their_loss
+        compiled_loss
         and names[-1] in _SQUASHING
         and settings["loss"][0] in (_SQUASHING[names[-1]])
     ):
@@ -136,21 +145,23 @@ def weights(model: Any) -> Parameters:
 def assign(model: Any, parameters: Parameters) -> None:
     """Put weights into the layers of a chain."""
     for link, own in zip(_chain(model), parameters, strict=True):
-        if not link.layer.use_bias:  # normalization takes it away: rounding moved it
+        # Without a bias in Keras, ours stays at zero but for rounding, and batch
+        # normalization subtracts it with the mean.
+        if not link.layer.use_bias:
             own = {**own, "mean": own["mean"] - own["bias"]}
         for name, variable in _variables(link).items():
             variable.assign(own[name])
 
 
 def refuse_twice(model: Any, loss: str) -> None:
-    """Raise ValueError where the model's last layer does what the loss does too."""
+    """Raise ValueError if the last layer has the activation that the loss applies."""
     last = next(iter(model.layers[-1:]), model)
     name = _name(last) if hasattr(last, "activation") else ""
     if loss in _SQUASHING.get(name, ()):
         raise ValueError(
-            f"fit got loss={loss!r}, which takes raw outputs, but the layer "
-            f"{last.name!r} of {model.name!r} already applies {name}. Leave the loss "
-            "to model.compile, or give that layer no activation."
+            f"fit got loss={loss!r}, which applies {name} itself, but the layer "
+            f"{last.name!r} of {model.name!r} already applies {name}. Remove the "
+            "activation of that layer, or give the loss to model.compile instead."
         )
 
 
@@ -159,26 +170,30 @@ def refuse_twice(model: Any, loss: str) -> None:
 
 def _chain(model: Any) -> list[_Link]:
     """List the links of a model that is a chain."""
+    from keras import layers
+
     links: list[_Link] = []
     for layer in _in_line(model):
-        kind = type(layer).__name__ if _is_keras(layer) else ""
+        kind = type(layer)
         before = links[-1] if links else _Link(None, None, "?", 1.0)
         bare = before.activation == "linear" and not before.dropout
-        if kind == "Dense" and _is_plain(layer, "kernel", "bias"):
+        if kind is layers.Dense and _is_plain(layer, "kernel", "bias"):
             links.append(_Link(layer, None, _name(layer), 0.0))
-        elif kind == "Activation" and bare:
+        elif kind is layers.Activation and bare:
             links[-1] = before._replace(activation=_name(layer))
-        elif kind == "Dropout" and layer.noise_shape is None and not before.dropout:
+        elif (
+            kind is layers.Dropout and layer.noise_shape is None and not before.dropout
+        ):
             links[-1] = before._replace(dropout=float(layer.rate))
-        elif kind.endswith("Normalization") and bare and _is_norm(layer, before):
+        elif bare and _is_norm(layer, before):
             links[-1] = before._replace(norm=layer)
         else:
             raise NotEquivalent(f"the layer {layer.name!r}")
     if links[-1].dropout:
-        raise NotEquivalent("dropout of its outputs")
+        raise NotEquivalent("dropout of the model's outputs")
     for link in links:
         if not (link.layer.use_bias or hasattr(link.norm, "moving_mean")):
-            raise NotEquivalent(f"no biases in {link.layer.name!r}")
+            raise NotEquivalent(f"the layer {link.layer.name!r} without biases")
     return links
 
 
@@ -186,44 +201,55 @@ def _in_line(model: Any) -> list[Any]:
     """List the layers between input and output, each fed by the one before."""
     import keras
 
-    if type(model) not in (keras.Sequential, keras.Model) and not _is_keras(model):
-        raise NotEquivalent("a class of yours")
-    layers = [each for each in model.layers if type(each).__name__ != "InputLayer"]
+    if type(model) not in (keras.Sequential, _functional()):
+        raise NotEquivalent("a model class of your own")
+    layers = [
+        each for each in model.layers if type(each) is not keras.layers.InputLayer
+    ]
     fed = model.inputs[0]
     for layer in layers:
         if len(layer._inbound_nodes) > 1 or layer.input is not fed:
-            raise NotEquivalent("its layers are no chain")
+            raise NotEquivalent("a model whose layers do not form a chain")
         fed = layer.output
     if len(model.inputs) != 1 or len(model.outputs) != 1 or fed is not model.outputs[0]:
-        raise NotEquivalent("its layers are no chain")
+        raise NotEquivalent("a model whose layers do not form a chain")
     return layers
 
 
-def _is_keras(layer: Any) -> bool:
-    return type(layer).__module__.startswith("keras.")
+@cache
+def _functional() -> type:
+    """Return the class of ``keras.Model(inputs, outputs)``; it has no public name."""
+    import keras
+
+    # Named, since Keras counts the models without names.
+    passed_on = keras.Input((1,), name="thalweg")
+    return type(keras.Model(passed_on, passed_on, name="thalweg"))
 
 
 def _is_plain(layer: Any, *variables: str) -> bool:
-    """Tell whether a layer is float32 and has no wishes beyond a kernel's penalty."""
-    wishes = [f"{v}_{w}" for v in variables for w in ("regularizer", "constraint")]
-    wishes += ["activity_regularizer", "lora_enabled"]
-    wishes = [wish for wish in wishes if wish != "kernel_regularizer"]
+    """Tell whether a layer is float32 and at most the kernel has a penalty."""
+    options = [f"{v}_{o}" for v in variables for o in ("regularizer", "constraint")]
+    options += ["activity_regularizer", "lora_enabled"]
+    options = [option for option in options if option != "kernel_regularizer"]
     types = {layer.compute_dtype, layer.variable_dtype}
-    plain = not any(getattr(layer, wish, None) for wish in wishes)
+    plain = not any(getattr(layer, option, None) for option in options)
     return plain and types == {"float32"}
 
 
 def _is_norm(layer: Any, before: _Link) -> bool:
     """Tell whether ours normalizes as the layer does, after the dense one before."""
+    from keras import layers
+
+    if type(layer) not in (layers.BatchNormalization, layers.LayerNormalization):
+        return False
     fits = before.norm is None and layer.trainable == before.layer.trainable
     by_unit = layer.axis in (-1, 1, [-1], [1], (-1,), (1,))
     if not (fits and by_unit and layer.center and layer.scale):
         return False
-    odd = ("renorm", "synchronized", "rms_scaling")
-    if any(getattr(layer, name, False) for name in odd):
+    variants = ("renorm", "synchronized", "rms_scaling")
+    if any(getattr(layer, name, False) for name in variants):
         return False
-    known = type(layer).__name__ in ("BatchNormalization", "LayerNormalization")
-    return known and _is_plain(layer, "gamma", "beta")
+    return _is_plain(layer, "gamma", "beta")
 
 
 def _normalization(link: _Link) -> Any:
@@ -249,11 +275,16 @@ def _variables(link: _Link) -> dict[str, Any]:
 
 
 def _name(layer: Any) -> str:
-    """Return the name of a layer's activation, "" where it is not Keras's own."""
+    """Return the name of a layer's activation, "" if it is none that we translate."""
     import keras
 
-    name = getattr(layer.activation, "__name__", "")
-    return name if getattr(keras.activations, name, None) is layer.activation else ""
+    names = {**_ACTIVATIONS, **_SQUASHING}
+    return _find(layer.activation, keras.activations, names)
+
+
+def _find(wanted: Any, module: Any, names: Iterable[str]) -> str:
+    """Return the name under which a module of Keras has a function or class, or ""."""
+    return next((name for name in names if getattr(module, name) is wanted), "")
 
 
 # ---------------------------------------------------------- what it was compiled with
@@ -267,16 +298,16 @@ def _penalties(chain: list[_Link]) -> dict[str, Any]:
         if link.layer.trainable
     }
     if len(found) > 1:
-        raise NotEquivalent("penalties of some layers")
+        raise NotEquivalent("penalties that differ between layers")
     l1, l2 = (*found, (0.0, 0.0))[0]
     return {"l1": l1, "l2": 2 * l2, "penalty_scale": "none"} if l1 or l2 else {}
 
 
 def _strength(penalty: Any, name: str) -> float:
-    if penalty and (
-        not _is_keras(penalty) or type(penalty).__name__ not in ("L1", "L2", "L1L2")
-    ):
-        raise NotEquivalent("a penalty of another kind")
+    from keras.regularizers import L1, L1L2, L2
+
+    if penalty and type(penalty) not in (L1, L2, L1L2):
+        raise NotEquivalent("a regularizer other than L1, L2 and L1L2")
     return float(getattr(penalty, name, 0.0))
 
 
@@ -288,12 +319,12 @@ def _loss(model: Any, chain: list[_Link]) -> dict[str, Any]:
     if model._compile_loss._user_loss_weights is not None:
         raise NotEquivalent("loss weights")
     if isinstance(loss, list | tuple | Mapping):
-        raise NotEquivalent("a loss for each of its outputs")
+        raise NotEquivalent("a loss for each output")
     found = keras.losses.get(loss) if isinstance(loss, str) else loss
     function = getattr(found, "fn", found)
-    name = getattr(function, "__name__", "")
-    if name not in _LOSSES or getattr(keras.losses, name) is not function:
-        raise NotEquivalent(f"the loss {name or loss}")
+    name = _find(function, keras.losses, _LOSSES)
+    if not name:
+        raise NotEquivalent(f"the loss {getattr(function, '__name__', loss)}")
     own = {k: v for k, v in getattr(found, "_fn_kwargs", {}).items() if v is not None}
     reduced = getattr(found, "reduction", "sum_over_batch_size")
     if reduced != "sum_over_batch_size" or own.pop("axis", -1) != -1:
@@ -305,27 +336,30 @@ def _loss(model: Any, chain: list[_Link]) -> dict[str, Any]:
         k: float(own.pop(k)) for k in ("label_smoothing", "delta") if k in own
     }
     if own or (inside and last.activation != wanted):
-        raise NotEquivalent(f"the loss {name} of {last.activation or 'your'} outputs")
+        raise NotEquivalent(f"the loss {name} with {last.activation or 'your'} outputs")
     return {"loss": (ours, constants)}
 
 
-def _rule(model: Any) -> dict[str, Any]:
+def _optimizer(model: Any) -> dict[str, Any]:
     """Return the compiled optimizer as ours."""
-    optimizer, kind = model.optimizer, type(model.optimizer).__name__
+    import keras
+
+    optimizer = model.optimizer
+    kind = _find(type(optimizer), keras.optimizers, (*_RULES, "SGD"))
     rate = getattr(getattr(optimizer, "_learning_rate", None), "value", None)
-    odd = (
+    options = (
         "clipnorm", "use_ema", "loss_scale_factor", "gradient_accumulation_steps",
         "amsgrad",
     )  # fmt: skip
-    for name in odd if kind == "SGD" else (*odd, "momentum"):
+    for name in options if kind == "SGD" else (*options, "momentum"):
         if getattr(optimizer, name, None):
             raise NotEquivalent(f"{name} of the optimizer")
     if optimizer.built and int(optimizer.iterations.value) > 0:
-        raise NotEquivalent("what the optimizer remembers of earlier steps")
+        raise NotEquivalent("the state of an optimizer that has taken steps")
     if rate is None:
-        raise NotEquivalent("a schedule of Keras's")
-    if not _is_keras(optimizer) or kind not in (*_RULES, "SGD"):
-        raise NotEquivalent(f"the optimizer {kind}")
+        raise NotEquivalent("a learning-rate schedule of Keras")
+    if not kind:
+        raise NotEquivalent(f"the optimizer {type(optimizer).__name__}")
     limits = {"clip_value": "clipvalue", "clip_norm": "global_clipnorm"}
     clips = {ours: getattr(optimizer, theirs) for ours, theirs in limits.items()}
     return {
@@ -351,7 +385,7 @@ def _choice(optimizer: Any, kind: str) -> Any:
 
 
 def _decay(model: Any) -> dict[str, Any]:
-    """Return the decoupled decay, where it spares biases as ours does."""
+    """Return the decoupled weight decay, if it leaves out biases as ours does."""
     decay = model.optimizer.weight_decay
     if not decay:
         return {}

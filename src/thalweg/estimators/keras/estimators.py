@@ -1,8 +1,8 @@
 """scikit-learn estimators around a function that builds a Keras model.
 
-`KerasClassifier` and `KerasRegressor` keep scikit-learn's contract: what they are given
-is stored as it is and cloned whole; the model is built anew by each `fit`, and pickled
-as its weights, since the function can build the rest again. `thalweg.fit` trains it.
+`KerasClassifier` and `KerasRegressor` keep scikit-learn's contract: parameters are
+stored and cloned unchanged. Each `fit` builds a new model, which `thalweg.fit` trains.
+A pickle holds only the weights of the model, since the function can build it again.
 """
 
 import random
@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Self
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -30,6 +31,16 @@ from thalweg.core import (
     softmax,
     with_complement,
 )
+from thalweg.estimators.constraints import (
+    AT_LEAST_0,
+    AT_LEAST_1,
+    BATCH_SIZE,
+    CALLBACKS,
+    CLASS_WEIGHT,
+    OPEN_SHARE,
+    ListOf,
+    Validated,
+)
 from thalweg.estimators.keras.model import from_keras
 from thalweg.training import as_rows, as_weights, fit
 
@@ -39,8 +50,8 @@ _building = threading.Lock()
 
 
 @dataclass(eq=False, repr=False)
-class _KerasEstimator(BaseEstimator):
-    """What the two share."""
+class _KerasEstimator(Validated):
+    """What both estimators share."""
 
     build_fn: Callable[..., Any] | None = None
     _: KW_ONLY
@@ -53,10 +64,22 @@ class _KerasEstimator(BaseEstimator):
     random_state: int | np.random.RandomState | None = None
     callbacks: Sequence[Callable[[EpochRecord], bool | None]] = ()
 
-    # What the two differ in.
+    _parameter_constraints: ClassVar = {
+        "build_fn": [callable, None],
+        "build_params": [Mapping, None],
+        "settings": [Mapping, None],
+        "epochs": [AT_LEAST_1, ListOf(AT_LEAST_1)],
+        "batch_size": [*BATCH_SIZE, None],
+        "validation_fraction": [OPEN_SHARE, None],
+        "patience": [AT_LEAST_0, None],
+        "random_state": ["random_state"],
+        "callbacks": CALLBACKS,
+    }
+
+    # The differences of the two estimators.
 
     def _learn(self, y: Array) -> int:
-        """Look at the targets; return how many outputs they need."""
+        """Learn from the targets; return how many outputs the model needs."""
         raise NotImplementedError
 
     def _encode(self, y: Array) -> Array:
@@ -80,6 +103,7 @@ class _KerasEstimator(BaseEstimator):
         -------
         self : object
         """
+        self._validate_params()
         X, y = self._check(X, y)
         weights = self._weights(sample_weight, y)
         self._shape, self.n_outputs_ = X.shape[1:], self._learn(y)
@@ -91,7 +115,7 @@ class _KerasEstimator(BaseEstimator):
             sample_weight=weights,
             validation=self.validation_fraction,
             random_state=rng,
-            callbacks=self.callbacks,
+            callbacks=self.callbacks or (),
             **self._plan_settings(),
         )  # fmt: skip
         self.history_, self.stop_reason_, self.engine_ = (
@@ -108,7 +132,7 @@ class _KerasEstimator(BaseEstimator):
         return checked
 
     def _build(self) -> None:
-        """Build the model, its random weights being those of the seed."""
+        """Build the model with the initial weights of the seed."""
         build = self.build_fn or default_model
         with _seeded(self._seed):
             self.model_ = build(
@@ -130,7 +154,7 @@ class _KerasEstimator(BaseEstimator):
     # Predicting.
 
     def _outputs(self, X: Any) -> Array:
-        """Return the model's outputs after the loss's link, if that is one of ours."""
+        """Return the outputs of the model after the activation of our loss."""
         check_is_fitted(self)
         X = validate_data(self, X, allow_nd=True, dtype="numeric", reset=False)
         network, parameters, plan = self._ready
@@ -139,7 +163,7 @@ class _KerasEstimator(BaseEstimator):
         return link(plan.loss)(engine.outputs(network, parameters, rows))
 
     def _make_ready(self) -> None:
-        """Remember what to predict with: the network that fit trains."""
+        """Prepare the network for predictions."""
         adapter: Any = from_keras(self.model_).adapter
         prepared = adapter.prepare(self._plan_settings())
         network, first = prepared.network, prepared.parameters
@@ -149,7 +173,7 @@ class _KerasEstimator(BaseEstimator):
     # scikit-learn's contract.
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, those in dicts as ``build_params__name`` too."""
+        """Return the parameters; entries of dicts also as ``build_params__name``."""
         found = super().get_params(deep)
         for name in _NESTED if deep else ():
             own = found[name] if isinstance(found[name], Mapping) else {}
@@ -157,7 +181,7 @@ class _KerasEstimator(BaseEstimator):
         return found
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, those in dicts by ``build_params__name``."""
+        """Set parameters; entries of dicts as ``build_params__name``."""
         for key in list(params):
             name, _, rest = key.partition("__")
             if name in _NESTED and rest:
@@ -194,30 +218,32 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
     Parameters
     ----------
     build_fn : callable or None
-        ``build_fn(shape, n_outputs, **build_params) -> keras.Model``, with the shape
-        of a row of X, and one output a class. The model's outputs may be logits, or
-        probabilities by softmax; one output by a sigmoid serves two classes. If it is
-        compiled, fit takes its loss and optimizer; else the loss is cross-entropy of
-        logits. None builds one hidden layer of 100 units.
+        ``build_fn(shape, n_outputs, **build_params) -> keras.Model``, where `shape` is
+        that of a row of X and `n_outputs` the number of classes. The outputs of the
+        model may be logits or probabilities by softmax; for two classes a single output
+        by a sigmoid is allowed. If the model is compiled, fit uses its loss and
+        optimizer; otherwise the loss is the cross-entropy of logits. None builds one
+        hidden layer of 100 units.
     build_params : dict or None
         Further arguments of `build_fn`; ``build_params__name`` in a search.
     settings : dict or None
-        Fields of `thalweg.Plan`, such as ``{"optimizer": "lbfgs"}``, which stand over
+        Fields of `thalweg.Plan`, such as ``{"optimizer": "lbfgs"}``, which override
         what the model is compiled with; ``settings__name`` in a search.
     epochs : int
-        Most passes over the data, or iterations of a full-batch method.
+        Largest number of epochs, or of iterations of a full-batch method.
     batch_size : int, "auto" or None
         As in `thalweg.Plan`.
     validation_fraction : float or None
-        Share of the rows held out to validate on.
+        Share of the rows used as validation data; None for no validation data.
     patience : int or None
-        Epochs without an improvement after which training stops.
+        Training stops after this many epochs without an improvement.
     class_weight : dict, "balanced" or None
         As in scikit-learn.
     random_state : int, RandomState or None
-        Source of the model's first weights and all else that fit draws.
+        Source of the initial weights and of all other random numbers.
     callbacks : sequence of callable
-        Each is given a `thalweg.EpochRecord` after each epoch; True stops.
+        Each is called with a `thalweg.EpochRecord` after each epoch. Training stops if
+        one returns True.
 
     Attributes
     ----------
@@ -241,6 +267,11 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
 
     class_weight: Mapping[Any, float] | str | None = field(default=None, kw_only=True)
 
+    _parameter_constraints: ClassVar = {
+        **_KerasEstimator._parameter_constraints,
+        "class_weight": CLASS_WEIGHT,
+    }
+
     def predict(self, X: ArrayLike) -> Array:
         """Predict the classes of rows; shape (n_samples,)."""
         best = self.predict_proba(X).argmax(axis=1)
@@ -250,8 +281,8 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         """Estimate the probability of each class; shape (n_samples, n_classes)."""
         outputs = self._outputs(X)
         squash = logistic if outputs.shape[1] == 1 else softmax
-        ours = self._ready[2].loss.name in _LINKED
-        done = ours or _activation(self.model_) in ("softmax", "sigmoid")
+        linked = self._ready[2].loss.name in _LINKED
+        done = linked or _ends_in_probabilities(self.model_)
         probabilities = with_complement(outputs if done else squash(outputs))
         return probabilities[:, : len(self.classes_)]
 
@@ -271,14 +302,12 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         return max(2, len(self.classes_))
 
     def _encode(self, y: Array) -> Array:
-        numbers, loss = np.searchsorted(self.classes_, y), self.model_.loss
+        numbers = np.searchsorted(self.classes_, y)
         width = int(self.model_.output_shape[-1])
         if width == 1:
             return numbers[:, None].astype("float32")
-        name = getattr(loss, "name", getattr(loss, "__name__", loss))
-        chosen = "loss" in (self.settings or {})
-        if name in ("categorical_crossentropy", "categorical_focal_crossentropy"):
-            return numbers if chosen else np.eye(width, dtype="float32")[numbers]
+        if "loss" not in (self.settings or {}) and _takes_one_hot(self.model_.loss):
+            return np.eye(width, dtype="float32")[numbers]
         return numbers
 
     def _usual_loss(self) -> Any:
@@ -299,7 +328,7 @@ class KerasRegressor(RegressorMixin, _KerasEstimator):
     ----------
     build_fn, build_params, settings, epochs, batch_size, validation_fraction, \
 patience, random_state, callbacks
-        As in `KerasClassifier`; the loss of a model that is not compiled is squared.
+        As in `KerasClassifier`. A model that is not compiled has the squared loss.
 
     Attributes
     ----------
@@ -319,7 +348,7 @@ patience, random_state, callbacks
     """
 
     def predict(self, X: ArrayLike) -> Array:
-        """Predict values; shape (n_samples,) or (n_samples, n_outputs), as y was."""
+        """Predict values, in the shape of y: (n_samples,) or (n_samples, n_outputs)."""
         outputs = self._outputs(X)
         return outputs if self._wide else outputs.reshape(len(outputs))
 
@@ -338,7 +367,7 @@ patience, random_state, callbacks
 
 
 def default_model(shape: tuple[int, ...], n_outputs: int) -> Any:
-    """Build one hidden layer of 100 units."""
+    """Build a model with one hidden layer of 100 units."""
     import keras
 
     flat = [keras.layers.Flatten()] if len(shape) > 1 else []
@@ -348,7 +377,7 @@ def default_model(shape: tuple[int, ...], n_outputs: int) -> Any:
 
 @contextmanager
 def _seeded(seed: int) -> Any:
-    """Let Keras's initializers draw from `seed`; Python's generator is put back."""
+    """Seed Keras's initializers, and restore Python's generator afterward."""
     with _building:
         before = random.getstate()
         random.seed(seed)
@@ -362,8 +391,26 @@ def _variables(model: Any) -> list[Any]:
     return [*model.trainable_variables, *model.non_trainable_variables]
 
 
-def _activation(model: Any) -> str:
-    """Return the name of what the last layer does to its output."""
+def _takes_one_hot(loss: Any) -> bool:
+    """Tell whether a compiled loss takes rows of class probabilities as targets."""
+    import keras
+
+    found = keras.losses.get(loss) if isinstance(loss, str) else loss
+    function = getattr(found, "fn", found)
+    while isinstance(function, partial):
+        function = function.func
+    return function in (
+        keras.losses.categorical_crossentropy,
+        keras.losses.categorical_focal_crossentropy,
+    )
+
+
+def _ends_in_probabilities(model: Any) -> bool:
+    """Tell whether the last layer is a softmax or a sigmoid."""
+    import keras
+
     last = model.layers[-1] if model.layers else model
-    own = getattr(getattr(last, "activation", None), "__name__", "")
-    return own or {"Softmax": "softmax"}.get(type(last).__name__, "")
+    squashing = (keras.activations.softmax, keras.activations.sigmoid)
+    return isinstance(last, keras.layers.Softmax) or (
+        getattr(last, "activation", None) in squashing
+    )

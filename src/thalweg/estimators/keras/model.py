@@ -1,10 +1,10 @@
 """Keras models, trained by any of our optimizers: `from_keras`.
 
-The model stays what holds the weights: `fit` begins with its own, and puts the trained
-ones back, so that Keras's evaluate, predict and save go on with them. In between it is
-a `Network`, whose pass is Keras's own `stateless_call`. A chain of dense layers is
-described as a `DenseNetwork` instead, where that computes the same, and the kernel
-trains it.
+The Keras model keeps the weights. `fit` starts from them and puts the trained weights
+back, so that `evaluate`, `predict` and `save` of Keras use them. During training the
+model is a `Network` whose forward pass is Keras's own `stateless_call`. A chain of
+dense layers is translated into a `DenseNetwork` where that computes the same, and the
+native kernel trains it.
 """
 
 import copy
@@ -26,6 +26,15 @@ from thalweg.estimators.keras import dense
 from thalweg.estimators.keras.dense import NotEquivalent
 
 _STRANGE_STEPS = ("train_step", "compute_loss")
+_UNSUPPORTED = {
+    "use_ema": (
+        "Compile it without use_ema, and pass average=('ema', {'decay': 0.99}) to fit."
+    ),
+    "loss_scale_factor": (
+        "Compile it without loss_scale_factor, or pass another optimizer to fit."
+    ),
+}
+"""Options of Keras optimizers that change more than an update, and what to do."""
 _WINDOWS = 1 << 22
 """Most entries of a convolution's windows: from 5 million on XLA's own was faster."""
 
@@ -36,24 +45,24 @@ def from_keras(model: Any) -> Network:
     Parameters
     ----------
     model : keras.Model
-        Sequential, functional or a subclass, built, on the JAX back-end. Where it is
-        compiled and neither a plan nor a setting says otherwise, its loss, optimizer
-        and first metric are those that `fit` takes.
+        Sequential, functional or a subclass, built, on the JAX back-end. If it is
+        compiled, `fit` uses its loss, its optimizer and its first metric, unless a plan
+        or a setting gives others.
 
     Returns
     -------
     Network
-        Which begins with the model's weights and gives the trained ones back. It is
-        the same one, whose programs are compiled, until the model is compiled anew or
-        other weights are to be trained.
+        It starts from the weights of the model, and `fit` puts the trained weights
+        back. Further calls return the same network with its compiled programs, until
+        the model is compiled again or other weights become trainable.
 
     Raises
     ------
     TypeError
-        If it is no Keras model.
+        If `model` is not a Keras model.
     ValueError
-        If Keras runs on another back-end, the model has no weights yet, or has a
-        training step of its own.
+        If Keras runs on another back-end, the model has no weights yet, or the model
+        overrides the training step.
 
     Examples
     --------
@@ -72,23 +81,27 @@ def from_keras(model: Any) -> Network:
     import keras
 
     if not isinstance(model, keras.Model):
-        raise TypeError(f"from_keras got {model!r}; it takes a keras.Model.")
+        raise TypeError(
+            f"from_keras got {model!r}, which is not a Keras model. Give a keras.Model."
+        )
     if keras.backend.backend() != "jax":
         raise ValueError(
             f"from_keras got a model on Keras's {keras.backend.backend()} back-end; it "
-            "needs JAX's. Set the environment variable KERAS_BACKEND=jax before Keras "
-            "is imported (os.environ['KERAS_BACKEND'] = 'jax'), and start anew."
+            "needs the JAX back-end. Set the environment variable KERAS_BACKEND=jax "
+            "before Keras is imported (os.environ['KERAS_BACKEND'] = 'jax'), and start "
+            "Python again."
         )
     if not (model.built and model.weights):
         raise ValueError(
-            f"from_keras got {model.name!r}, which is not built: its weights have no "
-            "shapes yet. Call model.build(input_shape), or the model on a few rows."
+            f"from_keras got {model.name!r}, which is not built: its weights do not "
+            "exist yet. Call model.build(input_shape), or call the model on a few rows."
         )
     for name in _STRANGE_STEPS:
         if getattr(type(model), name) is not getattr(keras.Model, name):
             raise ValueError(
-                f"from_keras got {model.name!r}, whose own {name} fit would not call. "
-                "Put what it adds to the loss into add_loss, or give fit a loss."
+                f"from_keras got {model.name!r}, which overrides {name}; thalweg.fit "
+                "would not call that method. Add to the loss with add_loss, or pass a "
+                "loss function to fit."
             )
     held = vars(model).get("_thalweg")
     if held is None or not all(map(op.is_, held.made_of, _parts(model))):
@@ -106,7 +119,7 @@ def _parts(model: Any) -> list[Any]:
 
 
 class KerasAdapter:
-    """A Keras model that holds a `Network`'s weights; a `NetworkAdapter`."""
+    """A Keras model that holds the weights of a `Network`."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.made_of = model, _parts(model)
@@ -130,11 +143,11 @@ class KerasAdapter:
     # The network.
 
     def init(self, seed: int) -> Any:
-        """Return the weights as they are, whatever the seed."""
+        """Return the current weights; the seed has no effect."""
         return _values(self.trained), _values(self.kept)
 
     def apply(self, params: Any, X: Any, state: Any, training: bool) -> Any:
-        """Pass through the model; ``(outputs, state, added loss)``."""
+        """Compute the model; return ``(outputs, state, added loss)``."""
         weights = [params[name] for name in self.trained]
         others = [state[name] for name in self.kept]
         more = {"training": training} if self._takes_training else {}
@@ -145,19 +158,19 @@ class KerasAdapter:
         return outputs, dict(zip(self.kept, after, strict=True)), sum(losses)
 
     def project(self, params: Any) -> Any:
-        """Put weights back where their constraints allow."""
+        """Project weights onto their constraints."""
         bounded = {k: v.constraint for k, v in self.trained.items() if v.constraint}
         return {**params, **{name: bounded[name](params[name]) for name in bounded}}
 
     def settle(self, params: Any, state: Any, X: Any) -> Any:
-        """Return the state with batch normalization's statistics of all rows."""
+        """Return the state with the statistics of batch normalization for all rows."""
         with _changed(_forgetful(self.model)):
             return self.apply(params, X, state, training=True)[1]
 
     def _constrained(self) -> bool:
         return any(variable.constraint for variable in self.trained.values())
 
-    # Whose weights they are.
+    # Before and after a fit.
 
     def prepare(
         self,
@@ -179,12 +192,12 @@ class KerasAdapter:
             dense.refuse_twice(self.model, str(loss.name))
         try:
             if parameters is not None or callable(loss.name):
-                raise NotEquivalent("weights or a loss that fit was given")
+                raise NotEquivalent("weights or a loss function passed to fit")
             network, changed = dense.translate(self.model, takes_loss, by_theirs)
             if set(changed) & set(settings) or (plan and changed):
-                raise NotEquivalent(f"{', '.join(changed)} of its own")
+                raise NotEquivalent(f"{', '.join(changed)} of the model itself")
         except NotEquivalent as other:
-            self._unlike = f"the kernel has not the same: {other}"
+            self._unlike = f"the native kernel has no equivalent of {other}"
         else:
             kept = {} if plan else {"dtype": "float32"}
             settled = {**kept, **given, **changed}
@@ -233,7 +246,7 @@ class KerasAdapter:
 
 
 class CompiledLoss:
-    """The loss, or losses, that a model was compiled with, one number a row.
+    """The loss or losses that a model was compiled with, one number for each row.
 
     Parameters
     ----------
@@ -248,11 +261,11 @@ class CompiledLoss:
         self.__name__ = str(getattr(model.loss, "name", model.loss))
 
     def is_of(self, model: Any) -> bool:
-        """Tell whether the model was not compiled anew."""
+        """Tell whether the model is still compiled with this loss."""
         return self._compiled is model._compile_loss
 
     def __call__(self, outputs: Any, y: Any) -> Any:
-        """Compute the loss of each row; a mask's share is that of Keras's own mean."""
+        """Compute the loss of each row, with the weights that a mask has in Keras."""
         if isinstance(outputs, Mapping):
             names, found = [*outputs], [*outputs.values()]
         else:
@@ -266,30 +279,29 @@ class CompiledLoss:
 
 
 class Rule:
-    """A Keras optimizer as an update rule: `init` and `update`, as optax has them.
+    """A Keras optimizer with the `init` and `update` of an optax transformation.
 
     Parameters
     ----------
     model : keras.Model
         Compiled with the optimizer.
     names : list of str
-        Of the trained weights, in the model's order.
+        Names of the trained weights, in the order of the model.
     """
 
     def __init__(self, model: Any, names: list[str]) -> None:
         self.optimizer, self.names = model.optimizer, names
-        for name in ("use_ema", "loss_scale_factor"):
+        for name, advice in _UNSUPPORTED.items():
             if getattr(self.optimizer, name, None):
                 raise ValueError(
-                    f"from_keras: the optimizer that {model.name!r} is compiled with "
-                    f"has {name}, which fit has otherwise. Give fit an optimizer; "
-                    "average=('ema', {'decay': 0.99}) averages the weights."
+                    f"from_keras got {model.name!r}, whose compiled optimizer uses "
+                    f"{name}, which thalweg.fit does not support. {advice}"
                 )
         self.optimizer.build(model.trainable_variables)
         self.start = self._state()
 
     def is_of(self, model: Any) -> bool:
-        """Tell whether it is the model's optimizer, as it was (its rate included)."""
+        """Tell whether it is the optimizer of the model, with an unchanged state."""
         if self.optimizer is not model.optimizer:
             return False
         return all(map(np.array_equal, self.start, self._state()))
@@ -298,19 +310,19 @@ class Rule:
         return [np.array(variable.value) for variable in self.optimizer.variables]
 
     def init(self, params: Any) -> list[Array]:
-        """Begin where the optimizer is; compiled programs hold it as a constant."""
+        """Return the state of the optimizer; compiled programs hold it as constant."""
         return self.start
 
     def update(self, updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        """Do the optimizer's step; return how it changes the weights."""
-        slopes, weights = ([t[name] for name in self.names] for t in (updates, params))
-        moved, state = self.optimizer.stateless_apply(state, slopes, weights)
-        pairs = zip(self.names, moved, weights, strict=True)
+        """Compute a step of the optimizer; return the changes of the weights."""
+        gradient, weights = ([t[n] for n in self.names] for t in (updates, params))
+        updated, state = self.optimizer.stateless_apply(state, gradient, weights)
+        pairs = zip(self.names, updated, weights, strict=True)
         return {name: new - old for name, new, old in pairs}, state
 
 
 def _named(variables: list[Any]) -> dict[str, Any]:
-    """Return variables by their paths, which a subclass may have given twice."""
+    """Return variables by their paths, numbered if a subclass gives one twice."""
     named: dict[str, Any] = {}
     for variable in variables:
         name, number = variable.path, 2
@@ -326,7 +338,7 @@ def _values(variables: Mapping[str, Any]) -> dict[str, Array]:
 
 @contextmanager
 def _changed(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
-    """Have attributes of layers be others, but no parts of the model, as Keras sets."""
+    """Replace attributes of layers for a while, unnoticed by Keras's tracking."""
     before = [vars(layer).get(name) for layer, name, _ in changes]
     try:
         for change in changes:
@@ -340,14 +352,14 @@ def _changed(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
 
 
 def _as_products(model: Any) -> list[tuple[Any, str, Any]]:
-    """List what layers that are slow on a CPU can do the same by.
+    """List faster equivalents of layers that are slow on a CPU.
 
-    XLA's own slopes of convolutions, and of maxima over windows, are slow. Poolings
-    whose windows tile the picture take the maximum over axes: a step of a network of
-    two convolutions and poolings took 4.6 ms so instead of 10.2 (28 by 28, 16 and 32
-    channels, batches of 32). Convolutions multiply the kernel by all windows written
-    out, up to a size: that step then took 2.4 ms instead of 3.3; with 4 and 8 channels
-    1.6 instead of 2.5, and it is as fast in a loop.
+    The gradients that XLA computes of convolutions and of maxima over windows are slow
+    on a CPU. A pooling whose windows tile the image becomes a maximum over axes: a step
+    of a network of two convolutions and poolings then took 4.6 ms instead of 10.2 (28
+    by 28, 16 and 32 channels, batches of 32). A convolution becomes a product of the
+    kernel with all windows, up to a size: that step then took 2.4 ms instead of 3.3,
+    and with 4 and 8 channels 1.6 instead of 2.5. Inside a loop it is as fast.
     """
     layers = [] if engines.on_gpu() else model._flatten_layers()
     found = [(layer, *rewritten(layer)) for layer in layers]
@@ -355,7 +367,7 @@ def _as_products(model: Any) -> list[tuple[Any, str, Any]]:
 
 
 def _forgetful(model: Any) -> list[tuple[Any, str, Any]]:
-    """List what makes running statistics those of the batch alone."""
+    """List the changes that make running statistics those of the batch."""
     return [
         (layer, "momentum", 0.0)
         for layer in model._flatten_layers()
@@ -364,13 +376,14 @@ def _forgetful(model: Any) -> list[tuple[Any, str, Any]]:
 
 
 def rewritten(layer: Any) -> tuple[str, Callable[..., Any] | None]:
-    """Return the name of a layer's method, and what does the same faster on a CPU."""
-    kind, theirs = type(layer).__name__, type(layer).__module__.startswith("keras.")
-    last = theirs and getattr(layer, "data_format", "") == "channels_last"
-    if last and kind in ("MaxPooling1D", "MaxPooling2D", "MaxPooling3D"):
+    """Return the name of a method of a layer, and a faster equivalent on a CPU."""
+    from keras import layers
+
+    kind, last = type(layer), getattr(layer, "data_format", "") == "channels_last"
+    if last and kind in (layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D):
         tiles = layer.pool_size == layer.strides and layer.padding == "valid"
         return "call", _tiled_max if tiles else None
-    if last and kind in ("Conv1D", "Conv2D", "Conv3D"):
+    if last and kind in (layers.Conv1D, layers.Conv2D, layers.Conv3D):
         plain = {*layer.strides, *layer.dilation_rate, layer.groups} == {1}
         fits = plain and layer.padding in ("valid", "same")
         return "convolution_op", _by_windows if fits else None
@@ -412,20 +425,26 @@ def _by_windows(layer: Any, inputs: Any, kernel: Any) -> Any:
 
 
 def _aligned(values: Any, names: list[str], what: str) -> list[Any]:
-    """Return one value an output, as Keras takes them: alone, listed or by name."""
+    """Return one value for each output from a single value, a list or a dict."""
     if isinstance(values, Mapping):
         if what and set(values) != set(names):
-            raise ValueError(f"{what} is for {[*values]}; the outputs are {names}.")
+            raise ValueError(
+                f"fit got {what} for {[*values]}, but the Keras model has the outputs "
+                f"{names}. Give one for each output."
+            )
         return [values.get(name, 1.0) for name in names]
     if not isinstance(values, tuple | list):
         return [values] * len(names)
     if len(values) != len(names):
-        raise ValueError(f"{what} has {len(values)} parts; the outputs are {names}.")
+        raise ValueError(
+            f"fit got {len(values)} values of {what or 'loss_weights'}, but the Keras "
+            f"model has the outputs {names}. Give one for each output."
+        )
     return list(values)
 
 
 def _single(y: Any) -> Any:
-    """Return the one target, which may stand in a list or dict."""
+    """Return the target, which may be in a list or dict of one."""
     if isinstance(y, Mapping):
         y = [*y.values()]
     return y[0] if isinstance(y, tuple | list) else y
@@ -436,7 +455,7 @@ def _row_losses(loss: Any, outputs: Any, y: Any) -> Any:
 
     found = keras.losses.get(loss)
     if not isinstance(found, keras.losses.Loss):
-        # The wrapper that compile puts around functions is public by this name only.
+        # The wrapper that compile puts around functions has no public name.
         wrapper: Any = keras.losses.MeanSquaredError.__base__
         found = wrapper(found)
     losses = found.call(keras.ops.cast(y, outputs.dtype), outputs)
@@ -446,11 +465,11 @@ def _row_losses(loss: Any, outputs: Any, y: Any) -> Any:
 
 
 def _shares(losses: Any, outputs: Any, y: Any) -> Any:
-    """Return what each loss counts for under the outputs' mask: 1 on average."""
+    """Return the weight of each loss under the mask of the outputs; the mean is 1."""
     import keras
 
     class Ones(keras.losses.Loss):
-        # A mask is public only through what a loss makes of it.
+        # The mask is accessible only through its effect on a loss.
         def call(self, y_true: Any, y_pred: Any) -> Any:
             return keras.ops.ones_like(losses)
 

@@ -1,9 +1,9 @@
 """Drop-in replacements of scikit-learn's MLP estimators.
 
-The same names, the same defaults, and for the same `random_state` and float64 data the
-same numbers; and beyond that, by keyword, what their users ask for: any optimizer, any
-activation per layer, dropout, normalization, class weights, callbacks, early stopping
-on data of one's own.
+They have the same names and the same defaults, and for the same `random_state` and
+float64 data they compute the same numbers. Keyword parameters add what users of
+scikit-learn's MLP ask for: any optimizer, an activation for each layer, dropout,
+normalization, class weights, callbacks, and early stopping on given validation data.
 """
 
 from thalweg.estimators.mlp.classifier import MLPClassifier

@@ -1,20 +1,19 @@
-"""What both estimators share: checking, fitting, going on fitting, predicting.
+"""What both MLP estimators share: checking, fitting, continuing to fit, predicting.
 
-The attributes and the order of random draws are scikit-learn's: first weights, then
-the split for early stopping, then the order of the rows.
+The attributes and the order of random draws are scikit-learn's: the initial weights,
+then the split for early stopping, then the order of the rows.
 """
 
 import time
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from os import PathLike
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, clone, is_regressor
+from sklearn.base import clone, is_regressor
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
@@ -36,16 +35,19 @@ from thalweg.core import (
     StopReason,
     link,
 )
+from thalweg.estimators.constraints import Validated
 from thalweg.estimators.mlp.callbacks import TaskPerEpoch, as_attributes, scoring
 from thalweg.estimators.mlp.parameters import (
+    CONSTRAINTS,
     can_fit_partially,
-    check_parameters,
+    check_layers,
     hidden_sizes,
     is_full_batch,
     is_sgd,
     make_network,
     make_plan,
 )
+from thalweg.estimators.mlp.persistence import PersistentMLP
 from thalweg.training import (
     EarlyStopping,
     Scoring,
@@ -62,22 +64,22 @@ _NONFINITE = (
 
 
 Classes = Literal["learn", "same", "known"]
-"""What the classes of a target may be: any, all of the known ones, some of them."""
+"""Which classes a target may have: any, exactly the known ones, or some of them."""
 
 
 @dataclass
 class _Optimizer:
-    """What `partial_fit` goes on from; scikit-learn's attribute of the same name."""
+    """The state that `partial_fit` continues from, as scikit-learn's `_optimizer`."""
 
     learning_rate: float
     state: Any = None
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseMLP(CallbackSupportMixin, BaseEstimator):
-    """Base of `MLPClassifier` and `MLPRegressor`; not to be used by itself.
+class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
+    """Base of `MLPClassifier` and `MLPRegressor`; do not use it directly.
 
-    The fields are the parameters that both take, in the order of positional ones.
+    The fields are the parameters that both have, in the order of their positions.
     """
 
     loss: Spec
@@ -121,7 +123,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     callbacks: Sequence[Callable[[EpochRecord], bool | None]] = ()
     max_time: float | None = None
 
-    _loss_names: ClassVar[Collection[str]]
+    _parameter_constraints = CONSTRAINTS
     coefs_: list[Array] = field(init=False)
     intercepts_: list[Array] = field(init=False)
 
@@ -130,9 +132,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     _encode: ClassVar[Callable[[Any, np.dtype[Any]], Array]]
     _loss: ClassVar[Callable[[], Spec]]
     _decode: ClassVar[Callable[[Array], Array]]
-    """Predictions of the output layer → what `predict` returns."""
+    """From outputs after the output activation to what `predict` returns."""
     _output_kind: ClassVar[Callable[[], tuple[int, str]]]
-    """Number of outputs, and scikit-learn's name of their activation."""
+    """Number of outputs, and scikit-learn's name of the output activation."""
 
     # Fitting.
 
@@ -154,11 +156,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), optional
         X_val, y_val : array-like, optional
-            Rows to validate on, to stop early by and to keep the best weights by,
-            with any solver and whatever `early_stopping` says.
+            Validation data, used to stop early and to keep the best weights, with any
+            solver and any value of `early_stopping`.
         watch_only : bool
-            Whether these rows are recorded in `history_` and change nothing. Where
-            `early_stopping` holds rows out, those are recorded in their place.
+            Whether `X_val` and `y_val` are only recorded in `history_`, and never stop
+            training or select weights. If `early_stopping` splits off validation data,
+            those are recorded instead.
 
         Returns
         -------
@@ -167,7 +170,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For bad input or parameters, and if training diverged before any epoch.
+            If the data or a parameter is not valid, or training diverged in its first
+            epoch.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, watch_only=watch_only)
 
@@ -175,7 +179,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Any:
-        """Train one epoch on the given rows, going on from the present state.
+        """Train one epoch on the given rows, starting from the current state.
 
         Parameters
         ----------
@@ -190,9 +194,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return self._fit(X, y, sample_weight, incremental=True)
 
     def initialize(self, X: ArrayLike, y: ArrayLike) -> Any:
-        """Draw the first weights as `fit` would, and train nothing.
+        """Initialize the weights as `fit` would, without training.
 
-        With ``warm_start=True``, or by `partial_fit`, training goes on from them.
+        With ``warm_start=True``, or with `partial_fit`, training starts from them.
 
         Parameters
         ----------
@@ -203,7 +207,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         -------
         self : object
         """
-        check_parameters(self)
+        self._validate_params()
         checked, target = self._check_target(X, y, reset=True, classes="learn")
         dtype = self._dtype_of(checked)
         self._random_state = check_random_state(self.random_state)
@@ -215,7 +219,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         incremental: bool = False, watch_only: bool = False,
     ) -> Any:  # fmt: skip
         started = time.perf_counter()
-        check_parameters(self)
+        self._validate_params()
         if watch_only and self._stops_early():
             X_val = y_val = None
         given = {"X": X, "y": y}
@@ -242,7 +246,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return self
 
     def _begin(self, target: Array, n_inputs: int, dtype: np.dtype[Any]) -> None:
-        """Draw the first weights and reset all that fitting counts."""
+        """Initialize the weights and reset all counts of fitting."""
         self.n_outputs_, self.out_activation_ = self._output_kind()
         network = make_network(self, (n_inputs, *hidden_sizes(self), self.n_outputs_))
         self.n_layers_ = len(network.layers) + 1
@@ -293,13 +297,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             self._tell(run)
 
     def _take_over(self, run: Run, monitor: TrainingMonitor) -> None:
-        """Set the attributes that a training leaves."""
+        """Set the fitted attributes."""
         self.history_, self.stop_reason_ = run.history, run.why
         self.engine_ = run.engine
         self.n_iter_ = len(run.history)
         losses = run.history.loss.tolist()
         self.loss_curve_.extend(losses)
-        # A method that was done before its first iteration leaves the loss as it was.
+        # A solver that converged before its first iteration leaves the loss unchanged.
         self.loss_ = losses[-1] if losses else getattr(self, "loss_", np.nan)
         self._no_improvement_count = monitor.patience.waited
         if monitor.judges:
@@ -319,7 +323,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self._keep(run.parameters)
 
     def _tell(self, run: Run) -> None:
-        """Say why training stopped, as a warning where it was not done."""
+        """Report why training stopped, as a warning if it did not converge."""
         reason = run.stop_reason
         if self.verbose:
             print(run.why)  # noqa: T201
@@ -345,10 +349,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     # Pieces of fitting.
 
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        check_layers(self)
+
     def _check_target(
         self, X: Any, y: Any, reset: bool, classes: Classes
     ) -> tuple[Any, Any]:
-        """Validate; `reset` learns the features anew."""
+        """Validate the data; with `reset`, store the number and names of features."""
         X, y = validate_data(
             self, X, y,
             accept_sparse=["csr", "csc"],
@@ -396,20 +404,22 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     def _given(
         self, target: Array, X_val: Any, y_val: Any, dtype: np.dtype[Any]
     ) -> tuple[Any, Array, Array]:
-        """Check the rows to validate on; return them, their targets and weights."""
+        """Check the validation data; return the rows, their targets and weights."""
         if X_val is None or y_val is None:
-            raise ValueError("fit got one of X_val and y_val; it needs both or none.")
+            raise ValueError(
+                "fit got only one of X_val and y_val. Give both of them or neither."
+            )
         X_val, y_val = self._check_target(X_val, y_val, reset=False, classes="known")
         held = self._encode(y_val, dtype)
         if held.shape[1:] != target.shape[1:]:
             raise ValueError(
-                f"y_val has shape {np.shape(y_val)}; it must have as many columns as "
-                f"y, {target.shape[1]}."
+                f"fit got y_val of shape {np.shape(y_val)}. It must have as many "
+                f"columns as y, which has {target.shape[1]}."
             )
         return X_val, held, np.ones(len(held))
 
     def _stops_early(self) -> bool:
-        # scikit-learn's own method takes no notice of early stopping.
+        # scikit-learn's own L-BFGS ignores early stopping.
         return self.early_stopping and self.solver != "lbfgs"
 
     def _strata(self, target: Array) -> Array | None:
@@ -436,7 +446,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         if present != hidden_sizes(self):
             warnings.warn(
                 f"hidden_layer_sizes is {self.hidden_layer_sizes}, but training goes "
-                f"on with the weights that are there, whose layers have {present} "
+                f"on with the weights of the last fit, whose layers have {present} "
                 "units. Fit with warm_start=False for a new network.",
                 stacklevel=5,
             )
@@ -451,7 +461,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             )
 
     def _phases(self) -> list[Any]:
-        """List the estimator once for each solver, where there are several."""
+        """List the estimator once for each solver if there are several."""
         if not isinstance(self.solver, list):
             return [self]
         phases = [copy(self) for _ in self.solver]
@@ -470,7 +480,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return incremental and hasattr(self, "_optimizer")
 
     def _patience(self, plan: Plan, validated: bool) -> EarlyStopping:
-        """Carry over the counts of earlier fits, as scikit-learn does."""
+        """Continue the counts of earlier fits, as scikit-learn does."""
         best: float | None = self.best_loss_
         if validated and self.best_validation_score_ is not None:
             best = -self.best_validation_score_
@@ -504,7 +514,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     def _loss_grad_lbfgs(
         self, packed: Array, X: Any, y: Any, sample_weight: Any, *buffers: Any
     ) -> tuple[float, Array]:
-        """Compute loss and packed gradient; scikit-learn's own tests call this."""
+        """Return the loss and the flat gradient; scikit-learn's own tests call this."""
         weights = self._weights(sample_weight, X, y)
         data = self._data(X, np.asarray(y, float), weights, np.dtype(float))
         packing = PyTree([self.coefs_, self.intercepts_])
@@ -534,40 +544,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         )
 
     def _network(self) -> DenseNetwork:
-        """Describe the network of the present weights, which users may have set."""
+        """Describe the network of the current weights, which users may have set."""
         n_inputs = len(self.coefs_[0])
         return make_network(self, (n_inputs, *(w.shape[1] for w in self.coefs_)))
 
     # Predicting.
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the fitted estimator to a model file; nothing in it is code.
-
-        The optimizer's state is not in it: what is loaded predicts the same.
-
-        Raises
-        ------
-        ValueError
-            Where a parameter is a function of the user's.
-        """
-        from thalweg.estimators.mlp import persistence
-
-        persistence.write(self, path)
-
-    @classmethod
-    def load(cls, path: str | PathLike[str]) -> Self:
-        """Read an estimator that `save` wrote.
-
-        Raises
-        ------
-        OSError
-            If the file does not exist or cannot be opened.
-        ValueError
-            If it is not a whole model file, or holds a model of another kind.
-        """
-        from thalweg.estimators.mlp import persistence
-
-        return persistence.read(cls, path)
 
     def predict(self, X: ArrayLike) -> Array:
         """Predict.
@@ -584,7 +565,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return self._decode(self._outputs(X))
 
     def activations(self, X: ArrayLike) -> list[Array]:
-        """Compute the values after each layer, the output layer's before its link.
+        """Compute the outputs of each layer, without the activation of the last one.
 
         Parameters
         ----------
@@ -603,7 +584,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return link(self._loss())(engine.outputs(*given))
 
     def _forward(self, X: Any) -> tuple[engines.Engine, DenseNetwork, Parameters, Any]:
-        """Return an engine, and the network, weights and rows that it takes."""
+        """Return an engine, and the arguments of its predictions."""
         check_is_fitted(self, "coefs_")
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
@@ -622,7 +603,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 def blueprint(
     estimator: BaseMLP, X: Array, y: ArrayLike
 ) -> tuple[DenseNetwork, Plan, float | None]:
-    """Return what `fit` would train: network, plan, and the share it would hold out."""
+    """Return what `fit` would train: network, plan, and the share it validates on."""
     copy: Any = clone(estimator)
     drawn: Any = copy.initialize(X, y)
     held = drawn._stops_early()

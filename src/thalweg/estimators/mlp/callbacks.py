@@ -1,4 +1,4 @@
-"""scikit-learn's scorers, callbacks and attributes, in the forms of ours."""
+"""Adapters of scikit-learn's scorers, callbacks and attributes to ours."""
 
 from collections.abc import Callable
 from copy import copy
@@ -12,12 +12,13 @@ from thalweg.training import Scoring, TrainingMonitor
 
 
 def scoring(estimator: Any, scorer: Callable[[Any, Array, Array], float]) -> Scoring:
-    """Return a scikit-learn scorer's score of the network between two epochs."""
+    """Return a function that scores the network with a scikit-learn scorer."""
 
     def score(predict: Callable[[Any], Array], X: Array, y: Array) -> float:
         present = copy(estimator)
         present._outputs = predict
-        # The outputs that would predict the target, which the engines have encoded.
+        # The engines have encoded the target; `_decode` takes outputs, so make some
+        # that decode to it.
         outputs = np.eye(estimator.n_outputs_)[y] if y.ndim == 1 else y
         return float(scorer(present, X, estimator._decode(outputs)))
 
@@ -25,17 +26,17 @@ def scoring(estimator: Any, scorer: Callable[[Any, Array, Array], float]) -> Sco
 
 
 class TaskPerEpoch:
-    """scikit-learn's callbacks: each epoch is a task of the fit.
+    """Calls scikit-learn's callbacks: each epoch is a task of the fit.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
     root : CallbackContext
-        The fit's own task, with room for one of each epoch.
+        The task of the fit, which has a subtask for each epoch.
     monitor : TrainingMonitor
     given : dict
-        ``X`` and ``y`` as they were given to `fit`, and the other data of the rows
-        under ``metadata``.
+        ``X`` and ``y`` as they were passed to `fit`, and other data of the rows as
+        ``metadata``.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class TaskPerEpoch:
         return bool(stop)
 
     def close(self) -> None:
-        """End the task of an epoch that never ran, and the fit's."""
+        """End the task of an epoch that never ran, and that of the fit."""
         if self.task is not None:
             self.task.call_on_fit_task_end(estimator=self.estimator)
         self.root.call_on_fit_task_end(**self._facts, reconstruction_attributes={})
@@ -71,12 +72,12 @@ class TaskPerEpoch:
         return task.call_on_fit_task_begin(**self._facts)
 
     def _fitted(self) -> dict[str, Any]:
-        """Attributes that make a copy of the estimator predict as of now."""
+        """Return the attributes with which a copy of the estimator predicts as now."""
         return as_attributes(self.monitor.parameters())
 
 
 def as_attributes(parameters: Parameters) -> dict[str, Any]:
-    """Return a network's parameters as the attributes that hold them."""
+    """Return the parameters of a network as fitted attributes."""
     plain = ("weights", "bias")
     return {
         "coefs_": [own["weights"] for own in parameters],

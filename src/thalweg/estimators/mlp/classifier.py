@@ -1,8 +1,8 @@
-"""`MLPClassifier`: labels in, labels and probabilities out."""
+"""`MLPClassifier`: scikit-learn's MLP classifier, extended."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,8 +13,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from thalweg.core import CLASSIFYING, Array, Spec, with_complement
+from thalweg.estimators.constraints import CLASS_WEIGHT, Named
 from thalweg.estimators.mlp.base import BaseMLP, Classes
 from thalweg.estimators.mlp.parameters import can_fit_partially
+
+_LOSSES = ("log_loss", "binary_cross_entropy", *CLASSIFYING)
 
 
 def gives_probabilities(estimator: Any) -> bool:
@@ -29,22 +32,22 @@ def _name(loss: Any) -> Any:
 
 @dataclass(eq=False, repr=False)
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """Multi-layer perceptron classifier, scikit-learn's with more.
+    """Multi-layer perceptron classifier: scikit-learn's, extended.
 
-    The parameters up to `max_fun` are scikit-learn's, with its defaults and effects;
-    the others leave everything as it is by default.
+    The parameters up to `max_fun` are scikit-learn's, with the same defaults and
+    effects. The defaults of the others change nothing.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int
         Widths of the hidden layers.
     activation : str, (str, dict), callable or list of these
-        Activation of the hidden layers (`thalweg.core.networks.ACTIVATIONS`); a list
-        has one for each.
+        Activation of the hidden layers (`thalweg.core.networks.ACTIVATIONS`), or a list
+        with one for each hidden layer.
     solver : str, (str, dict) or optax.GradientTransformation
         ``"adam"``, ``"sgd"``, ``"lbfgs"`` as in scikit-learn, or any other of
-        `thalweg.core.optimizers.OPTIMIZERS` and `thalweg.core.optimizers.FULL_BATCH`; a
-        list of them trains in phases, each of `max_iter` at most.
+        `thalweg.core.optimizers.OPTIMIZERS` and `thalweg.core.optimizers.FULL_BATCH`. A
+        list of them trains in phases of at most `max_iter` epochs each.
     alpha : float
         L2 penalty.
     batch_size : int or "auto"
@@ -52,76 +55,77 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     learning_rate : {"constant", "invscaling", "adaptive"}
         Schedule of ``solver="sgd"``.
     learning_rate_init : float or None
-        Learning rate of all first-order solvers; None takes the solver's own
-        (`thalweg.core.optimizers.DEFAULT_RATES`). An optax transformation brings its
-        own.
+        Learning rate of all first-order solvers. None is the default of the solver
+        (`thalweg.core.optimizers.DEFAULT_RATES`). It is not used with an optax
+        transformation, which has its own.
     power_t : float
         Exponent of ``"invscaling"``.
     max_iter : int
-        Most epochs, or iterations of a full-batch solver.
+        Largest number of epochs, or of iterations of a full-batch solver.
     shuffle : bool
         Whether rows are shuffled in each epoch.
     random_state : int, RandomState or None
-        Source of weights, split, order and noise.
+        Source of the initial weights, the split, the order of the rows and the noise.
     tol : float
-        Improvement that counts; gradient tolerance of ``"lbfgs"``.
+        Smallest improvement that counts; gradient tolerance of ``"lbfgs"``.
     verbose : bool or int
-        Whether each epoch is printed, and why training stopped.
+        Whether to print each epoch, and why training stopped.
     warm_start : bool
-        Whether `fit` goes on from the weights of the last.
+        Whether `fit` starts from the weights of the last fit.
     momentum : float
         Momentum of ``"sgd"``.
     nesterovs_momentum : bool
-        Whether it is Nesterov's.
+        Whether ``"sgd"`` uses Nesterov's momentum.
     early_stopping : bool
-        Whether a share of the rows is held out to stop by. ``"lbfgs"`` takes no
-        notice, as in scikit-learn: give `X_val` to `fit`.
+        Whether to stop early on validation data split off from the training data.
+        ``"lbfgs"`` ignores it, as in scikit-learn: pass `X_val` to `fit` instead.
     validation_fraction : float
-        That share.
+        Share of the training data that is split off for early stopping.
     beta_1, beta_2, epsilon : float
         Constants of ``"adam"``.
     n_iter_no_change : int or inf
-        Epochs without an improvement before stopping.
+        Training stops after this many epochs without an improvement.
     max_fun : int
-        Most evaluations of ``"lbfgs"``.
+        Largest number of function evaluations of ``"lbfgs"``.
     loss : str, (str, dict) or callable
-        ``"log_loss"``; or by class numbers and with one output a class,
-        ``"cross_entropy"``, ``"focal"``, ``"hinge"`` or a function of yours
-        (`thalweg.core.losses.LOSSES`); or for two classes or many labels,
-        ``"binary_cross_entropy"``. After hinge loss and functions there are no
-        probabilities.
+        ``"log_loss"``; with one output for each class, ``"cross_entropy"``,
+        ``"focal"``, ``"hinge"`` or your own function (`thalweg.core.losses.LOSSES`);
+        for two classes or several labels, ``"binary_cross_entropy"``. With ``"hinge"``
+        or a function there is no `predict_proba`.
     dropout : float or list of float
-        Share of hidden outputs dropped.
+        Share of the outputs of hidden layers that are dropped.
     batch_norm, layer_norm : bool
-        Whether hidden layers are normalized.
+        Whether hidden layers have batch or layer normalization.
     init : str, (str, dict) or callable
         Initializer (`thalweg.core.initializers.INITIALIZERS`).
     class_weight : dict, "balanced" or None
-        Weight of each class's rows.
+        Weights of the classes.
     l1, weight_decay : float
         L1 penalty; decoupled weight decay.
     penalty_scale : {"batch", "sample"}
-        What penalties are divided by; "batch" is scikit-learn's, "sample" means the
-        same for every solver and batch size.
+        Number of rows that penalties are divided by. "batch" is scikit-learn's choice;
+        with "sample" a penalty means the same for every solver and batch size.
     clip_norm : float or None
         Largest norm of the gradient.
     bounds : (low, high) or None
         Bounds of the weights, for ``"lbfgs"``, ``"tnc"``, ``"powell"`` and
-        ``"nelder-mead"``; None in their place for no bound.
+        ``"nelder-mead"``. None as `low` or `high` is no bound.
     schedule : str, (str, dict), callable or None
-        Schedule of any first-order solver (`thalweg.core.schedules.SCHEDULES`).
+        Learning-rate schedule of any first-order solver
+        (`thalweg.core.schedules.SCHEDULES`).
     scale_inputs : bool
-        Whether inputs are standardized inside (`scaler_`).
+        Whether the estimator standardizes its inputs (`scaler_`).
     scoring : str, callable or None
-        scikit-learn scorer to stop by; accuracy if None.
+        scikit-learn scorer for early stopping; accuracy if None.
     dtype : {"float32", "float64"} or None
-        What is computed in; X's own type if None.
+        Floating-point type of the computation; that of X if None.
     engine : {"auto", "native", "jax"}
-        What computes.
+        The engine that trains and predicts.
     callbacks : sequence of callable
-        Each is given a `thalweg.EpochRecord` after each epoch; True stops.
+        Each is called with a `thalweg.EpochRecord` after each epoch. Training stops if
+        one returns True.
     max_time : float or None
-        Seconds after which no epoch is begun.
+        No epoch starts after this many seconds.
 
     Attributes
     ----------
@@ -135,11 +139,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     feature_names_in_ : ndarray of str
     out_activation_ : str
     history_ : thalweg.History
-        Every epoch of the last fit, with any solver.
+        All epochs of the last fit.
     stop_reason_ : str
         Why the last fit stopped.
     engine_ : str
-        What computed, and why.
+        The engine that trained, and why it was chosen.
 
     Examples
     --------
@@ -157,7 +161,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     loss: Spec = "log_loss"
     class_weight: Mapping[Any, float] | str | None = None
 
-    _loss_names = ("log_loss", "binary_cross_entropy", *CLASSIFYING)
+    _parameter_constraints: ClassVar = {
+        **BaseMLP._parameter_constraints,
+        "loss": [Named(_LOSSES, pairs=(tuple,)), callable],
+        "class_weight": [*CLASS_WEIGHT, list],
+    }
 
     @available_if(can_fit_partially)
     def partial_fit(
@@ -167,7 +175,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight: ArrayLike | None = None,
         classes: ArrayLike | None = None,
     ) -> Any:
-        """Train one epoch on the given rows, going on from the present state.
+        """Train one epoch on the given rows, starting from the current state.
 
         Parameters
         ----------
@@ -175,7 +183,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), optional
         classes : array-like of shape (n_classes,), optional
-            All classes that will ever come; needed in the first call.
+            All classes that any call will have; required in the first call.
 
         Returns
         -------
@@ -230,7 +238,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._label_binarizer = LabelBinarizer().fit(y)
         self.classes_ = self._label_binarizer.classes_
         kind = self._label_binarizer.y_type_
-        allowed = {"multiclass": CLASSIFYING, "binary": self._loss_names}
+        allowed = {"multiclass": CLASSIFYING, "binary": _LOSSES}
         loss = _name(self.loss)
         labels_only = ("binary_cross_entropy",)
         if loss == "log_loss" or loss in allowed.get(kind, labels_only):
@@ -238,7 +246,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if not (callable(loss) and kind in allowed):
             raise ValueError(
                 f"The 'loss' parameter of {type(self).__name__} is {self.loss!r}, "
-                f"which does not suit {kind} targets; 'log_loss' does."
+                f"which does not suit {kind} targets. Use 'log_loss'."
             )
 
     def _check_target(
@@ -301,7 +309,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._has_labels():
             labels: Any = self._label_binarizer.inverse_transform(outputs)
             return labels
-        # A single class has no second one to be decided for.
+        # With a single class, both answers are that class.
         return self.classes_.take(outputs[:, 0] > 0.5, mode="clip")
 
     def _weights(self, sample_weight: Any, X: Any, y: Any) -> Array:
@@ -311,7 +319,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return weights * compute_sample_weight(self.class_weight, y)
 
     def _strata(self, target: Array) -> Array | None:
-        # scikit-learn splits by class only where it has one column of labels.
+        # scikit-learn stratifies only if the target has a single column.
         if self.n_outputs_ > 1:
             return None
         return target.astype(bool)

@@ -1,11 +1,13 @@
-"""From scikit-learn's parameters to a network and a plan.
+"""From the parameters of an MLP estimator to a network and a plan.
 
-The names are scikit-learn's, and so are the quirks that make the numbers equal: biases
-are drawn like weights, the penalty is divided by the batch, Adam's epsilon is added
-before its bias correction, momentum takes the rate into the velocity.
+The names are scikit-learn's, and so are the details that make the numbers equal: biases
+are initialized like weights, the penalty is divided by the batch size, Adam adds
+epsilon before its bias correction, and the velocity of momentum includes the learning
+rate.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,56 +21,84 @@ from thalweg.core import (
     SCHEDULES,
     Dense,
     DenseNetwork,
-    Interval,
     Plan,
     Spec,
     canonical,
-    nearest,
     optimizer_name,
 )
+from thalweg.estimators.constraints import (
+    AT_LEAST_1,
+    BATCH_SIZE,
+    CALLBACKS,
+    CLOSED_SHARE,
+    DTYPE,
+    ENGINE,
+    INFINITY,
+    NONNEGATIVE,
+    POSITIVE,
+    SHARE,
+    UPDATE_RULE,
+    InvalidParameterError,
+    ListOf,
+    Named,
+    Word,
+)
 
-_NUMBERS: dict[str, tuple[str, type]] = {
-    **dict.fromkeys(
-        ("alpha", "l1", "weight_decay", "power_t", "tol"), ("[0, inf)", float)
-    ),
-    **dict.fromkeys(
-        ("learning_rate_init", "epsilon", "clip_norm"), ("(0, inf)", float)
-    ),
-    **dict.fromkeys(("validation_fraction", "beta_1", "beta_2"), ("[0, 1)", float)),
-    **dict.fromkeys(
-        ("max_iter", "max_fun", "batch_size", "n_iter_no_change"), ("[1, inf)", int)
-    ),
-    "momentum": ("[0, 1]", float),
-    "max_time": ("(0, inf)", float),
+_SOLVER = [
+    Named({**OPTIMIZERS, **FULL_BATCH}, canonical, pairs=(tuple,)),
+    UPDATE_RULE,
+]
+_ACTIVATION = [Named(ACTIVATIONS, pairs=(tuple,)), callable]
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "hidden_layer_sizes": ["array-like", AT_LEAST_1],
+    "activation": [*_ACTIVATION, ListOf(*_ACTIVATION)],
+    "solver": [*_SOLVER, ListOf(*_SOLVER)],
+    "alpha": [NONNEGATIVE],
+    "batch_size": BATCH_SIZE,
+    "learning_rate": [Word(["constant", "invscaling", "adaptive"])],
+    "learning_rate_init": [POSITIVE, None],
+    "power_t": [NONNEGATIVE],
+    "max_iter": [AT_LEAST_1],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [NONNEGATIVE],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [CLOSED_SHARE],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [SHARE],
+    "beta_1": [SHARE],
+    "beta_2": [SHARE],
+    "epsilon": [POSITIVE],
+    "n_iter_no_change": [AT_LEAST_1, INFINITY],
+    "max_fun": [AT_LEAST_1],
+    "dropout": [SHARE, ListOf(SHARE)],
+    "batch_norm": ["boolean"],
+    "layer_norm": ["boolean"],
+    "init": [Named(INITIALIZERS), callable],
+    "l1": [NONNEGATIVE],
+    "weight_decay": [NONNEGATIVE],
+    "penalty_scale": [Word(["batch", "sample"])],
+    "clip_norm": [POSITIVE, None],
+    "bounds": [tuple, list, None],
+    "schedule": [Named(SCHEDULES), callable, None],
+    "scale_inputs": ["boolean"],
+    "scoring": [str, callable, None],
+    "dtype": DTYPE,
+    "engine": ENGINE,
+    "callbacks": CALLBACKS,
+    "max_time": [POSITIVE, None],
 }
-_OR = {
-    **dict.fromkeys(("learning_rate_init", "clip_norm", "max_time")),
-    "batch_size": "auto",
-    "n_iter_no_change": np.inf,
-}
-"""What these may be instead of a number in their range."""
-_FLAGS = (
-    "shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "batch_norm",
-    "layer_norm", "scale_inputs",
-)  # fmt: skip
-_WORDS: dict[str, tuple[str | None, ...]] = {
-    "learning_rate": ("constant", "invscaling", "adaptive"),
-    "penalty_scale": ("batch", "sample"),
-    "engine": ("auto", "jax", "native"),
-    "dtype": (None, "float32", "float64"),
-}
+"""What the parameters that both estimators share may be."""
+
 _REALS = ("l1", "tol", "weight_decay")
 _AS_GIVEN = ("penalty_scale", "max_time", "clip_norm", "bounds")
-_CHOICES: dict[str, Collection[str]] = {
-    "activation": ACTIVATIONS,
-    "solver": {**OPTIMIZERS, **FULL_BATCH},
-    "init": INITIALIZERS,
-    "schedule": SCHEDULES,
-}
 
 
 def can_fit_partially(estimator: Any) -> bool:
-    """Tell whether `partial_fit` is there; AttributeError where it is not."""
+    """Return True, or raise AttributeError if the solver has no `partial_fit`."""
     if isinstance(estimator.solver, list) or is_full_batch(estimator.solver):
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers. "
@@ -77,41 +107,33 @@ def can_fit_partially(estimator: Any) -> bool:
     return True
 
 
-def check_parameters(estimator: Any) -> None:
-    """Raise ValueError or TypeError in scikit-learn's words for a bad parameter."""
-    for name, (allowed, kind) in _NUMBERS.items():
-        if not _is_instead(name, getattr(estimator, name)):
-            _check_number(estimator, name, allowed, kind)
-    for name in _FLAGS:
-        if not isinstance(getattr(estimator, name), bool | np.bool_):
-            _refuse(estimator, name, "an instance of 'bool'")
-    for name, options in _WORDS.items():
-        if getattr(estimator, name) not in options:
-            _refuse(estimator, name, _one_of(options), options)
-    for name, options in {**_CHOICES, "loss": estimator._loss_names}.items():
-        _check_choice(estimator, name, options)
-    for rate in per_layer(estimator, "dropout", len(hidden_sizes(estimator))):
-        if rate not in Interval("[0, 1)"):
-            _refuse(estimator, "dropout", "a float in the range [0, 1), or a list")
+def check_layers(estimator: Any) -> None:
+    """Raise ValueError where parameters of the hidden layers contradict each other."""
+    per_layer(estimator, "dropout", len(hidden_sizes(estimator)))
     if estimator.batch_norm and estimator.layer_norm:
-        _refuse(estimator, "layer_norm", "False where batch_norm is True")
-    if not all(callable(each) for each in estimator.callbacks or ()):
-        _refuse(estimator, "callbacks", "a sequence of callables")
+        raise InvalidParameterError(
+            f"The 'layer_norm' parameter of {type(estimator).__name__} must be False "
+            "where batch_norm is True. Got True instead."
+        )
 
 
 def hidden_sizes(estimator: Any) -> list[int]:
-    """Return the hidden widths as a list; a single number is one layer."""
+    """Return the widths of the hidden layers as a list."""
     sizes = estimator.hidden_layer_sizes
     sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-    if not all(isinstance(size, int | np.integer) for size in sizes):
-        _refuse(estimator, "hidden_layer_sizes", "an int or a sequence of ints")
+    if not all(isinstance(size, Integral) for size in sizes):
+        raise InvalidParameterError(
+            f"The 'hidden_layer_sizes' parameter of {type(estimator).__name__} must be "
+            f"an int or a sequence of ints. Got {estimator.hidden_layer_sizes!r} "
+            "instead."
+        )
     if any(size <= 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
     return [int(size) for size in sizes]
 
 
 def make_network(estimator: Any, widths: Sequence[int]) -> DenseNetwork:
-    """Describe the network of an estimator's parameters and these widths."""
+    """Describe the network with these widths, inputs and outputs included."""
     n_inputs, *sizes, n_outputs = widths
     activations = per_layer(estimator, "activation", len(sizes))
     rates = per_layer(estimator, "dropout", len(sizes))
@@ -127,7 +149,7 @@ def make_network(estimator: Any, widths: Sequence[int]) -> DenseNetwork:
 
 
 def per_layer(estimator: Any, name: str, n_layers: int) -> list[Any]:
-    """Return a parameter's values, one a hidden layer; a list is taken as such."""
+    """Return the values of a parameter, one for each hidden layer."""
     value = getattr(estimator, name)
     if not isinstance(value, list):
         return [value] * n_layers
@@ -159,7 +181,7 @@ def make_plan(
     if not is_full_batch(estimator.solver):
         settings |= _first_order(estimator)
     elif not validated:
-        settings["patience"] = None  # the method knows itself when it is done
+        settings["patience"] = None  # a full-batch method has its own criterion
     return Plan(**settings)
 
 
@@ -187,13 +209,13 @@ def _schedule(estimator: Any) -> Spec:
         before = float(getattr(estimator, "t_", 0))
         power = float(estimator.power_t)
         return ("invscaling", {"power": power, "rows_before": before})
-    # Without patience scikit-learn never cuts the rate.
+    # Without patience scikit-learn never reduces the learning rate.
     endless = estimator.n_iter_no_change == np.inf
     return "constant" if endless else estimator.learning_rate
 
 
 def _optimizer(estimator: Any) -> Any:
-    """Take the constants of scikit-learn's three solvers from the parameters."""
+    """Return the optimizer, with the constants of scikit-learn's three solvers."""
     solver = canonical(estimator.solver)
     if solver == "sgd":
         name = "nesterov" if estimator.nesterovs_momentum else "momentum"
@@ -210,57 +232,13 @@ def _optimizer(estimator: Any) -> Any:
 
 
 def is_sgd(estimator: Any) -> bool:
-    """Whether the solver is scikit-learn's ``"sgd"``, momentum and all."""
+    """Whether the solver is scikit-learn's ``"sgd"``."""
     return isinstance(estimator.solver, str) and canonical(estimator.solver) == "sgd"
 
 
 def _initializers(estimator: Any) -> tuple[Spec, Spec]:
-    """Return those of weights and of biases."""
+    """Return the initializers of the weights and of the biases."""
     if estimator.init != "sklearn":
         return estimator.init, "zeros"
     factor = 2.0 if estimator.activation == "logistic" else 6.0
     return ("sklearn", {"factor": factor}), ("sklearn", {"factor": factor})
-
-
-def _check_choice(estimator: Any, name: str, options: Collection[str]) -> None:
-    value = getattr(estimator, name)
-    listed = name in ("activation", "solver") and isinstance(value, list) and value
-    several = value if listed else [value]
-    for each in several:
-        # An optax transformation is a pair of functions.
-        label = each[0] if isinstance(each, tuple) and each else each
-        if isinstance(label, str):
-            label = canonical(label) if name == "solver" else label
-            if label not in options:
-                _refuse(estimator, name, _one_of(options), options)
-        elif not callable(label) and not (name == "schedule" and label is None):
-            _refuse(estimator, name, "a str, a tuple (str, dict) or a callable")
-
-
-def _is_instead(name: str, value: Any) -> bool:
-    """Whether it is what a parameter may be instead of a number."""
-    usual = _OR.get(name, ())
-    return isinstance(value, type(usual)) and value == usual
-
-
-def _check_number(estimator: Any, name: str, allowed: str, kind: type) -> None:
-    value = getattr(estimator, name)
-    whole = kind is float or isinstance(value, int | np.integer)
-    if value not in Interval(allowed) or not whole:
-        word = "a float" if kind is float else "an int"
-        _refuse(estimator, name, f"{word} in the range {allowed}")
-
-
-def _one_of(options: Collection[str | None]) -> str:
-    return f"a str among {{{', '.join(sorted(map(repr, options)))}}}"
-
-
-def _refuse(
-    estimator: Any, name: str, allowed: str, options: Collection[str | None] = ()
-) -> None:
-    value = getattr(estimator, name)
-    hint = nearest(value, [o for o in options if o]) if isinstance(value, str) else ""
-    raise ValueError(
-        f"The {name!r} parameter of {type(estimator).__name__} must be {allowed}. "
-        f"Got {value!r} instead. {hint}".rstrip()
-    )

@@ -1,19 +1,25 @@
-"""A fitted MLP estimator as one model file: what it predicts with, and its history.
+"""What a model file holds of a fitted MLP: what it predicts with, and its history.
 
-Weights and statistics are tensors, the rest is JSON. The optimizer's state and the
-random state are not kept: a loaded estimator predicts the same, and a further fit
-begins the optimizer anew (pickle keeps that too).
+Weights and statistics are arrays, the rest is JSON. The state of the optimizer and of
+the generator of random numbers are not kept: a loaded estimator predicts the same, and
+a further fit starts the optimizer anew (pickle keeps these too).
 """
 
-import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
-from sklearn.utils.validation import check_is_fitted
 
 from thalweg.core import Array, History
-from thalweg.io import PathLike, read_model_of_kind, understood_model, write_model_file
+from thalweg.estimators.persistence import (
+    Persistent,
+    bare,
+    from_json,
+    parameters_from_json,
+    parameters_to_json,
+    to_json,
+)
 
 _PLAIN = (
     "n_features_in_", "n_outputs_", "out_activation_", "n_layers_", "n_iter_", "t_",
@@ -24,55 +30,39 @@ _LABELS = {"weights": "coef", "bias": "intercept"}  # in the file
 _SCALER = ("mean_", "var_", "scale_")
 
 
-def write(estimator: Any, path: PathLike) -> None:
-    """Write a fitted estimator.
+class PersistentMLP(Persistent):
+    """The `save` and `load` of both MLPs."""
 
-    Raises
-    ------
-    ValueError
-        Where a parameter is a function of the user's, which no file can hold.
-    """
-    check_is_fitted(estimator)
-    settings = {
-        name: _plain(name, value)
-        for name, value in estimator.get_params(deep=False).items()
-        if name not in ("callbacks", "random_state")
-    }
-    content = {
-        "settings": settings,
-        "plain": {k: _plain(k, getattr(estimator, k)) for k in _PLAIN},
-        "names": list(getattr(estimator, "feature_names_in_", ())),
-        "history": estimator.history_.to_json(),
-    }
-    if hasattr(estimator, "classes_"):
-        content["classes"] = _bare(estimator.classes_)
-        content["class_dtype"] = np.asarray(estimator.classes_).dtype.str
-        content["target"] = estimator._label_binarizer.y_type_
-    write_model_file(path, type(estimator).__name__, content, _arrays(estimator))
+    def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return the fitted estimator as values that JSON can hold, and arrays."""
+        fitted: Any = self
+        content = {
+            "settings": parameters_to_json(self),
+            "plain": {name: to_json(name, getattr(self, name)) for name in _PLAIN},
+            "names": list(getattr(self, "feature_names_in_", ())),
+            "history": fitted.history_.to_json(),
+        }
+        if hasattr(self, "classes_"):
+            content["classes"] = bare(fitted.classes_)
+            content["class_dtype"] = np.asarray(fitted.classes_).dtype.str
+            content["target"] = fitted._label_binarizer.y_type_
+        return content, _arrays(self)
 
-
-def read(kind: type, path: PathLike) -> Any:
-    """Read what `write` wrote of an estimator of this class.
-
-    Raises
-    ------
-    OSError
-        If the file does not exist or cannot be opened.
-    ValueError
-        If it is not a whole model file, or holds another kind of model.
-    """
-    content, arrays = read_model_of_kind(kind.__name__, path)
-    with understood_model(path):
-        estimator = kind(**{k: _again(v) for k, v in content["settings"].items()})
+    @classmethod
+    def from_document(
+        cls, content: Mapping[str, Any], arrays: Mapping[str, Array]
+    ) -> Self:
+        """Rebuild the estimator that `to_document` took apart."""
+        estimator: Any = cls(**parameters_from_json(content["settings"]))
         for name, value in content["plain"].items():
-            setattr(estimator, name, _again(value))
+            setattr(estimator, name, from_json(value))
         estimator.history_ = History.from_json(content["history"])
         if content["names"]:
             estimator.feature_names_in_ = np.array(content["names"], object)
         if "classes" in content:
             _restore_classes(estimator, content)
         _restore_arrays(estimator, arrays)
-    return estimator
+        return estimator
 
 
 def _arrays(estimator: Any) -> dict[str, Array]:
@@ -87,7 +77,7 @@ def _arrays(estimator: Any) -> dict[str, Array]:
     return arrays
 
 
-def _restore_arrays(estimator: Any, arrays: dict[str, Array]) -> None:
+def _restore_arrays(estimator: Any, arrays: Mapping[str, Array]) -> None:
     names = {label: name for name, label in _LABELS.items()}
     layers: list[dict[str, Array]] = [{} for _ in range(estimator.n_layers_ - 1)]
     for label, value in arrays.items():
@@ -104,44 +94,9 @@ def _restore_arrays(estimator: Any, arrays: dict[str, Array]) -> None:
         scaler.n_features_in_ = estimator.n_features_in_
 
 
-def _restore_classes(estimator: Any, content: dict[str, Any]) -> None:
+def _restore_classes(estimator: Any, content: Mapping[str, Any]) -> None:
     classes = np.array(content["classes"], np.dtype(content["class_dtype"]))
     estimator.classes_ = classes
     estimator._label_binarizer = binarizer = LabelBinarizer()
     binarizer.classes_, binarizer.y_type_ = classes, content["target"]
     binarizer.sparse_input_ = False
-
-
-def _bare(value: Any) -> Any:
-    """Turn NumPy's numbers into JSON's."""
-    return value.tolist() if hasattr(value, "tolist") else value
-
-
-def _plain(name: str, value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        kind = "tuple" if isinstance(value, tuple) else "list"
-        return {kind: [_plain(name, each) for each in value]}
-    if isinstance(value, dict):
-        pairs = [[_bare(k), _plain(name, v)] for k, v in value.items()]
-        return {"dict": pairs}
-    value = _bare(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"float": str(value)}  # which JSON does not know
-    if value is None or isinstance(value, str | int | float):
-        return value
-    raise ValueError(
-        f"save got an estimator with {name}={value!r}; a file holds names and numbers, "
-        "not functions. Name it, or keep the estimator with pickle."
-    )
-
-
-def _again(value: Any) -> Any:
-    """Undo `_plain`."""
-    if not isinstance(value, dict):
-        return value
-    ((kind, content),) = value.items()
-    if kind == "float":
-        return float(content)
-    if kind == "dict":
-        return {k: _again(v) for k, v in content}
-    return {"tuple": tuple, "list": list}[kind](map(_again, content))

@@ -1,13 +1,14 @@
-"""`MLPRegressor`: numbers in, numbers out."""
+"""`MLPRegressor`: scikit-learn's MLP regressor, extended."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
 
 from thalweg.core import Array, Spec
+from thalweg.estimators.constraints import Named
 from thalweg.estimators.mlp.base import BaseMLP
 
 _LOSSES: dict[str, Spec] = {
@@ -15,23 +16,26 @@ _LOSSES: dict[str, Spec] = {
     "absolute_error": "absolute",
 }
 
+_OUR_LOSSES = ("poisson", "squared", "absolute", "huber", "log_cosh", "quantile")
+
 
 @dataclass(eq=False, repr=False)
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """Multi-layer perceptron regressor, scikit-learn's with more.
+    """Multi-layer perceptron regressor: scikit-learn's, extended.
 
     Parameters
     ----------
     loss : str, (str, dict) or callable
-        ``"squared_error"``, ``"poisson"``, or one of `thalweg.core.losses.LOSSES` for
-        numbers: ``"absolute"``, ``"huber"``, ``("quantile", {"quantile": 0.9})``…
+        ``"squared_error"``, ``"poisson"``, or a regression loss of
+        `thalweg.core.losses.LOSSES`, such as ``"absolute"``, ``"huber"`` or
+        ``("quantile", {"quantile": 0.9})``.
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, \
 learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, \
 warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, \
 beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout, batch_norm, \
 layer_norm, init, l1, weight_decay, penalty_scale, clip_norm, bounds, \
 schedule, scale_inputs, scoring, dtype, engine, callbacks, max_time
-        As in `MLPClassifier`; the score to stop by is R² if `scoring` is None.
+        As in `MLPClassifier`. The score for early stopping is R² if `scoring` is None.
 
     Attributes
     ----------
@@ -62,9 +66,10 @@ n_outputs_, out_activation_, t_, history_, stop_reason_, engine_
     hidden_layer_sizes: int | Sequence[int] = (100,)
     activation: Any = "relu"
 
-    _loss_names = (
-        *_LOSSES, "poisson", "squared", "absolute", "huber", "log_cosh", "quantile",
-    )  # fmt: skip
+    _parameter_constraints: ClassVar = {
+        **BaseMLP._parameter_constraints,
+        "loss": [Named((*_LOSSES, *_OUR_LOSSES), pairs=(tuple,)), callable],
+    }
 
     def _encode(self, y: Any, dtype: np.dtype[Any]) -> Array:
         columns = y.reshape(-1, 1) if y.ndim == 1 else y

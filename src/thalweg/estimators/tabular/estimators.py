@@ -1,10 +1,9 @@
-"""Networks for tables as they come: fit, measure honestly, predict, save.
+"""Estimators for tables with columns of any kind: `Classifier` and `Regressor`.
 
-`Classifier` and `Regressor` are scikit-learn estimators that take numbers, texts,
-dates, booleans and missing values alike. Each learns three things from its rows: what
-the columns hold (`thalweg.estimators.tabular.preprocessing`), what the target is, and a
-dense network between them. `evaluate` says how good that is on rows that were not
-trained on.
+They are scikit-learn estimators for numbers, texts, dates, booleans and missing values.
+`fit` learns how to encode the columns (`thalweg.estimators.tabular.preprocessing`), how
+to encode the target (`thalweg.estimators.tabular.targets`), and a dense network between
+them. `thalweg.estimators.evaluate` scores them on test data.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +12,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from thalweg import training
 from thalweg.core import (
+    ACTIVATIONS,
+    FULL_BATCH,
+    LOSSES,
+    OPTIMIZERS,
+    SCHEDULES,
     Array,
     DenseNetwork,
     Frame,
@@ -25,9 +29,29 @@ from thalweg.core import (
     Plan,
     Series,
     Spec,
+    canonical,
     check_names,
-    check_word,
     phases,
+)
+from thalweg.estimators.constraints import (
+    AT_LEAST_0,
+    AT_LEAST_1,
+    CALLBACKS,
+    CLASS_WEIGHT,
+    DTYPE,
+    ENGINE,
+    NONNEGATIVE,
+    POSITIVE,
+    SHARE,
+    UPDATE_RULE,
+    ListOf,
+    Named,
+    Validated,
+)
+from thalweg.estimators.persistence import (
+    Persistent,
+    parameters_from_json,
+    parameters_to_json,
 )
 from thalweg.estimators.tabular.preprocessing import (
     Column,
@@ -38,19 +62,15 @@ from thalweg.estimators.tabular.preprocessing import (
     whole,
 )
 from thalweg.estimators.tabular.targets import Classes, Values
-from thalweg.io import (
-    PathLike,
-    pack_run,
-    read_model_of_kind,
-    understood_model,
-    unpack_run,
-    write_model_file,
-)
+from thalweg.io import pack_run, unpack_run
 from thalweg.training import Callback, as_weights
 
 FEW_ROWS = 200
-"""With fewer, every row is needed for training: none is held out to stop early."""
-_UPDATES = 512  # of a network without validation data
+"""With fewer rows there are no validation data: all rows are used for training."""
+_UPDATES = 512  # in training without validation data
+_OPTIMIZER = [
+    Named({**OPTIMIZERS, **FULL_BATCH}, canonical), UPDATE_RULE,
+]  # fmt: skip
 _OF_PLAN = (
     "loss", "optimizer", "learning_rate", "schedule", "l2", "weight_decay", "max_time",
     "dtype",
@@ -58,8 +78,8 @@ _OF_PLAN = (
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class _Tabular(BaseEstimator):
-    """What the two estimators share: all but the target."""
+class _Tabular(Persistent, Validated):
+    """What both estimators share: everything but the target."""
 
     hidden_layer_sizes: Sequence[int] = field(default=(128, 64), kw_only=False)
     activation: Spec = field(default="relu", kw_only=False)
@@ -81,6 +101,27 @@ class _Tabular(BaseEstimator):
     dtype: str = "float32"
     engine: str = "auto"
 
+    _parameter_constraints: ClassVar = {
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [Named(ACTIVATIONS), callable],
+        "loss": [Named(LOSSES), callable],
+        "piecewise": ["boolean"],
+        "dropout": [SHARE, None],
+        "optimizer": [*_OPTIMIZER, ListOf(*_OPTIMIZER)],
+        "learning_rate": [POSITIVE, None],
+        "schedule": [Named(SCHEDULES), callable],
+        "batch_size": [AT_LEAST_1, None],
+        "max_epochs": [AT_LEAST_1, ListOf(AT_LEAST_1), None],
+        "l2": [NONNEGATIVE],
+        "weight_decay": [NONNEGATIVE],
+        "validation_fraction": [SHARE],
+        "patience": [AT_LEAST_0, None],
+        "max_time": [POSITIVE, None],
+        "callbacks": CALLBACKS,
+        "random_state": ["random_state"],
+        "dtype": DTYPE,
+        "engine": ENGINE,
+    }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
 
@@ -100,13 +141,14 @@ class _Tabular(BaseEstimator):
         X : DataFrame or array-like of shape (n_rows, n_columns)
             Numbers, texts, dates, booleans, missing values.
         y : Series or array-like of shape (n_rows,)
-            Rows where it is missing are left out.
+            Rows with a missing target are left out.
         sample_weight : array-like of shape (n_rows,), optional
         X_val, y_val : optional
-            Rows to validate on, instead of a part of `X`.
+            Validation data; by default they are a part of `X`.
         watch_only : bool
-            Whether these rows are recorded in `history_` and change nothing. Where a
-            part of `X` is held out, that is recorded in their place.
+            Whether `X_val` and `y_val` are only recorded in `history_`, and never stop
+            training or select weights. If a part of `X` is validation data already,
+            that part is recorded instead.
 
         Returns
         -------
@@ -115,15 +157,17 @@ class _Tabular(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            Naming the column, row or parameter, what it holds and what to do.
+            If a parameter, a column or a value is not valid. The message names it and
+            says what to do.
         """
+        self._validate_params()
         frame, target, weights = labeled(X, y, sample_weight)
         self._study(X, frame)
         self.target_ = self._target.study(target)
         inputs = self._encode(frame)
-        if watch_only and self._has_enough(len(frame)):
+        if watch_only and self._validates(len(frame)):
             X_val, watch_only = None, False
-        validation = self._held_out(len(frame), X_val, y_val)
+        validation = self._validation(len(frame), X_val, y_val)
         settings = self._settings(len(frame), validation is not None and not watch_only)
         self.run_ = training.fit(
             self._network(inputs.shape[1], settings),
@@ -133,57 +177,45 @@ class _Tabular(BaseEstimator):
             class_weight=self._class_weight(),
             validation=validation,
             random_state=self.random_state,
-            callbacks=self.callbacks,
+            callbacks=self.callbacks or (),
             engine=self.engine,
             **settings,
             monitor="training" if watch_only else "auto",
         )
         return self
 
-    def save(self, path: PathLike) -> None:
-        """Write the fitted model to a file that `load` reads; nothing in it is code.
-
-        Raises
-        ------
-        ValueError
-            Where a function of the user's (an activation, a schedule) is inside.
-        """
-        check_is_fitted(self)
+    def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return the fitted estimator as values that JSON can hold, and arrays."""
+        settings = parameters_to_json(self)
         run, arrays = pack_run(self.run_)
         content = {
             "run": run,
-            "settings": _plain_settings(self),
+            "settings": settings,
             "columns": [column.to_json() for column in self.columns_],
             "names": list(getattr(self, "feature_names_in_", ())),
             "target": self.target_.to_json(),
         }
-        write_model_file(path, type(self).__name__, content, arrays)
+        return content, arrays
 
     @classmethod
-    def load(cls, path: PathLike) -> Self:
-        """Read a model that `save` wrote.
-
-        Raises
-        ------
-        OSError
-            If the file does not exist or cannot be opened.
-        ValueError
-            If it is not a whole model file, or holds a model of another kind.
-        """
-        content, arrays = read_model_of_kind(cls.__name__, path)
-        with understood_model(path):
-            model = cls(**content["settings"])
-            model.hidden_layer_sizes = tuple(model.hidden_layer_sizes)
-            model.columns_ = tuple(map(Column.from_json, content["columns"]))
-            model.n_features_in_ = len(model.columns_)
-            model._remember_names(content["names"])
-            model.target_ = cls._target.from_json(content["target"])
-            model.run_ = unpack_run(content["run"], arrays)
+    def from_document(
+        cls, content: Mapping[str, Any], arrays: Mapping[str, Array]
+    ) -> Self:
+        """Rebuild the estimator that `to_document` took apart."""
+        settings = dict(content["settings"])
+        if isinstance(settings["hidden_layer_sizes"], list):  # a tuple in format 1
+            settings["hidden_layer_sizes"] = tuple(settings["hidden_layer_sizes"])
+        model = cls(**parameters_from_json(settings))
+        model.columns_ = tuple(map(Column.from_json, content["columns"]))
+        model.n_features_in_ = len(model.columns_)
+        model._remember_names(content["names"])
+        model.target_ = cls._target.from_json(content["target"])
+        model.run_ = unpack_run(content["run"], arrays)
         return model
 
     @property
     def history_(self) -> History:
-        """One record an epoch."""
+        """One record for each epoch."""
         return self.run_.history
 
     @property
@@ -192,10 +224,10 @@ class _Tabular(BaseEstimator):
         return self.run_.why
 
     def encode(self, X: Any) -> Array:
-        """Return the numbers that the network is given for a table.
+        """Return the inputs of the network for a table, (n_rows, n_inputs).
 
-        Columns are found by name where both tables have names, by position otherwise;
-        further ones are ignored.
+        Columns are found by name if both tables have names, and by position otherwise.
+        Further columns are ignored.
         """
         check_is_fitted(self)
         if isinstance(X, Encoded):
@@ -206,7 +238,7 @@ class _Tabular(BaseEstimator):
                 raise ValueError(
                     f"X has {frame.shape[1]} features, but {type(self).__name__} is "
                     f"expecting {self.n_features_in_} features as input. Give the "
-                    "columns of the table that it was fitted on, in their order."
+                    "columns of the table that it was fitted on, in the same order."
                 )
             frame = frame.set_axis([c.name for c in self.columns_], axis=1)
         return self._encode(frame)
@@ -217,7 +249,7 @@ class _Tabular(BaseEstimator):
         Raises
         ------
         ValueError
-            For missing columns (which), or a value of another kind than was fitted.
+            If columns are missing, or a value is of another kind than at fit.
         """
         outputs = self._outputs(X)
         return self.target_.decode(outputs)
@@ -227,9 +259,6 @@ class _Tabular(BaseEstimator):
         return training.predict(self.run_, inputs)
 
     def _study(self, X: Any, frame: "Frame | Encoded") -> None:
-        check_word(
-            "piecewise", self.piecewise, (True, False), owner=type(self).__name__
-        )
         columns = frame.studied if isinstance(frame, Encoded) else study(frame)
         self.columns_ = columns if self.piecewise else whole(columns)
         self.n_features_in_ = len(self.columns_)
@@ -241,14 +270,14 @@ class _Tabular(BaseEstimator):
         return inputs.astype(self.dtype)
 
     def _remember_names(self, names: Iterable[object]) -> None:
-        self.__dict__.pop("feature_names_in_", None)
+        vars(self).pop("feature_names_in_", None)
         known = list(names)
         if known and all(isinstance(name, str) for name in known):
             self.feature_names_in_ = np.array(known, dtype=object)
 
     def _network(self, n_inputs: int, settings: Mapping[str, Any]) -> DenseNetwork:
         sizes = (n_inputs, *self.hidden_layer_sizes, self.target_.n_outputs)
-        # A full-batch method needs an objective that stays the same.
+        # A full-batch method needs an objective without random numbers.
         plans = phases(None, settings)
         fixed = any(plan.full_batch or plan.on_device for plan in plans)
         usual = 0.0 if fixed else 0.1
@@ -269,15 +298,15 @@ class _Tabular(BaseEstimator):
             "patience": self.patience if watched else None,
         }
 
-    def _held_out(self, n_rows: int, X_val: Any, y_val: Any) -> Any:
-        """Return what to validate on: a share, rows, or None."""
+    def _validation(self, n_rows: int, X_val: Any, y_val: Any) -> Any:
+        """Return the validation data: a share, rows, or None."""
         if X_val is None:
-            return self.validation_fraction if self._has_enough(n_rows) else None
+            return self.validation_fraction if self._validates(n_rows) else None
         frame, target, _ = labeled(X_val, y_val, None)
         return self._encode(frame), self.target_.encode(target)
 
-    def _has_enough(self, n_rows: int) -> bool:
-        """Whether a part of the rows is held out."""
+    def _validates(self, n_rows: int) -> bool:
+        """Whether a part of the rows is used as validation data."""
         return n_rows >= FEW_ROWS and self.validation_fraction > 0
 
     def _class_weight(self) -> Mapping[int, float] | str | None:
@@ -292,9 +321,10 @@ class _Tabular(BaseEstimator):
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A table that was studied and encoded once, for many fits on the same rows.
+    """A table that was encoded once, for many fits on the same rows.
 
-    Its inputs are those with and without the pieces of numbers.
+    `inputs` holds the encodings with and without piecewise-linear parts, by whether
+    they have these.
     """
 
     studied: tuple[Column, ...]
@@ -310,7 +340,7 @@ class Encoded:
 
 
 def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
-    """Encode rows to train on, and rows to validate on, as a fit would."""
+    """Encode training data and validation data as a fit would."""
     table, *_ = labeled(X, y, None)
     models = [Regressor(dtype="float64", piecewise=each) for each in (True, False)]
     for model in models:
@@ -326,7 +356,7 @@ def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Classifier(ClassifierMixin, _Tabular):
-    """A dense network that tells classes apart in a table.
+    """A dense network that classifies the rows of a table.
 
     Parameters
     ----------
@@ -337,52 +367,54 @@ class Classifier(ClassifierMixin, _Tabular):
     loss : str or (str, dict)
         ``"cross_entropy"`` or ``"focal"``.
     piecewise : bool
-        Whether a number is given to the network piece by piece, too, between up to
-        nine of its quantiles (Gorishniy et al., 2022, section 3.2). That helps where
-        the answer follows a number by jumps and bends, and not where it is smooth.
+        Whether numbers also get a piecewise-linear encoding between up to nine of
+        their quantiles (Gorishniy et al., 2022, section 3.2). It helps if the target
+        depends on a number with jumps and bends, and not if it depends smoothly.
     dropout : float or None
-        Share of the hidden layers' outputs dropped at each training step. None takes
-        0.1, and 0 for a full-batch method.
+        Share of the hidden layers' outputs that are dropped at each training step. None
+        is 0.1, and 0 for a full-batch method.
     optimizer : str, (str, dict), optax.GradientTransformation or list of these
         One of `thalweg.core.optimizers.OPTIMIZERS` or
-        `thalweg.core.optimizers.FULL_BATCH`; of a list each goes on where the one
-        before ended, such as ``["adam", "lbfgs"]``.
+        `thalweg.core.optimizers.FULL_BATCH`. In a list, such as ``["adam", "lbfgs"]``,
+        each continues from the weights of the one before.
     learning_rate : float or None
-        None takes the optimizer's usual one.
+        None is the default of the optimizer.
     schedule : str, (str, dict) or callable
         One of `thalweg.core.schedules.SCHEDULES`.
     batch_size : int or None
-        None takes a fortieth of the rows, between 16 and 256.
+        Number of rows of one update. None is a fortieth of the rows, between 16 and
+        256.
     max_epochs : int or None
-        None takes 100 where rows are held out to stop early, and otherwise as many as
-        512 updates need, but at least 20.
+        None is 100 with validation data, and otherwise as many as 512 updates need, but
+        at least 20. A list has one for each optimizer.
     l2, weight_decay : float
-        Penalty on the weights, and their decoupled decay.
+        L2 penalty and decoupled decay of the weights.
     validation_fraction : float
-        Share of the rows held out to stop early and keep the best weights, stratified;
-        0 for none. With fewer than `FEW_ROWS` rows none are.
+        Share of the rows used as validation data, stratified, to stop early and to keep
+        the best weights; 0 for none. With fewer than `FEW_ROWS` rows there are none.
     patience : int or None
-        Epochs without a better validation loss after which training stops.
+        Training stops after this many epochs without a better validation loss.
     class_weight : dict of label to float, "balanced" or None
         Weights of the classes.
     max_time : float or None
-        Seconds after which no epoch is begun.
+        No epoch starts after this many seconds.
     callbacks : sequence of callable
-        Each is given the `EpochRecord` after each epoch; True stops training.
+        Each is called with the `EpochRecord` after each epoch. Training stops if one
+        returns True.
     random_state : int, RandomState or None
-        Source of everything random.
+        Source of all random numbers.
     dtype : {"float32", "float64"}
-        What is computed in.
-    engine : {"auto", "jax"}
-        What computes.
+        Floating-point type of the computation.
+    engine : {"auto", "native", "jax"}
+        The engine that trains.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
     run_ : Run
-        The network, its weights and how they came about.
+        The network, its weights and the history of training.
     columns_ : tuple of Column
-        What each column of the table holds.
+        How each column of the table is encoded.
     n_features_in_, feature_names_in_
         Number and names of the table's columns.
 
@@ -399,6 +431,10 @@ class Classifier(ClassifierMixin, _Tabular):
     loss: Spec = "cross_entropy"
     class_weight: Mapping[Any, float] | str | None = None
 
+    _parameter_constraints: ClassVar = {
+        **_Tabular._parameter_constraints,
+        "class_weight": CLASS_WEIGHT,
+    }
     _target = Classes
 
     @property
@@ -412,7 +448,7 @@ class Classifier(ClassifierMixin, _Tabular):
         Raises
         ------
         ValueError
-            For missing columns (which), or a value of another kind than was fitted.
+            If columns are missing, or a value is of another kind than at fit.
         """
         return self._outputs(X)
 
@@ -431,8 +467,9 @@ class Regressor(RegressorMixin, _Tabular):
     Parameters
     ----------
     loss : str, (str, dict) or callable
-        One of `thalweg.core.losses.LOSSES` for numbers: ``"squared"``, ``"absolute"``,
-        ``"huber"``, ``"quantile"`` and others, of the target standardized.
+        A regression loss of `thalweg.core.losses.LOSSES`, such as ``"squared"``,
+        ``"absolute"``, ``"huber"`` or ``"quantile"``. It is computed for the
+        standardized target.
     hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
     schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
     max_time, callbacks, random_state, dtype, engine
@@ -450,14 +487,14 @@ class Regressor(RegressorMixin, _Tabular):
 def table_blueprint(
     model: Classifier | Regressor, X: Any, y: Any, n_inputs: int
 ) -> tuple[DenseNetwork, Plan, bool]:
-    """Return what `fit` would train: network, plan, and whether it holds rows out.
+    """Return what `fit` would train: network, plan, and whether it validates.
 
-    Of several phases, the first.
+    With several phases, the plan is that of the first.
     """
     _, target, _ = labeled(X, y, None)
     copy: Any = clone(model)
     copy.target_ = copy._target.study(target)
-    watched = copy._has_enough(len(target))
+    watched = copy._validates(len(target))
     settings = copy._settings(len(target), watched)
     return copy._network(n_inputs, settings), phases(None, settings)[0], watched
 
@@ -483,7 +520,7 @@ def labeled(
     if known.sum() < 2:
         raise ValueError(
             f"the target {target.name!r} has a value in {known.sum()} of {len(frame)} "
-            "row(s), too few to learn from (n_samples = 1 or 0). Fill it in."
+            "row(s); fit needs at least two (n_samples = 1 or 0). Fill in the target."
         )
     weights = None
     if sample_weight is not None:
@@ -499,17 +536,3 @@ def target_name(y: Any) -> str:
 def _batch_rows(n_rows: int) -> int:
     """Return a fortieth of the rows, as a power of two between 16 and 256."""
     return int(np.clip(2 ** round(np.log2(n_rows / 40)), 16, 256))
-
-
-def _plain_settings(model: _Tabular) -> dict[str, Any]:
-    """Return the parameters that JSON can hold; the others keep their defaults."""
-    given = model.get_params(deep=False)
-    return {k: v for k, v in given.items() if _is_plain(v) and k != "callbacks"}
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, Mapping):
-        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, str | int | float)

@@ -1,8 +1,8 @@
-"""What predictions on held-out rows tell beyond a score.
+"""Evaluating a table's model on test data: score, baselines, confusion, importance.
 
-Each function takes what was true and what was predicted for rows that were not trained
-on, and gives a record of `thalweg.estimators.tabular.evaluation`. Uncertainty is over
-these rows: they are a sample, and another one would score differently.
+Each function takes the targets and the predictions for rows that the model was not
+trained on, and returns a record. The intervals are over these rows: they are a sample,
+and another sample would have another score.
 """
 
 import warnings
@@ -30,13 +30,13 @@ from thalweg.estimators.tabular.targets import Values
 
 @dataclass(frozen=True)
 class Confusion(Record):
-    """Which classes are taken for which.
+    """The confusion matrix.
 
     Parameters
     ----------
     labels : tuple of str
     counts : tuple of tuple of int
-        Rows of each true class (first index) by the class predicted.
+        Number of rows of each true class (first index) and predicted class.
     """
 
     labels: tuple[str, ...]
@@ -45,22 +45,23 @@ class Confusion(Record):
 
 @dataclass(frozen=True)
 class Calibration(Record):
-    """Whether a classifier is right as often as it is sure to be.
+    """Whether the probabilities of a classifier match how often it is right.
 
-    Rows are put in order of the probability of the class predicted, and divided into
-    bins of about equally many (Guo et al., 2017, section 2, whose bins are equally
-    wide).
+    Rows are sorted by the probability of the predicted class and divided into bins of
+    about the same number of rows (the bins of Guo et al., 2017, section 2, have the
+    same width instead).
 
     Parameters
     ----------
     confidence, accuracy : tuple of float
-        Mean probability and share of right predictions in each bin.
+        Mean probability and share of correct predictions in each bin.
     intervals : tuple of (float, float)
         95 % confidence interval of each accuracy.
     counts : tuple of int
-        Rows of each bin.
+        Number of rows of each bin.
     error : float
-        Expected calibration error: mean distance of the two, weighted by rows.
+        Expected calibration error: mean difference of confidence and accuracy, weighted
+        by rows.
     """
 
     confidence: tuple[float, ...]
@@ -72,7 +73,7 @@ class Calibration(Record):
 
 @dataclass(frozen=True)
 class Residuals(Record):
-    """Values and what was predicted for them; 2000 rows at the most."""
+    """Targets and predictions of values, for at most 2000 rows."""
 
     truth: tuple[float, ...]
     predicted: tuple[float, ...]
@@ -80,7 +81,7 @@ class Residuals(Record):
 
 @dataclass(frozen=True)
 class Importance(Record):
-    """What the score loses when a column's values are shuffled among the rows.
+    """Permutation importance: the drop of the score when a column is shuffled.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ class Importance(Record):
 
 @dataclass(frozen=True)
 class Evaluation(Record):
-    """How good a model is on data that it was not trained on.
+    """The score of a model on test data, with baselines and details.
 
     Parameters
     ----------
@@ -109,24 +110,24 @@ class Evaluation(Record):
     interval : (float, float)
         95 % confidence interval of `score`.
     n_rows : int
-        Rows that it was measured on.
+        Number of rows of the test data.
     method : str
-        How the rows were held out, in words.
+        How the test data were held out, in words.
     baselines : mapping of str to float
-        Score on the same rows of the simple models named.
+        Scores of simple models on the same rows, by their names.
     intervals : mapping of str to (float, float)
         95 % confidence interval of each baseline.
     gains : mapping of str to (float, float, float)
-        What the model scores above each baseline, row by row: mean and 95 % confidence
-        interval.
+        Difference of the model's score and each baseline's, row by row: mean and 95 %
+        confidence interval.
     confusion : Confusion or None
         None for values.
     residuals : Residuals or None
         None for classes.
     calibration : Calibration or None
-        None for values, and where the rows are too few.
+        None for values, and for fewer than 45 rows.
     importance : tuple of Importance
-        One a column, the greatest drop first; empty where not measured.
+        One for each column, the greatest drop first; empty if not measured.
     """
 
     metric: str
@@ -144,11 +145,11 @@ class Evaluation(Record):
 
 
 _VERY_FEW_ROWS = 30
-_HELD_OUT = 5000  # rows that a model is measured on, at most about so many
+_HELD_OUT = 5000  # at most about so many rows are test data
 
 
 def n_networks(n_rows: int) -> int:
-    """How many networks `evaluate` trains for a table of `n_rows`."""
+    """Return how many networks `evaluate` trains for a table of `n_rows`."""
     return 1 if n_rows >= FEW_ROWS else _n_folds(n_rows) + 1
 
 
@@ -159,30 +160,31 @@ def evaluate(
     announce: Callable[[str], None] = lambda text: None,
     closely: bool = False,
 ) -> Evaluation:
-    """Fit `model`, and measure it on rows that it was not fitted on.
+    """Fit `model`, and score it on rows that it was not fitted on.
 
-    With `FEW_ROWS` or more, one row of five is held out for good (at most 5000), and
-    the model fitted on the others. With fewer, a model is fitted for each fold of a
-    cross-validation (10 folds, or each row its own under 30 rows) and the model itself
-    at last on all rows; the folds' predictions are scored together.
+    With `FEW_ROWS` rows or more, a fifth of them (at most about 5000) are test data,
+    and the model is fitted on the others. With fewer rows, a copy is fitted for each
+    fold of a cross-validation (10 folds, or leave-one-out under 30 rows), the
+    predictions of all folds are scored together, and the model itself is then fitted on
+    all rows.
 
     Parameters
     ----------
     model : Classifier or Regressor
-        Is fitted.
+        It is fitted in place.
     X, y : as for `Classifier.fit`
     announce : callable
-        Is told which network is trained next. Interrupting from the keyboard ends
-        the training of a single network, and the whole of a cross-validation.
+        It is called with a text before each network is trained. Interrupting from the
+        keyboard ends the training of a single network, and a whole cross-validation.
     closely : bool
-        Whether to add what a report shows: confusion or residuals, calibration,
+        Whether to add the details of a report: confusion or residuals, calibration,
         importance of the columns, and the gain over each baseline.
 
     Returns
     -------
     Evaluation
-        Accuracy with Wilson's interval, or R² with a bootstrap interval, beside what a
-        constant and a linear model reach on the same rows and the same inputs.
+        Accuracy with Wilson's interval, or R² with a bootstrap interval, and the scores
+        of a constant and of a linear model on the same rows and inputs.
     """
     frame, target, _ = labeled(X, y, None)
     held_out, total = evaluation_folds(target), n_networks(len(frame))
@@ -219,7 +221,7 @@ def _n_folds(n_rows: int) -> int:
 
 
 def evaluation_folds(target: Series) -> list[Array]:
-    """Mark the rows of each fold, or of the only one; each has its share of all y."""
+    """Return a mask of the test rows for each fold, stratified by the target."""
     n_rows = len(target)
     few = n_rows < FEW_ROWS
     step = _n_folds(n_rows) if few else max(5, n_rows // _HELD_OUT)
@@ -230,9 +232,9 @@ def evaluation_folds(target: Series) -> list[Array]:
 def _guess(
     model: Classifier | Regressor, frame: Frame, target: Series, held: Array
 ) -> tuple[Array, Array, Array]:
-    """Fit on the rows not held out; return of the others what is true and predicted.
+    """Fit on the other rows; return the targets and predictions of the test rows.
 
-    The last is what a linear model predicts.
+    The third array holds the predictions of a linear model.
     """
     model.fit(frame[~held], target[~held])
     inputs, asked = model.encode(frame[~held]), model.encode(frame[held])
@@ -267,15 +269,15 @@ def look_closely(
     predicted: Array,
     simple: Mapping[str, Array],
 ) -> Evaluation:
-    """Add to a score all that a report shows of the same rows.
+    """Add the details of a report, from the same rows, to an evaluation.
 
     Parameters
     ----------
     found : Evaluation
     models : sequence of Classifier or Regressor
-        Fitted, one for each part of the rows, which it was not fitted on.
+        Fitted models, one for each part of the rows.
     parts : sequence of DataFrame
-        The rows of each.
+        The test rows of each model.
     truth, predicted : ndarray of shape (n_rows,)
         Targets and predictions of all parts.
     simple : mapping of str to ndarray of shape (n_rows,)
@@ -305,7 +307,7 @@ def look_closely(
 
 
 def confusion(truth: Array, predicted: Array) -> Confusion:
-    """Count which classes are taken for which; the rarest beyond 40 are one.
+    """Return the confusion matrix; with more than 40 classes the rarest are merged.
 
     Parameters
     ----------
@@ -325,18 +327,18 @@ def confusion(truth: Array, predicted: Array) -> Confusion:
 
 
 def calibration(confidence: Array, right: Array) -> Calibration | None:
-    """Compare how sure a classifier is with how often it is right.
+    """Compare the confidence of a classifier with its accuracy.
 
     Parameters
     ----------
     confidence : ndarray of shape (n_rows,)
-        Probability of the class predicted.
+        Probability of the predicted class.
     right : ndarray of bool, shape (n_rows,)
 
     Returns
     -------
     Calibration or None
-        None for fewer than 45 rows, from which nothing could be told.
+        None for fewer than 45 rows, which are too few.
     """
     n_bins = min(_MOST_BINS, len(right) // _ROWS_A_BIN)
     if n_bins < 3:
@@ -355,7 +357,7 @@ def calibration(confidence: Array, right: Array) -> Calibration | None:
 
 
 def residuals(truth: Array, predicted: Array) -> Residuals:
-    """Keep what is to be drawn: evenly chosen rows, if there are many."""
+    """Return the residuals to draw; of many rows, an evenly chosen sample."""
     kept = _spread_out(len(truth), _MOST_ROWS)
     return Residuals(tuple(truth[kept].tolist()), tuple(predicted[kept].tolist()))
 
@@ -363,10 +365,10 @@ def residuals(truth: Array, predicted: Array) -> Residuals:
 def importances(
     models: Sequence[Any], parts: Sequence[Frame], truth: Array, predicted: Array
 ) -> tuple[Importance, ...]:
-    """Measure what the score loses when a column is shuffled (Breiman, 2001, sec. 10).
+    """Compute permutation importances (Breiman, 2001, section 10).
 
-    A column's numbers, as the network is given them, are shuffled among the rows of all
-    parts, ten times, with the same orders for each column.
+    The encoding of each column is shuffled among the rows of all parts, ten times, with
+    the same permutations for each column.
 
     Parameters
     ----------
@@ -406,7 +408,7 @@ def importances(
 def _shuffled_guesses(
     model: Any, rows: Frame, own: Array, orders: Sequence[Array]
 ) -> Iterator[tuple[str, Array]]:
-    """Give for each column what a model predicts for `own` rows, (n_orders, n_own)."""
+    """Yield each column with the predictions for `own` rows, (n_orders, n_own)."""
     blocks = encode_each(model.columns_, rows)
     usual = np.tile(
         np.concatenate([b[own] for b in blocks.values()], 1), (len(orders), 1)
@@ -430,7 +432,7 @@ def _gain(
 
 
 def _mean(values: Array) -> tuple[float, tuple[float, float]]:
-    """Return the mean with its 95 % interval (Student's t over the rows)."""
+    """Return the mean and its 95 % interval (Student's t over the rows)."""
     mean, error = float(values.mean()), float(stats.sem(values))
     half = float(stats.t.ppf(0.975, len(values) - 1)) * error
     return mean, (mean - half, mean + half)

@@ -1,19 +1,20 @@
-"""What a table's columns hold, and how each becomes numbers that a network can take.
+"""Encoding the columns of a table as inputs of a network.
 
-`study` looks at every column once and writes down all that `encode` will need, as plain
-data that can be saved. A column of
+`study` looks at every column once and records all that `encode` needs, as plain data
+that can be saved. The kinds of columns are encoded as follows:
 
-- numbers is centered at its median and divided by its usual deviation from there; what
-  lies far out is bent smoothly towards three such units, so that a sentinel (65535 from
-  a sensor) cannot flatten the rest. The pieces of a piecewise-linear encoding go beside
-  it, one between each two quantiles (Gorishniy et al., 2022, section 3.2);
-- texts becomes one column a category; rare ones share one, unseen ones have none;
-- dates becomes its number of days, encoded as numbers are, and the sines and cosines of
-  the year, the week and the day;
-- booleans becomes -1 and 1.
+- Numbers are centered at the median and divided by a robust standard deviation.
+  Outliers are compressed smoothly towards three such units, so that a sentinel (65535
+  from a sensor) cannot flatten the other values. A piecewise-linear encoding between
+  quantiles is added (Gorishniy et al., 2022, section 3.2).
+- Texts are one-hot encoded. Rare categories share one column; a category that was not
+  seen at fit has zeros everywhere.
+- Dates become a number of days, encoded as numbers are, and the sines and cosines of
+  the year, the week and the day.
+- Booleans become -1 and 1.
 
-A missing value becomes 0, the column's middle, with a further column to say so where
-some were missing at first. Messages count rows from 1, without the header.
+A missing value becomes 0, the center of the column. If values were missing at fit, a
+missing-value indicator column is added. Messages count rows from 1, without the header.
 """
 
 import re
@@ -30,7 +31,7 @@ MISSING = ("", "?", "na", "n/a", "#n/a", "nan", "null", "none", "<na>")
 """Texts that stand for a missing value, in any case."""
 
 MOST_CATEGORIES = 50
-"""Categories of one column that get a column of their own; the rest share one."""
+"""The most categories of one column that are encoded separately; others share one."""
 
 DATE_FORMATS = (
     "ISO8601", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y",
@@ -38,11 +39,11 @@ DATE_FORMATS = (
     "%b %d, %Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M",
     "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S",
 )  # fmt: skip
-"""How dates may be written; the first one that fits a whole column is taken."""
+"""The formats of dates that are recognized: the first that fits the whole column."""
 
 _MOST_PIECES = 8
-_ROWS_A_PIECE = 100  # at least, or there are fewer pieces
-_MOSTLY = 0.9  # share of distinct texts that makes a column one of numbers
+_ROWS_A_PIECE = 100  # at least; with fewer rows there are fewer pieces
+_MOSTLY = 0.9  # share of distinct texts that are numbers in a column of numbers
 _PERIODS = (365.2425, 7.0, 1.0)  # days
 _BY_TYPE = {"b": "boolean", "M": "date", **dict.fromkeys("iufc", "number")}
 _ROW_NAMES = re.compile(r"(?i:(^|[\W_])(id|idx|index|row|no|nr)$)|[a-z]I[dD]$")
@@ -50,26 +51,26 @@ _ROW_NAMES = re.compile(r"(?i:(^|[\W_])(id|idx|index|row|no|nr)$)|[a-z]I[dD]$")
 
 @dataclass(frozen=True)
 class Column(Record):
-    """One column of a table, as it was when the model was fitted.
+    """What `fit` learned about one column of a table.
 
     Parameters
     ----------
     name : str
     kind : {"number", "boolean", "date", "category", "left out"}
     missing : int
-        Rows without a value.
+        Number of rows without a value.
     detail : str
-        What it holds, in a few words; for a column left out, why.
+        A short description of the values; for a column left out, the reason.
     center, scale : float
-        Median, and the length that counts as 1.
+        The median, and the unit that values are divided by.
     knots : tuple of float
-        The quantiles between which the pieces lie.
+        The quantiles of the piecewise-linear encoding.
     categories : tuple of str
-        Those with a column of their own, the most frequent first.
+        The categories that are encoded separately, the most frequent first.
     others : bool
-        Whether there were rarer ones, which share a column.
+        Whether there were rarer categories, which share one column.
     layout : str
-        How dates are written, one of `DATE_FORMATS`.
+        The format of dates, one of `DATE_FORMATS`.
     """
 
     name: str
@@ -84,23 +85,24 @@ class Column(Record):
     layout: str = ""
 
     def leave_out(self, why: str) -> "Column":
-        """Return the same column, not to be learned from."""
+        """Return the same column, marked as left out of training."""
         return replace(self, kind="left out", detail=why)
 
 
 def as_frame(X: Any) -> Frame:
-    """Return a table as a DataFrame whose columns are named by distinct texts.
+    """Return a table as a DataFrame whose column names are distinct texts.
 
     Parameters
     ----------
-    X : DataFrame, array-like of shape (n_rows, n_columns), or what has ``to_pandas``
-        The columns of an array are named "0", "1" and so on.
+    X : DataFrame or array-like of shape (n_rows, n_columns)
+        Or any object with a method ``to_pandas``. The columns of an array are named
+        "0", "1" and so on.
 
     Raises
     ------
     ValueError
-        For a table without rows or columns, two columns of one name, or an array that
-        is no table.
+        If the table has no rows or no columns, two columns have the same name, or an
+        array does not have two dimensions.
     """
     import pandas as pd
 
@@ -112,7 +114,7 @@ def as_frame(X: Any) -> Frame:
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise ValueError(
-            f"the table has two columns named {twice[0]!r}. Rename one, or take it out."
+            f"the table has two columns named {twice[0]!r}. Rename or remove one."
         )
     if frame.empty:
         raise ValueError(
@@ -123,38 +125,38 @@ def as_frame(X: Any) -> Frame:
 
 
 def study(frame: Frame) -> tuple[Column, ...]:
-    """Look at every column of a table that a model is to be fitted on.
+    """Learn how to encode each column of the table that a model is fitted on.
 
     Raises
     ------
     ValueError
-        Naming the column, for one without any value, and the row, for a value that is
-        infinite or a text among numbers; or where no column is left to learn from.
+        If a column has no value at all, a value is infinite, a text stands among
+        numbers (the message names column and row), or every column is left out.
     """
     columns = tuple(_study(name, frame[name]) for name in frame.columns)
     if all(column.kind == "left out" for column in columns):
         reasons = "; ".join(f"{c.name!r}: {c.detail}" for c in columns[:5])
         raise ValueError(
-            f"no column is left to learn from ({reasons}). Add one whose values differ "
-            "between rows and come back in others."
+            f"no column is left to learn from ({reasons}). Add a column whose values "
+            "differ between rows and occur in several rows."
         )
     return columns
 
 
 def whole(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """Return the same columns, their numbers not cut into pieces."""
+    """Return the same columns without the piecewise-linear encoding."""
     return tuple(replace(column, knots=()) for column in columns)
 
 
 def encode(columns: Sequence[Column], frame: Frame) -> Array:
-    """Turn a table into numbers, as `columns` say.
+    """Encode a table as numbers.
 
     Parameters
     ----------
     columns : sequence of Column
         What `study` returned.
     frame : DataFrame
-        Has these columns, in any order, and perhaps others.
+        It must have these columns, in any order; further columns are ignored.
 
     Returns
     -------
@@ -163,28 +165,29 @@ def encode(columns: Sequence[Column], frame: Frame) -> Array:
     Raises
     ------
     ValueError
-        Naming the columns that are not there, or the column and row of a value that is
-        infinite or of another kind.
+        If columns are missing, or a value is infinite or of another kind than at fit.
+        The message names the columns, and the row of the value.
     """
     return np.concatenate(list(encode_each(columns, frame).values()), axis=1)
 
 
 def encode_each(columns: Sequence[Column], frame: Frame) -> dict[str, Array]:
-    """Return what `encode` puts side by side, by the columns that are not left out."""
+    """Return the encoding of each column that is not left out, by its name."""
     used = [column for column in columns if column.kind != "left out"]
     absent = [repr(c.name) for c in used if c.name not in frame.columns]
     if absent:
         raise ValueError(
-            f"the table has no column {', '.join(absent)}, which the model learned "
-            "from. Add it, empty where its values are not known."
+            f"the table has no column {', '.join(absent)}, which the model was fitted "
+            "on. Add it, and leave it empty where its values are unknown."
         )
     return {c.name: _KINDS[c.kind][1](c, frame[c.name]) for c in used}
 
 
 def kind_of(values: Series) -> str:
-    """Tell what a column holds: "number", "boolean", "date" or "category".
+    """Return the kind of a column: "number", "boolean", "date" or "category".
 
-    Texts that read as numbers, as dates or as true and false are these.
+    A column of texts that can all be read as numbers, dates, or true and false has that
+    kind.
     """
     import pandas as pd
 
@@ -207,7 +210,7 @@ def numbers(name: str, values: Series) -> Array:
     Raises
     ------
     ValueError
-        For a text or an infinite value, with its row.
+        If a value is a text or infinite; the message names its row.
     """
     import pandas as pd
 
@@ -231,7 +234,9 @@ def texts(values: Series) -> Series:
     import pandas as pd
 
     if pd.api.types.is_float_dtype(values.dtype) and (values.dropna() % 1 == 0).all():
-        values = values.astype("Int64")  # 1.0 was 1 before a neighbor went missing
+        values = values.astype(
+            "Int64"
+        )  # pandas turned 1 into 1.0 where a value is missing
     text = values.astype("string").str.strip()
     known = text.notna() & ~text.str.lower().isin(MISSING)
     return text.astype(object).where(known, None)
@@ -245,8 +250,8 @@ def is_missing(values: Series) -> Series:
 def _as_matrix(X: Any) -> Array:
     if hasattr(X, "toarray"):
         raise TypeError(
-            "the table is a sparse matrix; a table of columns is dense. Convert it "
-            "with X.toarray()."
+            "the table is a sparse matrix, which is not supported. Convert it with "
+            "X.toarray()."
         )
     matrix = np.asarray(X)
     if matrix.ndim != 2:
@@ -255,7 +260,9 @@ def _as_matrix(X: Any) -> Array:
             "Reshape your data with X.reshape(-1, 1) if it is one column."
         )
     if matrix.dtype.kind == "c":
-        raise ValueError("Complex data not supported. Give its parts as two columns.")
+        raise ValueError(
+            "Complex data not supported. Pass the real and imaginary parts as columns."
+        )
     return matrix
 
 
@@ -271,7 +278,7 @@ def _study(name: str, values: Series) -> Column:
 def _study_number(name: str, values: Series) -> Column:
     column = _measure(name, "number", numbers(name, values), "{:.6g}".format)
     if _ROW_NAMES.search(name) and values.nunique() == len(values):
-        return column.leave_out("only numbers the rows")
+        return column.leave_out("looks like a row number")
     return column
 
 
@@ -302,7 +309,7 @@ def _study_category(name: str, values: Series) -> Column:
     if len(known) == 1 and not column.missing:
         return column.leave_out(f"{known[0]!r} in each row")
     if not kept or (len(known) == counts.sum() and len(known) > 1):
-        return column.leave_out("hardly a text comes twice")
+        return column.leave_out("almost every value is unique")
     return column
 
 
@@ -326,7 +333,7 @@ def _measure(name: str, kind: str, values: Array, show: Callable[[Any], str]) ->
 
 
 def _spread_of(values: Array, center: float) -> float:
-    """Return about the standard deviation of the middle half, were it normal."""
+    """Return a robust estimate of the standard deviation."""
     deviation = np.median(np.abs(values - center)) / 0.6745
     quartiles = np.subtract(*np.quantile(values, (0.75, 0.25))) / 1.349
     return float(deviation or quartiles or values.std() or 1.0)
@@ -352,7 +359,7 @@ def _encode_category(column: Column, values: Series) -> Array:
     text = texts(values)
     slots = {value: slot for slot, value in enumerate(column.categories)}
     n_slots = len(slots) + column.others + (column.missing > 0)
-    # One slot too many, cut off at the end, is for what has none.
+    # The last slot is cut off below: it is for categories without a slot.
     rest = len(slots) if column.others else n_slots
     absent = n_slots - 1 if column.missing else n_slots
     known = np.array([slots.get(value, rest) for value in text], int)
@@ -360,7 +367,7 @@ def _encode_category(column: Column, values: Series) -> Array:
 
 
 def _spread(column: Column, values: Array) -> Array:
-    """Encode numbers: bent towards three units, then piece by piece."""
+    """Encode numbers: compressed towards three units, then piecewise linear."""
     z = (values - column.center) / column.scale
     bent = 3 * z / np.hypot(3, z)
     pieces = [
@@ -371,7 +378,7 @@ def _spread(column: Column, values: Array) -> Array:
 
 
 def _fill(values: Array, encoded: Sequence[Array], *, mark: bool) -> Array:
-    """Put 0 where `values` are missing, and mark these in a column if asked to."""
+    """Put 0 where `values` are missing, and add an indicator column if `mark`."""
     missing = np.isnan(values)
     filled = [np.where(missing, 0.0, each) for each in encoded]
     return np.column_stack([*filled, missing.astype(float)] if mark else filled)
@@ -385,7 +392,7 @@ def _truth(name: str, values: Series) -> Array:
 
 
 def as_days(name: str, layout: str, values: Series) -> Array:
-    """Days since 1970, NaN where the date is missing."""
+    """Return days since 1970, NaN where the date is missing."""
     import pandas as pd
 
     known = texts(values) if _is_text(values) else values
@@ -402,7 +409,7 @@ def _moments(values: Series, layout: str) -> Series:
 
 
 def _find_layout(distinct: Series) -> str:
-    """Return the first of `DATE_FORMATS` that fits every text, or nothing."""
+    """Return the first of `DATE_FORMATS` that fits every text, or ""."""
     for layout in DATE_FORMATS:
         fits = (
             _moments(part, layout).notna().all() for part in (distinct[:9], distinct)
@@ -420,7 +427,7 @@ def _example(layout: str) -> str:
 
 
 def as_day(days: float) -> str:
-    """Write a number of days since 1970 as a date."""
+    """Return a number of days since 1970 as the text of a date."""
     import pandas as pd
 
     return str((pd.Timestamp(0) + pd.Timedelta(days=days)).date())
@@ -436,8 +443,8 @@ def _check_read(name: str, wanted: str, known: Series, unread: Array) -> None:
         value = known.iloc[wrong[0]]
         raise ValueError(
             f"column {name!r} holds {wanted}, but row {wrong[0] + 1} has {value!r}. "
-            "Correct it, leave it empty, or make the whole column one of categories "
-            "before fitting."
+            "Correct that value or leave it empty; to fit the whole column as "
+            'categories, convert it to pandas\' type "category" first.'
         )
 
 

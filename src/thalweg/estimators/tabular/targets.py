@@ -1,7 +1,8 @@
-"""What is to be learned from a table: classes or values, and how well it was.
+"""The target of a table: classes or values.
 
-`Classes` and `Values` hold what was seen of the target at fit. Both turn it into what
-the network learns and back, score predictions, and say what is simple to beat.
+`Classes` and `Values` hold what `fit` learned about the target. Both encode the target
+for the network and decode its outputs, score predictions, and name the simple models to
+compare with.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from thalweg.core import Array, Record, Series, accuracy, r2, wilson
 from thalweg.estimators.tabular.preprocessing import is_missing, kind_of, numbers
 
-_MOST_CLASSES = 20  # that a column of numbers may stand for
+_MOST_CLASSES = 20  # of a column of numbers
 _PLURALS = {"category": "texts", "boolean": "booleans", "date": "dates"}
 
 
@@ -29,7 +30,7 @@ class Classes:
 
     @classmethod
     def study(cls, target: Series) -> Self:
-        """Look at the targets that a model is to be fitted on."""
+        """Learn from the targets that a model is fitted on."""
         labels = np.unique(_labels(target))
         if len(labels) == 1:
             raise ValueError(
@@ -39,33 +40,34 @@ class Classes:
         if len(labels) == len(target) > 2:
             raise ValueError(
                 f"the target {target.name!r} has as many classes as rows, "
-                f"{len(labels)}: nothing repeats that could be learned. Choose another "
-                "column, or regression for a target of numbers."
+                f"{len(labels)}, so that no class can be learned. Choose another "
+                "column, or use regression if the target holds numbers."
             )
         return cls(labels)
 
     @property
     def n_outputs(self) -> int:
-        """How many outputs the network has."""
+        """Number of outputs of the network."""
         return len(self.labels)
 
     def encode(self, target: Series) -> Array:
-        """Return what the network learns: class numbers."""
+        """Return the targets of the network: class numbers."""
         values = _labels(target)
         new = np.setdiff1d(values, self.labels)
         if len(new):
             raise ValueError(
-                f"the target has {new.tolist()[0]!r}, which is none of the classes "
-                f"fitted. Classes: {', '.join(map(str, self.labels))}."
+                f"the target has {new.tolist()[0]!r}, which is not one of the classes "
+                f"that the model was fitted on: {', '.join(map(str, self.labels))}. "
+                "Remove these rows, or fit the model on rows of this class too."
             )
         return np.searchsorted(self.labels, values)
 
     def decode(self, probabilities: Array) -> Array:
-        """Return predictions from what the network says."""
+        """Return predictions from the outputs of the network."""
         return self.labels[probabilities.argmax(axis=1)]
 
     def clean(self, target: Series) -> Array:
-        """Return the targets as they are predicted and scored."""
+        """Return the targets in the form of predictions."""
         return _labels(target)
 
     def score(self, truth: Array, predicted: Array) -> float:
@@ -77,20 +79,20 @@ class Classes:
         return (truth == predicted).astype(float)
 
     def interval(self, truth: Array, predicted: Array) -> tuple[float, float]:
-        """Return the score's 95 % interval."""
+        """Return the 95 % interval of the score."""
         return wilson(self.score(truth, predicted), len(truth))
 
     def linear_model(self) -> Any:
-        """Return what `linear` names, to compare with."""
+        """Return the unfitted linear model that `linear` names."""
         return LogisticRegression(max_iter=300)
 
     def constant(self, truth: Array) -> tuple[str, Any]:
-        """Return the best prediction that is the same for each row, and its name."""
+        """Return the best constant prediction, after its name."""
         labels, counts = np.unique(truth, return_counts=True)
         return "majority class", labels[counts.argmax()]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return values that JSON can hold."""
         return {"labels": self.labels.tolist(), "dtype": self.labels.dtype.str}
 
     @classmethod
@@ -112,7 +114,7 @@ class Values(Record):
 
     @classmethod
     def study(cls, target: Series) -> Self:
-        """Look at the targets that a model is to be fitted on."""
+        """Learn from the targets that a model is fitted on."""
         values = numbers(str(target.name), target)
         if np.ptp(values) == 0:
             raise ValueError(
@@ -122,15 +124,15 @@ class Values(Record):
         return cls(float(values.mean()), float(values.std()))
 
     def encode(self, target: Series) -> Array:
-        """Return what the network learns: standardized values."""
+        """Return the targets of the network: standardized values."""
         return (numbers(str(target.name), target) - self.center) / self.scale
 
     def decode(self, outputs: Array) -> Array:
-        """Return predictions from what the network says."""
+        """Return predictions from the outputs of the network."""
         return outputs[:, 0].astype(float) * self.scale + self.center
 
     def clean(self, target: Series) -> Array:
-        """Return the targets as they are predicted and scored."""
+        """Return the targets in the form of predictions."""
         return numbers(str(target.name), target)
 
     def score(self, truth: Array, predicted: Array) -> float:
@@ -142,7 +144,7 @@ class Values(Record):
         return 1 - (truth - predicted) ** 2 / (truth.var() or 1.0)
 
     def interval(self, truth: Array, predicted: Array) -> tuple[float, float]:
-        """Return the score's 95 % interval: over 1000 bootstrap samples."""
+        """Return the 95 % interval of the score, from 1000 bootstrap samples."""
         rng = np.random.RandomState(0)
         samples = (rng.randint(len(truth), size=len(truth)) for _ in range(1000))
         scores = [self.score(truth[rows], predicted[rows]) for rows in samples]
@@ -150,19 +152,20 @@ class Values(Record):
         return float(low), float(high)
 
     def linear_model(self) -> Any:
-        """Return what `linear` names, to compare with."""
+        """Return the unfitted linear model that `linear` names."""
         return Ridge()
 
     def constant(self, truth: Array) -> tuple[str, Any]:
-        """Return the best prediction that is the same for each row, and its name."""
+        """Return the best constant prediction, after its name."""
         return "mean", truth.mean()
 
 
 def task_of(target: Series) -> tuple[str, str]:
-    """Tell classification from regression, and why: half a sentence.
+    """Return "classification" or "regression", and the reason as a clause.
 
-    Few different whole numbers are classes: at most 20, and three rows of each on
-    average. Other numbers are values; texts, booleans and dates are classes.
+    Texts, booleans and dates are classes. So are whole numbers if there are at most 20
+    different ones, with at least three rows of each on average. Other numbers are
+    values.
     """
     known = target[~is_missing(target)]
     kind = kind_of(known)
@@ -178,7 +181,7 @@ def task_of(target: Series) -> tuple[str, str]:
 
 
 def _labels(target: Series) -> Array:
-    """Return the labels as NumPy sorts and compares them."""
+    """Return the labels in a type that NumPy sorts and compares."""
     values = target.to_numpy()
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError(

@@ -1,0 +1,168 @@
+"""What the parameters of estimators may be, checked as scikit-learn checks its own.
+
+An estimator declares ``_parameter_constraints``, a list of constraints for each
+parameter, and `Validated` checks them: a value must satisfy one of the list. The error
+is scikit-learn's ``InvalidParameterError``, which is a ValueError and a TypeError.
+
+scikit-learn documents that `BaseEstimator` validates parameters, but the module with
+the constraints is private: nothing promises that it stays where it is. Everything that
+we take from it is therefore imported here and nowhere else.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import chain
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+from sklearn import get_config
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    make_constraint,
+    validate_parameter_constraints,
+)
+
+from thalweg.core import Choice, nearest
+
+
+class Word(StrOptions):
+    """One of a few texts, listed in the order of the alphabet.
+
+    Parameters
+    ----------
+    options : iterable of str
+    """
+
+    def __init__(self, options: Iterable[str]) -> None:
+        super().__init__(set(options))
+
+    def __str__(self) -> str:
+        return f"a str among {{{', '.join(map(repr, sorted(self.options)))}}}"
+
+
+class Named(Word):
+    """A name that we know, alone or with constants: ``("huber", {"delta": 2.0})``.
+
+    The values of the constants are checked where they are used.
+
+    Parameters
+    ----------
+    options : iterable of str
+        The names.
+    canonical : callable
+        Returns how our tables spell a name.
+    pairs : tuple of type
+        The types that a name with constants may have.
+    """
+
+    def __init__(
+        self,
+        options: Iterable[str],
+        canonical: Callable[[str], Any] = str,
+        pairs: tuple[type, ...] = (tuple, list),
+    ) -> None:
+        super().__init__(options)
+        self.canonical, self.pairs = canonical, pairs
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether the value is such a name."""
+        if isinstance(val, Choice):
+            return True
+        if (
+            isinstance(val, self.pairs)
+            and len(val) == 2
+            and isinstance(val[1], Mapping)
+        ):
+            val = val[0]
+        return isinstance(val, str) and self.canonical(val) in self.options
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, a tuple (str, dict) of one of these"
+
+
+class ListOf(Options):
+    """A list whose elements satisfy one of some constraints each.
+
+    Parameters
+    ----------
+    *constraints
+        As in ``_parameter_constraints``.
+    kind : type
+        The type of the list.
+    text : str
+        How messages call it.
+    """
+
+    def __init__(
+        self, *constraints: Any, kind: type = list, text: str = "a list of these"
+    ) -> None:
+        super().__init__(kind, set())
+        self.constraints = [make_constraint(each) for each in constraints]
+        self.text = text
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether the value is such a list."""
+        return isinstance(val, self.type) and all(map(self._allows, val))
+
+    def _allows(self, element: Any) -> bool:
+        return any(each.is_satisfied_by(element) for each in self.constraints)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+AT_LEAST_0 = Interval(Integral, 0, None, closed="left")
+AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+NONNEGATIVE = Interval(Real, 0, None, closed="left")
+SHARE = Interval(Real, 0, 1, closed="left")
+OPEN_SHARE = Interval(Real, 0, 1, closed="neither")
+CLOSED_SHARE = Interval(Real, 0, 1, closed="both")
+INFINITY = Options(Real, {float("inf")})
+ESTIMATOR = HasMethods(["fit"])
+UPDATE_RULE = HasMethods(["init", "update"])
+BATCH_SIZE = [Word(["auto"]), AT_LEAST_1]
+CLASS_WEIGHT = [Mapping, Word(["balanced"]), None]
+CALLBACKS = [ListOf(callable, kind=Collection, text="a sequence of callables"), None]
+ENGINE = [Word(["auto", "jax", "native"])]
+DTYPE = [Word(["float32", "float64"]), None]
+
+
+class Validated(BaseEstimator):
+    """An estimator that checks its parameters, and suggests the name that was meant."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]]
+
+    def _validate_params(self) -> None:
+        if get_config()["skip_parameter_validation"]:
+            return
+        allowed = self._parameter_constraints
+        for name, value in self.get_params(deep=False).items():
+            try:
+                validate_parameter_constraints(
+                    allowed, {name: value}, caller_name=type(self).__name__
+                )
+            except InvalidParameterError as error:
+                hint = _suggest(value, allowed[name])
+                raise InvalidParameterError(f"{error} {hint}".rstrip()) from None
+
+
+def _suggest(value: Any, constraints: Iterable[Any]) -> str:
+    """Say which of the allowed names is nearest to a name that is not allowed."""
+    inside = [each.constraints for each in constraints if isinstance(each, ListOf)]
+    words = [each for each in chain(constraints, *inside) if isinstance(each, Word)]
+    names = {name for word in words for name in word.options}
+    wrong = [each for each in _texts(value) if each not in names]
+    return nearest(wrong[0], sorted(names)) if wrong else ""
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
