@@ -12,6 +12,7 @@ from thalweg.display.style import (
     smooth,
     tidy,
 )
+from thalweg.display.svg import printable, render_svg, show_tip
 
 __all__ = [
     "COLORS",
@@ -23,6 +24,9 @@ __all__ = [
     "line_style",
     "marker",
     "new_figure",
+    "printable",
+    "render_svg",
+    "show_tip",
     "smooth",
     "tidy",
 ]

@@ -9,6 +9,7 @@ which escapes it: nothing that a table holds can run.
 import base64
 import gzip
 import json
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def write(subject: Run | Diagnosis | Report, path: str | PathLike[str]) -> None:
         figures=drawn,
         specifications=_as_script([f.specification for f in drawn.values()]),
         plotly=_plotly() if drawn else "",
+        heights=heights,
         **HELPERS,
     )
     Path(path).write_text(page, encoding="utf-8")
@@ -83,6 +85,15 @@ def _as_script(content: Any) -> Any:
     """Return JSON that no browser can take for the end of a script."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return need_for_report("markupsafe").Markup(text.replace("<", "\\u003c"))
+
+
+def heights(counts: Sequence[int]) -> list[float]:
+    """Return the heights of a small histogram's bars, as shares of the highest.
+
+    A value that occurs at all has a bar that can be seen.
+    """
+    most = max(counts, default=1) or 1
+    return [round(max(count / most, 0.05), 3) if count else 0.0 for count in counts]
 
 
 def _plotly() -> str:
