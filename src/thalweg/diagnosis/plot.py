@@ -131,6 +131,7 @@ def _rows(names: Sequence[str], title: str) -> tuple[Any, Any]:
     ax.set_yticks(range(len(names)), [shorten(name, 20) for name in names])
     ax.set_ylim(max(len(names), 1) - 0.5, -0.5)
     ax.yaxis.grid(visible=False)
+    ax.tick_params(axis="y", pad=8)
     ax.set_xlabel(shorten(title, 34))
     return figure, ax
 

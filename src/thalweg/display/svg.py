@@ -7,6 +7,7 @@ same figure always gives the same text.
 """
 
 import io
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -103,13 +104,9 @@ def _adapt(parent: ElementTree.Element) -> None:
         given = {_plain(name): value for name, value in child.attrib.items()}
         given.pop("clip-path", None)
         if child.tag == "text":
-            anchor = "text-anchor: "
-            styles = given.get("style", "").split("; ")
-            child.attrib = {k: v for k, v in given.items() if k in _KEPT} | {
-                "text-anchor": style.removeprefix(anchor).rstrip(";")
-                for style in styles
-                if style.startswith(anchor)
-            }
+            anchor = re.search("text-anchor: ([a-z]+)", given.get("style", ""))
+            child.attrib = {k: v for k, v in given.items() if k in _KEPT}
+            child.set("text-anchor", anchor[1] if anchor else "start")
             continue
         child.attrib = given
         if child.tag == "g":
