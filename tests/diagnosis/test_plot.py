@@ -43,9 +43,8 @@ def test_any_evidence_can_be_drawn(
         assert 0 <= float(each.attrib["x"]) <= width
         assert 0 <= float(each.attrib["y"]) <= height
     for each in root.iter("path"):  # nothing is clipped, nothing lies outside
-        numbers = [
-            float(n) for n in re.findall(r"-?[\d.]+(?:e-?\d+)?", each.attrib["d"])
-        ]
+        drawn = each.attrib.get("d", "")
+        numbers = [float(n) for n in re.findall(r"-?[\d.]+(?:e-?\d+)?", drawn)]
         assert -1 <= min(numbers, default=0) <= max(numbers, default=0) <= width + 1
     assert 2 <= len(list(root.iter("text"))) <= 16
 
