@@ -285,15 +285,22 @@ def compare(
 
 @app.command(no_args_is_help=True)
 def gallery(
-    out: Annotated[Path, typer.Argument(help="Folder for the pictures.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder for the pictures.")
+    ],
     mnist: Annotated[
-        File, option("Of MNIST's files.  [default: digits]", of="FOLDER")
+        File,
+        option(
+            "Folder with the four files of MNIST, to draw pictures about images from. "
+            "[default: scikit-learn's small digits]",
+            of="FOLDER",
+        ),
     ] = None,
 ) -> None:
-    """Draw a chapter on training: optimizers, first weights, remedies, ensembles.
+    """Draw the examples: optimizers, initializations, overfitting, ensembles, ...
 
-    Each picture is named as it is finished. Without MNIST's four files they are drawn
-    from scikit-learn's small digits.
+    Runs each example of thalweg that draws, and prints the name of each picture when it
+    is finished. This takes some minutes.
 
     For example:
 
@@ -304,8 +311,8 @@ def gallery(
     from thalweg.cli.gallery import draw_gallery
 
     prepare()
-    for caption, path in draw_gallery(out, mnist):
-        print(f"{path}  {caption}", flush=True)
+    for picture in draw_gallery(out, mnist):
+        print(f"{picture.path}  {picture.caption}", flush=True)
 
 
 @app.command(no_args_is_help=True)
