@@ -3,9 +3,9 @@ Batch normalization makes up for a bad initialization
 =====================================================
 
 Each panel has initial weights of another standard deviation, from 1 to 0.0001. With
-batch normalization five layers learn from all but the largest. Without it they learn
-only where the standard deviation happens to be right. A cross marks a network that
-diverged.
+batch normalization five layers learn from all of them, though slowly from the largest
+and the smallest. Without it they learn only where the standard deviation happens to be
+right. A cross marks a network that diverged.
 """
 
 import sys

@@ -11,13 +11,15 @@ import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.model_selection import train_test_split
 
 import thalweg as tw
 from thalweg.datasets import digits, mnist
 from thalweg.plots import WeightsDisplay
 
 X, y = mnist(*sys.argv[1:])[0] if sys.argv[1:] else digits()
-X, y, X_test, y_test = X[:400], y[:400], X[400:2400], y[400:2400]
+X, X_test, y, y_test = train_test_split(np.float32(X), y, random_state=0, stratify=y)
+X, y, X_test, y_test = X[:400], y[:400], X_test[:2000], y_test[:2000]
 member = tw.MLPClassifier((50,), learning_rate_init=0.003, tol=0.01, n_iter_no_change=5)
 ensemble = tw.Ensemble(member, 5, bootstrap=True, random_state=0).fit(X, y)
 members = np.array([each.score(X_test, y_test) for each in ensemble.members_])
@@ -35,7 +37,7 @@ for name, chosen in {"right": right, "wrong": ~right}.items():
     axes[1].hist(disagreement[chosen], edges, weights=share, alpha=0.6, label=name)
 axes[1].set(xlabel="disagreement [nats]", ylabel="share of the rows")
 for panel in axes:
-    panel.legend(frameon=False)
+    panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
 
 # %%
 # The weights of one member's first layer, as images:

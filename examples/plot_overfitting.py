@@ -10,13 +10,16 @@ each unit work without some of the others. Both narrow the gap between the two l
 import sys
 
 import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.model_selection import train_test_split
 
 import thalweg as tw
 from thalweg.datasets import digits, mnist
 from thalweg.plots import TrainingDisplay
 
 X, y = mnist(*sys.argv[1:])[0] if sys.argv[1:] else digits()
-measured_on = {"training": (X[:300], y[:300]), "test": (X[300:2300], y[300:2300])}
+X, X_test, y, y_test = train_test_split(np.float32(X), y, random_state=0, stratify=y)
+measured_on = {"training": (X[:300], y[:300]), "test": (X_test[:2000], y_test[:2000])}
 remedies = {
     "nothing": ({}, {"epochs": 200}),
     "weight decay 0.1": ({}, {"epochs": 200, "weight_decay": 0.1}),

@@ -56,8 +56,8 @@ def draw_gallery(out: Path, mnist: Path | None = None) -> Iterator[Picture]:
     FileNotFoundError
         If the examples are not installed.
     """
-    need("matplotlib", "pictures need matplotlib", "plots").use("agg")
-    plt = need("matplotlib.pyplot", "pictures need matplotlib", "plots")
+    need("matplotlib", "plots need matplotlib", "plots").use("agg")
+    plt = need("matplotlib.pyplot", "plots need matplotlib", "plots")
     out.mkdir(parents=True, exist_ok=True)
     for script in find_examples():
         plt.close("all")

@@ -1,4 +1,4 @@
-"""What all pictures share: the base of displays, colors, legends, axes."""
+"""What all plots share: the base of displays, colors, legends, axes, SVG."""
 
 from thalweg.display.base import Display, new_figure
 from thalweg.display.style import (

@@ -64,7 +64,7 @@ def render_svg(draw: Callable[[], Any], label: str) -> str:
     ValueError
         If matplotlib is not installed: how to install it.
     """
-    style = need("matplotlib.style", "pictures need matplotlib", "report")
+    style = need("matplotlib.style", "plots need matplotlib", "report")
     written = io.StringIO()
     with style.context(_SETTINGS, after_reset=True), warnings.catch_warnings():
         # The browser has letters that matplotlib's font has not.
