@@ -168,8 +168,8 @@ def test_page_has_all_of_a_fit(tmp_path: Path):
     for part in (
         "accuracy 0.800 (95 %: 0.700 to 0.900) on 60 rows, held out from training",
         "majority class 0.500 +0.300 (+0.200 to +0.400)",
-        "48 of 60 rows are right",
-        "it is off by 7.0% on average",
+        "48 of 60 rows are classified correctly",
+        "The average difference is 7.0%",
         "30 epochs in 3.0 s",
         "t.csv: 60 rows (2 more have no target), 41 columns",
         "2 things are wrong",
@@ -189,7 +189,7 @@ def test_page_has_all_of_a_fit(tmp_path: Path):
 
 def test_values_get_residuals_and_no_confusion(tmp_path: Path):
     page = read(a_report(classes=False), tmp_path)
-    assert "true less predicted" in page.text
+    assert "true minus predicted" in page.text
     assert "Confusion" not in page.text
     assert "Calibration" not in page.text
 

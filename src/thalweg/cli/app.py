@@ -331,8 +331,8 @@ def compare(
 ) -> None:
     """Train the same network with several optimizers, and find out which is better.
 
-    All start from the same weights and see the same rows in the same order. One fifth of
-    the rows are validation data. Confidence intervals over the seeds say which
+    All start from the same weights and see the same rows in the same order. One fifth
+    of the rows are validation data. Confidence intervals over the seeds say which
     differences are larger than chance.
 
     For example:

@@ -93,8 +93,8 @@ def parse_duration(text: str | None) -> float | None:
     found = re.fullmatch(r"([0-9.]+)\s*([smh]?)", text.strip())
     if found is None or found[1].count(".") > 1 or float(found[1]) <= 0:
         raise ValueError(
-            f"--time got {text!r}. Give a number above 0 and its unit, e.g. 90s, 10m or "
-            "1.5h."
+            f"--time got {text!r}. Give a number above 0 and its unit, e.g. 90s, 10m "
+            "or 1.5h."
         )
     return float(found[1]) * _UNITS[found[2]]
 

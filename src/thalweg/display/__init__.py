@@ -4,7 +4,6 @@ from thalweg.display.base import Display, new_figure
 from thalweg.display.style import (
     COLORS,
     axis_type,
-    draw_curves,
     legend_above,
     legend_outside,
     line_style,
@@ -18,7 +17,6 @@ __all__ = [
     "COLORS",
     "Display",
     "axis_type",
-    "draw_curves",
     "legend_above",
     "legend_outside",
     "line_style",

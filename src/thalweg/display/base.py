@@ -82,8 +82,8 @@ class Display:
         axes = list(np.ravel(ax))
         if len(axes) != count:
             raise ValueError(
-                f"plot got {len(axes)} axes for {count} panels. Give one for each panel, "
-                "or ax=None for a new figure."
+                f"plot got {len(axes)} axes for {count} panels. Give one for each "
+                "panel, or ax=None for a new figure."
             )
         self.figure_ = axes[0].figure
         self.ax_ = axes[0] if count == 1 else np.array(axes)

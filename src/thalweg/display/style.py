@@ -71,23 +71,3 @@ def smooth(values: Array, window: int) -> Array:
     count = np.convolve(known, kernel, "same")
     means = np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
     return means[: len(values)]
-
-
-def draw_curves(
-    ax: Any, curves: dict[str, Array], xlabel: str, ylabel: str, legend: bool = True
-) -> None:
-    """Draw curves over 1, 2, 3, ...
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-    curves : dict of str to ndarray
-    xlabel, ylabel : str
-    legend : bool
-    """
-    for index, (name, values) in enumerate(curves.items()):
-        number = np.arange(1, len(values) + 1)
-        ax.plot(number, values, label=name, linewidth=1.4, **line_style(index))
-    if legend:
-        legend_outside(ax)
-    tidy(ax, xlabel, ylabel)
