@@ -26,8 +26,8 @@ comparison = tw.compare(
 SweepDisplay.from_comparison(comparison, xlabel="units of the hidden layer")
 
 # %%
-# The decision boundary of networks without a hidden layer, and with one of up to fifty
-# units. From twenty units on the boundary bends around single points:
+# The decision boundary of a network without a hidden layer, and of networks with one of
+# up to fifty units. More than three units change it little:
 figure, axes = plt.subplots(2, 4, figsize=(6.0, 3.7), layout="constrained")
 runs = {}
 for panel, width in zip(axes.flat, (0, 1, 2, 3, 4, 5, 20, 50), strict=True):

@@ -3,7 +3,7 @@ Four optimizers in one ravine
 =============================
 
 On a small network, optimizers that use the curvature reach a lower loss in fewer passes
-over the data, and in less time.
+over the data. Each of their passes takes more time.
 """
 
 import matplotlib.pyplot as plt

@@ -224,7 +224,7 @@ def test_layers_are_histograms_of_shares():
     np.testing.assert_allclose(heights, np.full(10, 0.1))
     half = plots.LayersDisplay(values).plot("weights", span=(0.0, 0.5))
     assert [text.get_text() for text in half.ax_[0].texts] == ["50% outside"]
-    with pytest.raises(ValueError, match="with y, records it"):
+    with pytest.raises(ValueError, match="with y to record it"):
         plots.LayersDisplay(values).plot("gradients")
     with pytest.raises(ValueError, match="must be one of 'activations'"):
         plots.LayersDisplay(values).plot("biases")
