@@ -18,6 +18,7 @@ from thalweg.datasets import digits, mnist
 from thalweg.plots import TrainingDisplay
 
 X, y = mnist(*sys.argv[1:])[0] if sys.argv[1:] else digits()
+n_inputs = X.shape[1]
 X, X_test, y, y_test = train_test_split(np.float32(X), y, random_state=0, stratify=y)
 measured_on = {"training": (X[:300], y[:300]), "test": (X_test[:2000], y_test[:2000])}
 remedies = {
@@ -28,7 +29,7 @@ remedies = {
 runs = {}
 for name, (layers, settings) in remedies.items():
     network = tw.DenseNetwork.from_sizes(
-        [X.shape[1], *[100] * 6, 10], init="he_normal", **layers
+        [n_inputs, *[100] * 6, 10], init="he_normal", **layers
     )
     for part, rows in measured_on.items():  # the same training, measured twice
         runs[name, part] = tw.fit(

@@ -1,6 +1,7 @@
 """What commands are given: a table, what to predict in it, and their options."""
 
 import os
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,13 +113,13 @@ def prepare(*outputs: Path | None) -> None:
     Also keep the programs that JAX compiles for the next run, unless the environment
     says where they go.
     """
-    from thalweg.io import check_folder, user_cache
+    from thalweg.io import check_folder
 
     for path in filter(None, outputs):
         check_folder(path)
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    folder = user_cache() / "compiled"
+    folder = _cache_folder() / "compiled"
     with suppress(OSError):  # a home that cannot be written to
         folder.mkdir(parents=True, exist_ok=True)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
@@ -169,3 +170,15 @@ def parse_widths(given: str) -> tuple[int, ...]:
             "numbers above 0, e.g. 100 or 256,128, or '' for no hidden layer."
         )
     return tuple(map(int, words))
+
+
+def _cache_folder() -> Path:
+    """Return the user's folder for files that a program can make again."""
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))
+    return base / "thalweg"

@@ -12,7 +12,6 @@ from thalweg.io.model_file import (
     save,
     understood_model,
     unpack_run,
-    user_cache,
     write_model_file,
 )
 from thalweg.io.table_file import read_table, write_table
@@ -30,7 +29,6 @@ __all__ = [
     "save",
     "understood_model",
     "unpack_run",
-    "user_cache",
     "write_model_file",
     "write_table",
 ]
