@@ -72,7 +72,7 @@ def test_help_teaches_and_needs_nothing_heavy():
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not {"jax", "pandas", "sklearn"} & set(loaded)
+    assert not {"jax", "pandas", "sklearn", "scipy", "numpy"} & set(loaded)
 
 
 @pytest.mark.slow

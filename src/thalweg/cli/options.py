@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from thalweg.core import check_names
-
 # Everything else is imported by the function that needs it, so that --help is quick.
 if TYPE_CHECKING:
     from thalweg.core import Frame, Series
@@ -133,6 +131,7 @@ def read_columns(
     """Read a table; return the columns to learn from, and the target."""
     import pandas as pd
 
+    from thalweg.core import check_names
     from thalweg.estimators import is_missing, kind_of, numbers
     from thalweg.io import read_table
 
