@@ -26,7 +26,7 @@ _CELLS_WITH_NUMBERS = 12
 _LABELS = 14
 _AXIS = {"gridcolor": _LINES, "zerolinecolor": _LINES, "automargin": True,
          "linecolor": _LINES, "ticks": "outside", "tickcolor": _LINES,
-         "title": {"font": {"size": 13}}}  # fmt: skip
+         "title": {"font": {"size": 13}, "standoff": 10}}  # fmt: skip
 _LAYOUT = {
     "template": {"layout": {"xaxis": _AXIS, "yaxis": _AXIS}},
     "paper_bgcolor": "rgba(0,0,0,0)",
