@@ -292,9 +292,7 @@ def test_words_stand_in_for_pictures_without_matplotlib(
 
 
 def test_a_trial_says_nothing_of_what_is_unknown(tmp_path: Path):
-    proof = replace(
-        a_finding().proof, control=(), over_control=NAN, interval=(NAN, NAN)
-    )
+    proof = Proof("accuracy", (0.5,), (0.9,), (), 0.4, (NAN, NAN), NAN, "confirmed")
     finding = a_finding(proof=proof, evidence=None)
     page = read(Diagnosis("Classifier", (finding,), {}), tmp_path)
     assert "same seeds: accuracy +0.400; confirmed" in page.text
