@@ -12,7 +12,7 @@ INSTALL := $(PIP) install -c constraints.txt
 TOOLS := $(VENV)/.tools
 PACKAGE := $(VENV)/.package
 # Folders are listed too: their time changes when a file goes away.
-SOURCES := $(shell find src -not -name __pycache__ -not -name '*.pyc')
+SOURCES := $(shell find src examples -not -name __pycache__ -not -name '*.pyc')
 DEMO := build/demo
 # What the tests need beside the core; a user picks.
 EXTRAS := parquet,plots,report,search,keras,dask,ray

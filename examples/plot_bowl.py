@@ -7,8 +7,8 @@ gradient descent zigzags across it. Momentum overshoots. AdaGrad and Adam rescal
 direction and turn along the valley.
 """
 
-from thalweg.plots.planes import PathsDisplay
-from thalweg.training.inspect import descend
+from thalweg.plots import PathsDisplay
+from thalweg.training import descend
 
 paths = descend(
     {

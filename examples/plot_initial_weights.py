@@ -7,11 +7,13 @@ stays at log 10. Xavier initialization suits tanh. He initialization makes up fo
 half of the values that ReLU sets to 0.
 """
 
-import thalweg as tw
-from thalweg.datasets import digits
+import sys
 
-X, y = digits()
-tw.compare(
+import thalweg as tw
+from thalweg.datasets import digits, mnist
+
+X, y = mnist(*sys.argv[1:])[0] if sys.argv[1:] else digits()
+comparison = tw.compare(
     {
         "std 0.01": {"init": ("normal", {"std": 0.01})},
         "Xavier": {"init": "xavier"},
@@ -23,6 +25,8 @@ tw.compare(
     optimizer="sgd",
     learning_rate=0.01,
     batch_size=128,
-    epochs=20,
-    seeds=2,
-).plot()
+    epochs=25,
+    seeds=3,
+    by="training loss",
+)
+comparison.plot()

@@ -6,10 +6,11 @@ One unit gives a straight boundary. Three units give a boundary that bends aroun
 moons. Each point is a network with another seed.
 """
 
+import matplotlib.pyplot as plt
+
 import thalweg as tw
-from thalweg.comparison.plot import SweepDisplay
 from thalweg.datasets import moons
-from thalweg.plots.planes import BoundaryDisplay
+from thalweg.plots import BoundaryDisplay, SweepDisplay
 
 X, y = moons(200)
 comparison = tw.compare(
@@ -25,6 +26,27 @@ comparison = tw.compare(
 SweepDisplay.from_comparison(comparison, xlabel="units of the hidden layer")
 
 # %%
-# The decision boundary with three units:
-model = tw.MLPClassifier((3,), "tanh", solver="lbfgs", random_state=0, max_iter=1000)
-BoundaryDisplay.from_estimator(model.fit(X, y), X, y)
+# The decision boundary of a network without a hidden layer, and of networks with one of
+# up to fifty units. More than three units change it little:
+figure, axes = plt.subplots(2, 4, figsize=(6.0, 3.7), layout="constrained")
+runs = {}
+for panel, width in zip(axes.flat, (0, 1, 2, 3, 4, 5, 20, 50), strict=True):
+    hidden = [width] if width else []
+    runs[width] = run = tw.fit(
+        tw.DenseNetwork.from_sizes([2, *hidden, 2], activation="tanh"),
+        X,
+        y,
+        loss="cross_entropy",
+        optimizer="sgd",
+        batch_size=None,
+        learning_rate=2.0,
+        l2=0.01,
+        epochs=5000,
+        random_state=0,
+    )
+    BoundaryDisplay.from_predictor(
+        lambda rows, run=run: tw.predict(run, rows), X, y, ax=panel, legend=False
+    )
+    title = f"{width} unit{'s' * (width > 1)}" if width else "no hidden layer"
+    panel.set_title(title, fontsize=8)
+    panel.label_outer()

@@ -7,11 +7,13 @@ differences can therefore be judged in pairs. If the interval of a difference co
 zero, the difference may be chance.
 """
 
-import thalweg as tw
-from thalweg.comparison.plot import DifferenceDisplay
-from thalweg.datasets import digits
+import sys
 
-X, y = digits()
+import thalweg as tw
+from thalweg.datasets import digits, mnist
+from thalweg.plots import DifferenceDisplay
+
+X, y = mnist(*sys.argv[1:])[0] if sys.argv[1:] else digits()
 rates = {"sgd": 0.01, "momentum": 0.01, "adagrad": 0.01, "adam": 0.001}
 comparison = tw.compare(
     {name: {"optimizer": name, "learning_rate": rate} for name, rate in rates.items()},
@@ -19,7 +21,7 @@ comparison = tw.compare(
     y,
     hidden=[100] * 4,
     batch_size=128,
-    epochs=5,
+    epochs=25,
     seeds=3,
     by="training loss",
 )

@@ -3,13 +3,16 @@ Which learning rate, and how much decay?
 ========================================
 
 The best values can only be found by trying. The search draws pairs at random, on
-logarithmic scales, and trains each for a few epochs. The plots show which do well.
+logarithmic scales, and trains each for a few epochs. The pictures show the training
+curves of the best twenty, and which values do well.
 """
 
-import thalweg as tw
-from thalweg.datasets import digits
+import sys
 
-X, y = digits()
+import thalweg as tw
+from thalweg.datasets import digits, mnist
+
+X, y = mnist(*sys.argv[1:])[0] if sys.argv[1:] else digits()
 model = tw.MLPClassifier((100, 100), solver="sgd", max_iter=20)
 space = {"learning_rate_init": (1e-6, 1e-1, "log"), "alpha": (1e-6, 1e-2, "log")}
 found = tw.search(

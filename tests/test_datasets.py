@@ -91,18 +91,15 @@ def test_missing_files_are_fetched_once_and_checked(
 ):
     files = idx_files(6, 3)
     source = put(files, tmp_path / "source")
-    sums = {
-        name: hashlib.md5(data, usedforsecurity=False).hexdigest()
-        for name, data in files.items()
-    }
-    monkeypatch.setitem(datasets._SOURCES, "mnist", (source.as_uri(), sums))  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(datasets, "user_cache", lambda: tmp_path)
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    monkeypatch.setitem(datasets._SOURCES, "mnist", (f"file://localhost{source}", sums))  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "home"))
     (X, _), _ = datasets.mnist()
     for name in files:
         (source / name).unlink()
     (again, _), _ = datasets.mnist()
     np.testing.assert_array_equal(X, again)
-    assert len(list((tmp_path / "data" / "mnist").iterdir())) == 4
+    assert len(list((tmp_path / "home" / "thalweg" / "mnist").iterdir())) == 4
 
 
 def test_what_is_fetched_must_be_what_was_asked_for(
@@ -110,10 +107,10 @@ def test_what_is_fetched_must_be_what_was_asked_for(
 ):
     source = put(idx_files(6, 3), tmp_path / "source")
     _, sums = datasets._SOURCES["mnist"]  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setitem(datasets._SOURCES, "mnist", (source.as_uri(), sums))  # pyright: ignore[reportPrivateUsage]
-    with pytest.raises(OSError, match="its checksum is another"):
+    monkeypatch.setitem(datasets._SOURCES, "mnist", (f"file://localhost{source}", sums))  # pyright: ignore[reportPrivateUsage]
+    with pytest.raises(OSError, match=r"SHA256 checksum .* differs"):
         datasets.mnist(tmp_path / "empty")
-    assert not (tmp_path / "empty").exists()
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -126,14 +123,16 @@ def test_offline_the_folder_for_the_files_is_named(
         raise OSError("Name or service not known")
 
     monkeypatch.setattr("urllib.request.urlopen", offline)
-    with pytest.raises(OSError, match=f"into {tmp_path}, or give the folder"):
-        load(tmp_path)
+    folder = tmp_path / "new"
+    with pytest.raises(OSError, match=f"into {folder} yourself, or give the folder"):
+        load(folder)
+    assert list(folder.iterdir()) == []
 
 
 def test_a_damaged_file_is_named(tmp_path: Path):
     files = idx_files(6, 3)
     files["train-labels-idx1-ubyte.gz"] = b"not gzip"
-    with pytest.raises(ValueError, match=r"train-labels.* is no gzipped IDX file"):
+    with pytest.raises(ValueError, match=r"train-labels.* is not a gzipped IDX file"):
         datasets.mnist(put(files, tmp_path))
 
 

@@ -1,15 +1,13 @@
-"""Data to try networks on: drawn, bundled with a dependency, or fetched once.
+"""Data sets to try networks on: generated, bundled with scikit-learn, or downloaded.
 
-Small sets come as ``(X, y)``, image sets as ``((X, y), (X_test, y_test))`` with pixels
-from 0 to 1 in float32. Image files are looked for in the folder given, then in the
-user's cache, and downloaded to there, their checksums compared, if they are in neither.
+Small sets are returned as ``(X, y)``, sets of images as ``((X, y), (X_test, y_test))``
+with pixels from 0 to 1 in float32. Files of images are read from the folder given, or
+from scikit-learn's data folder (`sklearn.datasets.get_data_home`). scikit-learn
+downloads those that are missing, and compares their checksums.
 """
 
 import gzip
-import hashlib
 import tarfile
-import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,10 @@ import numpy as np
 from sklearn import datasets
 
 from thalweg.core import Array
-from thalweg.io import PathLike, replace_file, user_cache
+from thalweg.io import PathLike
 
 Rows = tuple[Array, Array]
-_theirs: Any = datasets  # whose types leave open how many arrays there are
+_sklearn: Any = datasets  # whose types leave open how many arrays a loader returns
 
 _MNIST_FILES = (
     "train-images-idx3-ubyte.gz",
@@ -31,24 +29,24 @@ _MNIST_FILES = (
 
 
 def moons(n: int = 200, noise: float = 0.2, random_state: int = 0) -> Rows:
-    """Draw two half circles that reach into each other; X of shape (n, 2)."""
-    return _theirs.make_moons(n, noise=noise, random_state=random_state)
+    """Generate two half circles, one reaching into the other; X of shape (n, 2)."""
+    return _sklearn.make_moons(n, noise=noise, random_state=random_state)
 
 
 def circles(n: int = 200, noise: float = 0.1, random_state: int = 0) -> Rows:
-    """Draw a ring around another; X of shape (n, 2)."""
-    return _theirs.make_circles(n, noise=noise, factor=0.5, random_state=random_state)
+    """Generate a ring around a smaller ring; X of shape (n, 2)."""
+    return _sklearn.make_circles(n, noise=noise, factor=0.5, random_state=random_state)
 
 
 def blobs(n: int = 200, n_classes: int = 3, random_state: int = 0) -> Rows:
-    """Draw one Gaussian cloud a class; X of shape (n, 2)."""
-    return _theirs.make_blobs(n, centers=n_classes, random_state=random_state)
+    """Generate one Gaussian cloud for each class; X of shape (n, 2)."""
+    return _sklearn.make_blobs(n, centers=n_classes, random_state=random_state)
 
 
 def spirals(
     n: int = 300, n_classes: int = 3, noise: float = 0.2, random_state: int = 0
 ) -> Rows:
-    """Draw one arm of a spiral a class; X of shape (n, 2), inside the unit circle."""
+    """Generate an arm of a spiral for each class; X of shape (n, 2), length up to 1."""
     rng = np.random.RandomState(random_state)
     y = np.arange(n) * n_classes // n
     radius = rng.uniform(0.02, 1.0, n)
@@ -57,15 +55,15 @@ def spirals(
 
 
 def digits() -> Rows:
-    """Return scikit-learn's 1797 digits; X of shape (1797, 64), from 0 to 1."""
-    X, y = _theirs.load_digits(return_X_y=True)
+    """Return scikit-learn's digits; X of shape (1797, 64), values from 0 to 1."""
+    X, y = _sklearn.load_digits(return_X_y=True)
     return X / 16, y
 
 
 def infrared() -> Rows:
     """Return twelve readings of an infrared sensor bar; X of shape (12, 5), 4 classes.
 
-    The columns are four sensors and a slope. A sensor's ceiling is 65535.
+    The columns are four sensors and a slope. A sensor's largest value is 65535.
     """
     return np.array(_READINGS, float), np.repeat([1, 0, 2, 3], 3)
 
@@ -76,12 +74,15 @@ def mnist(folder: PathLike | None = None) -> tuple[Rows, Rows]:
     Parameters
     ----------
     folder : str or path-like, optional
-        Where the four files are, gzipped; None for the user's cache.
+        Folder of the four gzipped files; None for scikit-learn's data folder. Missing
+        files are downloaded to it.
 
     Raises
     ------
     OSError
-        If the files are neither there nor can be downloaded: where to put them.
+        If a file is missing and cannot be downloaded. The message says where to put it.
+    ValueError
+        If a file is damaged.
     """
     return _images("mnist", folder)
 
@@ -92,12 +93,15 @@ def fashion_mnist(folder: PathLike | None = None) -> tuple[Rows, Rows]:
     Parameters
     ----------
     folder : str or path-like, optional
-        Where the four files are, gzipped; None for the user's cache.
+        Folder of the four gzipped files; None for scikit-learn's data folder. Missing
+        files are downloaded to it.
 
     Raises
     ------
     OSError
-        If the files are neither there nor can be downloaded: where to put them.
+        If a file is missing and cannot be downloaded. The message says where to put it.
+    ValueError
+        If a file is damaged.
     """
     return _images("fashion-mnist", folder)
 
@@ -108,13 +112,15 @@ def cifar10(folder: PathLike | None = None) -> tuple[Rows, Rows]:
     Parameters
     ----------
     folder : str or path-like, optional
-        Where ``cifar-10-binary.tar.gz`` is, or ``cifar10_subset.npz`` with the arrays
-        X_train, y_train, X_test and y_test; None for the user's cache.
+        Folder of ``cifar-10-binary.tar.gz``, or of ``cifar10_subset.npz`` with the
+        arrays X_train, y_train, X_test and y_test; None for scikit-learn's data folder.
+        A missing archive is downloaded to it.
 
     Raises
     ------
     OSError
-        If the file is neither there nor can be downloaded: where to put it.
+        If the archive is missing and cannot be downloaded. The message says where to
+        put it.
     """
     subset = Path(folder or "") / "cifar10_subset.npz"
     if folder is not None and subset.is_file():
@@ -150,8 +156,8 @@ def _read_idx(path: Path) -> Array:
         return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
     except (EOFError, IndexError, ValueError, gzip.BadGzipFile) as error:
         raise ValueError(
-            f"{path} is no gzipped IDX file, or a damaged one ({error}). Delete it, "
-            "and it is downloaded anew."
+            f"{path} is not a gzipped IDX file, or it is damaged ({error}). Delete it: "
+            "the next call downloads it again."
         ) from error
 
 
@@ -163,64 +169,61 @@ def _batch(archive: tarfile.TarFile, name: str) -> Rows:
 
 
 def _files(name: str, folder: PathLike | None) -> list[Path]:
-    """Return the paths of a set's files, fetching those that are missing."""
+    """Return the paths of a set's files; download those that are missing."""
+    home = Path(folder or Path(_sklearn.get_data_home()) / "thalweg" / name)
     address, checksums = _SOURCES[name]
-    home = user_cache() / "data" / name if folder is None else Path(folder)
-    paths = [home / file for file in checksums]
-    for path in paths:
-        if not path.is_file():
-            _fetch(f"{address}/{path.name}", path, checksums)
-    return paths
+    return [
+        path if path.is_file() else _fetch(f"{address}/{path.name}", path, checksum)
+        for path, checksum in ((home / file, checksums[file]) for file in checksums)
+    ]
 
 
-def _fetch(url: str, path: Path, checksums: Mapping[str, str]) -> None:
+def _fetch(url: str, path: Path, checksum: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            data = answer.read()
+        return _sklearn.fetch_file(
+            url, path.parent, path.name, sha256=checksum, n_retries=0
+        )
     except OSError as error:
         raise OSError(
             f"{path.name} is not in {path.parent} and could not be downloaded from "
-            f"{url} ({error}). Put {', '.join(checksums)} into {path.parent}, or give "
-            "the folder that they are in."
+            f"{url} ({error}). Put it into {path.parent} yourself, or give the folder "
+            "that has it."
         ) from error
-    if hashlib.md5(data, usedforsecurity=False).hexdigest() != checksums[path.name]:
-        raise OSError(
-            f"what {url} gave is not {path.name}: its checksum is another. Try again, "
-            f"or put the file into {path.parent} yourself."
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, data)
 
 
-def _checked(*checksums: str) -> dict[str, str]:
+def _checksums(*checksums: str) -> dict[str, str]:
     return dict(zip(_MNIST_FILES, checksums, strict=True))
 
 
 _SOURCES = {
     "mnist": (
         "https://ossci-datasets.s3.amazonaws.com/mnist",
-        _checked(
-            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-            "d53e105ee54ea40749a09fcbcd1e9432",
-            "9fb629c4189551a2d022fa330f9573f3",
-            "ec29112dd5afa0611ce80d1b7f02629c",
+        _checksums(
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         ),
     ),
     "fashion-mnist": (
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
-        _checked(
-            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            "25c81989df183df01b3e8a0aad5dffbe",
-            "bef4ecab320f06d8554ea6380940ec79",
-            "bb300cfdad3c16e7a12a480ee83cd310",
+        _checksums(
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
     ),
     "cifar10": (
         "https://www.cs.toronto.edu/~kriz",
-        {"cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"},
+        {
+            "cifar-10-binary.tar.gz": "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9dd"
+            "da3db29a59bca1dd"
+        },
     ),
 }
-"""Where each set is, and the MD5 sums that its authors give."""
+"""The address of each set, and the SHA-256 checksums of its files."""
 
 _READINGS = (
     (65535, 3670, 65535, 3885, -0.73),

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 import thalweg as tw
 from thalweg.cli.app import app, main
-from thalweg.cli.live_table import Standing, seconds
+from thalweg.cli.live_table import LiveTable, parse_duration
 from thalweg.estimators.tabular import estimators as tabular
 from thalweg.tuning.result import SearchTrial
 
@@ -72,7 +72,7 @@ def test_help_teaches_and_needs_nothing_heavy():
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not {"jax", "pandas", "sklearn"} & set(loaded)
+    assert not {"jax", "pandas", "sklearn", "scipy", "numpy"} & set(loaded)
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_fit_and_predict(capsys: pytest.CaptureFixture[str]):
 
     assert run("predict", "flowers.thalweg", "flowers.csv") == 0
     printed = capsys.readouterr()
-    assert printed.err == "Not used: species.\n"
+    assert printed.err == "Columns not used: species.\n"
     lines = printed.out.splitlines()
     assert lines[0] == "prediction,probability_setosa,probability_versicolor"
     predicted = [line.split(",")[0] for line in lines[1:]]
@@ -336,14 +336,14 @@ def test_search_finds_a_network_and_goes_on(capsys: pytest.CaptureFixture[str]):
 def test_search_shows_the_best_so_far():
     lines = io.StringIO()
     console = Console(file=lines, width=100)
-    standing = Standing(Live(console=console, auto_refresh=False), goal=9)
+    table = LiveTable(Live(console=console, auto_refresh=False), n_trials=9)
     for number, value in enumerate([0.5, 0.9, 0.7]):
         setting = {"l2": 0.125 * (number + 1), "widths": (4, 4)}
-        standing(SearchTrial(number, setting, value, "complete", 0.1))
-    standing(SearchTrial(3, {"l2": 9.0}, 0.99, "pruned", 0.1))
-    console.print(standing.table())
+        table(SearchTrial(number, setting, value, "complete", 0.1))
+    table(SearchTrial(3, {"l2": 9.0}, 0.99, "pruned", 0.1))
+    console.print(table.table())
     title, _, first, second, third = lines.getvalue().strip().splitlines()
-    assert "4 of 9 trials, 1 given up early" in title
+    assert "4 of 9 trials, 1 stopped early" in title
     assert "0.9000" in first
     assert "l2=0.25 widths=(4,4)" in first
     assert "0.7000" in second
@@ -369,4 +369,9 @@ def test_search_refuses(
 
 
 def test_times_are_understood():
-    assert [seconds(t) for t in ("90", "90s", "10m", "1.5h")] == [90, 90, 600, 5400]
+    assert [parse_duration(t) for t in ("90", "90s", "10m", "1.5h")] == [
+        90,
+        90,
+        600,
+        5400,
+    ]

@@ -96,7 +96,7 @@ def test_a_training_has_a_panel_for_each_thing_recorded():
     display = plots.TrainingDisplay.from_run(make_run(VALIDATED, best_epoch=5))
     loss, score, rate, norm = display.ax_
     assert [ax.get_ylabel() for ax in display.ax_] == [
-        "loss", "validation score", "learning rate", "norm of the gradient",
+        "loss", "validation score", "learning rate", "gradient norm",
     ]  # fmt: skip
     assert labels(loss) == ["training", "validation"]
     np.testing.assert_array_equal(loss.lines[0].get_ydata(), CURVES["loss"])
@@ -129,8 +129,8 @@ def test_smoothing_is_the_mean_of_the_neighbors_there_are():
 @pytest.mark.parametrize(
     ("columns", "what", "words"),
     [
-        (CURVES, "score", r"was not recorded: validation=0.2"),
-        ({"loss": [1.0]}, "rate", "was not recorded: first-order optimizers"),
+        (CURVES, "score", r"was not recorded. Pass validation=0.2"),
+        ({"loss": [1.0]}, "rate", "was not recorded. Only first-order optimizers"),
         (CURVES, "lost", "must be one of 'loss', 'score'"),
     ],
 )
@@ -223,8 +223,8 @@ def test_layers_are_histograms_of_shares():
     heights = [patch.get_height() for patch in display.ax_[0].patches]
     np.testing.assert_allclose(heights, np.full(10, 0.1))
     half = plots.LayersDisplay(values).plot("weights", span=(0.0, 0.5))
-    assert [text.get_text() for text in half.ax_[0].texts] == ["50% beyond"]
-    with pytest.raises(ValueError, match="with y, records it"):
+    assert [text.get_text() for text in half.ax_[0].texts] == ["50% outside"]
+    with pytest.raises(ValueError, match="with y to record it"):
         plots.LayersDisplay(values).plot("gradients")
     with pytest.raises(ValueError, match="must be one of 'activations'"):
         plots.LayersDisplay(values).plot("biases")
@@ -273,7 +273,7 @@ def test_a_boundary_lies_where_the_classifier_says():
     assert labels(ax) == ["0", "1"]
     model = SimpleNamespace(predict_proba=left_or_right, classes_=np.array([0, 1]))
     assert plots.BoundaryDisplay.from_estimator(model, X, y, legend=False).ax_
-    with pytest.raises(ValueError, match="a plane has two columns"):
+    with pytest.raises(ValueError, match="Give X with two columns"):
         plots.BoundaryDisplay.from_predictor(left_or_right, X[:, :1], y)
 
 

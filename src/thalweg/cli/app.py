@@ -1,8 +1,8 @@
-"""The command: train on a table, hand over the model, predict with it.
+"""The command `thalweg`: train on a table, predict, diagnose, compare and search.
 
-Each command reads like a page: what was seen, what was done, how good it is, where it
-went. Bad input ends in one sentence on standard error and exit code 2; a defect of
-thalweg itself shows its traceback and ends in 1.
+Each subcommand prints what it found in the table, what it did, how good the result is
+and which files it wrote. Bad input ends with one sentence on standard error and exit
+code 2. A bug in thalweg shows its traceback and ends with exit code 1.
 """
 
 import json
@@ -20,33 +20,34 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from thalweg.cli.options import (
-    FiguresPath,
     File,
     Hidden,
     Ignore,
+    ModelChoice,
     ModelPath,
     Names,
     NoHeader,
+    ResultsPath,
     Seed,
     TablePath,
     Target,
     Task,
-    as_numbers,
-    choose,
+    choose_model,
+    encode_table,
     option,
     output,
+    parse_widths,
     prepare,
     read_columns,
-    widths,
 )
 
-# All else is imported by the command that needs it: --help should not wait.
+# Everything else is imported by the command that needs it, so that --help is quick.
 if TYPE_CHECKING:
     from thalweg.core import EpochRecord, Frame, Plan, Series
     from thalweg.estimators import Classifier, Column, Evaluation, Regressor
 
 app = typer.Typer(
-    help="Train neural networks on tables, and predict with them.",
+    help="Train neural networks on tables, predict, and find out why training fails.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -54,14 +55,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_MOST_SHOWN = 20  # columns of a table
+_MAX_COLUMNS_SHOWN = 20
 _COMPARED = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "lbfgs")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit with its code: 0 done, 2 bad input, 1 failure."""
+    """Run the command and exit: with 0 when done, 2 on bad input, 1 on a bug."""
     try:
-        # What was asked for goes along, for a report to quote.
+        # `obj` is the command line, which a report quotes.
         app(arguments, prog_name="thalweg", obj=arguments or sys.argv[1:])
     except (ValueError, OSError) as error:
         print(f"thalweg: {error}", file=sys.stderr)
@@ -75,43 +76,78 @@ def fit(
     target: Target,
     task: Task = "auto",
     output: ModelPath = None,
-    report: Annotated[File, option("A page about it, as HTML.", of="FILE")] = None,
+    report: Annotated[
+        File, option("File to write a report to, as HTML.", of="FILE")
+    ] = None,
     no_header: NoHeader = False,
     ignore: Ignore = None,
     category: Annotated[
-        Names, option("Its numbers are codes. Repeatable.", "--category", of="COLUMN")
+        Names,
+        option(
+            "Column whose numbers are codes of categories. Repeat the option for more "
+            "columns.",
+            "--category",
+            of="COLUMN",
+        ),
     ] = None,
     hidden: Hidden = "128,64",
-    activation: Annotated[str, option("Such as relu, tanh, gelu.")] = "relu",
+    activation: Annotated[
+        str,
+        option("Activation of the hidden layers, e.g. relu, tanh, gelu.", of="NAME"),
+    ] = "relu",
     dropout: Annotated[
-        float | None, option("Share of units dropped. [default: 0.1]")
+        float | None,
+        option(
+            "Share of the units that each update leaves out. [default: 0.1]", of="SHARE"
+        ),
     ] = None,
     optimizer: Annotated[
-        str, option("Such as adam, sgd, lbfgs; or adam,lbfgs in turn.")
+        str,
+        option(
+            "Optimizer, e.g. adam, sgd or lbfgs; adam,lbfgs uses one after the other.",
+            of="NAME",
+        ),
     ] = "adam",
     learning_rate: Annotated[
-        float | None, option("[default: the optimizer's usual one]")
+        float | None,
+        option("Learning rate. [default: the optimizer's usual one]", of="RATE"),
     ] = None,
     schedule: Annotated[
-        str, option("Such as constant, cosine, one_cycle.")
+        str,
+        option(
+            "How the learning rate changes, e.g. constant, cosine, one_cycle.",
+            of="NAME",
+        ),
     ] = "constant",
-    epochs: Annotated[int | None, option("At most. [default: by size]")] = None,
-    batch_size: Annotated[
-        int | None, option("Rows of one update. [default: by size]")
+    epochs: Annotated[
+        int | None,
+        option("Maximum number of epochs. [default: by the number of rows]", of="N"),
     ] = None,
-    l2: Annotated[float, option("Penalty on the weights.")] = 1.0,
-    patience: Annotated[int, option("Epochs without gain before stopping.")] = 10,
+    batch_size: Annotated[
+        int | None,
+        option("Rows in a batch. [default: by the number of rows]", of="N"),
+    ] = None,
+    l2: Annotated[
+        float, option("Strength of the L2 penalty on the weights.", of="STRENGTH")
+    ] = 1.0,
+    patience: Annotated[
+        int,
+        option("Epochs without improvement after which training stops.", of="N"),
+    ] = 10,
     seed: Seed = 0,
-    time: Annotated[float | None, option("Seconds to train, in all.")] = None,
+    time: Annotated[
+        float | None, option("Time limit for all training, in seconds.", of="SECONDS")
+    ] = None,
     dtype: Annotated[
-        Literal["float32", "float64"], option("What is computed in.")
+        Literal["float32", "float64"],
+        option("Precision of the computation: float32 or float64.", of="DTYPE"),
     ] = "float32",
 ) -> None:
-    """Train a network on a table and write it to a file.
+    """Train a network on a table and write the model to a file.
 
-    Takes numbers, texts, dates, booleans and missing values as they come. One row of
-    five is held out to measure the result; with fewer than 200 rows, cross-validation
-    does. The last line says where the model went.
+    The columns may hold numbers, texts, dates, booleans and missing values. The score
+    is measured on one fifth of the rows, which training does not use. With fewer than
+    200 rows it is measured by cross-validation.
 
     For example:
 
@@ -123,18 +159,19 @@ def fit(
 
     - `thalweg fit flowers.csv -t species --report flowers.html`
     """
-    from thalweg import report as page
+    from thalweg import report as report_page
     from thalweg.diagnosis import diagnose
     from thalweg.estimators import n_networks
     from thalweg.report import summarize
 
     prepare(output, report)
     if report:
-        page.check()
+        report_page.check()
     X, y = read_columns(table, no_header, target, ignore, category)
-    model, why, known = _choose(table, task, X, y)
+    choice, known = _choose_model(table, task, X, y)
+    model = choice.model
     model.set_params(
-        hidden_layer_sizes=widths(hidden),
+        hidden_layer_sizes=parse_widths(hidden),
         activation=activation,
         dropout=dropout,
         optimizer=optimizer.split(",") if "," in optimizer else optimizer,
@@ -151,8 +188,17 @@ def fit(
     evaluation, output = _train(model, X, y, table, output, closely=report is not None)
     found = diagnose(model, X[known], y[known], trials=False)
     if report:
-        told = {"path": table, "task": why, "command": context.obj, "diagnosis": found}
-        page.write(summarize(model, evaluation, X, y, **told), report)
+        summary = summarize(
+            model,
+            evaluation,
+            X,
+            y,
+            path=table,
+            task=choice.reason,
+            command=context.obj,
+            diagnosis=found,
+        )
+        report_page.write(summary, report)
     fitted = model.score(X[known], y[known])
     _show_result(model, evaluation, fitted, output, report)
     _console().print(f"\n{found}")
@@ -160,15 +206,20 @@ def fit(
 
 @app.command(no_args_is_help=True)
 def predict(
-    model: Annotated[Path, typer.Argument(help="What `thalweg fit` wrote.")],
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="The file that `thalweg fit` wrote."),
+    ],
     table: TablePath,
-    output: Annotated[File, output("A .csv or .parquet file.")] = None,
+    output: Annotated[
+        File, output("A .csv or .parquet file. [default: CSV to standard output]")
+    ] = None,
     no_header: NoHeader = False,
 ) -> None:
-    """Predict each row of a table with a model that `thalweg fit` wrote.
+    """Predict the target of each row with a model that `thalweg fit` wrote.
 
-    Writes a table of one prediction a row, and the probability of each class, as CSV
-    to standard output or to a file. Columns may stand in any order.
+    Writes a table with one prediction for each row and, for classes, the probability of
+    each class. The order of the columns does not matter.
 
     For example:
 
@@ -184,15 +235,15 @@ def predict(
     fitted = load(model)
     if isinstance(fitted, Run):
         raise ValueError(
-            f"{model} holds the run of a network, which knows nothing of tables. Use "
-            "it from Python: thalweg.predict(thalweg.load(path), X)."
+            f"{model} holds a network without the description of a table. Predict with "
+            "it in Python: thalweg.predict(thalweg.load(path), X)."
         )
     frame = read_table(table, header=not no_header)
     predictions = _predictions(fitted, frame)
     known = {column.name for column in fitted.columns_}
     unknown = [name for name in frame.columns if name not in known]
     if unknown:
-        print(f"Not used: {', '.join(unknown)}.", file=sys.stderr)
+        print(f"Columns not used: {', '.join(unknown)}.", file=sys.stderr)
     write_table(predictions, output or sys.stdout)
 
 
@@ -201,17 +252,27 @@ def diagnose(
     table: TablePath,
     target: Target,
     model: Annotated[
-        File, option("What `thalweg fit` wrote; or data alone.", of="FILE")
+        File,
+        option(
+            "Model to examine, which `thalweg fit` wrote. Without it only the table is "
+            "examined.",
+            of="FILE",
+        ),
     ] = None,
-    trials: Annotated[bool, option("Whether remedies are tried.")] = True,
-    budget: Annotated[float, option("Seconds for trials.")] = 60.0,
-    output: FiguresPath = None,
+    trials: Annotated[
+        bool, option("Whether to test each remedy by training with it.")
+    ] = True,
+    budget: Annotated[
+        float, option("Time limit for the tests of remedies, in seconds.", of="SECONDS")
+    ] = 60.0,
+    output: ResultsPath = None,
     no_header: NoHeader = False,
     ignore: Ignore = None,
 ) -> None:
-    """Say what is wrong with a table or a model, and try the remedies.
+    """Find out what is wrong with a table or a model, and test the remedies.
 
-    Each remedy is tried on the same rows from the same seeds, beside a random change.
+    Trains with and without each remedy, on the same rows with the same seeds, and with
+    a random change of the same size for comparison.
 
     For example:
 
@@ -228,7 +289,7 @@ def diagnose(
     given = (model and load(model), X[known], y[known])
     found = diagnose(*given, trials=trials, budget=budget)
     _console().print(str(found))
-    _hand_over(found, output)
+    _write_results(found, output)
 
 
 @app.command(no_args_is_help=True)
@@ -237,25 +298,42 @@ def compare(
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     target: Target = "",
     optimizers: Annotated[
-        Names, option(f"[default: {' '.join(_COMPARED)}]", "--optimizers", of="NAME...")
+        Names,
+        option(
+            f"Optimizers to compare. [default: {' '.join(_COMPARED)}]",
+            "--optimizers",
+            of="NAME...",
+        ),
     ] = None,
     task: Task = "auto",
     hidden: Hidden = "100",
-    epochs: Annotated[int, option("Or iterations.")] = 20,
-    seeds: Annotated[int, option("Networks of each optimizer.")] = 5,
+    epochs: Annotated[
+        int, option("Epochs of each training, or iterations.", of="N")
+    ] = 20,
+    seeds: Annotated[
+        int, option("Networks to train with each optimizer, one for each seed.", of="N")
+    ] = 5,
     by: Annotated[
         Literal["score", "loss", "training loss"],
-        option("score, loss or 'training loss'.", of="METRIC"),
+        option(
+            "What decides: the validation score, the validation loss or the training "
+            "loss (score, loss or 'training loss').",
+            of="METRIC",
+        ),
     ] = "score",
-    output: FiguresPath = None,
-    plot: Annotated[File, option("The curves, as PNG, SVG or PDF.", of="FILE")] = None,
+    output: ResultsPath = None,
+    plot: Annotated[
+        File,
+        option("File to draw the training curves in: PNG, SVG or PDF.", of="FILE"),
+    ] = None,
     no_header: NoHeader = False,
     ignore: Ignore = None,
 ) -> None:
-    """Train the same network with several optimizers, and say which is better.
+    """Train the same network with several optimizers, and find out which is better.
 
-    All meet the same rows in the same order from the same weights; one row of five is
-    held out to score them. Differences are judged over the seeds.
+    All start from the same weights and see the same rows in the same order. One fifth
+    of the rows are validation data. Confidence intervals over the seeds say which
+    differences are larger than chance.
 
     For example:
 
@@ -268,32 +346,40 @@ def compare(
     if not target:
         raise ValueError("--target is missing. Name the column to predict.")
     prepare(output, plot)
-    inputs, answers = as_numbers(*read_columns(table, no_header, target, ignore), task)
+    X, y = read_columns(table, no_header, target, ignore)
+    inputs, encoded = encode_table(X, y, task)
     names = [*(optimizers or ([] if more else _COMPARED)), *(more or [])]
     found = train_and_compare(
         [name for part in names for name in part.split(",") if name],
         inputs,
-        answers,
-        hidden=widths(hidden),
+        encoded,
+        hidden=parse_widths(hidden),
         epochs=epochs,
         seeds=seeds,
         by=by,
     )
     _console().print(str(found), soft_wrap=True)
-    _hand_over(found, output, plot)
+    _write_results(found, output, plot)
 
 
 @app.command(no_args_is_help=True)
 def gallery(
-    out: Annotated[Path, typer.Argument(help="Folder for the pictures.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder for the pictures.")
+    ],
     mnist: Annotated[
-        File, option("Of MNIST's files.  [default: digits]", of="FOLDER")
+        File,
+        option(
+            "Folder with the four files of MNIST, to draw pictures about images from. "
+            "[default: scikit-learn's small digits]",
+            of="FOLDER",
+        ),
     ] = None,
 ) -> None:
-    """Draw a chapter on training: optimizers, first weights, remedies, ensembles.
+    """Draw the examples: optimizers, initializations, overfitting, ensembles, ...
 
-    Each picture is named as it is finished. Without MNIST's four files they are drawn
-    from scikit-learn's small digits.
+    Runs each example of thalweg that draws, and prints the name of each picture when it
+    is finished. This takes some minutes.
 
     For example:
 
@@ -304,8 +390,8 @@ def gallery(
     from thalweg.cli.gallery import draw_gallery
 
     prepare()
-    for caption, path in draw_gallery(out, mnist):
-        print(f"{path}  {caption}", flush=True)
+    for picture in draw_gallery(out, mnist):
+        print(f"{picture.path}  {picture.caption}", flush=True)
 
 
 @app.command(no_args_is_help=True)
@@ -313,27 +399,47 @@ def search(
     table: TablePath,
     target: Target,
     task: Task = "auto",
-    trials: Annotated[int, option("Settings to try, at most.")] = 100,
+    trials: Annotated[int, option("Maximum number of settings to try.", of="N")] = 100,
     time: Annotated[
-        str | None, option("To search for, such as 90s, 10m or 2h.")
+        str | None,
+        option("Time limit of the search, e.g. 90s, 10m or 2h.", of="TIME"),
     ] = None,
     storage: Annotated[
-        File, option("A .db or .journal file to go on from, if broken off.")
+        File,
+        option(
+            "A .db or .journal file that keeps the trials. A search that was "
+            "interrupted resumes from it.",
+            of="FILE",
+        ),
     ] = None,
-    sampler: Annotated[str, option("tpe, random or cmaes.")] = "tpe",
-    pruner: Annotated[str, option("median, halving, hyperband or none.")] = "median",
+    sampler: Annotated[
+        str, option("How settings are chosen: tpe, random or cmaes.", of="NAME")
+    ] = "tpe",
+    pruner: Annotated[
+        str,
+        option(
+            "How poor trials are stopped early: median, halving, hyperband or none.",
+            of="NAME",
+        ),
+    ] = "median",
     output: ModelPath = None,
-    trace: Annotated[File, option("All trials.", "--json", of="FILE")] = None,
-    plot: Annotated[File, option("The course, as PNG or SVG.", of="FILE")] = None,
+    trace: Annotated[
+        File, option("File to write all trials to, as JSON.", "--json", of="FILE")
+    ] = None,
+    plot: Annotated[
+        File,
+        option("File to draw the scores of the trials in: PNG, SVG or PDF.", of="FILE"),
+    ] = None,
     no_header: NoHeader = False,
     ignore: Ignore = None,
     seed: Seed = 0,
 ) -> None:
-    """Search for the best network for a table, and train it.
+    """Search for the best settings of a network for a table, and train it.
 
-    Widths, activation, optimizer, rate, schedule, batches, dropout and penalties are
-    tried; hopeless networks are given up early. One row of five is held out from the
-    search, to measure the result. Ctrl-C ends it with the best so far.
+    Tries widths, activations, optimizers, learning rates, schedules, batch sizes,
+    dropout and penalties, and stops poor trials early. The score is measured on one
+    fifth of the rows, which the search does not use. Ctrl-C ends the search; the best
+    settings so far are then used.
 
     For example:
 
@@ -346,21 +452,23 @@ def search(
 
     prepare(output, trace, plot)
     X, y = read_columns(table, no_header, target, ignore)
-    model, _, known = _choose(table, task, X, y)
+    choice, known = _choose_model(table, task, X, y)
     found = live_table.search_table(
         _console(),
-        model.set_params(random_state=seed),
+        choice.model.set_params(random_state=seed),
         X[known],
         y[known],
         trials=trials,
-        timeout=live_table.seconds(time),
+        timeout=live_table.parse_duration(time),
         storage=storage,
-        sampler=live_table.choice("--sampler", sampler, ("tpe", "random", "cmaes")),
-        pruner=live_table.choice("--pruner", pruner, (*PRUNERS, "none")),
+        sampler=live_table.check_choice(
+            "--sampler", sampler, ("tpe", "random", "cmaes")
+        ),
+        pruner=live_table.check_choice("--pruner", pruner, (*PRUNERS, "none")),
         random_state=seed,
     )
     _console().print(f"\n{found}", soft_wrap=True)
-    _hand_over(found, trace, plot)
+    _write_results(found, trace, plot)
     best = found.best_estimator
     evaluation, output = _train(best, X, y, table, output)
     _show_result(best, evaluation, best.score(X[known], y[known]), output, None)
@@ -370,34 +478,34 @@ def _console() -> Console:
     return Console(highlight=False, markup=False, emoji=False)
 
 
-def _choose(
+def _choose_model(
     table: Path, task: str, X: "Frame", y: "Series"
-) -> tuple["Classifier | Regressor", str, "Series"]:
-    """Choose a model, say what was seen; return it, why it, and what rows to use."""
+) -> tuple[ModelChoice, "Series"]:
+    """Choose a model and describe the table; return also which rows have a target."""
     from thalweg.estimators import as_frame, is_missing, study
 
     known = ~is_missing(y)
-    model, why = choose(task, y)
-    _show_table(table, int(known.sum()), study(as_frame(X)), y, why)
-    return model, why, known
+    choice = choose_model(task, y)
+    _show_table(table, int(known.sum()), study(as_frame(X)), y, choice.reason)
+    return choice, known
 
 
 def _train(
     model: "Classifier | Regressor", X: "Frame", y: "Series", table: Path, output: File,
     *, closely: bool = False,
 ) -> tuple["Evaluation", Path]:  # fmt: skip
-    """Train, measure and save a model; return what was measured, and the file."""
+    """Train, evaluate and save a model; return the evaluation and the model's file."""
     from thalweg.estimators import evaluate
 
-    with _watch(model) as announce:
+    with _live_line(model) as announce:
         evaluation = evaluate(model, X, y, announce, closely=closely)
     output = output or Path(table.name.split(".")[0] + ".thalweg")
     model.save(output)
     return evaluation, output
 
 
-def _hand_over(found: Any, output: File, plot: File = None) -> None:
-    """Write all figures as JSON, and draw them, where asked to."""
+def _write_results(found: Any, output: File, plot: File = None) -> None:
+    """Write what was found as JSON, and draw it, if a file for it was given."""
     if output:
         output.write_text(json.dumps(found.to_json()))
     if plot:
@@ -409,25 +517,26 @@ def _hand_over(found: Any, output: File, plot: File = None) -> None:
 
 
 @contextmanager
-def _watch(model: "Classifier | Regressor") -> Iterator[Callable[[str], None]]:
-    """Show each epoch in a live line, on a terminal only.
+def _live_line(model: "Classifier | Regressor") -> Iterator[Callable[[str], None]]:
+    """Show each epoch in one line that changes; only on a terminal.
 
-    Gives the function that announces the next network.
+    Yields a function to call with the name of each network before it is trained.
     """
     console = _console()
     columns = (BarColumn(6), TextColumn("{task.description}"))
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
-        bar = progress.add_task("preparing", total=None)
-        which = [""]
+        bar = progress.add_task("preparing data", total=None)
+        current = ""
 
         def announce(network: str) -> None:
-            which[0] = network
+            nonlocal current
+            current = network
             progress.reset(bar, description=network)
 
         def show(epoch: "EpochRecord") -> None:
-            line = f"{which[0]}  {_live(epoch)}"
+            line = f"{current}  {_describe_epoch(epoch)}"
             progress.update(bar, completed=epoch.epoch, description=line)
 
         model.set_params(callbacks=(show,) if console.is_terminal else ())
@@ -435,7 +544,7 @@ def _watch(model: "Classifier | Regressor") -> Iterator[Callable[[str], None]]:
         model.set_params(callbacks=())
 
 
-def _live(epoch: "EpochRecord") -> str:
+def _describe_epoch(epoch: "EpochRecord") -> str:
     validated = not math.isnan(epoch.validation_score)
     score = f"score {epoch.validation_score:.3f}  " if validated else ""
     return (
@@ -447,18 +556,18 @@ def _live(epoch: "EpochRecord") -> str:
 def _show_table(
     path: Path, n_rows: int, columns: "Sequence[Column]", y: "Series", why: str
 ) -> None:
-    """Say what was seen in the table."""
+    """Print what each column of the table holds."""
     console = _console()
     left = f" ({len(y) - n_rows} more have no target)" if n_rows < len(y) else ""
     console.print(f"{path.name}: {n_rows} rows{left}, {len(columns)} columns")
     console.print(f"Target {y.name}: {why}")
     width = min(24, max(6, *(len(column.name) for column in columns)))
-    console.print(f"\n{'column':{width}}  {'holds':8}  missing  what", style="bold")
-    for column in columns[:_MOST_SHOWN]:
+    console.print(f"\n{'column':{width}}  {'type':8}  missing  values", style="bold")
+    for column in columns[:_MAX_COLUMNS_SHOWN]:
         name = _crop(column.name, width)
         line = f"{name:{width}}  {column.kind:8}  {column.missing:7}  {column.detail}"
         console.print(_crop(line, console.width))
-    kinds = Counter(column.kind for column in columns[_MOST_SHOWN:])
+    kinds = Counter(column.kind for column in columns[_MAX_COLUMNS_SHOWN:])
     if kinds:
         rest = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
         console.print(f"and {kinds.total()} more: {rest}")
@@ -468,7 +577,7 @@ def _show_result(
     model: "Classifier | Regressor", evaluation: "Evaluation", fitted: float,
     output: Path, report: Path | None,
 ) -> None:  # fmt: skip
-    """Say what was trained, how good it is, why it stopped and where it went."""
+    """Print what was trained, its score, why training stopped, and the files."""
     console = _console()
     run, (low, high) = model.run_, evaluation.interval
     plan, history = run.plan, run.history
@@ -481,7 +590,7 @@ def _show_result(
         "Score": f"{evaluation.metric} {evaluation.score:.3f} (95 %: {low:.3f} to "
         f"{high:.3f}) on {evaluation.n_rows} rows, {evaluation.method}",
         "Baselines": f"{others} on the same rows",
-        "Whole table": f"{evaluation.metric} {fitted:.3f}, rows trained on included",
+        "Whole table": f"{evaluation.metric} {fitted:.3f}, training rows included",
         **({"Report": str(report)} if report else {}),
         "Model": str(output),
     }

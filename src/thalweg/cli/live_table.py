@@ -1,7 +1,7 @@
-"""What `thalweg search` shows: the best settings so far, while it searches.
+"""The table that `thalweg search` shows while it searches: the best settings so far.
 
-The rows that the result is measured on at last are held out from the search too, so
-that nothing is chosen by them.
+The search does not use the rows on which the result is measured afterwards, so that no
+setting is chosen by them.
 """
 
 import re
@@ -21,30 +21,30 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass
-class Standing:
-    """The trials so far, as a table that is drawn anew after each."""
+class LiveTable:
+    """The trials so far, shown as a table that is updated after each trial."""
 
     live: Live
-    goal: int
+    n_trials: int
     trials: list[SearchTrial] = field(default_factory=list)
-    begun: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
 
     def __call__(self, trial: SearchTrial) -> None:
-        """Take note of a trial, and redraw."""
+        """Add a trial and update the table."""
         self.trials.append(trial)
         self.live.update(self.table())
 
     def table(self) -> Table:
-        """Draw the best trials so far, the best first."""
-        seconds = time.monotonic() - self.begun
-        given_up = sum(trial.state == "pruned" for trial in self.trials)
+        """Return the best trials so far, the best one first."""
+        seconds = time.monotonic() - self.started
+        pruned = sum(trial.state == "pruned" for trial in self.trials)
         title = (
-            f"{len(self.trials)} of {self.goal} trials, {given_up} given up early, "
+            f"{len(self.trials)} of {self.n_trials} trials, {pruned} stopped early, "
             f"{seconds:.0f} s"
         )
-        table = Table("", "score", "epochs", "setting", title=title, box=None)
-        whole = [trial for trial in self.trials if trial.state == "complete"]
-        best = sorted(whole, key=lambda trial: -trial.value)[:_SHOWN]
+        table = Table("", "score", "epochs", "settings", title=title, box=None)
+        complete = [trial for trial in self.trials if trial.state == "complete"]
+        best = sorted(complete, key=lambda trial: -trial.value)[:_SHOWN]
         for rank, trial in enumerate(best, start=1):
             epochs = str(len(trial.history)) if trial.history else ""
             table.add_row(str(rank), f"{trial.value:.4f}", epochs, _setting(trial))
@@ -54,54 +54,53 @@ class Standing:
 def search_table(
     console: Console, model: Any, X: Any, y: Any, *, trials: int, **options: Any
 ) -> SearchResult:
-    """Search the settings of a model for a table, on the rows that are not held out.
+    """Search for the best settings of a model, without the rows that measure it.
 
     Parameters
     ----------
     console : Console
-        Shows the best so far where it is a terminal.
+        Shows the best trials so far, if it is a terminal.
     model : Classifier or Regressor
     X, y : table and target
     trials : int
     **options
-        For `thalweg.search`.
+        Options of `thalweg.search`.
 
     Returns
     -------
     SearchResult
-        Its estimator is not fitted yet.
+        Its estimator is not fitted.
     """
     from thalweg.estimators import FEW_ROWS, evaluation_folds
     from thalweg.tuning import search
 
     few = len(y) < FEW_ROWS
     rows = slice(None) if few else ~evaluation_folds(y)[0]
-    way = {"cv": 5} if few else {"validation": 0.2}
+    split = {"cv": 5} if few else {"validation": 0.2}
     live = Live(console=console, transient=True, auto_refresh=False)
-    standing = Standing(live, trials)
-    shown = (standing,) if console.is_terminal else ()
-    options |= {"n_trials": trials, "callbacks": shown, "refit": False}
-    if not shown:
-        return search(model, "auto", X[rows], y[rows], **way, **options)
+    callbacks = (LiveTable(live, trials),) if console.is_terminal else ()
+    options |= {"n_trials": trials, "callbacks": callbacks, "refit": False}
+    if not callbacks:
+        return search(model, "auto", X[rows], y[rows], **split, **options)
     with live:
-        return search(model, "auto", X[rows], y[rows], **way, **options)
+        return search(model, "auto", X[rows], y[rows], **split, **options)
 
 
-def seconds(text: str | None) -> float | None:
-    """Understand ``"90"``, ``"90s"``, ``"10m"`` and ``"1.5h"``."""
+def parse_duration(text: str | None) -> float | None:
+    """Return the seconds that ``"90"``, ``"90s"``, ``"10m"`` or ``"1.5h"`` means."""
     if text is None:
         return None
     found = re.fullmatch(r"([0-9.]+)\s*([smh]?)", text.strip())
     if found is None or found[1].count(".") > 1 or float(found[1]) <= 0:
         raise ValueError(
-            f"--time got {text!r}; it must be a time such as 90s, 10m or 1.5h. Write a "
-            "number above 0 and its unit."
+            f"--time got {text!r}. Give a number above 0 and its unit, e.g. 90s, 10m "
+            "or 1.5h."
         )
     return float(found[1]) * _UNITS[found[2]]
 
 
-def choice(option: str, name: str, options: tuple[str, ...]) -> str | None:
-    """Return a name that is among the options; None for "none"."""
+def check_choice(option: str, name: str, options: tuple[str, ...]) -> str | None:
+    """Return a name after checking that it is an option; None for ``"none"``."""
     check_names("choice", [name], options, owner=option)
     return None if name == "none" else name
 

@@ -1,15 +1,15 @@
 """What commands are given: a table, what to predict in it, and their options."""
 
 import os
+import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from thalweg.core import check_names
-
-# All else is imported by what needs it: --help should not wait.
+# Everything else is imported by the function that needs it, so that --help is quick.
 if TYPE_CHECKING:
     from thalweg.core import Frame, Series
     from thalweg.estimators import Classifier, Regressor
@@ -19,35 +19,74 @@ Names = list[str] | None
 
 
 def option(text: str, *names: str, of: str | None = None) -> Any:
-    """Declare an option: what it is for, its names, and what it is given."""
+    """Declare an option: its help text, its names, and a name for its value."""
     return typer.Option(*names, help=text, metavar=of)
 
 
 def output(text: str) -> Any:
-    """Declare where to write what is handed over."""
+    """Declare the file to write."""
     return option(text, "--output", "-o", of="FILE")
 
 
 TablePath = Annotated[
-    Path, typer.Argument(help="A CSV file (also gzipped) or a Parquet file.")
+    Path,
+    typer.Argument(
+        metavar="TABLE", help="A CSV file (also gzipped) or a Parquet file."
+    ),
 ]
 NoHeader = Annotated[
-    bool, option("The first line is a row: columns are named 1, 2, ...", "--no-header")
+    bool,
+    option(
+        "The first line holds data, not names. Columns are then named 1, 2, 3, ...",
+        "--no-header",
+    ),
 ]
-Target = Annotated[str, option("What to predict.", "--target", "-t", of="COLUMN")]
+Target = Annotated[str, option("Column to predict.", "--target", "-t", of="COLUMN")]
 Task = Annotated[
     Literal["auto", "classification", "regression"],
-    option("classification or regression; auto looks at the target.", of="TASK"),
+    option(
+        "classification, regression or auto, which decides by the target's values.",
+        of="TASK",
+    ),
 ]
-Ignore = Annotated[Names, option("Leave it out. Repeatable.", "--ignore", of="COLUMN")]
-Hidden = Annotated[str, option("Of the hidden layers, such as 256,128.", of="WIDTHS")]
-Seed = Annotated[int, option("Seed of everything random.")]
-ModelPath = Annotated[File, output("The model. [default: TABLE.thalweg]")]
-FiguresPath = Annotated[File, output("All figures, as JSON.")]
+Ignore = Annotated[
+    Names,
+    option(
+        "Column to leave out. Repeat the option for more columns.",
+        "--ignore",
+        of="COLUMN",
+    ),
+]
+Hidden = Annotated[
+    str, option("Widths of the hidden layers, e.g. 256,128.", of="WIDTHS")
+]
+Seed = Annotated[
+    int, option("Seed of all random numbers. The same seed repeats a result.", of="N")
+]
+ModelPath = Annotated[
+    File, output("File to write the model to. [default: TABLE.thalweg]")
+]
+ResultsPath = Annotated[File, output("File to write all results to, as JSON.")]
 
 
-def as_numbers(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
-    """Return a table as a network takes it: standardized inputs, and the answers."""
+@dataclass(frozen=True)
+class ModelChoice:
+    """The model for a target.
+
+    Parameters
+    ----------
+    model : Classifier or Regressor
+        Not fitted.
+    reason : str
+        The task, and why it is that one.
+    """
+
+    model: "Classifier | Regressor"
+    reason: str
+
+
+def encode_table(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
+    """Return X and y as a network takes them: columns encoded, numbers standardized."""
     from thalweg.estimators import (
         Classifier,
         as_frame,
@@ -57,28 +96,28 @@ def as_numbers(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
         study,
     )
 
-    model, _ = choose(task, y)
     known = ~is_missing(y)
-    frame, answers = as_frame(X[known]), y[known]
+    frame, target = as_frame(X[known]), y[known]
     inputs = encode(study(frame), frame).astype("float32")
-    if isinstance(model, Classifier):
-        return inputs, answers.to_numpy().astype(str)
-    values = numbers(str(answers.name), answers)
+    if isinstance(choose_model(task, y).model, Classifier):
+        return inputs, target.to_numpy().astype(str)
+    values = numbers(str(target.name), target)
     return inputs, ((values - values.mean()) / (values.std() or 1)).astype("float32")
 
 
 def prepare(*outputs: Path | None) -> None:
-    """Find out before the work is done, not after, whether its files can be written.
+    """Check the folders of the files to write, before the work rather than after it.
 
-    JAX keeps what it compiles for the next run, unless told otherwise.
+    Also keep the programs that JAX compiles for the next run, unless the environment
+    says where they go.
     """
-    from thalweg.io import check_folder, user_cache
+    from thalweg.io import check_folder
 
     for path in filter(None, outputs):
         check_folder(path)
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    folder = user_cache() / "compiled"
+    folder = _cache_folder() / "compiled"
     with suppress(OSError):  # a home that cannot be written to
         folder.mkdir(parents=True, exist_ok=True)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
@@ -89,9 +128,10 @@ def prepare(*outputs: Path | None) -> None:
 def read_columns(
     table: Path, no_header: bool, target: str, ignore: Names, category: Names = None
 ) -> tuple["Frame", "Series"]:
-    """Read the columns to learn from, and the one to learn."""
+    """Read a table; return the columns to learn from, and the target."""
     import pandas as pd
 
+    from thalweg.core import check_names
     from thalweg.estimators import is_missing, kind_of, numbers
     from thalweg.io import read_table
 
@@ -107,25 +147,37 @@ def read_columns(
     return X.astype({name: "category" for name in category if name in X}), y
 
 
-def choose(task: str, y: "Series") -> tuple["Classifier | Regressor", str]:
-    """Return the model for a target, and why that one."""
+def choose_model(task: str, y: "Series") -> ModelChoice:
+    """Return the model for a target."""
     from thalweg.estimators import Classifier, Regressor, task_of
 
     other = {"classification": "regression", "regression": "classification"}
     why = "as asked"
     if task == "auto":
         task, reason = task_of(y)
-        why = f"because {reason} (otherwise: --task {other[task]})"
+        why = f"because {reason} (to change it: --task {other[task]})"
     model = Classifier() if task == "classification" else Regressor()
-    return model, f"{task}, {why}"
+    return ModelChoice(model, f"{task}, {why}")
 
 
-def widths(given: str) -> tuple[int, ...]:
-    """Understand the widths of hidden layers."""
+def parse_widths(given: str) -> tuple[int, ...]:
+    """Return the widths of hidden layers that a text such as ``"256,128"`` names."""
     words = [word.strip() for word in given.split(",") if word.strip()]
     if not all(word.isdecimal() and int(word) > 0 for word in words):
         raise ValueError(
-            f"--hidden got {given!r}; it must be widths such as 100 or "
-            "256,128, or '' for no hidden layer. Write whole numbers above 0."
+            f"--hidden got {given!r}. Give the widths of the hidden layers as whole "
+            "numbers above 0, e.g. 100 or 256,128, or '' for no hidden layer."
         )
     return tuple(map(int, words))
+
+
+def _cache_folder() -> Path:
+    """Return the user's folder for files that a program can make again."""
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))
+    return base / "thalweg"

@@ -8,8 +8,8 @@ from thalweg.diagnosis.html import (
     load_template,
     need_for_report,
     number,
-    shorten,
 )
+from thalweg.diagnosis.plot import shorten
 from thalweg.diagnosis.result import Diagnosis, Finding
 from thalweg.diagnosis.rules import THRESHOLDS
 

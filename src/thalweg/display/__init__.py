@@ -1,10 +1,9 @@
-"""What all pictures share: the base of displays, colors, legends, axes."""
+"""What all plots share: the base of displays, colors, legends, axes, SVG."""
 
 from thalweg.display.base import Display, new_figure
 from thalweg.display.style import (
     COLORS,
     axis_type,
-    draw_curves,
     legend_above,
     legend_outside,
     line_style,
@@ -12,17 +11,20 @@ from thalweg.display.style import (
     smooth,
     tidy,
 )
+from thalweg.display.svg import printable, render_svg, show_tip
 
 __all__ = [
     "COLORS",
     "Display",
     "axis_type",
-    "draw_curves",
     "legend_above",
     "legend_outside",
     "line_style",
     "marker",
     "new_figure",
+    "printable",
+    "render_svg",
+    "show_tip",
     "smooth",
     "tidy",
 ]

@@ -1,4 +1,4 @@
-"""What all displays share: figures, and where they are drawn."""
+"""The base of all displays, and figures for files."""
 
 from typing import Any
 
@@ -10,62 +10,80 @@ from thalweg.core import Array, need
 def new_figure(
     rows: int = 1, columns: int = 1, width: float = 6.0, height: float = 4.0
 ) -> tuple[Any, Array]:
-    """Make a figure that belongs to no window, for drawing to a file.
+    """Make a figure to save to a file; pyplot does not know it and no window shows it.
 
     Parameters
     ----------
     rows, columns : int
-        Panels.
+        Number of rows and columns of panels.
     width, height : float
-        Inches; the figure is as many hundred pixels wide.
+        Size in inches. An inch has 100 pixels.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
-        Its ``savefig`` needs no screen and leaves the user's back-end alone.
+        Its ``savefig`` needs no screen and does not change the user's backend.
     axes : ndarray of Axes, shape (rows, columns)
     """
-    figure = need("matplotlib.figure", "pictures need matplotlib", "plots").Figure(
+    figure = need("matplotlib.figure", "plots need matplotlib", "plots").Figure(
         figsize=(width, height), dpi=100, layout="constrained"
     )
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 class Display:
-    """What the displays share: where they are drawn, once they are.
+    """The base of all displays.
 
     Attributes
     ----------
     ax_ : matplotlib Axes, or ndarray of them
+        What was drawn on. Only after ``plot``.
     figure_ : matplotlib Figure
+        The figure of `ax_`. Only after ``plot``.
     """
 
     ax_: Any
     figure_: Any
 
+    def make_grid(self, rows: int, columns: int, height: float) -> Array:
+        """Make a figure that pyplot knows, and so a notebook shows; return its axes.
+
+        Parameters
+        ----------
+        rows, columns : int
+        height : float
+            Inches; the width is 6.
+
+        Returns
+        -------
+        ndarray of Axes, shape (rows, columns)
+        """
+        plt = need("matplotlib.pyplot", "plots need matplotlib", "plots")
+        self.figure_, grid = plt.subplots(
+            rows, columns, squeeze=False, figsize=(6.0, height), layout="constrained"
+        )
+        return grid
+
     def take(self, ax: Any, count: int = 1) -> list[Any]:
-        """Return `count` axes to draw on: those given, or new ones side by side.
+        """Return `count` axes to draw on: the given ones, or those of a new figure.
 
         Raises
         ------
         ValueError
-            If `ax` holds another number of axes.
+            If the number of axes in `ax` is not `count`.
         """
         if ax is None:
-            plt = need("matplotlib.pyplot", "pictures need matplotlib", "plots")
             columns = min(count, 2)
             rows = -(-count // columns)
-            height = 4.0 if rows == 1 else 2.6 * rows + 0.6
-            size = {"figsize": (6.0, height), "layout": "constrained"}
-            _, grid = plt.subplots(rows, columns, squeeze=False, **size)
+            grid = self.make_grid(rows, columns, 4.0 if rows == 1 else 2.6 * rows + 0.6)
             for spare in grid.ravel()[count:]:
                 spare.remove()
             ax = grid.ravel()[:count]
         axes = list(np.ravel(ax))
         if len(axes) != count:
             raise ValueError(
-                f"plot got {len(axes)} axes for {count} panels. Give one for each, or "
-                "none."
+                f"plot got {len(axes)} axes for {count} panels. Give one for each "
+                "panel, or ax=None for a new figure."
             )
         self.figure_ = axes[0].figure
         self.ax_ = axes[0] if count == 1 else np.array(axes)

@@ -1,8 +1,8 @@
-"""What all pictures share: colors, figures, legends, smoothing.
+"""The style of all plots: colors, lines, legends, axes, smoothing.
 
 The colors are those of Okabe & Ito (2008), which people with any kind of color vision
-can tell apart, without its yellow, too pale for a line; lines and markers differ in
-their pattern too.
+can tell apart. Their yellow is missing, because it is too pale for a line. When the
+colors run out, lines also differ in their dashes.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ _MARKERS = "osD^vPX"
 
 
 def line_style(index: int) -> dict[str, Any]:
-    """Return the color and the dashes of a figure's line number `index`."""
+    """Return the color and the dashes of line number `index` of a figure."""
     return {
         "color": COLORS[index % len(COLORS)],
         "linestyle": _DASHES[index // len(COLORS) % len(_DASHES)],
@@ -27,7 +27,7 @@ def line_style(index: int) -> dict[str, Any]:
 
 
 def marker(index: int) -> str:
-    """Return the marker of a figure's line or class number `index`."""
+    """Return the marker of line or class number `index` of a figure."""
     return _MARKERS[index % len(_MARKERS)]
 
 
@@ -38,13 +38,13 @@ def legend_outside(ax: Any, **options: Any) -> None:
 
 
 def legend_above(ax: Any) -> None:
-    """Put the legend above the data, in a row: where panels are narrow."""
+    """Put the legend above the data, in a row, for narrow panels."""
     place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0)}
     ax.legend(**place, frameon=False, fontsize=8, ncols=2, borderaxespad=0.2)
 
 
 def tidy(ax: Any, xlabel: str = "", ylabel: str = "") -> None:
-    """Name the axes, take away what is no data; readable at 600 pixels."""
+    """Label the axes and remove clutter; readable in a figure 600 pixels wide."""
     ax.set_xlabel(xlabel or ax.get_xlabel(), fontsize=9)
     ax.set_ylabel(ylabel or ax.get_ylabel(), fontsize=9)
     ax.spines[["top", "right"]].set_visible(False)
@@ -62,7 +62,7 @@ def axis_type(curves: list[Array]) -> str:
 
 
 def smooth(values: Array, window: int) -> Array:
-    """Average over `window` neighbors, fewer at the ends; NaN is left out."""
+    """Return moving averages over `window` values, fewer at the ends, without NaN."""
     if window <= 1:
         return values
     kernel = np.ones(min(window, len(values)))
@@ -71,23 +71,3 @@ def smooth(values: Array, window: int) -> Array:
     count = np.convolve(known, kernel, "same")
     means = np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
     return means[: len(values)]
-
-
-def draw_curves(
-    ax: Any, curves: dict[str, Array], xlabel: str, ylabel: str, legend: bool = True
-) -> None:
-    """Draw some curves over 1, 2, 3, ...
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-    curves : dict of str to ndarray
-    xlabel, ylabel : str
-    legend : bool
-    """
-    for index, (name, values) in enumerate(curves.items()):
-        number = np.arange(1, len(values) + 1)
-        ax.plot(number, values, label=name, linewidth=1.4, **line_style(index))
-    if legend:
-        legend_outside(ax)
-    tidy(ax, xlabel, ylabel)

@@ -9,7 +9,6 @@ from thalweg.io.model_file import (
     replace_file,
     save,
     unpack_run,
-    user_cache,
     write_model_file,
 )
 from thalweg.io.table_file import read_table, write_table
@@ -24,7 +23,6 @@ __all__ = [
     "replace_file",
     "save",
     "unpack_run",
-    "user_cache",
     "write_model_file",
     "write_table",
 ]

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import secrets
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -246,18 +245,6 @@ def _digest(text: str, arrays: Mapping[str, Array]) -> str:
         digest.update(f"\n{name} {array.dtype.name} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def user_cache() -> Path:
-    """Return the folder for files that can be created again."""
-    home = Path.home()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = home / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))
-    return base / "thalweg"
 
 
 def check_folder(path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Pictures of records, as Displays in scikit-learn's style.
+"""Plots of results, as displays in the style of scikit-learn.
 
-A Display is made from a record (``from_run``, ``from_comparison``, ...) and drawn by
-``plot(ax=...)``, which returns it with `ax_` and `figure_` set. Nothing is computed
-here but what is drawn, and nothing recorded is changed.
+A display is made from a result with ``from_run``, ``from_comparison`` and so on. Its
+``plot(ax=...)`` draws, sets `ax_` and `figure_`, and returns the display. It never
+changes the result.
 """
 
 from thalweg.comparison import ComparisonDisplay, DifferenceDisplay, SweepDisplay

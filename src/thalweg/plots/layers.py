@@ -1,4 +1,4 @@
-"""What is inside a network: the values of its layers, its first weights as images."""
+"""Plots of the inside of a network: values of its layers, weights as images."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,14 +18,14 @@ class LayersDisplay(Display):
     Parameters
     ----------
     values : LayerValues
-        What `thalweg.training.inspect.look_inside` computed.
+        The result of `thalweg.training.look_inside`.
     """
 
     values: LayerValues
 
     @classmethod
     def from_values(cls, values: LayerValues, **options: Any) -> Self:
-        """Draw what `thalweg.training.inspect.look_inside` computed."""
+        """Plot the result of `thalweg.training.look_inside`."""
         return cls(values).plot(**options)
 
     def plot(
@@ -36,16 +36,16 @@ class LayersDisplay(Display):
         bins: int = 30,
         span: tuple[float, float] | None = None,
     ) -> Self:
-        """Draw one panel a layer.
+        """Draw one panel for each layer.
 
         Parameters
         ----------
         what : {"activations", "weights", "gradients"}
         ax : sequence of Axes, optional
-            One a layer.
+            One for each layer.
         bins : int
         span : (float, float), optional
-            Range of the values; each layer's own if None.
+            Range of the values to show. By default each layer has its own.
 
         Returns
         -------
@@ -54,14 +54,14 @@ class LayersDisplay(Display):
         Raises
         ------
         ValueError
-            If it was not recorded: which option records it.
+            If `what` is unknown or was not recorded. The message says how to record it.
         """
         check_word("what", what, _WHAT, owner="plot")
         layers = getattr(self.values, what)
         if not layers:
             raise ValueError(
-                f"plot got what={what!r}, which was not recorded: "
-                "look_inside(run, X, y), with y, records it."
+                f"plot got what={what!r}, which was not recorded. Call "
+                "look_inside(run, X, y) with y to record it."
             )
         axes = self.take(ax, len(layers))
         self.ax_ = np.array(axes)
@@ -81,7 +81,7 @@ class LayersDisplay(Display):
         outside = 0.0 if span is None else np.mean((flat < span[0]) | (flat > span[1]))
         if outside > 0.01:
             ax.annotate(
-                f"{outside:.0%} beyond", (0.95, 0.85), xycoords="axes fraction",
+                f"{outside:.0%} outside", (0.95, 0.85), xycoords="axes fraction",
                 ha="right", fontsize=7,
             )  # fmt: skip
         ax.hist(known, bins=bins, range=span, weights=shares, color=COLORS[0])
@@ -92,7 +92,7 @@ class LayersDisplay(Display):
 
 @dataclass
 class WeightsDisplay(Display):
-    """Weights into each unit of the first layer, as images.
+    """The weights of each unit in the first layer, as images.
 
     Parameters
     ----------
@@ -103,12 +103,12 @@ class WeightsDisplay(Display):
 
     @classmethod
     def from_run(cls, run: Any, **options: Any) -> Self:
-        """Draw a `thalweg.Run`."""
+        """Plot the first layer of a `thalweg.Run`."""
         return cls(run.parameters[0]["weights"]).plot(**options)
 
     @classmethod
     def from_estimator(cls, estimator: Any, **options: Any) -> Self:
-        """Draw a fitted estimator that has ``coefs_`` or ``run_``."""
+        """Plot a fitted estimator that has ``coefs_`` or ``run_``."""
         if hasattr(estimator, "run_"):
             return cls.from_run(estimator.run_, **options)
         return cls(estimator.coefs_[0]).plot(**options)
@@ -116,14 +116,14 @@ class WeightsDisplay(Display):
     def plot(
         self, *, shape: tuple[int, int] | None = None, most: int = 64, ax: Any = None
     ) -> Self:
-        """Draw.
+        """Draw the images.
 
         Parameters
         ----------
         shape : (int, int), optional
-            Rows and columns of an image; a square if None.
+            Rows and columns of each image. By default it is a square.
         most : int
-            Units that are drawn, those of the greatest weights first.
+            Maximum number of units, those with the largest weights first.
         ax : Axes, optional
 
         Returns
@@ -133,15 +133,15 @@ class WeightsDisplay(Display):
         Raises
         ------
         ValueError
-            If the inputs do not fill the shape.
+            If the shape does not match the number of inputs.
         """
         n_inputs = len(self.weights)
         side = round(np.sqrt(n_inputs))
         rows, columns = shape or (side, side)
         if rows * columns != n_inputs:
             raise ValueError(
-                f"plot got shape={shape!r} for {n_inputs} inputs. Give the rows and "
-                "columns of an image; their product must be the number of inputs."
+                f"plot got shape={shape!r} for {n_inputs} inputs. Give (rows, columns) "
+                "whose product is the number of inputs."
             )
         order = np.argsort(-np.linalg.norm(self.weights, axis=0), kind="stable")[:most]
         mosaic = _mosaic(self.weights[:, order].T.reshape(-1, rows, columns))
@@ -156,7 +156,7 @@ class WeightsDisplay(Display):
 
 
 def _mosaic(tiles: Array) -> Array:
-    """Lay tiles out in rows, a pixel of nothing between them."""
+    """Arrange tiles in rows with an empty pixel between them."""
     n, rows, columns = tiles.shape
     across = int(np.ceil(np.sqrt(n)))
     down = -(-n // across)

@@ -1,4 +1,4 @@
-"""Pictures over a plane: ways down a surface, and what is predicted where."""
+"""Plots over a plane: paths of optimizers, and decision boundaries."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from thalweg.display import COLORS, Display, legend_outside, line_style, marker
 
 @dataclass
 class PathsDisplay(Display):
-    """Ways of optimizers over the contours of a surface.
+    """Paths of optimizers over the contours of a function.
 
     Parameters
     ----------
@@ -23,17 +23,17 @@ class PathsDisplay(Display):
 
     @classmethod
     def from_paths(cls, paths: Paths, **options: Any) -> Self:
-        """Draw what `thalweg.training.inspect.descend` found."""
+        """Plot the result of `thalweg.training.descend`."""
         return cls(paths).plot(**options)
 
     def plot(self, *, ax: Any = None, apart: bool = False) -> Self:
-        """Draw.
+        """Draw the paths.
 
         Parameters
         ----------
         ax : Axes or sequence of Axes, optional
         apart : bool
-            Whether each way has a panel of its own.
+            Whether each path has its own panel.
 
         Returns
         -------
@@ -44,15 +44,15 @@ class PathsDisplay(Display):
         for index, name in enumerate(names):
             own = axes[index if apart else 0]
             if apart or index == 0:
-                self._ground(own)
-            self._draw(own, name, index)
+                self._draw_contours(own)
+            self._draw_path(own, name, index)
             if apart:
                 own.set_title(name, fontsize=9)
         if not apart:
             legend_outside(axes[0])
         return self
 
-    def _ground(self, ax: Any) -> None:
+    def _draw_contours(self, ax: Any) -> None:
         paths = self.paths
         levels = np.quantile(paths.z, np.linspace(0.0, 1.0, 14)[1:-1] ** 2)
         ax.contour(
@@ -62,7 +62,7 @@ class PathsDisplay(Display):
         ax.set_ylabel("y", fontsize=9)
         ax.tick_params(labelsize=8)
 
-    def _draw(self, ax: Any, name: str, index: int) -> None:
+    def _draw_path(self, ax: Any, name: str, index: int) -> None:
         x, y = self.paths.points[name].T
         style = line_style(index)
         ax.plot(
@@ -73,7 +73,7 @@ class PathsDisplay(Display):
 
 @dataclass
 class BoundaryDisplay(Display):
-    """What a classifier of two inputs says over the plane, with the rows on it.
+    """The decision regions of a classifier with two inputs, and the rows.
 
     Parameters
     ----------
@@ -93,32 +93,32 @@ class BoundaryDisplay(Display):
         self.X, self.y = np.asarray(self.X), np.asarray(self.y)
         if self.X.ndim != 2 or self.X.shape[1] != 2:
             raise ValueError(
-                f"BoundaryDisplay got X of shape {self.X.shape}; a plane has two "
-                "columns. Choose two, and fit on them alone."
+                f"BoundaryDisplay got X of shape {self.X.shape}. Give X with two "
+                "columns, and a classifier that was fitted on these two."
             )
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: Any, **options: Any) -> Self:
-        """Draw a fitted classifier."""
+        """Plot a fitted classifier."""
         return cls(X, y, estimator.predict_proba, estimator.classes_).plot(**options)
 
     @classmethod
     def from_predictor(
         cls, predict_proba: Callable[[Array], Array], X: Any, y: Any, **options: Any
     ) -> Self:
-        """Draw a function, such as ``lambda rows: thalweg.predict(run, rows)``."""
+        """Plot a function, e.g. ``lambda rows: thalweg.predict(run, rows)``."""
         return cls(X, y, predict_proba, np.unique(y)).plot(**options)
 
     def plot(
         self, *, ax: Any = None, resolution: int = 200, legend: bool = True
     ) -> Self:
-        """Draw.
+        """Draw the regions and the rows.
 
         Parameters
         ----------
         ax : Axes, optional
         resolution : int
-            Points of the grid along each axis.
+            Number of grid points along each axis.
         legend : bool
 
         Returns
@@ -126,13 +126,13 @@ class BoundaryDisplay(Display):
         self
         """
         self.take(ax)
-        across, up, shares = self._grid(resolution)
-        likeliest = shares.argmax(axis=-1)
+        x, y, probabilities = self._grid(resolution)
+        likeliest = probabilities.argmax(axis=-1)
         colors = [COLORS[k % len(COLORS)] for k in range(len(self.classes))]
         levels = np.arange(len(self.classes) + 1) - 0.5
-        self.ax_.contourf(across, up, likeliest, levels, colors=colors, alpha=0.22)
-        if shares.shape[-1] == 2:
-            self.ax_.contour(across, up, shares[..., 1], [0.5], colors="black")
+        self.ax_.contourf(x, y, likeliest, levels, colors=colors, alpha=0.22)
+        if probabilities.shape[-1] == 2:
+            self.ax_.contour(x, y, probabilities[..., 1], [0.5], colors="black")
         for k, name in enumerate(self.classes):
             rows = self.X[self.y == name]
             self.ax_.plot(
@@ -153,7 +153,7 @@ class BoundaryDisplay(Display):
             np.linspace(a, b, resolution)
             for a, b in zip(low - margin, high + margin, strict=True)
         )
-        across, up = np.meshgrid(*sides)
-        points = np.column_stack([across.ravel(), up.ravel()]).astype(self.X.dtype)
-        shares = np.asarray(self.predict_proba(points))
-        return across, up, shares.reshape(*across.shape, -1)
+        x, y = np.meshgrid(*sides)
+        points = np.column_stack([x.ravel(), y.ravel()]).astype(self.X.dtype)
+        probabilities = np.asarray(self.predict_proba(points))
+        return x, y, probabilities.reshape(*x.shape, -1)

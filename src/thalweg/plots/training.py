@@ -1,4 +1,4 @@
-"""The course of one training."""
+"""Plots of one training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ _PANELS = {
     "loss": ("loss", {"loss": "training", "validation_loss": "validation"}),
     "score": ("validation score", {"validation_score": "validation"}),
     "rate": ("learning rate", {"rate": "rate"}),
-    "gradient_norm": ("norm of the gradient", {"gradient_norm": "gradient"}),
+    "gradient_norm": ("gradient norm", {"gradient_norm": "gradient"}),
     "update_ratio": ("update / weights", {"update_ratio": "update"}),
 }
 _RECORDED_BY = {
-    "score": "validation=0.2 (or validation=(X_val, y_val)) of fit records it",
-    "rate": "first-order optimizers have one, such as optimizer='adam'",
+    "score": "Pass validation=0.2 or validation=(X_val, y_val) to fit to record it",
+    "rate": "Only first-order optimizers such as optimizer='adam' have one",
 }
-_POINTS = 100  # epochs from which lines are smoothed
+_SMOOTHED_FROM = 100  # epochs
 
 
 @dataclass
 class TrainingDisplay(Display):
-    """Curves of one training.
+    """The curves of one training.
 
     Parameters
     ----------
     history : History
     best_epoch : int or None
-        Is marked where it is not the last.
+        The epoch whose weights were kept. It is marked unless it is the last.
     """
 
     history: History
@@ -39,12 +39,12 @@ class TrainingDisplay(Display):
 
     @classmethod
     def from_run(cls, run: Any, **options: Any) -> Self:
-        """Draw a `thalweg.Run`."""
+        """Plot a `thalweg.Run`."""
         return cls(run.history, run.best_epoch).plot(**options)
 
     @classmethod
     def from_estimator(cls, estimator: Any, **options: Any) -> Self:
-        """Draw a fitted estimator of thalweg's.
+        """Plot a fitted estimator of thalweg.
 
         Raises
         ------
@@ -54,8 +54,8 @@ class TrainingDisplay(Display):
         history = getattr(estimator, "history_", None)
         if history is None:
             raise ValueError(
-                f"{type(estimator).__name__} has no history_ to draw. Fit one of "
-                "thalweg's estimators first."
+                f"{type(estimator).__name__} has no history_ to plot. Fit an estimator "
+                "of thalweg first."
             )
         return cls(history).plot(**options)
 
@@ -66,19 +66,19 @@ class TrainingDisplay(Display):
         ax: Any = None,
         window: int | None = None,
     ) -> Self:
-        """Draw.
+        """Draw the curves.
 
         Parameters
         ----------
         what : str, sequence of str or None
-            Of ``"loss"``, ``"score"``, ``"rate"``, ``"gradient_norm"``,
-            ``"update_ratio"``, a panel each; None for all of the first four that were
-            recorded.
+            One or more of ``"loss"``, ``"score"``, ``"rate"``, ``"gradient_norm"`` and
+            ``"update_ratio"``, each in its own panel. None plots those of the first
+            four that were recorded.
         ax : Axes or sequence of Axes, optional
-            One a panel; a new figure if None.
+            One for each panel. By default a new figure is made.
         window : int or None
-            Epochs that a line is averaged over, the raw one staying faint; None
-            chooses by their number, 1 draws raw lines alone.
+            Number of epochs in the moving average. The values themselves are drawn
+            faintly. None chooses by the number of epochs, 1 draws no average.
 
         Returns
         -------
@@ -87,7 +87,7 @@ class TrainingDisplay(Display):
         Raises
         ------
         ValueError
-            If it was not recorded: which option records it.
+            If `what` is unknown or was not recorded. The message says how to record it.
         """
         chosen = [what] if isinstance(what, str) else list(what or self._recorded())
         for name in chosen:
@@ -110,13 +110,13 @@ class TrainingDisplay(Display):
     def _check(self, name: str) -> None:
         check_word("what", name, _PANELS, owner="plot")
         if not self._columns(name):
-            how = _RECORDED_BY.get(name, "train for at least one epoch")
-            raise ValueError(f"plot got what={name!r}, which was not recorded: {how}.")
+            how = _RECORDED_BY.get(name, "Train for at least one epoch")
+            raise ValueError(f"plot got what={name!r}, which was not recorded. {how}.")
 
     def _draw(self, ax: Any, name: str, window: int | None) -> None:
         columns, epochs = self._columns(name), self.history.epoch
         steps = name in ("loss", "gradient_norm", "update_ratio")
-        few = len(epochs) < _POINTS or not steps
+        few = len(epochs) < _SMOOTHED_FROM or not steps
         width = window or (1 if few else len(epochs) // 40)
         for color, (label, values) in zip(COLORS, columns.items(), strict=False):
             if width > 1:

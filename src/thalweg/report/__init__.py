@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a fit."""
+"""Reports: one self-contained HTML page about a fit or a diagnosis."""
 
 from thalweg.report.content import ColumnSketch, Report
 from thalweg.report.page import check, write

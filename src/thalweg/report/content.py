@@ -1,4 +1,4 @@
-"""What a report shows, as plain frozen records."""
+"""The contents of a report, as frozen dataclasses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from thalweg.estimators import Evaluation
 
 @dataclass(frozen=True)
 class ColumnSketch:
-    """A column of a table, and how its values are spread.
+    """A column of a table, and the distribution of its values.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class ColumnSketch:
     labels : tuple of str
         Ranges of numbers, or categories.
     counts : tuple of int
-        Rows of each.
+        Number of rows for each label.
     """
 
     name: str
@@ -34,18 +34,18 @@ class ColumnSketch:
 
 @dataclass(frozen=True)
 class TableSketch:
-    """A table as it was seen.
+    """A description of a table.
 
     Parameters
     ----------
     name : str
     n_rows, n_unlabeled : int
-        Rows with and without a target.
+        Number of rows with and without a target.
     target : ColumnSketch
     task : str
         Classification or regression, and why.
     columns : tuple of ColumnSketch
-        Those to learn from.
+        The columns to learn from.
     """
 
     name: str
@@ -58,7 +58,7 @@ class TableSketch:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """All that a page about a fit shows; what is None or empty is left out.
+    """The contents of a report. The page leaves out what is None or empty.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Report:
     table : TableSketch or None
     diagnosis : Diagnosis or None
     origin : mapping of str to str
-        What it takes to do it again: command, seed, versions and so on.
+        What is needed to reproduce the result: command, seed, versions and so on.
     """
 
     title: str

@@ -1,7 +1,7 @@
-"""The figures one can hover, as Plotly specifications: plain dictionaries.
+"""The interactive figures of a report, as Plotly specifications (dictionaries).
 
-Plotly reads some HTML in texts, so all that comes from a table is escaped here: what is
-shown is what was written there.
+Plotly interprets some HTML in texts. Therefore all text that comes from a table is
+escaped here, and is shown as it is written in the table.
 """
 
 import math
@@ -26,7 +26,7 @@ _CELLS_WITH_NUMBERS = 12
 _LABELS = 14
 _AXIS = {"gridcolor": _LINES, "zerolinecolor": _LINES, "automargin": True,
          "linecolor": _LINES, "ticks": "outside", "tickcolor": _LINES,
-         "title": {"font": {"size": 13}}}  # fmt: skip
+         "title": {"font": {"size": 13}, "standoff": 10}}  # fmt: skip
 _LAYOUT = {
     "template": {"layout": {"xaxis": _AXIS, "yaxis": _AXIS}},
     "paper_bgcolor": "rgba(0,0,0,0)",
@@ -38,29 +38,47 @@ _LAYOUT = {
 _PANELS = {
     "loss": "loss",
     "validation_score": "validation score",
-    "gradient_norm": "norm of the gradient",
-    "update_ratio": "update / weights",
+    "gradient_norm": "gradient norm",
+    "update_ratio": "size of the update / size of the weights",
     "rate": "learning rate",
 }
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: its heading, what it says in words, and what Plotly is given."""
+    """A figure.
+
+    Parameters
+    ----------
+    title : str
+        Its heading.
+    caption : str
+        What it shows, in words.
+    data, layout : list and dict
+        For Plotly.
+    details : str
+        The values in words, for readers who do not see the figure.
+    """
 
     title: str
-    alt: str
+    caption: str
     data: list[dict[str, Any]]
     layout: dict[str, Any]
+    details: str = ""
+
+    @property
+    def description(self) -> str:
+        """All that the figure shows, in words."""
+        return f"{self.caption} {self.details}".rstrip()
 
     @property
     def specification(self) -> dict[str, Any]:
-        """What ``Plotly.newPlot`` takes."""
+        """The argument of ``Plotly.newPlot``."""
         return {"data": self.data, "layout": {**_LAYOUT, **self.layout}}
 
 
 def of(report: Report) -> dict[str, Figure]:
-    """Return the figures that a report has, by name."""
+    """Return the figures of a report, by name."""
     drawn = {} if report.evaluation is None else _of_evaluation(report.evaluation)
     if report.run is not None and len(report.run.history):
         drawn |= curves(report.run)
@@ -82,7 +100,7 @@ def _of_evaluation(evaluation: Evaluation) -> dict[str, Figure]:
 
 
 def curves(run: Run) -> dict[str, Figure]:
-    """Draw what was recorded of each epoch; what never changed is left out."""
+    """Draw each recorded quantity against the epoch, except constant ones."""
     history, best = run.history, run.best_epoch
     return {
         f"curve-{name}": _curve(name, title, history, best)
@@ -125,20 +143,20 @@ def _curve(name: str, title: str, history: History, best: int) -> Figure:
         "showlegend": len(lines) > 1,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     }
-    alt = "; ".join(_said(label, values) for label, (values, _) in lines.items())
+    said = "; ".join(_describe(label, values) for label, (values, _) in lines.items())
     kept_epoch = f" The dotted line is epoch {best}, whose weights were kept."
     return Figure(
         title.capitalize(),
-        f"{alt[0].upper()}{alt[1:]}.{kept_epoch if marked else ''}",
+        f"{said[0].upper()}{said[1:]}.{kept_epoch if marked else ''}",
         data,
         layout,
     )
 
 
-def _said(label: str, values: Array) -> str:
+def _describe(label: str, values: Array) -> str:
     known = values[np.isfinite(values)]
-    extreme = "most" if label.endswith("score") else "least"
-    at = (np.nanargmax if extreme == "most" else np.nanargmin)(values)
+    extreme = "highest" if label.endswith("score") else "lowest"
+    at = (np.nanargmax if extreme == "highest" else np.nanargmin)(values)
     return (
         f"{label} from {known[0]:.4g} to {known[-1]:.4g} over {len(values)} epochs; "
         f"{extreme} {values[at]:.4g} at epoch {at + 1}"
@@ -146,7 +164,7 @@ def _said(label: str, values: Array) -> str:
 
 
 def scores(evaluation: Evaluation) -> Figure:
-    """Draw the score beside the baselines, with their intervals."""
+    """Draw the score and those of the baselines, with confidence intervals."""
     rows = {"this network": (evaluation.score, evaluation.interval)}
     for name, score in evaluation.baselines.items():
         rows[name] = (score, evaluation.intervals.get(name, (score, score)))
@@ -162,7 +180,7 @@ def scores(evaluation: Evaluation) -> Figure:
 
 
 def importance(found: Sequence[Importance], metric: str) -> Figure:
-    """Draw what the score loses without each column; the twenty that matter most."""
+    """Draw how much the score falls without each of the most important columns."""
     shown = found[:_MOST_COLUMNS]
     rows = [(each.drop, each.interval) for each in shown]
     names = [each.column for each in shown]
@@ -171,10 +189,10 @@ def importance(found: Sequence[Importance], metric: str) -> Figure:
     ]
     return Figure(
         "Importance of the columns",
-        f"Drop of {metric} when a column is shuffled, with 95 % intervals: "
+        f"Drop in {metric} when a column is shuffled, with 95 % intervals: "
         f"{'; '.join(said)}.",
         [_intervals(rows, said)],
-        _by_name(24, names, f"drop of {metric}"),
+        _by_name(24, names, f"drop in {metric}"),
     )
 
 
@@ -184,14 +202,14 @@ def _with_interval(value: float, interval: tuple[float, float]) -> str:
 
 
 def _by_name(row: int, names: Sequence[str], title: str) -> dict[str, Any]:
-    """Return a layout with a row a name from the top, at the places 0, 1, 2, ..."""
+    """Return a layout with one row for each name, from the top, at 0, 1, 2, ..."""
     layout = _axes(90 + row * len(names), title, "")
     layout["yaxis"] = {**_ticks(names, 22), "range": [len(names) - 0.5, -0.5]}
     return layout
 
 
 def _ticks(names: Sequence[str], length: int, every: int = 1) -> dict[str, Any]:
-    """Return an axis with names of so many letters at the places 0, 1, 2, ..."""
+    """Return an axis with names, at most `length` letters long, at 0, 1, 2, ..."""
     return {
         "tickmode": "array", "tickvals": list(range(0, len(names), every)),
         "ticktext": [escape(shorten(n, length), quote=False) for n in names[::every]],
@@ -203,7 +221,7 @@ _Rows = Sequence[tuple[float, tuple[float, float]]]
 
 
 def _intervals(rows: _Rows, said: Sequence[str], axis: str = "x") -> dict[str, Any]:
-    """Return points with their intervals along an axis; the other counts them."""
+    """Return points with intervals along one axis, at 0, 1, 2, ... on the other."""
     return {
         "type": "scatter", "mode": "markers",
         "x" if axis == "y" else "y": list(range(len(rows))),
@@ -220,7 +238,7 @@ def _intervals(rows: _Rows, said: Sequence[str], axis: str = "x") -> dict[str, A
 
 
 def confusion(found: Confusion) -> Figure:
-    """Draw the confusion matrix: each true class's rows by the class predicted."""
+    """Draw how often each true class was predicted as each class."""
     counts = np.array(found.counts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names = [escape(label, quote=False) for label in found.labels]
@@ -229,9 +247,9 @@ def confusion(found: Confusion) -> Figure:
         "type": "heatmap", "z": shares.round(4).tolist(), "zmin": 0, "zmax": 1,
         "colorscale": [[0, "#f3f6f9"], [1, "#08519c"]], "xgap": 1, "ygap": 1,
         "text": counts.tolist(), "showscale": False,
-        "customdata": [[[truth, said] for said in names] for truth in names],
-        "hovertemplate": "%{customdata[0]} taken for %{customdata[1]}: %{text} rows, "
-        "%{z:.1%} of its class<extra></extra>",
+        "customdata": [[[truth, predicted] for predicted in names] for truth in names],
+        "hovertemplate": "true %{customdata[0]}, predicted %{customdata[1]}: %{text} "
+        "rows, %{z:.1%} of the true class<extra></extra>",
     }  # fmt: skip
     if n <= _CELLS_WITH_NUMBERS:
         cells["texttemplate"] = "%{text}"
@@ -239,59 +257,61 @@ def confusion(found: Confusion) -> Figure:
     ticks = _ticks(found.labels, 10, -(-n // _LABELS))
     layout["xaxis"] |= ticks
     layout["yaxis"] |= {**ticks, "range": [n - 0.5, -0.5]}
-    return Figure("Confusion matrix", _confused(found.labels, counts), [cells], layout)
+    return Figure(
+        "Confusion matrix", _describe_confusion(found.labels, counts), [cells], layout
+    )
 
 
-def _confused(labels: Sequence[str], counts: Array) -> str:
+def _describe_confusion(labels: Sequence[str], counts: Array) -> str:
     wrong = counts * (1 - np.eye(len(counts), dtype=int))
-    text = f"{np.trace(counts)} of {counts.sum()} rows are right."
+    text = f"{np.trace(counts)} of {counts.sum()} rows are classified correctly."
     if not wrong.any():
         return text
-    truth, said = divmod(int(wrong.argmax()), len(wrong))
+    truth, predicted = divmod(int(wrong.argmax()), len(wrong))
     return (
-        f"{text} The commonest mistake: {labels[truth]} taken for {labels[said]}, "
-        f"{wrong.max()} rows."
+        f"{text} The most frequent error: {labels[truth]} predicted as "
+        f"{labels[predicted]}, {wrong.max()} rows."
     )
 
 
 def predictions(found: Residuals) -> Figure:
-    """Draw what was predicted over what is true."""
+    """Draw the predicted values against the true ones."""
     values = found.truth + found.predicted
     data = [
         _cloud(found.truth, found.predicted, "true %{x:.5g}, predicted %{y:.5g}"),
         _diagonal(min(values), max(values)),
     ]
     layout = _axes(320, "true", "predicted")
-    alt = (
-        f"Predictions of {len(found.truth)} rows over their true values; on the line "
-        "they would be exact."
+    caption = (
+        f"Predicted values of {len(found.truth)} rows against their true values. On "
+        "the line they are equal."
     )
-    return Figure("Predicted and true", alt, data, layout)
+    return Figure("Predicted and true", caption, data, layout)
 
 
 def residuals(found: Residuals) -> Figure:
-    """Draw true less predicted over what was predicted."""
+    """Draw the residuals against the predicted values."""
     rest = np.subtract(found.truth, found.predicted)
-    layout = _axes(320, "predicted", "true less predicted")
+    layout = _axes(320, "predicted", "true minus predicted")
     layout["yaxis"]["zerolinecolor"] = VERMILION
     low, middle, high = np.quantile(rest, (0.05, 0.5, 0.95))
-    alt = (
-        f"Residuals, true less predicted: median {middle:.4g}; nine of ten lie between "
-        f"{low:.4g} and {high:.4g}."
+    caption = (
+        f"Residuals (true minus predicted). The median is {middle:.4g}; 90 % of them "
+        f"lie between {low:.4g} and {high:.4g}."
     )
-    cloud = _cloud(found.predicted, rest, "predicted %{x:.5g}, off by %{y:.5g}")
-    return Figure("Residuals", alt, [cloud], layout)
+    cloud = _cloud(found.predicted, rest, "predicted %{x:.5g}, residual %{y:.5g}")
+    return Figure("Residuals", caption, [cloud], layout)
 
 
 def _axes(height: int, x: str, y: str) -> dict[str, Any]:
-    """Return a layout whose axes are named."""
+    """Return a layout with titles of the axes."""
     titles = {"xaxis": x, "yaxis": y}
     named = {axis: {"title": {"text": text}} for axis, text in titles.items()}
     return {"height": height, **named}
 
 
 def _diagonal(low: float, high: float) -> dict[str, Any]:
-    """Return the line on which both axes say the same."""
+    """Return the line on which both coordinates are equal."""
     ends = _plain((low, high))
     return {
         "type": "scatter", "mode": "lines", "x": ends, "y": ends,
@@ -308,26 +328,30 @@ def _cloud(x: Iterable[float], y: Iterable[float], tip: str) -> dict[str, Any]:
 
 
 def calibration(found: Calibration) -> Figure:
-    """Draw how often the network is right over how sure it is."""
+    """Draw the accuracy of predictions against their confidence."""
     pairs = list(zip(found.accuracy, found.intervals, strict=True))
     said = [
-        f"{sure:.1%} sure, {right:.1%} right ({low:.1%} to {high:.1%}) of {count} rows"
+        f"confidence {sure:.1%}, accuracy {right:.1%} ({low:.1%} to {high:.1%}) on "
+        f"{count} rows"
         for sure, (right, (low, high)), count in zip(
             found.confidence, pairs, found.counts, strict=True
         )
     ]
     low = min(found.confidence + found.accuracy)
     points = {**_intervals(pairs, said, "y"), "x": _plain(found.confidence)}
-    layout = _axes(340, "how sure it is", "how often it is right")
+    layout = _axes(340, "confidence", "accuracy")
     for axis in ("xaxis", "yaxis"):
         layout[axis]["tickformat"] = ".0%"
-    alt = (
-        f"On the line it would be right as often as it is sure to be; it is off by "
-        f"{found.error:.1%} on average. Rows in order of confidence: {'; '.join(said)}."
+    return Figure(
+        "Calibration",
+        "Accuracy of predictions against their confidence. On the line they are equal. "
+        f"The average difference is {found.error:.1%}.",
+        [_diagonal(low, 1.0), points],
+        layout,
+        details=f"Rows in order of confidence: {'; '.join(said)}.",
     )
-    return Figure("Calibration", alt, [_diagonal(low, 1.0), points], layout)
 
 
 def _plain(values: Iterable[float]) -> list[float | None]:
-    """Return numbers of five digits; None, which Plotly leaves out, if not finite."""
+    """Return numbers with five digits; None, which Plotly skips, if not finite."""
     return [float(f"{v:.5g}") if math.isfinite(v) else None for v in map(float, values)]

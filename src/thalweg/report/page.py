@@ -1,14 +1,14 @@
-"""One self-contained page about a fit: what was seen, how good it is, what is wrong.
+"""Write a report: one HTML page that shows a score, a training and a diagnosis.
 
-A page is made from records alone. Its curves are Plotly's, whose program is put into
-the page (compressed, once), so that it opens without a network; the evidence of the
-findings is plain SVG, so that a notebook can show it too. All text goes through Jinja2,
-which escapes it: nothing that a table holds can run.
+The page works without a network: it contains Plotly's program, compressed. The evidence
+of a diagnosis is SVG, so that a notebook can show it too. Jinja2 escapes all text, so
+that nothing in a table can run as a script.
 """
 
 import base64
 import gzip
 import json
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,12 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(subject: Run | Diagnosis | Report, path: str | PathLike[str]) -> None:
-    """Write a page that opens in any browser, without a network.
+    """Write an HTML page that any browser opens without a network.
 
     Parameters
     ----------
     subject : Run, Diagnosis or Report
-        What `thalweg.fit`, `thalweg.diagnose` or `thalweg fit --report` made.
+        The result of `thalweg.fit`, `thalweg.diagnose` or `thalweg.report.summarize`.
     path : path-like
         The HTML file.
 
@@ -36,7 +36,7 @@ def write(subject: Run | Diagnosis | Report, path: str | PathLike[str]) -> None:
     ValueError
         If Plotly or Jinja2 is not installed.
     TypeError
-        If the subject is none of these.
+        If the subject is something else.
     """
     check()
     report = _as_report(subject)
@@ -46,13 +46,14 @@ def write(subject: Run | Diagnosis | Report, path: str | PathLike[str]) -> None:
         figures=drawn,
         specifications=_as_script([f.specification for f in drawn.values()]),
         plotly=_plotly() if drawn else "",
+        heights=heights,
         **HELPERS,
     )
     Path(path).write_text(page, encoding="utf-8")
 
 
 def check() -> None:
-    """Find out before the work is done whether a page can be written.
+    """Check that Plotly and Jinja2 are installed, before the work rather than after.
 
     Raises
     ------
@@ -67,10 +68,12 @@ def _as_report(subject: Any) -> Report:
     if isinstance(subject, Report):
         return subject
     if isinstance(subject, Run):
-        known = {"Network": subject.network, "Plan": subject.plan,
-                 "Engine": subject.engine}  # fmt: skip
-        told = {name: str(value) for name, value in known.items()}
-        return Report("Training", run=subject, origin=told)
+        origin = {
+            "Network": str(subject.network),
+            "Plan": str(subject.plan),
+            "Engine": subject.engine,
+        }
+        return Report("Training", run=subject, origin=origin)
     if isinstance(subject, Diagnosis):
         return Report("Diagnosis", diagnosis=subject)
     raise TypeError(
@@ -80,12 +83,21 @@ def _as_report(subject: Any) -> Report:
 
 
 def _as_script(content: Any) -> Any:
-    """Return JSON that no browser can take for the end of a script."""
+    """Return JSON in which no browser can find the end of the script."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return need_for_report("markupsafe").Markup(text.replace("<", "\\u003c"))
 
 
+def heights(counts: Sequence[int]) -> list[float]:
+    """Return the heights of a small histogram's bars, as shares of the highest.
+
+    A value that occurs at all has a bar that can be seen.
+    """
+    most = max(counts, default=1) or 1
+    return [round(max(count / most, 0.05), 3) if count else 0.0 for count in counts]
+
+
 def _plotly() -> str:
-    """Return Plotly's program: 4.8 MB, 1.9 MB once it is packed."""
+    """Return Plotly's program, compressed from 4.8 MB to 1.9 MB."""
     program = need_for_report("plotly.offline").get_plotlyjs()
     return base64.b64encode(gzip.compress(program.encode(), mtime=0)).decode()

@@ -1,13 +1,14 @@
-"""All that a report shows of a fit, gathered in one record.
+"""Collect what a report shows about a fit.
 
-The page must be enough to do the fit again: what was run, on which bytes, with which
-settings and versions.
+The page must be enough to reproduce the fit. It therefore names the command, the
+table's checksum, the settings and the versions of the libraries.
 """
 
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
@@ -45,7 +46,7 @@ def summarize(
     command: Sequence[str],
     diagnosis: Diagnosis | None = None,
 ) -> Report:
-    """Gather what the page about a fit shows.
+    """Collect what a report shows about a fit.
 
     Parameters
     ----------
@@ -53,13 +54,13 @@ def summarize(
         Fitted.
     evaluation : Evaluation
     X, y : DataFrame and Series
-        The table that it was fitted on, rows without a target included.
+        The table that the model was fitted on, including rows without a target.
     path : Path
-        Its file.
+        The file of the table.
     task : str
-        What the target is, and why.
+        Classification or regression, and why.
     command : sequence of str
-        The command line's words after the program's name.
+        The arguments of the command line.
     diagnosis : Diagnosis, optional
 
     Returns
@@ -111,7 +112,7 @@ def _versions() -> Mapping[str, str]:
     for name in _LIBRARIES:
         try:
             found[name] = version(name)
-        except PackageNotFoundError:  # run from a tree that was not installed
+        except PackageNotFoundError:  # it runs from a source tree
             found[name] = "unknown"
     return found
 
@@ -122,30 +123,32 @@ def _hash(path: Path) -> str:
 
 
 def sketch(column: Column, values: Series) -> ColumnSketch:
-    """Count how a column's values are spread, for a small picture.
+    """Count the values of a column, for a small histogram.
 
     Parameters
     ----------
     column : Column
-        What `study` said of it.
+        The description of the column by `thalweg.estimators.study`.
     values : Series
 
     Returns
     -------
     ColumnSketch
-        Twenty ranges of equal length for numbers and dates, the twelve most frequent
-        values for all else; nothing for a column left out.
+        Twenty ranges of equal length for numbers and dates, and the twelve most
+        frequent values otherwise. No counts for a column that is left out.
     """
-    plain = column.name, column.kind, column.detail, column.missing
+    described = partial(
+        ColumnSketch, column.name, column.kind, column.detail, column.missing
+    )
     if column.kind == "left out":
-        return ColumnSketch(*plain)
+        return described()
     if column.kind in ("category", "boolean"):
         counts = texts(values).value_counts()[:12]
-        return ColumnSketch(*plain, tuple(counts.index), tuple(counts.tolist()))
+        return described(labels=tuple(counts.index), counts=tuple(counts.tolist()))
     date = column.kind == "date"
     read = (as_days(column.name, column.layout, values) if date
             else numbers(column.name, values))  # fmt: skip
     bars, edges = np.histogram(read[~np.isnan(read)], bins=20)
     shown = [as_day(edge) if date else f"{edge:.4g}" for edge in edges]
     ranges = tuple(f"{low} to {high}" for low, high in pairwise(shown))
-    return ColumnSketch(*plain, ranges, tuple(bars.tolist()))
+    return described(labels=ranges, counts=tuple(bars.tolist()))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from thalweg.core import Array, check_word, need
-from thalweg.display import COLORS, Display, legend_outside, new_figure, tidy
+from thalweg.display import COLORS, Display, legend_outside, tidy
 
 if TYPE_CHECKING:
     from thalweg.tuning.result import SearchResult, SearchTrial
@@ -140,7 +140,7 @@ class SearchDisplay(Display):
             )
         columns = min(5, len(drawn))
         rows = -(-len(drawn) // columns)
-        self.figure_, axes = new_figure(rows, columns, 6.0, 1.15 * rows + 0.7)
+        axes = self.make_grid(rows, columns, 1.15 * rows + 0.7)
         values = np.concatenate([curve for *_, curve in drawn])
         margin = 0.05 * (np.ptp(values) or 1.0)
         last = max(epochs[-1] for _, epochs, _ in drawn)
