@@ -179,7 +179,7 @@ def test_a_field_holds_the_choice_that_it_was_given_in_any_form():
     assert Holder().rule == pick("sgd")
     assert Holder("sgd") == Holder(("sgd", {})) == Holder(pick("sgd"))
     assert replace(Holder()) == pickle.loads(pickle.dumps(Holder()))
-    with pytest.raises(ValueError, match="Holder got rule='sdg'.*Did you mean 'sgd'"):
+    with pytest.raises(ValueError, match=r"Holder got rule='sdg'.*Did you mean 'sgd'"):
         Holder("sdg")
 
 
