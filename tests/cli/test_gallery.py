@@ -94,6 +94,7 @@ def test_batch_norm_learns_from_weights_of_any_scale():
     assert len(gallery.draw_batch_norm(found).axes) == 4
 
 
+@pytest.mark.slow
 def test_decay_and_dropout_narrow_the_gap():
     runs = gallery.overfitting(IMAGES)
     best = {name: train.history.validation_score for name, (train, _) in runs.items()}
@@ -144,6 +145,7 @@ def test_curvature_goes_down_the_ravine_where_slopes_get_stuck():
     assert len(gallery.draw_ravine(found).axes) == 2
 
 
+@pytest.mark.slow
 def test_the_gallery_writes_each_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -169,6 +171,7 @@ def test_the_command_names_each_picture(
     assert path.stat().st_size > 5000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_the_examples_draw(path: Path):
     pyplot = importlib.import_module("matplotlib.pyplot")

@@ -468,6 +468,7 @@ def layered(shape: Any, n_outputs: int) -> Any:
 keras_warns = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
 
 
+@pytest.mark.keras
 @keras_warns
 def test_a_keras_estimator_is_tried_and_treated():
     X, y = load_wine(return_X_y=True)
@@ -481,6 +482,7 @@ def test_a_keras_estimator_is_tried_and_treated():
     assert treated.fit(X, y).score(X, y) > 0.95
 
 
+@pytest.mark.keras
 @keras_warns
 def test_a_remedy_becomes_a_setting_of_a_keras_estimator():
     settings = {"learning_rate": 1e-6}
@@ -493,6 +495,7 @@ def test_a_remedy_becomes_a_setting_of_a_keras_estimator():
     assert model.settings == {"learning_rate": 1e-6}
 
 
+@pytest.mark.keras
 @keras_warns
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_run_of_a_keras_model_is_looked_at_and_left_as_it_is():

@@ -55,6 +55,7 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: str(s["optimizer"]))
 def test_trains_as_the_same_layers_do(settings: dict[str, Any]):
     network = tw.Network(lambda seed: FIRST, layers)
@@ -156,6 +157,7 @@ def test_added_losses_constraints_and_settling():
         tw.fit(network, X, Y, optimizer="lm")
 
 
+@pytest.mark.slow
 def test_convolutions_make_one_step_a_call_on_a_cpu():
     network, looped = (tw.Network(kernels, convolution) for _ in range(2))
     looped.programs["convolves"] = False
@@ -202,6 +204,7 @@ def test_several_inputs_and_outputs():
     np.testing.assert_allclose(found["sum"], y["sum"], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_one_type_throughout():
     network = tw.Network(lambda seed: FIRST, layers)
     for dtype in (np.float32, np.float64):
@@ -211,6 +214,7 @@ def test_one_type_throughout():
         assert tw.predict(run, X).dtype == dtype
 
 
+@pytest.mark.slow
 def test_compares_and_finds_rates():
     network = tw.Network(lambda seed: DENSE.draw(seed), layers)
     found = tw.compare(
@@ -355,6 +359,8 @@ BLOCKS = re.findall(
 
 
 # Keras 3.15 reads its own variables in a way that NumPy 2 warns of.
+@pytest.mark.keras
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
 @pytest.mark.parametrize("number", range(1, len(BLOCKS)))
 def test_what_the_docs_show_works(number: int):

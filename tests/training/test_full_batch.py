@@ -70,6 +70,7 @@ def test_losses_are_those_of_lbfgs(name: str):
     assert train(name, "lbfgs", epochs=300).history.loss[-1] < LOSSES[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "method"), CASES)
 def test_method_trains_to_its_loss(name: str, method: str):
     optimizer = PATIENT.get(method, method)
@@ -273,6 +274,7 @@ def test_weights_stay_within_their_bounds(method: str, bounds: Any):
         assert gaps.min() < 1e-3  # Powell's line searches come only near
 
 
+@pytest.mark.slow
 def test_levenberg_marquardt_needs_fewer_evaluations():
     """Benchmarks hold the whole table; two of its rows, where it is far ahead."""
     found = curvature.problems()
@@ -422,6 +424,7 @@ def test_scipys_spellings(spelling: str):
 # --------------------------------------------------------------------- the examples
 
 
+@pytest.mark.slow
 def test_infrared_readings_stall_raw_and_train_standardized():
     """Saturated units carry one bit each, so the best loss is known beforehand.
 
