@@ -1,8 +1,11 @@
-# `make test` and `make demo` each do everything, from a fresh clone on.
+# Each target does everything that it needs, from a fresh clone on.
 #
-# Both need only Python 3.11 or newer and a package index. The package is
-# installed as a user would have it (not editable), again whenever a source
-# changes; what is installed around it is pinned in constraints.txt.
+# They need only Python 3.11 or newer and a package index; what is installed is
+# pinned in constraints.txt. `make check` works on the sources themselves: it
+# installs them editable, and Python rebuilds the kernel when its sources change.
+# `make test` and the rest install the package as a user would have it, again
+# whenever a source changes. Both share one environment: the one takes the place
+# of the other.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -11,6 +14,7 @@ PIP := $(BIN)/python -m pip -q --disable-pip-version-check
 INSTALL := $(PIP) install -c constraints.txt
 TOOLS := $(VENV)/.tools
 PACKAGE := $(VENV)/.package
+EDITABLE := $(VENV)/.editable
 # Folders are listed too: their time changes when a file goes away.
 SOURCES := $(shell find src -not -name __pycache__ -not -name '*.pyc')
 DEMO := build/demo
@@ -22,7 +26,16 @@ export PATH := $(abspath $(BIN)):$(PATH)
 # pyright's wrapper would ask the network whether it is the newest.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: test demo lint sanitize benchmarks clean
+# What `make check` leaves out; pyproject.toml says what each marker means.
+SHARP := not (slow or integration or browser or keras or dask or ray or postgres or gpu)
+# JAX's programs are compiled once and kept.
+PROGRAMS := JAX_COMPILATION_CACHE_DIR=$(abspath $(VENV))/.programs \
+  JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
+
+.PHONY: check test demo lint style types sharp sanitize benchmarks clean
+
+check: $(EDITABLE)
+	@$(MAKE) --no-print-directory -j 2 --output-sync style types sharp
 
 test: $(PACKAGE)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --doctest-modules --pyargs tests/ thalweg
@@ -35,10 +48,19 @@ demo: $(PACKAGE)
 	$(BIN)/thalweg predict digits.thalweg $(DEMO)/digits.csv | head -n 6
 
 lint: $(PACKAGE)
+	@$(MAKE) --no-print-directory style types
+
+# These three work on the sources, with whatever is installed.
+style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+types:
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+sharp:
+	$(PROGRAMS) $(BIN)/python -m pytest -q -m "$(SHARP)" --ignore-glob='*/test_keras*'
 
 # The native kernel with sanitizers: memory, undefined behavior, data races.
 sanitize: $(PACKAGE)
@@ -60,5 +82,11 @@ $(TOOLS): pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 $(PACKAGE): $(TOOLS) meson.build README.md LICENSE $(SOURCES)
+	rm -f $(EDITABLE)
 	$(INSTALL) --no-build-isolation '.[$(EXTRAS)]'
+	touch $@
+
+$(EDITABLE): $(TOOLS) $(shell find . -name meson.build -not -path './build/*')
+	rm -f $(PACKAGE)
+	$(INSTALL) --no-build-isolation -e '.[$(EXTRAS)]'
 	touch $@

@@ -282,6 +282,7 @@ def _read(reader: int) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_compare_names_optimizers_and_says_what_differs(
     capsys: pytest.CaptureFixture[str],
 ):

@@ -29,6 +29,7 @@ def test_momentum_swings_and_sgd_zigzags_down_the_bowl():
     assert all((end < 1.0).all() for end in ends.values())
 
 
+@pytest.mark.slow
 def test_three_optimizers_lie_below_sgd():
     found = gallery.optimizers(IMAGES, n_steps=256)
     summary = {name: row["mean"] for name, row in found.summary().items()}
@@ -38,6 +39,7 @@ def test_three_optimizers_lie_below_sgd():
     assert len(gallery.draw_steps(found).axes[0].lines) == 4
 
 
+@pytest.mark.slow
 def test_small_weights_learn_nothing_and_he_learns_fastest():
     found = gallery.initial_weights(IMAGES, n_steps=256)
     small, xavier, he = (row["mean"] for row in found.summary().values())
@@ -45,6 +47,7 @@ def test_small_weights_learn_nothing_and_he_learns_fastest():
     assert he < xavier < small - 0.1
 
 
+@pytest.mark.slow
 def test_random_search_finds_that_large_rates_work():
     found = gallery.search_rates(IMAGES, n_trials=24, epochs=8)
     rates = [trial.params["learning_rate_init"] for trial in found.ranking()]
@@ -66,6 +69,7 @@ def test_sigmoid_layers_saturate_gather_or_spread():
     assert (spread > 3 * values["std 0.01"][1:].std()).all()
 
 
+@pytest.mark.slow
 def test_relu_layers_keep_their_size_with_he_weights_alone():
     values = gallery.layer_values(activation="relu")
     sizes = {
@@ -136,6 +140,7 @@ def test_an_ensemble_is_better_than_its_mean_member_and_doubts_its_errors():
     assert len(gallery.draw_ensemble(found).axes) == 2
 
 
+@pytest.mark.slow
 def test_curvature_goes_down_the_ravine_where_slopes_get_stuck():
     found = gallery.ravine(epochs=200)
     loss = {name: row["mean"] for name, row in found.summary().items()}
@@ -159,6 +164,7 @@ def test_the_gallery_writes_each_picture(
         assert int.from_bytes(data[16:20], "big") == 600
 
 
+@pytest.mark.slow
 def test_the_command_names_each_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -28,6 +28,7 @@ def infrared() -> Any:
     return table[:, :5], table[:, 5].astype(int)
 
 
+@pytest.mark.slow
 def test_the_infrared_table():
     X, y = infrared()
     network = tw.DenseNetwork.from_sizes((5, 25, 4), activation="logistic")

@@ -235,6 +235,7 @@ def test_settings_for_data_alone_are_told():
 # ------------------------------------------------------------------------- the call
 
 
+@pytest.mark.slow
 def test_a_budget_that_runs_out_counts_only_what_was_done(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -295,6 +295,7 @@ def test_pickled_goes_on_as_the_original(solver: str) -> None:
     np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_skops_needs_to_trust_what_the_page_lists(solver: str) -> None:
     from skops import io

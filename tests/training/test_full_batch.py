@@ -146,6 +146,7 @@ class Slow:
         return shaped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", SCIPY)
 def test_counts_are_scipys_own(method: str):
     slow, n = Slow(), 6

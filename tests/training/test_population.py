@@ -154,6 +154,7 @@ def test_each_stops_for_its_own_reason():
     ]
 
 
+@pytest.mark.slow
 def test_members_may_share_the_order_of_their_rows_and_scale_their_weights():
     small, large = (network(init=("normal", {"std": s})) for s in (0.01, 1.0))
     members: list[dict[str, Any]] = [

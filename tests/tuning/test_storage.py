@@ -58,6 +58,7 @@ def study_of(path: Path) -> Any:
         optuna.logging.set_verbosity(before)
 
 
+@pytest.mark.slow
 def test_a_journal_cut_off_in_mid_write_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +180,7 @@ def test_a_lease_that_ran_out_frees_its_trials(
         assert told(found) == told(search(None, n_trials=4))
 
 
+@pytest.mark.slow
 def test_a_driver_of_this_machine_is_asked_whether_it_lives(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     begin_elsewhere(path, 0.0)
