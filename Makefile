@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -q --disable-pip-version-check
 INSTALL := $(PIP) install -c constraints.txt
 TOOLS := $(VENV)/.tools
+PYTHON_ONLY := $(VENV)/.python-only
 PACKAGE := $(VENV)/.package
 EDITABLE := $(VENV)/.editable
 # Folders are listed too: their time changes when a file goes away.
@@ -32,13 +33,31 @@ SHARP := not (slow or integration or browser or keras or dask or ray or postgres
 PROGRAMS := JAX_COMPILATION_CACHE_DIR=$(abspath $(VENV))/.programs \
   JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 
-.PHONY: check test demo lint style types sharp sanitize benchmarks clean
+.PHONY: check test coverage smoke test-minimum demo lint style types sharp sanitize \
+  benchmarks clean
 
 check: $(EDITABLE)
 	@$(MAKE) --no-print-directory -j 2 --output-sync style types sharp
 
+TEST := $(BIN)/python -m pytest -n 2 --dist worksteal --doctest-modules
+
 test: $(PACKAGE)
-	$(BIN)/python -m pytest -n 2 --dist worksteal --doctest-modules --pyargs tests/ thalweg
+	$(TEST) --pyargs tests/ thalweg
+
+# The suite once more, with the branches that it takes, and the public functions that
+# no test calls. It fails on no number.
+coverage: $(PACKAGE)
+	$(TEST) --cov=thalweg --cov-branch --cov-report=json:build/coverage.json \
+	  --cov-report=term:skip-covered --pyargs tests/ thalweg
+	$(BIN)/python tests/architecture/uncovered.py build/coverage.json
+
+# Whether another Python builds, imports, trains and predicts: `make smoke
+# PYTHON=python3.13 VENV=.venv-3.13`.
+smoke: $(PYTHON_ONLY)
+	$(BIN)/python -m pytest -q -m "$(SHARP)" tests/core
+	mkdir -p build/smoke
+	cd build/smoke && $(abspath $(BIN))/thalweg fit $(CURDIR)/examples/infrared.csv --target class
+	cd build/smoke && $(abspath $(BIN))/thalweg predict infrared.thalweg $(CURDIR)/examples/infrared.csv
 
 demo: $(PACKAGE)
 	mkdir -p $(DEMO)
@@ -79,6 +98,13 @@ $(BIN)/python:
 $(TOOLS): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) pip
 	$(INSTALL) --group build --group dev
+	touch $@
+
+# The package and its tests on a newer Python, for which constraints.txt may have no
+# wheels. Warnings of its libraries are not errors there.
+$(PYTHON_ONLY): pyproject.toml meson.build README.md LICENSE $(SOURCES) | $(BIN)/python
+	$(PIP) install --group build pytest hypothesis
+	$(PIP) install --no-build-isolation .
 	touch $@
 
 $(PACKAGE): $(TOOLS) meson.build README.md LICENSE $(SOURCES)
