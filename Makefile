@@ -18,6 +18,7 @@ PACKAGE := $(VENV)/.package
 EDITABLE := $(VENV)/.editable
 # Folders are listed too: their time changes when a file goes away.
 SOURCES := $(shell find src -not -name __pycache__ -not -name '*.pyc')
+MINIMUM := $(VENV)-minimum
 DEMO := build/demo
 # What the tests need beside the core; a user picks.
 EXTRAS := parquet,plots,report,search,keras,dask,ray
@@ -58,6 +59,10 @@ smoke: $(PYTHON_ONLY)
 	mkdir -p build/smoke
 	cd build/smoke && $(abspath $(BIN))/thalweg fit $(CURDIR)/examples/infrared.csv --target class
 	cd build/smoke && $(abspath $(BIN))/thalweg predict infrared.thalweg $(CURDIR)/examples/infrared.csv
+
+# The suite on the lower bounds of every dependency, in an environment of its own.
+test-minimum: $(MINIMUM)/.package
+	$(MINIMUM)/bin/python -m pytest -n 2 --dist worksteal tests/
 
 demo: $(PACKAGE)
 	mkdir -p $(DEMO)
@@ -100,16 +105,23 @@ $(TOOLS): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) --group build --group dev
 	touch $@
 
-# The package and its tests on a newer Python, for which constraints.txt may have no
-# wheels. Warnings of its libraries are not errors there.
+# The package with its core alone.
 $(PYTHON_ONLY): pyproject.toml meson.build README.md LICENSE $(SOURCES) | $(BIN)/python
-	$(PIP) install --group build pytest hypothesis
-	$(PIP) install --no-build-isolation .
+	$(INSTALL) pip
+	$(INSTALL) --group build pytest hypothesis
+	$(INSTALL) --no-build-isolation .
 	touch $@
 
 $(PACKAGE): $(TOOLS) meson.build README.md LICENSE $(SOURCES)
 	rm -f $(EDITABLE)
 	$(INSTALL) --no-build-isolation '.[$(EXTRAS)]'
+	touch $@
+
+$(MINIMUM)/.package: constraints-minimum.txt pyproject.toml meson.build $(SOURCES)
+	$(PYTHON) -m venv $(MINIMUM)
+	$(MINIMUM)/bin/python -m pip install -q pip==$(shell sed -n 's/^pip==//p' constraints.txt)
+	$(MINIMUM)/bin/python -m pip install -q -c constraints-minimum.txt \
+	  --group build --group dev '.[$(EXTRAS)]'
 	touch $@
 
 $(EDITABLE): $(TOOLS) $(shell find . -name meson.build -not -path './build/*')

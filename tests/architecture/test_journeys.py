@@ -259,9 +259,8 @@ def test_the_page_lists_the_journey_and_its_spine_is_short(
 def main(write: bool) -> None:
     page = PAGE.read_text() if write else ""
     for name in JOURNEYS:
-        with tempfile.TemporaryDirectory() as folder:
-            with redirect_stdout(io.StringIO()):
-                journey = walk(name, Path(folder))
+        with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+            journey = walk(name, Path(folder))
         own = section(name, journey)
         print(own)
         print(f"spine: {len(journey.spine)} files; whole run: {len(journey.files)}\n")
