@@ -28,6 +28,7 @@ def images() -> tuple[Array, Array, Array, Array, float]:
     return parts[0], parts[1], parts[2], parts[3], 0.95
 
 
+@pytest.mark.integration
 @pytest.mark.slow
 def test_five_layers_learn_digits() -> None:
     X, X_test, y, y_test, goal = images()

@@ -166,6 +166,7 @@ def test_type_checkers_see_the_public_names_where_they_are():
     assert homes == thalweg._HOMES  # pyright: ignore[reportPrivateUsage]
 
 
+@pytest.mark.slow
 def test_a_public_function_hides_a_file_of_its_name():
     """`thalweg.training.fit` is the function, whatever was imported before."""
     code = (
@@ -181,6 +182,7 @@ def test_a_public_function_hides_a_file_of_its_name():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_importing_the_package_loads_nothing_heavy_and_is_quick():
     code = (
         "import time; begun = time.perf_counter()\n"

@@ -177,6 +177,7 @@ def test_rows_without_a_target_are_told_and_left_out(
     assert re.search(r"Whole table  R2 -?\d+\.\d{3}", printed)
 
 
+@pytest.mark.integration
 @pytest.mark.slow
 def test_processes_end_with_the_right_codes():
     done = start("fit", "nowhere.csv", "--target", "x")
@@ -186,6 +187,8 @@ def test_processes_end_with_the_right_codes():
     assert start("--help").returncode == 0
 
 
+@pytest.mark.integration
+@pytest.mark.slow
 def test_own_defect_ends_in_1():
     code = (
         "import thalweg.io, thalweg.cli\n"
@@ -252,6 +255,7 @@ def test_bad_predictions(capsys: pytest.CaptureFixture[str]):
     assert "Parquet" in refused(capsys, "predict", "model", "t.parquet")
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.slow
 def test_terminal_sees_a_live_line():
@@ -278,6 +282,7 @@ def _read(reader: int) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_compare_names_optimizers_and_says_what_differs(
     capsys: pytest.CaptureFixture[str],
 ):
@@ -316,6 +321,7 @@ def test_compare_refuses(
     assert words in refused(capsys, "compare", "flowers.csv", *arguments)
 
 
+@pytest.mark.slow
 def test_search_finds_a_network_and_goes_on(capsys: pytest.CaptureFixture[str]):
     options = ["--trials", "3", "--storage", "study.db", "--sampler", "random"]
     files = ["--json", "all.json", "--plot", "course.png", "-o", "best.thalweg"]

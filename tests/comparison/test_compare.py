@@ -68,6 +68,7 @@ def trials(values: dict[str, list[float]], **more: Any) -> tuple[Trial, ...]:
     )
 
 
+@pytest.mark.slow
 def test_equal_variants_are_told_apart_as_rarely_as_promised():
     wrong = sum(compare_fakes([0.0, 0.0], draw).winner != "" for draw in range(200))
     # Nominal: 10 of 200. Within what a binomial gives 99 times of 100.

@@ -29,6 +29,7 @@ def infrared() -> Any:
     return table[:, :5], table[:, 5].astype(int)
 
 
+@pytest.mark.slow
 def test_the_infrared_table():
     X, y = infrared()
     network = tw.DenseNetwork.from_sizes((5, 25, 4), activation="logistic")
@@ -471,6 +472,7 @@ def layered(shape: Any, n_outputs: int) -> Any:
 keras_warns = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
 
 
+@pytest.mark.keras
 @keras_warns
 def test_a_keras_estimator_is_tried_and_treated():
     X, y = load_wine(return_X_y=True)
@@ -484,6 +486,7 @@ def test_a_keras_estimator_is_tried_and_treated():
     assert treated.fit(X, y).score(X, y) > 0.95
 
 
+@pytest.mark.keras
 @keras_warns
 def test_a_remedy_that_a_keras_estimator_cannot_take_gains_nothing():
     """Class numbers learned as a quantity: its output layer cannot be changed."""
@@ -505,6 +508,7 @@ def test_a_remedy_becomes_a_setting_of_a_keras_estimator():
     assert model.settings == {"learning_rate": 1e-6}
 
 
+@pytest.mark.keras
 @keras_warns
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_run_of_a_keras_model_is_looked_at_and_left_as_it_is():

@@ -357,6 +357,7 @@ def test_a_step_imputes_by_what_it_does_not_by_its_name(kind: str, where: str):
 # ------------------------------------------------------------------------- the call
 
 
+@pytest.mark.slow
 def test_a_budget_that_runs_out_counts_only_what_was_done(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -487,6 +487,7 @@ def codes(found: tw.Diagnosis, least: Severity) -> set[str]:
     return {f.code for f in named} | {s.code for f in named for s in f.symptoms}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", CASES)
 def test_the_sick_case_is_named(code: str):
     twins = CASES[code]

@@ -55,6 +55,7 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: str(s["optimizer"]))
 def test_trains_as_the_same_layers_do(settings: dict[str, Any]):
     network = tw.Network(lambda seed: FIRST, layers)
@@ -73,6 +74,7 @@ def test_trains_as_the_same_layers_do(settings: dict[str, Any]):
     assert mine.stop_reason == theirs.stop_reason
 
 
+@pytest.mark.slow
 def test_validation_and_early_stopping_are_the_same():
     common: dict[str, Any] = {
         "epochs": 50, "patience": 3, "validation": 0.3, "random_state": 0,
@@ -87,6 +89,7 @@ def test_validation_and_early_stopping_are_the_same():
         np.testing.assert_allclose(got, wanted, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_no_row_is_met_that_was_not_given():
     # Each output holds the mean of its batch, which one padded row would change; the
     # state counts steps and rows.
@@ -116,6 +119,7 @@ def test_no_row_is_met_that_was_not_given():
     assert "the 3 rows left" in run.engine
 
 
+@pytest.mark.slow
 def test_what_apply_names_it_gets():
     def apply(params: Any, X: Any, *, training: bool, key: Any) -> Any:
         assert (key is not None) == training
@@ -133,6 +137,7 @@ def test_what_apply_names_it_gets():
         tw.fit(network, X, Y, optimizer="lbfgs")
 
 
+@pytest.mark.slow
 def test_added_losses_constraints_and_settling():
     def apply(params: Any, X: Any, state: Any) -> Any:
         return X @ params, 0.5 * state + 0.5 * X.mean(0), (params**2).sum()
@@ -156,6 +161,7 @@ def test_added_losses_constraints_and_settling():
         tw.fit(network, X, Y, optimizer="lm")
 
 
+@pytest.mark.slow
 def test_convolutions_make_one_step_a_call_on_a_cpu():
     network, looped = (tw.Network(kernels, convolution) for _ in range(2))
     looped.programs["convolves"] = False
@@ -173,6 +179,7 @@ def test_convolutions_make_one_step_a_call_on_a_cpu():
     assert got.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_several_inputs_and_outputs():
     tokens = np.arange(12) % 5
 
@@ -202,6 +209,7 @@ def test_several_inputs_and_outputs():
     np.testing.assert_allclose(found["sum"], y["sum"], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_one_type_throughout():
     network = tw.Network(lambda seed: FIRST, layers)
     for dtype in (np.float32, np.float64):
@@ -211,6 +219,7 @@ def test_one_type_throughout():
         assert tw.predict(run, X).dtype == dtype
 
 
+@pytest.mark.slow
 def test_compares_and_finds_rates():
     network = tw.Network(lambda seed: DENSE.draw(seed), layers)
     found = tw.compare(
@@ -224,6 +233,7 @@ def test_compares_and_finds_rates():
     assert 1e-6 < tw.find_rate(network, X, Y, random_state=0).suggestion < 10
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_is_traced():
     network = tw.Network(lambda seed: {"w": np.zeros((3, 1))}, lambda p, X: X @ p["w"])
     root = lambda outputs, y: jnp.sqrt(jnp.abs(outputs[:, 0]))  # its slope at 0 is inf
@@ -325,6 +335,7 @@ def test_bad_input(name: str):
         tw.fit(make(), given.pop("X"), given.pop("y"), **given)
 
 
+@pytest.mark.slow
 def test_what_needs_layers_says_so(tmp_path: Path):
     run = tw.fit(tw.Network(lambda seed: FIRST, layers), X, Y, epochs=1)
     with pytest.raises(ValueError, match="keep run"):
@@ -355,6 +366,8 @@ BLOCKS = re.findall(
 
 
 # Keras 3.15 reads its own variables in a way that NumPy 2 warns of.
+@pytest.mark.keras
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
 @pytest.mark.parametrize("number", range(1, len(BLOCKS)))
 def test_what_the_docs_show_works(number: int):

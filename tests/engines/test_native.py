@@ -304,6 +304,7 @@ def flat(parameters: Parameters) -> list[Array]:
     return [values for own in parameters for values in own.values()]
 
 
+@pytest.mark.slow
 @built
 def test_every_instruction_set_agrees(level: str) -> None:
     network, data, first = make((6, 30, 20, 4), 90)
@@ -398,6 +399,7 @@ def test_nan_anywhere_gives_a_nan_loss(activation: str) -> None:
     assert all(np.isfinite(values).all() for values in flat(found))
 
 
+@pytest.mark.slow
 @built
 @pytest.mark.parametrize(
     ("widths", "n_rows", "batch"),
@@ -595,6 +597,7 @@ print(peak() - before - found.nbytes)
 """
 
 
+@pytest.mark.integration
 @built
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc")
 def test_prediction_takes_no_memory_by_the_row() -> None:

@@ -96,6 +96,7 @@ def test_threshold_is_the_floor_in_double_precision() -> None:
     assert random.threshold(1 - 2**-33) == 2**32 - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(64, 3), (5, 1)])
 def test_gaussian_noise_is_the_references(dtype: Any, shape: tuple[int, int]) -> None:

@@ -18,6 +18,7 @@ X, y = datasets.blobs(60)
 FAST: dict[str, Any] = {"hidden_layer_sizes": (8,), "max_epochs": 3, "batch_size": 16}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("member", [LogisticRegression(), Ridge()])
 def test_an_ensemble_keeps_the_contract(member: Any):
     ensemble = tw.Ensemble(member, n_members=2, n_jobs=1)

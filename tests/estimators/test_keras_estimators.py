@@ -18,7 +18,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from thalweg import KerasClassifier, KerasRegressor
 
 # Keras 3.15 reads its own variables in a way that NumPy 2 warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning"),
+]
 
 IRIS: Any = load_iris(return_X_y=True)
 X, Y = IRIS[0][::3], IRIS[1][::3]

@@ -22,7 +22,10 @@ from thalweg.estimators.keras.dense import NotEquivalent, translate
 from thalweg.estimators.keras.model import rewritten
 
 # Keras 3.15 reads its own variables in a way that NumPy 2 warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning"),
+]
 
 RNG = np.random.RandomState(0)
 N = 16  # two batches of 8
@@ -239,6 +242,7 @@ def made(name: str) -> tuple[Any, Any, Any]:
     return model, X, y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_trains_as_keras_does(name: str):
     (mine, X, y), (theirs, _, _) = made(name), made(name)
@@ -280,6 +284,7 @@ class Spring(keras.Model):
         return self.at(t)
 
 
+@pytest.mark.slow
 def test_lbfgs_solves_an_equation_given_as_a_loss():
     keras.utils.set_random_seed(1)
     model, t = Spring(), np.linspace(0, 3, 7, dtype="float32")[:, None]
@@ -297,6 +302,7 @@ def test_lbfgs_solves_an_equation_given_as_a_loss():
 FULL_BATCH = ["lbfgs", "newton-cg", "lm", "lbfgs_on_device", ["adam", "cg"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", FULL_BATCH, ids=str)
 def test_ours_replace_the_optimizer(optimizer: Any):
     keras.utils.set_random_seed(0)
@@ -324,6 +330,7 @@ def test_statistics_are_those_of_all_rows_after_a_full_batch_method():
     assert norm.momentum == 0.99
 
 
+@pytest.mark.slow
 def test_what_keras_does_goes_on(tmp_path: Path):
     model, X, y = made("convolution and pooling")
     model.compile("adam", LOGITS, metrics=["accuracy"])
@@ -393,6 +400,7 @@ KERNEL: dict[str, tuple[Callable[[], Any], Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KERNEL)
 def test_the_kernel_trains_as_keras_does(name: str):
     make, y = KERNEL[name]
@@ -551,6 +559,7 @@ def test_bad_input(name: str):
         tw.fit(tw.from_keras(make()), X, y, **{"epochs": 1, **settings})
 
 
+@pytest.mark.slow
 def test_another_backend_is_told_how_to_switch():
     code = (
         "import keras, thalweg as tw\n"
@@ -587,6 +596,7 @@ def test_convolutions_are_products(layer: Any, shape: tuple[int, ...], padding: 
     np.testing.assert_allclose(ours(same, x, same.kernel), theirs, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_convolutional_network_reads_digits():
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

@@ -193,6 +193,7 @@ def test_same_numbers(name: str) -> None:
         assert differing(moved, expected), f"{different} differ from scikit-learn's"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -228,6 +229,7 @@ def test_same_numbers_with_defaults(solver: str) -> None:
     np.testing.assert_allclose(found.predict_proba(iris), probabilities, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["binary", "multiclass", "regression", "outputs"])
 def test_whole_lbfgs_ends_as_well(target: str) -> None:
     y = TARGETS[target]

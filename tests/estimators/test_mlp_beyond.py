@@ -59,6 +59,7 @@ def test_every_optimizer_is_a_solver(name: str) -> None:
     assert plan.full_batch == (name in FULL_BATCH)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "solver",
     [

@@ -51,6 +51,7 @@ def test_check(estimator: object, check: Callable[[object], None]) -> None:
             check(own)
 
 
+@pytest.mark.integration
 @pytest.mark.slow
 def test_their_tests_pass_whole(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     source = (Path(theirs.__file__).parent / "tests" / "test_mlp.py").read_text()

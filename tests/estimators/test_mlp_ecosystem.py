@@ -68,6 +68,8 @@ def test_grid_search_finds_what_theirs_finds() -> None:
     np.testing.assert_array_equal(ours.cv_results_["mean_test_score"], scores)
 
 
+@pytest.mark.integration
+@pytest.mark.slow
 def test_cross_validation_in_two_processes_is_the_same() -> None:
     # A check that memory is mapped read-only between them comes with it.
     with joblib.parallel_config(max_nbytes=100):
@@ -84,6 +86,8 @@ class Counting(MLPClassifier):
         return super().fit(*args, **params)
 
 
+@pytest.mark.integration
+@pytest.mark.slow
 def test_processes_share_the_processors_out() -> None:
     found = cross_validate(
         Counting(**SMALL), X, Y, cv=2, n_jobs=2,
@@ -291,6 +295,7 @@ def test_pickled_goes_on_as_the_original(solver: str) -> None:
     np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_skops_needs_to_trust_what_the_page_lists(solver: str) -> None:
     from skops import io

@@ -120,6 +120,7 @@ def test_whole_numbers_are_cast() -> None:
     np.testing.assert_allclose(probabilities, clf.predict_proba(whole), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_functions_are_refused() -> None:
     reg = MLPRegressor(activation=lambda z: z, **SMALL).fit(X, Y)
     with pytest.raises(ValueError, match="is your own function"):

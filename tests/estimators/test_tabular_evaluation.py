@@ -76,6 +76,7 @@ def test_residuals_keep_rows_over_the_whole_table():
     assert kept.predicted[5] == kept.truth[5] + 1
 
 
+@pytest.mark.slow
 def test_importance_is_scikit_learns():
     data: Any = load_diabetes(return_X_y=True, as_frame=True)
     X, y = data

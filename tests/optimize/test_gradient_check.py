@@ -32,6 +32,7 @@ def test_wrong_network_is_named(fault: Fault, seed: int):
     assert check.message.endswith((".", "]"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [3, 4])
 @pytest.mark.parametrize("name", SOUND)
 def test_right_network_raises_no_alarm(name: str, seed: int):
@@ -42,6 +43,7 @@ def test_right_network_raises_no_alarm(name: str, seed: int):
     assert "agree on" in check.message
 
 
+@pytest.mark.slow
 def test_minimize_raises_what_the_check_says():
     task = Task.draw(0)
     for fault in FAULTS[:12]:

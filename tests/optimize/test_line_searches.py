@@ -41,6 +41,7 @@ def test_restarts_of_cg_are_the_steps_whose_beta_was_zero():
     assert (res.history.line_search_failures == 0).all()
 
 
+@pytest.mark.slow
 def test_lbfgs_restarts_after_each_search_that_failed_but_the_last():
     points, ends = [], []
 
@@ -83,6 +84,7 @@ def test_a_search_that_ends_the_method_is_counted(method: str):
     assert (res.history.line_search_failures[:-1] == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "failures", "restarts"),
     [("trust-ncg", False, False), ("powell", False, False), ("tnc", True, False),
@@ -96,6 +98,7 @@ def test_what_cannot_be_known_is_nan(method: str, failures: bool, restarts: bool
     assert np.isfinite(history.restarts).all() == restarts
 
 
+@pytest.mark.slow
 def test_bounds_hide_restarts_but_not_failures():
     res = tw.minimize(
         optimize.rosen, START, jac=noisy, method="L-BFGS-B", bounds=[(-2, 2)] * 6,
@@ -112,6 +115,7 @@ def test_rounding_ends_a_network_in_a_failed_search():
     assert (run.history.line_search_failures[:-1] == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [1, 20])
 def test_searches_on_the_device_are_counted(most: int):
     """With one try a search, some fail; and every one takes two evaluations."""

@@ -300,6 +300,8 @@ def test_drawing_changes_nothing_that_was_recorded():
     assert found.to_json() == before
 
 
+@pytest.mark.integration
+@pytest.mark.slow
 def test_a_figure_for_a_file_needs_no_screen_and_no_back_end():
     code = (
         "import sys, io; from thalweg import plots; import numpy as np;"

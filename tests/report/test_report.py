@@ -352,6 +352,7 @@ def opened(browser: Any, path: Path, width: int) -> Opened:
     return found
 
 
+@pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("classes", [True, False])
@@ -375,6 +376,7 @@ def test_a_browser_shows_it(browser: Any, tmp_path: Path, width: int, classes: b
     page.close()
 
 
+@pytest.mark.browser
 @pytest.mark.slow
 def test_colors_follow_the_system(browser: Any, tmp_path: Path):
     path = tmp_path / "page.html"

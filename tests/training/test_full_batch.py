@@ -4,12 +4,11 @@ SciPy called directly, on the slow network of `references`, is what the counts o
 evaluations are compared with.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy import optimize
+from scipy import optimize, special
 from threadpoolctl import threadpool_info
 
 import thalweg as tw
@@ -71,6 +70,7 @@ def test_losses_are_those_of_lbfgs(name: str):
     assert train(name, "lbfgs", epochs=300).history.loss[-1] < LOSSES[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "method"), CASES)
 def test_method_trains_to_its_loss(name: str, method: str):
     optimizer = PATIENT.get(method, method)
@@ -145,6 +145,7 @@ class Slow:
         return shaped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", SCIPY)
 def test_counts_are_scipys_own(method: str):
     slow, n = Slow(), 6
@@ -273,6 +274,7 @@ def test_weights_stay_within_their_bounds(method: str, bounds: Any):
         assert gaps.min() < 1e-3  # Powell's line searches come only near
 
 
+@pytest.mark.slow
 def test_levenberg_marquardt_needs_fewer_evaluations():
     """Benchmarks hold the whole table; two of its rows, where it is far ahead."""
     found = curvature.problems()
@@ -422,18 +424,50 @@ def test_scipys_spellings(spelling: str):
 # --------------------------------------------------------------------- the examples
 
 
+@pytest.mark.slow
 def test_infrared_readings_stall_raw_and_train_standardized():
+    """Saturated units carry one bit each, so the best loss is known beforehand.
+
+    On raw readings every hidden unit is near 0 or 1. Rows on which all units agree are
+    one row to the output layer: the best that it can give them is the frequency of
+    their classes. That loss is the plateau, and training ends on it unless a unit
+    leaves saturation. Units with a slope below 1e-9 cannot, on any processor. Of the
+    other four seeds one leaves it, and where it then ends depends on rounding: with
+    readings moved by 1e-14, its accuracy is 0.75 or 0.83. So no single raw score is
+    claimed for those, only what they have in common.
+    """
     X, y = infrared_tnc.read()
-    sizes: dict[str, Callable[[Array], Array]] = {
-        "raw": lambda X: X,
-        "standardized": infrared_tnc.standardized,
-    }
-    scores = {
-        name: [infrared_tnc.train(scale(X), y, seed)[1] for seed in infrared_tnc.SEEDS]
-        for name, scale in sizes.items()
-    }
-    assert all(0.5 <= score <= 0.75 for score in scores["raw"])
-    assert scores["standardized"] == [1.0] * 8
+    raw = [infrared_tnc.train(X, y, seed) for seed in infrared_tnc.SEEDS]
+    scaled = infrared_tnc.standardized(X)
+    standardized = [infrared_tnc.train(scaled, y, s) for s in infrared_tnc.SEEDS]
+    stalled = list[bool]()
+    for seed, (run, accuracy) in zip(infrared_tnc.SEEDS, raw, strict=True):
+        assert isinstance(run.network, tw.DenseNetwork)
+        first = run.network.draw(np.random.RandomState(seed))[0]
+        values = X @ first["weights"] + first["bias"]
+        loss, best = plateau(values > 0, y)
+        stalled.append(abs(run.history.loss[-1] - loss) < 1e-4)
+        if stalled[-1]:
+            assert accuracy <= best <= 0.75
+        if np.abs(values).min() > 20:
+            assert stalled[-1], seed
+            assert accuracy == best
+    assert sum(stalled) >= 6
+    assert min(run.history.loss[-1] for run, _ in raw) > 0.1
+    assert max(accuracy for _, accuracy in raw) < 1
+    assert max(run.history.loss[-1] for run, _ in standardized) < 1e-6
+    assert [accuracy for _, accuracy in standardized] == [1.0] * 8
+
+
+def plateau(bits: Array, y: Array) -> tuple[float, float]:
+    """Return the least cross-entropy of a network that sees only `bits` of each row.
+
+    The second value is its accuracy.
+    """
+    _, groups = np.unique(bits, axis=0, return_inverse=True)
+    counts = np.array([np.bincount(y[groups == g], minlength=4) for g in set(groups)])
+    loss = special.entr(counts / counts.sum(axis=1, keepdims=True)).sum(axis=1)
+    return loss @ counts.sum(axis=1) / len(y), counts.max(axis=1).sum() / len(y)
 
 
 def test_cifar_sized_network_falls_at_every_iteration(

@@ -124,6 +124,8 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> list[list[Any]]:
     return run_two("fits", tmp_path_factory.mktemp("hosts"))
 
 
+@pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(3), ids=["whole", "batches", "accumulate"])
 def test_two_processes_train_as_one_with_all_rows(fits: list[list[Any]], number: int):
     network, _, settings = JOBS["fits"][number]
@@ -138,17 +140,23 @@ def test_two_processes_train_as_one_with_all_rows(fits: list[list[Any]], number:
     assert first["engine"] == "jax (process 0 of 2)"
 
 
+@pytest.mark.slow
+@pytest.mark.integration
 def test_what_one_process_says_stops_all(fits: list[list[Any]]):
     for found in fits[4]:
         assert (found["reason"], len(found["loss"])) == ("CALLBACK", 2)
 
 
+@pytest.mark.slow
+@pytest.mark.integration
 def test_what_needs_all_rows_in_one_place_is_refused(fits: list[list[Any]]):
     sentences = ("normalization='batch' in layer 0", "optimizer='lbfgs'", "no share")
     for found, sentence in zip(fits[5:], sentences, strict=True):
         assert all(sentence in each["error"] for each in found)
 
 
+@pytest.mark.integration
+@pytest.mark.slow
 def test_a_lost_process_stops_the_other_and_the_checkpoint_resumes(
     fits: list[list[Any]], tmp_path: Path
 ):

@@ -86,6 +86,7 @@ numbers = st.fixed_dictionaries(
 
 
 # Each example compiles: shrinking one would take minutes.
+@pytest.mark.slow
 @settings(max_examples=3, phases=(Phase.explicit, Phase.generate))
 @given(
     members=st.lists(numbers, min_size=2, max_size=5),
@@ -122,6 +123,7 @@ def test_each_member_is_a_fit_of_its_own(
     assert all(f"{len(own)} as one program" in run.engine for run in runs)
 
 
+@pytest.mark.slow
 def test_one_that_diverges_keeps_its_last_finite_weights_and_stops_no_other():
     rates = (1e-2, 1e300, 1e-3)
     members: list[dict[str, Any]] = [
@@ -132,6 +134,7 @@ def test_one_that_diverges_keeps_its_last_finite_weights_and_stops_no_other():
     assert all(np.isfinite(v).all() for own in runs[1].parameters for v in own.values())
 
 
+@pytest.mark.slow
 def test_each_stops_for_its_own_reason():
     X, y = rows()
     members: list[dict[str, Any]] = [
@@ -149,6 +152,7 @@ def test_each_stops_for_its_own_reason():
     ]
 
 
+@pytest.mark.slow
 def test_members_may_share_the_order_of_their_rows_and_scale_their_weights():
     small, large = (network(init=("normal", {"std": s})) for s in (0.01, 1.0))
     members: list[dict[str, Any]] = [
@@ -171,6 +175,7 @@ def test_on_the_cpu_the_kernel_trains_them_side_by_side():
         assert_same(run, lone)
 
 
+@pytest.mark.slow
 def test_on_a_gpu_they_are_one_program(monkeypatch: pytest.MonkeyPatch):
     """The choice alone: what JAX is told to be a GPU is still this processor."""
     X, y = rows()
@@ -235,6 +240,7 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(platform="gpu")])
 
 
+@pytest.mark.slow
 def test_what_is_of_another_kind_is_trained_apart():
     members: list[dict[str, Any]] = [
         {"learning_rate": 0.01},
@@ -248,6 +254,7 @@ def test_what_is_of_another_kind_is_trained_apart():
     assert together_ == [True, False, False, True, False]
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_weights_so_far():
     X, y = rows()
 

@@ -55,6 +55,7 @@ def assert_equal(run: tw.Run, other: tw.Run) -> None:
     np.testing.assert_allclose(run.history.loss, other.history.loss, rtol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "settings"),
     [
@@ -228,6 +229,8 @@ if len(sys.argv) > 1:
 """
 
 
+@pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_memory_stays_flat(tmp_path: Path):
     """400 MB of batches and 160 MB of Parquet pass by; far less before is the measure.

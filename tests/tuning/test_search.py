@@ -241,6 +241,7 @@ def test_narrowing_trains_briefly() -> None:
     assert found.best_estimator.n_iter_ == 12
 
 
+@pytest.mark.slow
 def test_tpe_beats_chance_on_a_plain_slope() -> None:
     def score(fitted: Any, X: Any, y: Any) -> float:
         return -abs(math.log10(fitted.alpha) + 3)
@@ -266,6 +267,7 @@ def good_or_bad(**options: Any) -> Any:
     return search(space, estimator, sampler="random", n_jobs=1, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", ["median", "halving", "hyperband"])
 def test_hopeless_trials_are_given_up(pruner: str) -> None:
     found = good_or_bad(pruner=pruner, n_trials=20)
@@ -276,6 +278,7 @@ def test_hopeless_trials_are_given_up(pruner: str) -> None:
     assert found.best_params["learning_rate_init"] == 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["lbfgs", "cg", "tnc", "trust-krylov", "adam"])
 def test_every_solver_can_be_pruned(solver: str) -> None:
     class Late(optuna.pruners.BasePruner):
@@ -353,6 +356,7 @@ def test_a_fold_that_ends_before_it_is_looked_at_does_not_hide_the_others() -> N
 # -------------------------------------------------------------------- honesty
 
 
+@pytest.mark.slow
 def test_the_luck_of_the_best_is_shown() -> None:
     """Labels by chance: the best of many looks good, and fresh trainings do not."""
     rng = np.random.RandomState(0)
@@ -419,6 +423,7 @@ def test_a_search_with_a_seed_ends_in_the_same_network() -> None:
 # --------------------------------------------------------------------- results
 
 
+@pytest.mark.slow
 def test_results_survive_json_and_are_drawn_from_it() -> None:
     found = search(BY_SOLVER, n_trials=12, repeats=2, sampler="random")
     read = tw.SearchResult.from_json(json.loads(json.dumps(found.to_json())))
@@ -497,6 +502,7 @@ def test_the_keyboard_ends_it_with_what_there_is(n_jobs: int) -> None:
     assert "interrupted" in found.notes[-1]
 
 
+@pytest.mark.slow
 def test_a_pipeline_is_searched_and_pruned_by_its_last_step() -> None:
     pipe = make_pipeline(StandardScaler(), model(max_iter=30))
     space = {
@@ -615,6 +621,7 @@ def test_some_trials_may_fail() -> None:
     assert f"({len(failed)} failed)" in str(found)
 
 
+@pytest.mark.slow
 def test_a_time_budget_shorter_than_a_trial() -> None:
     slow = model(max_iter=10**6)
     begun = time.perf_counter()

@@ -58,6 +58,7 @@ def study_of(path: Path) -> Any:
         optuna.logging.set_verbosity(before)
 
 
+@pytest.mark.slow
 def test_a_journal_cut_off_in_mid_write_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +101,7 @@ def nap(record: EpochRecord) -> None:
 # -------------------------------------------------------------------- resuming
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 def test_what_was_finished_counts(file: str, tmp_path: Path) -> None:
     whole = search(None)
@@ -114,6 +116,7 @@ def test_what_was_finished_counts(file: str, tmp_path: Path) -> None:
     assert lengths == [12] * 12
 
 
+@pytest.mark.slow
 def test_the_seed_is_kept_with_the_study(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     search(path, n_trials=2, random_state=None)
@@ -123,6 +126,7 @@ def test_the_seed_is_kept_with_the_study(tmp_path: Path) -> None:
     assert told(more) == told(whole)
 
 
+@pytest.mark.integration
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 def test_a_search_survives_being_killed(file: str, tmp_path: Path) -> None:
@@ -157,6 +161,7 @@ def begin_elsewhere(path: Path, seconds_ago: float) -> None:
     study.ask().set_user_attr("runner", "abc")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds_ago", "lost"), [(1.0, False), (2 * storage.HEARTBEAT_TIMEOUT, True)]
 )
@@ -175,6 +180,7 @@ def test_a_heartbeat_that_stopped_frees_its_trials(
         assert told(found) == told(search(None, n_trials=4))
 
 
+@pytest.mark.slow
 def test_a_runner_of_this_machine_is_asked_whether_it_lives(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     begin_elsewhere(path, 0.0)
@@ -202,6 +208,7 @@ def test_heartbeats_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 # -------------------------------------------------------- storages that are wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "part"),
     [
@@ -310,6 +317,7 @@ def postgres(tmp_path: Path) -> Iterator[str]:
             server.wait()
 
 
+@pytest.mark.postgres
 @pytest.mark.slow
 def test_postgres_keeps_a_search(postgres: str) -> None:
     first = search(postgres, n_trials=5)
@@ -336,6 +344,7 @@ def answers(port: int) -> bool:
         return own.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.integration
 def test_redis_keeps_a_search() -> None:
     pytest.importorskip("redis", reason="Redis' client is not installed: an option")
     program = shutil.which("redis-server")
@@ -354,6 +363,7 @@ def test_redis_keeps_a_search() -> None:
             server.terminate()
 
 
+@pytest.mark.integration
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_optunas_proxy_keeps_a_search(tmp_path: Path) -> None:
     """Workers that cannot reach the database report, and are pruned, through it."""
@@ -396,6 +406,7 @@ def test_pruning_from_processes_needs_a_shared_storage() -> None:
         search(None, pruner="median")
 
 
+@pytest.mark.integration
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 def test_processes_prune_through_the_file(file: str, tmp_path: Path) -> None:
@@ -415,6 +426,7 @@ def deadly(fitted: Any, X: Any, y: Any) -> float:
     return fitted.alpha
 
 
+@pytest.mark.integration
 @pytest.mark.slow
 def test_a_worker_that_dies_loses_only_its_trial() -> None:
     """The others are done; the one that kills is given up after three attempts."""
@@ -427,6 +439,7 @@ def test_a_worker_that_dies_loses_only_its_trial() -> None:
     assert failed.why == "Its worker died 3 times."
 
 
+@pytest.mark.dask
 @pytest.mark.slow
 def test_dask_does_the_same_trials_though_a_worker_is_killed() -> None:
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")
@@ -467,6 +480,7 @@ print("the same:", spread == alphas(n_jobs=1))
 """
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_ray_does_the_same_trials() -> None:
     """In a process of its own: Ray warns of much, and leaves threads behind."""
