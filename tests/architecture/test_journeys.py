@@ -98,7 +98,7 @@ def recorded(calls: list[Call]) -> Iterator[None]:
         yield
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # pyright: ignore[reportArgumentType]
+        threading.setprofile(None)
 
 
 def passed(frame: FrameType) -> Step | None:

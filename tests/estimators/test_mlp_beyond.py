@@ -147,7 +147,7 @@ def test_schedule_for_every_first_order_solver(solver: str) -> None:
 def test_what_a_full_batch_solver_cannot_heed_is_refused(
     setting: dict[str, Any],
 ) -> None:
-    with pytest.raises(ValueError, match="'lbfgs', which has no use for it"):
+    with pytest.raises(ValueError, match="'lbfgs', which does not use it"):
         classifier(solver="lbfgs", **setting).fit(X, Y)
 
 

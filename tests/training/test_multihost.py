@@ -162,8 +162,8 @@ def test_a_lost_process_stops_the_other_and_the_checkpoint_resumes(
 ):
     (survivor, lost), *_ = run_two("dies", tmp_path)
     assert lost is None
-    assert "ConnectionError: fit_over_hosts lost another process" in survivor["error"]
-    assert "go on from epoch 3" in survivor["error"]
+    assert "ConnectionError: fit_over_hosts lost the connection" in survivor["error"]
+    assert "resume from epoch 3" in survivor["error"]
     ((first, second),) = run_two("resumes", tmp_path)
     uninterrupted = fits[3][0]
     assert first["weights"] == second["weights"] == uninterrupted["weights"]

@@ -142,7 +142,7 @@ class History(Record):
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Any]) -> "History":
-        """Build from one sequence a column; what is not there becomes NaN."""
+        """Build from one sequence per column; a missing column becomes NaN."""
         missing = np.full(len(columns["loss"]), np.nan)
         filled = {name: columns.get(name, missing) for name in _COLUMNS}
         return cls(**{name: np.asarray(v, float) for name, v in filled.items()})

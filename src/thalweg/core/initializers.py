@@ -73,7 +73,7 @@ def first_values(
     fan_out: int,
     shape: tuple[int, ...],
 ) -> Array:
-    """Draw the first weights or biases of a layer.
+    """Draw the initial weights or biases of a layer.
 
     Parameters
     ----------

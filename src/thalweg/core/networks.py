@@ -1,7 +1,7 @@
 """Which network: dense layers as frozen data, or two functions of the user's own.
 
 A `Network` is a pair of pure functions of JAX arrays, for all that is not dense. A
-`DenseNetwork` only describes: NumPy draws its first weights here, and the engines
+`DenseNetwork` only describes: NumPy draws its initial weights here, and the engines
 compute with it. One layer does, in this order::
 
     z = x @ weights + bias          (weights its own, or shared with another layer)
@@ -100,7 +100,7 @@ class Dense(Record):
         One of `ACTIVATIONS`, or a function of a jax.numpy array, elementwise.
     init : str, (str, dict), callable or ndarray of shape (fan_in, units)
         One of `INITIALIZERS`, a function ``(rng, fan_in, fan_out) -> array``, or the
-        first weights themselves. Not part of equality: it is gone after the draw.
+        initial weights themselves. It does not count for equality.
     bias_init : str, (str, dict), callable or ndarray of shape (units,)
         The same for the biases; they begin at zero by default.
     dropout : float
@@ -153,7 +153,7 @@ class Dense(Record):
         return self.normalization.label
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; first weights given as arrays or functions become zeros."""
+        """Plain values; initial weights given as arrays or functions become zeros."""
         gone = {
             name: "zeros"  # after the draw
             for name in ("init", "bias_init")
@@ -273,7 +273,7 @@ class DenseNetwork(Record):
         random_state: int | np.random.RandomState | None = None,
         dtype: Any = np.float64,
     ) -> Parameters:
-        """Draw the first weights with NumPy.
+        """Draw the initial weights with NumPy.
 
         Parameters
         ----------
@@ -297,7 +297,7 @@ class DenseNetwork(Record):
         random_state: int | np.random.RandomState | None,
         dtype: Any,
     ) -> Parameters:
-        """Return the parameters to begin with: those given, checked, or drawn ones."""
+        """Return the initial parameters: those given, checked, or drawn ones."""
         if parameters is None:
             return self.draw(random_state, dtype)
         self.check(parameters)
@@ -442,7 +442,7 @@ class Network:
     Parameters
     ----------
     init : callable
-        ``init(seed) -> params``, the first weights for an int: lists, tuples, dicts
+        ``init(seed) -> params``, the initial weights for an int: lists, tuples, dicts
         and registered classes of floating arrays, nested as you like.
     apply : callable
         ``apply(params, X) -> outputs``, with rows along the first axis of every array
@@ -529,7 +529,7 @@ class Network:
     def draw(
         self, random_state: int | np.random.RandomState | None = None, dtype: Any = None
     ) -> Any:
-        """Return first weights, in whatever dtype `init` makes them."""
+        """Return initial weights, in whatever dtype `init` makes them."""
         return self.init(int(as_random_state(random_state).randint(2**31)))
 
     def __str__(self) -> str:

@@ -198,8 +198,8 @@ class Plan(Record):
             value = getattr(self, name)
             if (value.name if name in ("schedule", "average") else value) != default:
                 raise ValueError(
-                    f"Plan got {name}={value!r} with optimizer={method!r}, which has "
-                    f"no use for it: {why}. Leave it out, or take a first-order "
+                    f"Plan got {name}={value!r} with optimizer={method!r}, which does "
+                    f"not use it: {why}. Leave it out, or use a first-order "
                     "optimizer such as 'adam'."
                 )
 
@@ -207,8 +207,8 @@ class Plan(Record):
         method = self.optimizer.label
         if method not in _BOUNDED:
             raise ValueError(
-                f"Plan got bounds with optimizer={method!r}, which knows none. Take "
-                f"one of {', '.join(_BOUNDED)}, or constrain the layers "
+                f"Plan got bounds, but optimizer={method!r} does not support bounds. "
+                f"Use one of {', '.join(_BOUNDED)}, or constrain the layers "
                 "(Dense(constraint=...))."
             )
         pair = self.bounds if isinstance(self.bounds, tuple | list) else ()

@@ -73,7 +73,7 @@ class PyTree:
         Raises
         ------
         ValueError
-            Naming what is not there, too much, or not made of real numbers.
+            Naming what is missing, unknown, or not made of real numbers.
         """
         leaves = _leaves(self.example, value, "x0")
         for part, (name, leaf) in zip(self.parts, leaves, strict=True):

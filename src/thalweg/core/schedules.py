@@ -51,7 +51,7 @@ AVERAGES = tabulate(
     start=SHARE,
 )
 """Averages of the weights over updates: ``ema`` exponential, without the pull of the
-first weights; ``polyak`` the plain mean from the share ``start`` of the epochs on
+initial weights; ``polyak`` the plain mean from the share ``start`` of the epochs on
 (Polyak & Juditsky, 1992; stochastic weight averaging, Izmailov et al., 2018)."""
 
 

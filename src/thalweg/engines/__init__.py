@@ -104,7 +104,7 @@ def multihost() -> Any:
 
 
 def on_gpu() -> bool:
-    """Whether JAX computes on a GPU here. Without a plugin it knows none, unloaded."""
+    """Whether JAX computes on a GPU here; without a plugin it is not even loaded."""
     if importlib.util.find_spec("jax_plugins") is None:
         return False
     engine: Any = load("jax")

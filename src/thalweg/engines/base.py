@@ -152,7 +152,7 @@ class Engine(Protocol):
         rng: np.random.RandomState,
         dtype: np.dtype[Any],
     ) -> Any:
-        """Return the parameters to begin with: those given, checked, or drawn ones."""
+        """Return the initial parameters: those given, checked, or drawn ones."""
         ...
 
     def examine(
@@ -179,7 +179,7 @@ class Engine(Protocol):
         state: Any = None,
         validation: Data | None = None,
     ) -> Session:
-        """Begin a training; `state` is another session's, to go on from there."""
+        """Begin a training, or continue another session's from its `state`."""
         ...
 
     def objective(self, network: Any, plan: Plan, data: Data) -> Objective:

@@ -79,7 +79,7 @@ def fit(
     parameters : tuple of dict, or what `Network.init` returns, optional
         First weights, as ``network.draw()`` gives them; drawn if None.
     random_state : int, RandomState or None
-        Source of the first weights, the split, the order of rows and the noise.
+        Source of the initial weights, the split, the order of rows and the noise.
     callbacks : sequence of callable
         Each is given the `EpochRecord` after each epoch; True stops training.
     engine : {"auto", "jax"}

@@ -117,12 +117,12 @@ def look_inside(
     Parameters
     ----------
     run : Run or DenseNetwork
-        A trained network, or one whose first weights are drawn.
+        A trained network, or one whose initial weights are drawn.
     X : array-like of shape (n_rows, n_inputs)
     y : array-like, optional
         With it the gradients of a run are computed too.
     random_state : int, optional
-        Source of the first weights.
+        Source of the initial weights.
     engine : {"auto", "jax", "native"}
 
     Returns
@@ -133,8 +133,8 @@ def look_inside(
     network, plan = (run.network, run.plan) if trained else (run, Plan())
     if not isinstance(network, DenseNetwork):
         raise TypeError(
-            f"look_inside got {network}, whose layers only its own functions know. "
-            "Give a DenseNetwork or its run."
+            f"look_inside got {network}, whose layers are not known. Give a "
+            "DenseNetwork or its run."
         )
     parameters = run.parameters if trained else network.draw(random_state)
     trainer, _ = engines.pick(engine, network, plan)

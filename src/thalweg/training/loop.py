@@ -50,7 +50,7 @@ def train(
     monitor : TrainingMonitor
         Records and judges the epochs.
     state : optional
-        What another session's ``state()`` gave, to go on from there.
+        What another session's ``state()`` returned, to continue from.
 
     Returns
     -------
@@ -184,7 +184,7 @@ def check_plan(network: DenseNetwork | Network, plan: Plan) -> Plan:
     rates = plan.layer_rates
     if rates and isinstance(network, Network):
         raise ValueError(
-            "Plan got layer_rates, but a Network's layers are its own affair. Give an "
+            "Plan got layer_rates, but the layers of a Network are not known. Give an "
             "optax.GradientTransformation that knows them, such as optax.partition."
         )
     if rates is not None and len(rates) != len(network.layers):

@@ -40,7 +40,7 @@ _SMALLER = "Scale the inputs, begin with smaller weights, or raise l2."
 
 
 class Subject(Protocol):
-    """What is watched: something with weights that can be tried on held-out rows."""
+    """What is trained: its weights can be copied, and validated."""
 
     def validate(self) -> tuple[Array, Array]:
         """Raw outputs (n_rows, n_outputs) and losses (n_rows,) on validation data."""
@@ -97,7 +97,7 @@ class TrainingMonitor:
     started : float
         ``time.perf_counter()`` when the work began.
     patience : EarlyStopping, optional
-        Counts of an earlier training, to go on from there.
+        Counts of an earlier training, to continue from.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class TrainingMonitor:
 
     @property
     def glances(self) -> bool:
-        """Whether rows held out only show, and are looked at every so many epochs.
+        """Whether validation data are only reported, and only every N epochs.
 
         A callback asks for that with an attribute ``validate_every``, that number.
         """

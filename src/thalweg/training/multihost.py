@@ -61,7 +61,7 @@ def fit_over_hosts(
     Parameters
     ----------
     network, plan, scoring, parameters, random_state, callbacks, **settings
-        As for `fit`; first weights and random numbers are those of process 0. A
+        As for `fit`; initial weights and random numbers are those of process 0. A
         callback that says stop on one process stops all.
     X, y, sample_weight
         This process's rows; their number may differ.
@@ -138,7 +138,7 @@ def _run(hosts: Any, loop: Loop, session: Session, kept: "_Checkpoint") -> StopR
             if not _is_loss(error):
                 raise
             raise ConnectionError(
-                "fit_over_hosts lost another process "
+                "fit_over_hosts lost the connection to another process "
                 f"({str(error).splitlines()[0]}). {kept.advice()}"
             ) from error
         if said.any():
@@ -154,7 +154,7 @@ def _is_loss(error: Exception) -> bool:
 
 
 class _Checkpoint:
-    """All that training goes on from, in a model file of its own kind."""
+    """The checkpoint: all that is needed to resume, as a model file."""
 
     def __init__(
         self,
@@ -169,12 +169,12 @@ class _Checkpoint:
         self.epochs = 0
 
     def advice(self) -> str:
-        """Say what there is to go on from."""
+        """Say what a restart resumes from."""
         if self.path is None:
-            return "Start all again; checkpoint=path would let them go on from there."
+            return "Start all processes again. With checkpoint=PATH they would resume."
         return (
-            f"Start all again: they go on from epoch {self.epochs}, which {self.path} "
-            "holds."
+            f"Start all processes again: they resume from epoch {self.epochs}, which "
+            f"{self.path} holds."
         )
 
     def write(self) -> None:
@@ -217,8 +217,8 @@ class _Checkpoint:
             self._take(content["best"], arrays)
         except (KeyError, ValueError) as error:
             raise ValueError(
-                f"checkpoint {self.path} cannot be gone on from: {error}. Give another "
-                "path, or take that file away."
+                f"Cannot resume from checkpoint {self.path}: {error}. Give another "
+                "path, or delete that file."
             ) from error
 
     def _take(self, n_best: int, arrays: dict[str, Array]) -> None:
@@ -227,7 +227,7 @@ class _Checkpoint:
         steps = int(arrays["steps"][0])
         self.session.recall(steps, [arrays[f"carry.{k}"] for k in range(count)])
         if arrays["order"].shape != loop.order.shape:
-            raise ValueError("the number of rows is another one")
+            raise ValueError("its data have another number of rows")
         loop.steps, loop.order = steps, arrays["order"]
         _set_state(loop.rng, arrays["random"])
         epochs = {

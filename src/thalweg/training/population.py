@@ -65,7 +65,7 @@ def fit_population(
         What each member has for itself: any setting of a `Plan`, and ``network``,
         ``plan``, ``parameters``, ``random_state``, ``callbacks`` as for `fit`. Members
         that differ only in numbers (rates, penalties, constants, dropout, schedules,
-        seeds, first weights) are of one kind; other widths, losses, optimizers or
+        seeds, initial weights) are of one kind; other widths, losses, optimizers or
         batch sizes make another kind.
     engine : {"auto", "jax", "native"}
         ``"jax"`` trains members of one kind as one program, ``"native"`` each by

@@ -1,8 +1,8 @@
 """Training on data larger than memory: windows of rows, read ahead by a thread.
 
 A source (Parquet, or batches from any iterable) is cut into *windows*, some tens of
-thousands of rows each. A session trains on one window and the next session goes on from
-there, on either engine, while a thread reads the window after it. Nothing else is
+thousands of rows each. A session trains on one window and the next session continues
+from there, on either engine, while a thread reads the window after it. Nothing else is
 kept, so that memory does not grow with the data.
 """
 
@@ -275,13 +275,13 @@ def _check_plan(plans: Sequence[Plan]) -> None:
     whole = plan.full_batch or plan.on_device or len(plans) > 1
     if whole or str(rule.name).startswith("schedule_free"):
         raise ValueError(
-            f"fit got optimizer={rule.label!r} with streamed data, which it cannot "
-            "train on batch by batch. Take one first-order method such as 'adam'."
+            f"fit got optimizer={rule.label!r} with streamed data, but it "
+            "needs all rows at once. Use one first-order optimizer such as 'adam'."
         )
     if average.name != "none":
         raise ValueError(
-            f"fit got average={average.label!r} with streamed data, where averages are "
-            "not kept. Leave it out."
+            f"fit got average={average.label!r} with streamed data, which does not "
+            "support averages of the weights. Leave it out."
         )
 
 

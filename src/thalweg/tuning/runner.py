@@ -16,7 +16,7 @@ from threading import Event, Lock
 from typing import Any, Self, cast
 
 import numpy as np
-from joblib.parallel import get_active_backend
+from joblib.parallel import BACKENDS, get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
 from thalweg.core import available_cpus, share_cpus
@@ -42,6 +42,10 @@ MOST_FAILURES = 10
 """A search ends after so many failures if no trial has succeeded."""
 
 _BATCH = 4  # trials for each worker, where joblib returns them all at once
+
+
+_LOCAL = ("loky", "threading", "multiprocessing", "sequential")
+"""joblib's backends on this machine; others spread the work over a cluster."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class Workers:
         backend, configured = active
         in_threads = bool(getattr(backend, "supports_sharedmem", False))
         streams = bool(getattr(backend, "supports_return_generator", True))
-        if type(backend).__name__ in ("DaskDistributedBackend", "RayBackend"):
+        # Ray's backend is a subclass of a local one: the exact type tells them apart.
+        if type(backend) not in [BACKENDS[name] for name in _LOCAL]:
             asked = -1 if n_jobs is None else n_jobs
             size = backend.effective_n_jobs(asked)
             return cls(size, asked, in_threads=in_threads, streams=streams)

@@ -125,7 +125,11 @@ def _partial_line(path: Path) -> int:
 
 def is_shared(storage: Any) -> bool:
     """Whether other processes can reach a storage."""
-    return storage is not None and type(storage).__name__ != "InMemoryStorage"
+    if storage is None:
+        return False
+    from optuna.storages import InMemoryStorage
+
+    return not isinstance(storage, InMemoryStorage)
 
 
 @dataclass(frozen=True)
@@ -443,6 +447,7 @@ def _by_url(url: str) -> Any:
 def explain_errors(storage: Any) -> Iterator[None]:
     """Turn the errors of a storage's driver into a ValueError that says what to do."""
     from optuna.exceptions import OptunaError
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
@@ -456,11 +461,7 @@ def explain_errors(storage: Any) -> Iterator[None]:
         raise ValueError(_explanation(storage, error)) from error
     except (ValueError, OSError):
         raise
-    except (OptunaError, RuntimeError, KeyError) as error:
-        raise ValueError(_explanation(storage, error)) from error
-    except Exception as error:
-        if type(error).__module__.split(".")[0] != "sqlalchemy":
-            raise
+    except (OptunaError, SQLAlchemyError, RuntimeError, KeyError) as error:
         raise ValueError(_explanation(storage, error)) from error
 
 

@@ -36,7 +36,7 @@ _SLOW_IN_LOOPS = ("conv_general_dilated", "reduce_window", "select_and_scatter")
 def initial_parameters(
     network: Network, parameters: Any, rng: np.random.RandomState, dtype: Any
 ) -> Any:
-    """Return the weights to begin with: those given, checked, or freshly drawn.
+    """Return the initial weights: those given, checked, or drawn ones.
 
     Raises
     ------

@@ -313,7 +313,7 @@ class JaxEngine:
         rng: np.random.RandomState,
         dtype: np.dtype[Any],
     ) -> Any:
-        """Return the parameters to begin with: those given, checked, or drawn ones."""
+        """Return the initial parameters: those given, checked, or drawn ones."""
         if isinstance(network, DenseNetwork):
             return network.initial_parameters(parameters, rng, dtype)
         return custom_network.initial_parameters(network, parameters, rng, dtype)

@@ -48,7 +48,7 @@ def agree(values: Any) -> Any:
 class MultihostSession(JaxSession):
     """One network in training on the rows of all processes.
 
-    As `JaxSession`, with the same network, plan, first weights, seed and validation
+    As `JaxSession`, with the same network, plan, initial weights, seed and validation
     data on every process; the plan's batches are this process's part. The rows are
     its own; those that it has fewer than another are padding.
     """
@@ -59,7 +59,7 @@ class MultihostSession(JaxSession):
         self._carry = jax.tree.map(np.asarray, self._carry)
 
     def state(self) -> tuple[int, list[Array]]:
-        """Copy all that training goes on from: the steps done, and arrays."""
+        """Copy all that is needed to resume: the steps done, and arrays."""
         return self._steps, [np.array(leaf) for leaf in jax.tree.leaves(self._carry)]
 
     def recall(self, steps: int, leaves: list[Array]) -> None:

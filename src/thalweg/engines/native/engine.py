@@ -179,16 +179,16 @@ class NativeEngine:
             return "the kernel was not built"
         for index, layer in enumerate(network.layers):
             if layer.activation.name not in ACTIVATIONS:
-                return f"the activation of layer {index} is a function of yours"
+                return f"the activation of layer {index} is a user-defined function"
         if plan.loss.name not in LOSSES:
-            return "the loss is a function of yours"
+            return "the loss is a user-defined function"
         if max(network.widths) > LARGEST:
             return "a layer is too wide"
         rule = plan.optimizer
         if plan.full_batch or rule_name(plan) in RULES:
             return ""
         if callable(rule.name):
-            return "the optimizer is a transformation of yours"
+            return "the optimizer is a user-defined transformation"
         return f"it has no {rule.label}"
 
     def initial_parameters(
@@ -198,7 +198,7 @@ class NativeEngine:
         rng: np.random.RandomState,
         dtype: np.dtype[Any],
     ) -> Parameters:
-        """Return the parameters to begin with: those given, checked, or drawn ones."""
+        """Return the initial parameters: those given, checked, or drawn ones."""
         return network.initial_parameters(parameters, rng, dtype)
 
     def examine(
