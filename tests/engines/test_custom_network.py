@@ -338,7 +338,7 @@ def test_bad_input(name: str):
 @pytest.mark.slow
 def test_what_needs_layers_says_so(tmp_path: Path):
     run = tw.fit(tw.Network(lambda seed: FIRST, layers), X, Y, epochs=1)
-    with pytest.raises(ValueError, match="keep run"):
+    with pytest.raises(ValueError, match=r"save run\.parameters"):
         tw.save(run, tmp_path / "own.thalweg")
     with pytest.raises(TypeError, match="Give a DenseNetwork"):
         look_inside(run, X)

@@ -98,6 +98,11 @@ def population() -> Any:
     return importlib.import_module("thalweg.engines.jax.vmapped")
 
 
+def autodiff() -> Any:
+    """Return the module that derives a user's own function by JAX."""
+    return importlib.import_module("thalweg.engines.jax.autodiff")
+
+
 def multihost() -> Any:
     """Return the module that trains one network over several processes."""
     return importlib.import_module("thalweg.engines.jax.multihost")

@@ -4,13 +4,13 @@ The gradient is the user's, or JAX derives it from a cost written in jax.numpy, 
 takes finite differences. Second derivatives are the user's, or JAX's.
 """
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from thalweg import engines
 from thalweg.core import Array
 from thalweg.optimize.arguments import is_difference_rule
 from thalweg.optimize.scipy_methods import Method
@@ -71,7 +71,7 @@ def find_derivatives(
         )
     own_gradient = has_gradient and derived is None
     return Derivatives(
-        compute=_without_gradient(function) if derived is None else derived.both,
+        compute=function.cost_alone if derived is None else derived.both,
         compute_gradient=function.gradient if own_gradient else None,
         has_gradient=has_gradient,
         needs_differences=uses_gradient and not has_gradient,
@@ -83,16 +83,10 @@ def _derive_by_jax(function: UserFunction) -> Any:
     """Return JAX's derivatives of the cost; None if JAX cannot trace it."""
     if is_difference_rule(function.jac):
         return None  # the user asked for differences
-    # Imported here, as JAX takes long to load and most calls do without it.
-    autodiff = importlib.import_module("thalweg.engines.jax.autodiff")
     tree = function.tree
-    return autodiff.derive(function.fun, tree.unpack, tree.size, function.args)
-
-
-def _without_gradient(
-    function: UserFunction,
-) -> Callable[[Array], tuple[float, Array | None]]:
-    return lambda x: (function.cost(x), None)
+    return engines.autodiff().derive(
+        function.fun, tree.unpack, tree.size, function.args
+    )
 
 
 def _second_derivatives(

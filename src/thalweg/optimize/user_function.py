@@ -84,6 +84,10 @@ class UserFunction:
         value = self._call(x)
         return self._check_cost(value[0] if self.jac is True else value)
 
+    def cost_alone(self, x: Array) -> tuple[float, None]:
+        """Compute the cost at the flat vector `x`, and no gradient with it."""
+        return self.cost(x), None
+
     def gradient(self, x: Array) -> Array:
         """Compute the gradient at the flat vector `x`: flat as well, and a copy."""
         if self.jac is True:
