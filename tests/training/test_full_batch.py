@@ -392,7 +392,7 @@ def test_unknown_names_are_refused(optimizer: Any, message: str):
 @pytest.mark.parametrize(
     ("method", "bounds", "message"),
     [
-        ("cg", (-1, 1), "knows none. Take one of lbfgs, tnc"),
+        ("cg", (-1, 1), "does not support bounds. Use one of lbfgs, tnc"),
         *(("tnc", bad, r"must be \(low, high\)")
           for bad in [(1, -1), 3, (1,), (0, 1, 2), ("a", 1), (np.nan, 1), [(0, 1)]]),
     ],
