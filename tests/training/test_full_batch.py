@@ -18,6 +18,7 @@ from tests.helpers import task, train
 from tests.reference import networks as references
 from thalweg import engines
 from thalweg.core.data import Data
+from thalweg.core.history import StopReason
 from thalweg.core.optimizers import FULL_BATCH
 from thalweg.core.types import Array, Parameters
 
@@ -478,3 +479,12 @@ def test_cifar_sized_network_falls_at_every_iteration(
     assert run.network.n_parameters == 616_610
     assert accuracy > 0.3
     assert capsys.readouterr().out.startswith("iteration   1  cost ")
+
+
+def test_a_method_that_asks_for_nan_is_stopped_with_its_last_weights():
+    """SciPy 1.17's trust-krylov does so where the gradient is as small as rounding."""
+    run = train("tiny iris", ("trust-krylov", {"gtol": 1e-12}), epochs=400)
+    assert run.stop_reason in (StopReason.METHOD_STOPPED, StopReason.METHOD_CONVERGED)
+    assert len(run.history) < 50
+    assert run.history.loss[-1] == pytest.approx(run.history.loss.min(), rel=1e-6)
+    assert all(np.isfinite(v).all() for own in run.parameters for v in own.values())

@@ -155,9 +155,9 @@ def _check_damped(
 class _Stopped(Exception):
     """Ends SciPy's loop from inside: not all of its methods take another way."""
 
-    def __init__(self, reason: StopReason) -> None:
+    def __init__(self, reason: StopReason, message: str = "") -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.message = reason, message
 
 
 class _Descent:
@@ -195,7 +195,7 @@ class _Descent:
             with np.errstate(over="ignore", invalid="ignore"), self.engine.steady():
                 result = self._damped() if damped else self._by_scipy()
         except _Stopped as stopped:
-            return stopped.reason, ""
+            return stopped.reason, stopped.message
         except KeyboardInterrupt:
             if cpus_are_shared():
                 raise
@@ -243,6 +243,11 @@ class _Descent:
 
     def _look(self, x: Array) -> tuple[float, Array | None]:
         """Objective at `x`, with its gradient for methods that take one."""
+        if not np.isfinite(x).all():
+            # SciPy's trust-krylov does so near the minimum, again and again; see
+            # findings/scipy_trust_krylov_asks_for_nan_near_the_minimum.sh.
+            reason = StopReason.METHOD_STOPPED
+            raise _Stopped(reason, "it asked for weights that are not finite.")
         weights, gradient = self.unpack(x), None
         if "gradient" in self.method.uses:
             cost, found = self.objective.cost_and_gradient(weights)
