@@ -1,4 +1,4 @@
-"""First weights: the distributions that they are drawn from, by name."""
+"""Initial weights: the distributions that they are drawn from, by name."""
 
 from collections.abc import Callable
 from typing import Any

@@ -77,7 +77,7 @@ def fit(
         ``(predict, X_val, y_val) -> float``, greater is better, called after each
         epoch. Without one, the score is accuracy for class numbers, R² otherwise.
     parameters : tuple of dict, or what `Network.init` returns, optional
-        First weights, as ``network.draw()`` gives them; drawn if None.
+        Initial weights, as ``network.draw()`` gives them; drawn if None.
     random_state : int, RandomState or None
         Source of the initial weights, the split, the order of rows and the noise.
     callbacks : sequence of callable

@@ -54,7 +54,7 @@ class Population:
         Each member's rows, as many for all; they lie on the device once where they are
         the same.
     parameters : sequence of tuple of dict
-        First weights.
+        Initial weights.
     seeds : sequence of int
         Of the noise.
     validation : sequence of Data
