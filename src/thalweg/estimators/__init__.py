@@ -9,6 +9,18 @@ from thalweg.estimators.mlp.base import BaseMLP, blueprint
 from thalweg.estimators.mlp.classifier import MLPClassifier
 from thalweg.estimators.mlp.regressor import MLPRegressor
 from thalweg.estimators.onnx import register_onnx
+from thalweg.estimators.tabular.columns import (
+    Column,
+    as_day,
+    as_days,
+    as_frame,
+    encode,
+    is_missing,
+    kind_of,
+    numbers,
+    study,
+    texts,
+)
 from thalweg.estimators.tabular.estimators import (
     FEW_ROWS,
     Classifier,
@@ -25,18 +37,6 @@ from thalweg.estimators.tabular.evaluation import (
     evaluate,
     evaluation_folds,
     n_networks,
-)
-from thalweg.estimators.tabular.preprocessing import (
-    Column,
-    as_day,
-    as_days,
-    as_frame,
-    encode,
-    is_missing,
-    kind_of,
-    numbers,
-    study,
-    texts,
 )
 from thalweg.estimators.tabular.targets import Values, task_of
 from thalweg.training import make_ray_known

@@ -1,7 +1,7 @@
 """Tables in files: CSV in its many dialects, and Parquet.
 
 Everything in a CSV is read as text, so that a code such as 007 keeps its zeros.
-`thalweg.estimators.tabular.preprocessing` decides what a column holds.
+`thalweg.estimators.tabular.columns` decides what a column holds.
 """
 
 import csv

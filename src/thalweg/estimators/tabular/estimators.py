@@ -1,7 +1,7 @@
 """Estimators for tables with columns of any kind: `Classifier` and `Regressor`.
 
 They are scikit-learn estimators for numbers, texts, dates, booleans and missing values.
-`fit` learns how to encode the columns (`thalweg.estimators.tabular.preprocessing`), how
+`fit` learns how to encode the columns (`thalweg.estimators.tabular.columns`), how
 to encode the target (`thalweg.estimators.tabular.targets`), and a dense network between
 them. `thalweg.estimators.evaluate` scores them on test data.
 """
@@ -53,7 +53,7 @@ from thalweg.estimators.persistence import (
     parameters_from_json,
     parameters_to_json,
 )
-from thalweg.estimators.tabular.preprocessing import (
+from thalweg.estimators.tabular.columns import (
     Column,
     as_frame,
     encode,

@@ -18,13 +18,13 @@ from sklearn.metrics import confusion_matrix
 
 from thalweg import training
 from thalweg.core import Array, Frame, Record, Series, StopReason, folds, wilson
+from thalweg.estimators.tabular.columns import encode_each
 from thalweg.estimators.tabular.estimators import (
     FEW_ROWS,
     Classifier,
     Regressor,
     labeled,
 )
-from thalweg.estimators.tabular.preprocessing import encode_each
 from thalweg.estimators.tabular.targets import Values
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from thalweg.core import Array, Record, Series, accuracy, r2, wilson
-from thalweg.estimators.tabular.preprocessing import is_missing, kind_of, numbers
+from thalweg.estimators.tabular.columns import is_missing, kind_of, numbers
 
 _MOST_CLASSES = 20  # of a column of numbers
 _PLURALS = {"category": "texts", "boolean": "booleans", "date": "dates"}
