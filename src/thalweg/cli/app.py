@@ -506,14 +506,18 @@ def _train(
 
 def _write_results(found: Any, output: File, plot: File = None) -> None:
     """Write what was found as JSON, and draw it, if a file for it was given."""
+    from thalweg.io import atomic_write
+
     if output:
-        output.write_text(json.dumps(found.to_json()))
+        with atomic_write(output) as draft:
+            draft.write_text(json.dumps(found.to_json()), encoding="utf-8")
     if plot:
         from thalweg import plots
 
         figure, axes = plots.new_figure()
         found.plot(ax=axes[0, 0])
-        figure.savefig(plot)
+        with atomic_write(plot) as draft:
+            figure.savefig(draft)
 
 
 @contextmanager

@@ -106,15 +106,15 @@ def encode_table(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
 
 
 def prepare(*outputs: Path | None) -> None:
-    """Check the folders of the files to write, before the work rather than after it.
+    """Try whether the files can be written, before the work rather than after it.
 
     Also keep the programs that JAX compiles for the next run, unless the environment
     says where they go.
     """
-    from thalweg.io import check_folder
+    from thalweg.io import check_output
 
     for path in filter(None, outputs):
-        check_folder(path)
+        check_output(path)
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     folder = _cache_folder() / "compiled"
