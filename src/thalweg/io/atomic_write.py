@@ -140,8 +140,9 @@ def _target(path: PathLike) -> tuple[Path, os.stat_result | None]:
     except OSError as error:
         raise _refusal(path, error) from error
     if state is None and not target.parent.is_dir():
+        named = target if os.path.islink(text) else Path(text)
         raise FileNotFoundError(
-            f"there is no folder {target.parent} to write {target.name} in. Create it "
+            f"there is no folder {named.parent} to write {named.name} in. Create it "
             "first, or choose another."
         )
     separators = tuple(filter(None, (os.sep, os.altsep)))
