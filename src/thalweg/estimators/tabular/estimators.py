@@ -23,6 +23,7 @@ from thalweg.core import (
     OPTIMIZERS,
     SCHEDULES,
     Array,
+    CompactRows,
     DenseNetwork,
     Frame,
     History,
@@ -56,7 +57,7 @@ from thalweg.estimators.persistence import (
 from thalweg.estimators.tabular.columns import (
     Column,
     as_frame,
-    encode,
+    encode_compact,
     is_missing,
     study,
     whole,
@@ -229,6 +230,9 @@ class _Tabular(Persistent, Validated):
         Columns are found by name if both tables have names, and by position otherwise.
         Further columns are ignored.
         """
+        return self._inputs(X).toarray()
+
+    def _inputs(self, X: Any) -> CompactRows:
         check_is_fitted(self)
         if isinstance(X, Encoded):
             return self._encode(X)
@@ -255,7 +259,7 @@ class _Tabular(Persistent, Validated):
         return self.target_.decode(outputs)
 
     def _outputs(self, X: Any) -> Array:
-        inputs = self.encode(X)
+        inputs = self._inputs(X)
         return training.predict(self.run_, inputs)
 
     def _study(self, X: Any, frame: "Frame | Encoded") -> None:
@@ -264,10 +268,10 @@ class _Tabular(Persistent, Validated):
         self.n_features_in_ = len(self.columns_)
         self._remember_names(getattr(X, "columns", ()))
 
-    def _encode(self, frame: "Frame | Encoded") -> Array:
-        known = isinstance(frame, Encoded)
-        inputs = frame.inputs[self.piecewise] if known else encode(self.columns_, frame)
-        return inputs.astype(self.dtype)
+    def _encode(self, frame: "Frame | Encoded") -> CompactRows:
+        if isinstance(frame, Encoded):
+            return frame.inputs[self.piecewise].astype(self.dtype)
+        return encode_compact(self.columns_, frame, self.dtype)
 
     def _remember_names(self, names: Iterable[object]) -> None:
         vars(self).pop("feature_names_in_", None)
@@ -328,7 +332,7 @@ class Encoded:
     """
 
     studied: tuple[Column, ...]
-    inputs: Mapping[bool, Array]
+    inputs: Mapping[bool, CompactRows]
     columns: Sequence[Any] = ()
 
     def __len__(self) -> int:
@@ -348,7 +352,7 @@ def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
     studied, names = models[0].columns_, getattr(X, "columns", ())
 
     def encoded(rows: Any) -> Encoded:
-        inputs = {model.piecewise: model.encode(rows) for model in models}
+        inputs = {model.piecewise: model._inputs(rows) for model in models}  # pyright: ignore[reportPrivateUsage]
         return Encoded(studied, inputs, names)
 
     return encoded(X), encoded(X_val)

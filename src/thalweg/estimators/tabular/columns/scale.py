@@ -8,12 +8,11 @@ is added (Gorishniy et al., 2022, section 3.2).
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from thalweg.core import Array
+from thalweg.core import Array, Features, Ladder
 from thalweg.estimators.tabular.columns.column import Column
 
 _MOST_PIECES = 8
@@ -48,19 +47,32 @@ def _spread_of(values: Array, center: float) -> float:
     return float(deviation or quartiles or values.std() or 1.0)
 
 
-def spread(column: Column, values: Array) -> Array:
+def spread(column: Column, values: Array) -> list[Features]:
     """Encode numbers: compressed towards three units, then piecewise linear."""
     z = (values - column.center) / column.scale
     bent = 3 * z / np.hypot(3, z)
-    pieces = [
-        2 * np.clip((values - low) / (high - low), 0, 1) - 1
-        for low, high in pairwise(column.knots)
-    ]
-    return fill(values, [bent, *pieces], mark=column.missing > 0)
+    missing = np.isnan(values)
+    encoded: list[Features] = [np.where(missing, 0.0, bent)]
+    if column.knots:
+        encoded.append(_climb(np.array(column.knots), values, missing))
+    return [*encoded, missing.astype(float)] if column.missing else encoded
 
 
-def fill(values: Array, encoded: Sequence[Array], *, mark: bool) -> Array:
+def _climb(knots: Array, values: Array, missing: Array) -> Ladder:
+    """Find the piece between knots that each value lies in, and where in it."""
+    width = len(knots) - 1
+    piece = np.zeros(len(values), np.intp)
+    for knot in knots[1:-1]:
+        piece += values >= knot
+    low, high = knots[piece], knots[piece + 1]
+    offsets = 2 * np.clip((values - low) / (high - low), 0, 1) - 1
+    return Ladder(
+        np.where(missing, width, piece), np.where(missing, 0.0, offsets), width
+    )
+
+
+def fill(values: Array, encoded: Sequence[Array], *, mark: bool) -> list[Features]:
     """Put 0 where `values` are missing, and add an indicator column if `mark`."""
     missing = np.isnan(values)
-    filled = [np.where(missing, 0.0, each) for each in encoded]
-    return np.column_stack([*filled, missing.astype(float)] if mark else filled)
+    filled: list[Features] = [np.where(missing, 0.0, each) for each in encoded]
+    return [*filled, missing.astype(float)] if mark else filled

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.core import Array, Frame, Series
+from thalweg.core import Array, CompactRows, Features, Frame, Series
 from thalweg.estimators.tabular.columns import boolean, category, date, number
 from thalweg.estimators.tabular.columns.column import Column
 from thalweg.estimators.tabular.columns.values import texts
@@ -95,11 +95,24 @@ def encode(columns: Sequence[Column], frame: Frame) -> Array:
         If columns are missing, or a value is infinite or of another kind than at fit.
         The message names the columns, and the row of the value.
     """
-    return np.concatenate(list(encode_each(columns, frame).values()), axis=1)
+    return encode_compact(columns, frame, np.float64).toarray()
+
+
+def encode_compact(columns: Sequence[Column], frame: Frame, dtype: Any) -> CompactRows:
+    """Encode a table as `encode` does, in compact form and computed once."""
+    found = _encode_columns(columns, frame).values()
+    return CompactRows.of([part for parts in found for part in parts], dtype)
 
 
 def encode_each(columns: Sequence[Column], frame: Frame) -> dict[str, Array]:
     """Return the encoding of each column that is not left out, by its name."""
+    found = _encode_columns(columns, frame).items()
+    return {name: CompactRows.of(parts, np.float64).toarray() for name, parts in found}
+
+
+def _encode_columns(
+    columns: Sequence[Column], frame: Frame
+) -> dict[str, list[Features]]:
     used = [column for column in columns if column.kind != "left out"]
     absent = [repr(c.name) for c in used if c.name not in frame.columns]
     if absent:
