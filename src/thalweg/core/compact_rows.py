@@ -70,6 +70,12 @@ class Group(NamedTuple):
     value: int = _NONE
     code: int = _NONE
 
+    def behind(self, n_values: int, n_codes: int) -> "Group":
+        """Return where the group is kept behind so many values and codes."""
+        value = self.value if self.value == _NONE else self.value + n_values
+        code = self.code if self.code == _NONE else self.code + n_codes
+        return Group(self.width, value, code)
+
 
 @dataclass(frozen=True, eq=False)
 class CompactRows:
@@ -91,34 +97,22 @@ class CompactRows:
     @classmethod
     def of(cls, features: Sequence[Features], dtype: Any) -> "CompactRows":
         """Put features side by side, with numbers in `dtype`."""
-        n_rows = len(features[0][0] if isinstance(features[0], tuple) else features[0])
+        return cls.join([_single(each, dtype) for each in features])
+
+    @classmethod
+    def join(cls, parts: "Sequence[CompactRows]") -> "CompactRows":
+        """Put the features of several matrices of the same rows side by side."""
         groups: list[Group] = []
-        values: list[Array] = []
-        codes: list[Array] = []
-        n_values = 0
-        for each in features:
-            if isinstance(each, OneHot):
-                groups.append(Group(each.width, code=len(codes)))
-                codes.append(each.codes)
-                continue
-            own = each.offsets if isinstance(each, Ladder) else each
-            own = own[:, None] if own.ndim == 1 else own
-            if isinstance(each, Ladder):
-                groups.append(Group(each.width, n_values, len(codes)))
-                codes.append(each.codes)
-            else:
-                groups.append(Group(own.shape[1], n_values))
-            values.append(own)
-            n_values += own.shape[1]
-        kept = np.empty((n_rows, n_values), dtype)
-        start = 0
-        for own in values:
-            kept[:, start : start + own.shape[1]] = own
-            start += own.shape[1]
-        coded = np.empty((n_rows, len(codes)), np.uint16)
-        for place, own in enumerate(codes):
-            coded[:, place] = own
-        return cls(kept, coded, tuple(groups))
+        n_values = n_codes = 0
+        for part in parts:
+            groups += (group.behind(n_values, n_codes) for group in part.groups)
+            n_values += part.values.shape[1]
+            n_codes += part.codes.shape[1]
+        if len(parts) == 1:
+            return parts[0]
+        values = np.concatenate([part.values for part in parts], axis=1)
+        codes = np.concatenate([part.codes for part in parts], axis=1)
+        return cls(values, codes, tuple(groups))
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -160,3 +154,15 @@ class CompactRows:
         to[:] = np.where(places < codes, 1, -1)
         to[(codes == group.width)[:, 0]] = 0
         np.copyto(to, self.values[:, group.value, None], where=codes == places)
+
+
+def _single(features: Features, dtype: Any) -> CompactRows:
+    if isinstance(features, OneHot | Ladder):
+        codes = features.codes.astype(np.uint16)[:, None]
+        offsets = getattr(features, "offsets", np.empty((len(codes), 0)))
+        values = offsets.astype(dtype).reshape(len(codes), -1)
+        group = Group(features.width, values.shape[1] - 1, 0)
+        return CompactRows(values, codes, (group,))
+    values = features.astype(dtype).reshape(len(features), -1)
+    codes = np.empty((len(values), 0), np.uint16)
+    return CompactRows(values, codes, (Group(values.shape[1], 0),))

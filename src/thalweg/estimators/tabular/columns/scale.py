@@ -22,7 +22,8 @@ _ROWS_A_PIECE = 100  # at least; with fewer rows there are fewer pieces
 
 def measure(name: str, kind: str, values: Array, show: Callable[[Any], str]) -> Column:
     """Learn the range, center and scale of numbers, which `show` writes as texts."""
-    present = values[~np.isnan(values)]
+    # Sorted once, which is quicker than to select each quantile.
+    present = np.sort(values[~np.isnan(values)])
     column = Column(name, kind, len(values) - len(present))
     if not len(present):
         return column
@@ -52,7 +53,8 @@ def spread(column: Column, values: Array) -> list[Features]:
     z = (values - column.center) / column.scale
     bent = 3 * z / np.hypot(3, z)
     missing = np.isnan(values)
-    encoded: list[Features] = [np.where(missing, 0.0, bent)]
+    bent[missing] = 0
+    encoded: list[Features] = [bent]
     if column.knots:
         encoded.append(_climb(np.array(column.knots), values, missing))
     return [*encoded, missing.astype(float)] if column.missing else encoded
@@ -61,14 +63,14 @@ def spread(column: Column, values: Array) -> list[Features]:
 def _climb(knots: Array, values: Array, missing: Array) -> Ladder:
     """Find the piece between knots that each value lies in, and where in it."""
     width = len(knots) - 1
-    piece = np.zeros(len(values), np.intp)
+    codes = np.zeros(len(values), np.uint8)
     for knot in knots[1:-1]:
-        piece += values >= knot
+        codes += (values >= knot).view(np.uint8)
+    piece = codes.astype(np.intp)
     low, high = knots[piece], knots[piece + 1]
     offsets = 2 * np.clip((values - low) / (high - low), 0, 1) - 1
-    return Ladder(
-        np.where(missing, width, piece), np.where(missing, 0.0, offsets), width
-    )
+    codes[missing], offsets[missing] = width, 0
+    return Ladder(codes, offsets, width)
 
 
 def fill(values: Array, encoded: Sequence[Array], *, mark: bool) -> list[Features]:
