@@ -23,6 +23,7 @@ from thalweg.core import (
     OPTIMIZERS,
     SCHEDULES,
     Array,
+    CompactRows,
     DenseNetwork,
     Frame,
     History,
@@ -64,7 +65,6 @@ from thalweg.estimators.splits import (
 from thalweg.estimators.tabular.columns import (
     Column,
     as_frame,
-    encode,
     is_missing,
     study,
     whole,
@@ -288,13 +288,8 @@ class _Tabular(TablePredictor, Persistent, Validated):
         """Why training stopped, in a sentence."""
         return self.run_.why
 
-    def encode(self, X: Any) -> Array:
-        """Return the inputs of the network for a table, (n_rows, n_inputs).
-
-        Columns are found by name if both tables have names, and by position otherwise.
-        Further columns are ignored.
-        """
-        return self._encode(X) if isinstance(X, Encoded) else super().encode(X)
+    def _inputs(self, X: Any) -> CompactRows:
+        return self._encode(X) if isinstance(X, Encoded) else super()._inputs(X)
 
     def _study(self, X: Any, frame: "Frame | Encoded") -> None:
         columns = frame.studied if isinstance(frame, Encoded) else study(frame)
@@ -302,10 +297,10 @@ class _Tabular(TablePredictor, Persistent, Validated):
         self.n_features_in_ = len(self.columns_)
         self._remember_names(getattr(X, "columns", ()))
 
-    def _encode(self, frame: "Frame | Encoded") -> Array:
-        known = isinstance(frame, Encoded)
-        inputs = frame.inputs[self.piecewise] if known else encode(self.columns_, frame)
-        return inputs.astype(self.dtype)
+    def _encode(self, frame: "Frame | Encoded") -> CompactRows:
+        if isinstance(frame, Encoded):
+            return frame.inputs[self.piecewise].astype(self.dtype)
+        return super()._encode(frame)
 
     def _network(self, n_inputs: int, settings: Mapping[str, Any]) -> DenseNetwork:
         sizes = (n_inputs, *self.hidden_layer_sizes, self.target_.n_outputs)
@@ -360,7 +355,7 @@ class Encoded:
     """
 
     studied: tuple[Column, ...]
-    inputs: Mapping[bool, Array]
+    inputs: Mapping[bool, CompactRows]
     columns: Sequence[Any] = ()
 
     def __len__(self) -> int:
@@ -380,7 +375,7 @@ def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
     studied, names = models[0].columns_, getattr(X, "columns", ())
 
     def encoded(rows: Any) -> Encoded:
-        inputs = {model.piecewise: model.encode(rows) for model in models}
+        inputs = {model.piecewise: model._inputs(rows) for model in models}  # pyright: ignore[reportPrivateUsage]
         return Encoded(studied, inputs, names)
 
     return encoded(X), encoded(X_val)

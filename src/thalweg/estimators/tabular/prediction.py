@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from thalweg.core import Array, Frame, Run, Series
+from thalweg.core import Array, CompactRows, Frame, Run, Series
 from thalweg.estimators.tabular.boosted_trees import BoostedTrees
-from thalweg.estimators.tabular.columns import Column, as_frame, encode
+from thalweg.estimators.tabular.columns import Column, as_frame, encode_compact
 from thalweg.estimators.tabular.metrics import Guess, Truth, positive_class
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.io import unpack_run
@@ -67,6 +67,9 @@ class TablePredictor:
         Columns are found by name if both tables have names, and by position otherwise.
         Further columns are ignored.
         """
+        return self._inputs(X).toarray()
+
+    def _inputs(self, X: Any) -> CompactRows:
         return self._encode(self.aligned(X))
 
     def aligned(self, X: Any) -> Frame:
@@ -107,10 +110,11 @@ class TablePredictor:
         places = np.where(positive, self.positive_, 1 - self.positive_)
         return self.target_.decode(np.eye(2)[places])
 
-    def outputs_of(self, inputs: Array) -> Array:
+    def outputs_of(self, inputs: Array | CompactRows) -> Array:
         """Return what the network makes of inputs: probabilities, or scaled values."""
         if self.trees_ is not None:
-            return self.trees_.outputs(inputs)
+            dense = inputs.toarray() if isinstance(inputs, CompactRows) else inputs
+            return self.trees_.outputs(dense)
         from thalweg.training import predict
 
         return predict(self.run_, inputs)
@@ -127,10 +131,10 @@ class TablePredictor:
         return told, Guess(self.decide(outputs), outputs)
 
     def _outputs(self, X: Any) -> Array:
-        return self.outputs_of(self.encode(X))
+        return self.outputs_of(self._inputs(X))
 
-    def _encode(self, frame: Any) -> Array:
-        return encode(self.columns_, frame).astype(self.dtype)
+    def _encode(self, frame: Any) -> CompactRows:
+        return encode_compact(self.columns_, frame, self.dtype)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "columns_"):

@@ -89,7 +89,7 @@ class _Trees(TablePredictor, Persistent, Validated):
             early_stopping=False,
             random_state=self.random_state,
         )
-        grower.fit(self._encode(frame), self.target_.encode(target), weights)
+        grower.fit(self._encode(frame).toarray(), self.target_.encode(target), weights)
         self.trees_ = BoostedTrees.of(grower, self._target is Classes)
         self._choose_threshold(frame, target, groups)
         return self

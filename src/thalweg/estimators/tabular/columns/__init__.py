@@ -15,6 +15,7 @@ from thalweg.estimators.tabular.columns.number import numbers
 from thalweg.estimators.tabular.columns.table import (
     as_frame,
     encode,
+    encode_compact,
     encode_each,
     kind_of,
     study,
@@ -31,6 +32,7 @@ __all__ = [
     "as_days",
     "as_frame",
     "encode",
+    "encode_compact",
     "encode_each",
     "is_missing",
     "kind_of",

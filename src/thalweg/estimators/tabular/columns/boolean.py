@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from thalweg.core import Array, Series
+from thalweg.core import Array, Features, Series
 from thalweg.estimators.tabular.columns.column import Column
 from thalweg.estimators.tabular.columns.scale import fill, measure
 from thalweg.estimators.tabular.columns.values import check_read, texts
@@ -20,8 +20,8 @@ def study(name: str, values: Series) -> Column:
     return replace(column, detail=detail, center=0.5, scale=0.5, knots=())
 
 
-def encode(column: Column, values: Series) -> Array:
-    """Encode a column of booleans, (n_rows, n_inputs)."""
+def encode(column: Column, values: Series) -> list[Features]:
+    """Encode a column of booleans."""
     signs = (_truth(column.name, values) - column.center) / column.scale
     return fill(signs, [signs], mark=column.missing > 0)
 

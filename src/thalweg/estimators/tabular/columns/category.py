@@ -6,7 +6,7 @@ everywhere.
 
 import numpy as np
 
-from thalweg.core import Array, Series
+from thalweg.core import Features, OneHot, Series
 from thalweg.estimators.tabular.columns.column import Column
 from thalweg.estimators.tabular.columns.values import texts
 
@@ -31,13 +31,12 @@ def study(name: str, values: Series) -> Column:
     return column
 
 
-def encode(column: Column, values: Series) -> Array:
-    """Encode a column of categories, (n_rows, n_inputs)."""
+def encode(column: Column, values: Series) -> list[Features]:
+    """Encode a column of categories."""
     text = texts(values)
     slots = {value: slot for slot, value in enumerate(column.categories)}
     n_slots = len(slots) + column.others + (column.missing > 0)
-    # The last slot is cut off below: it is for categories without a slot.
     rest = len(slots) if column.others else n_slots
     absent = n_slots - 1 if column.missing else n_slots
     known = np.array([slots.get(value, rest) for value in text], int)
-    return np.eye(n_slots + 1)[np.where(text.isna(), absent, known)][:, :n_slots]
+    return [OneHot(np.where(text.isna(), absent, known), n_slots)]

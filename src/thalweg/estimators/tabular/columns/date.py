@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from thalweg.core import Array, Series
+from thalweg.core import Array, Features, Series
 from thalweg.estimators.tabular.columns.column import Column
 from thalweg.estimators.tabular.columns.scale import fill, measure, spread
 from thalweg.estimators.tabular.columns.values import check_read, texts
@@ -31,12 +31,12 @@ def study(name: str, values: Series) -> Column:
     return replace(measure(name, "date", days, as_day), layout=layout)
 
 
-def encode(column: Column, values: Series) -> Array:
-    """Encode a column of dates, (n_rows, n_inputs)."""
+def encode(column: Column, values: Series) -> list[Features]:
+    """Encode a column of dates."""
     days = as_days(column.name, column.layout, values)
     angles = [2 * np.pi * days / period for period in _PERIODS]
     waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
-    return np.column_stack([spread(column, days), fill(days, waves, mark=False)])
+    return [*spread(column, days), *fill(days, waves, mark=False)]
 
 
 def as_days(name: str, layout: str, values: Series) -> Array:

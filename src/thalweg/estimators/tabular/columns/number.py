@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from thalweg.core import Array, Series
+from thalweg.core import Array, Features, Series
 from thalweg.estimators.tabular.columns.column import Column
 from thalweg.estimators.tabular.columns.scale import measure, spread
 from thalweg.estimators.tabular.columns.values import check_read, texts
@@ -45,6 +45,6 @@ def study(name: str, values: Series) -> Column:
     return column
 
 
-def encode(column: Column, values: Series) -> Array:
-    """Encode a column of numbers, (n_rows, n_inputs)."""
+def encode(column: Column, values: Series) -> list[Features]:
+    """Encode a column of numbers."""
     return spread(column, numbers(column.name, values))

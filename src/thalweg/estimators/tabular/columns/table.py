@@ -1,12 +1,12 @@
 """A table of columns: their kinds, and all of them encoded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from thalweg.core import Array, Frame, Series
+from thalweg.core import Array, CompactRows, Features, Frame, Series
 from thalweg.estimators.tabular.columns import boolean, category, date, number
 from thalweg.estimators.tabular.columns.column import Column
 from thalweg.estimators.tabular.columns.values import texts
@@ -95,11 +95,25 @@ def encode(columns: Sequence[Column], frame: Frame) -> Array:
         If columns are missing, or a value is infinite or of another kind than at fit.
         The message names the columns, and the row of the value.
     """
-    return np.concatenate(list(encode_each(columns, frame).values()), axis=1)
+    return encode_compact(columns, frame, np.float64).toarray()
+
+
+def encode_compact(columns: Sequence[Column], frame: Frame, dtype: Any) -> CompactRows:
+    """Encode a table as `encode` does, in compact form and computed once."""
+    found = _encode_columns(columns, frame)
+    return CompactRows.join([CompactRows.of(parts, dtype) for _, parts in found])
 
 
 def encode_each(columns: Sequence[Column], frame: Frame) -> dict[str, Array]:
     """Return the encoding of each column that is not left out, by its name."""
+    found = _encode_columns(columns, frame)
+    return {name: CompactRows.of(parts, np.float64).toarray() for name, parts in found}
+
+
+def _encode_columns(
+    columns: Sequence[Column], frame: Frame
+) -> Iterator[tuple[str, list[Features]]]:
+    """Yield each column that is not left out, encoded when its turn comes."""
     used = [column for column in columns if column.kind != "left out"]
     absent = [repr(c.name) for c in used if c.name not in frame.columns]
     if absent:
@@ -107,7 +121,8 @@ def encode_each(columns: Sequence[Column], frame: Frame) -> dict[str, Array]:
             f"the table has no column {', '.join(absent)}, which the model was fitted "
             "on. Add it, and leave it empty where its values are unknown."
         )
-    return {c.name: _KINDS[c.kind][1](c, frame[c.name]) for c in used}
+    for column in used:
+        yield column.name, _KINDS[column.kind][1](column, frame[column.name])
 
 
 def kind_of(values: Series) -> str:
