@@ -220,7 +220,7 @@ def fit(
         taken = monotonic() - started
         limit = None if seconds is None else started + seconds
         found = examine(
-            trained, X[known], y[known], output, taken=taken, deadline=limit
+            trained, X[known], y[known], output, evaluation, taken=taken, deadline=limit
         )
     if report:
         summary = summarize(

@@ -100,8 +100,8 @@ def _method(model: Any) -> str:
 
 
 def examine(
-    model: Any, X: "Frame", y: "Series", output: Path, *, taken: float,
-    deadline: float | None,
+    model: Any, X: "Frame", y: "Series", output: Path, evaluation: "Evaluation", *,
+    taken: float, deadline: float | None,
 ) -> "Diagnosis | None":  # fmt: skip
     """Let the doctor look at a model that is saved already, and print what it finds.
 
@@ -110,6 +110,9 @@ def examine(
     """
     from thalweg.diagnosis import diagnose
 
+    # That the model certainly beats a constant says more than what the doctor samples.
+    constant = next(iter(evaluation.gains.values()), (0.0, 0.0, 0.0))
+    muted = {"no-signal": None} if constant[1] > 0 else None
     allowed = max(_LEAST, taken)
     if deadline is not None:
         allowed = min(allowed, deadline - time.monotonic())
@@ -120,7 +123,9 @@ def examine(
         return None
     try:
         with to.status("looking for faults (Ctrl-C to stop)", spinner="line"):
-            found = diagnose(model, X, y, trials=False, budget=allowed)
+            found = diagnose(
+                model, X, y, trials=False, budget=allowed, thresholds=muted
+            )
     except KeyboardInterrupt:
         to.print(f"The search for faults was interrupted. The model is in {output}.")
         return None
