@@ -74,7 +74,7 @@ from thalweg.estimators.tabular.metrics import (
     find_metric,
     positive_class,
 )
-from thalweg.estimators.tabular.prediction import TablePredictor
+from thalweg.estimators.tabular.prediction import TablePredictor, known_rows, name_of
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
 from thalweg.io import pack_run
@@ -630,19 +630,6 @@ def labeled(
     if sample_weight is not None:
         weights = as_weights(sample_weight, len(frame), np.dtype(float))[known]
     return frame[known.to_numpy()], target[known], weights
-
-
-def name_of(y: Any) -> str | None:
-    """Return the name of a target that has one."""
-    name = getattr(y, "name", None)
-    return None if name is None else str(name)
-
-
-def known_rows(y: Any) -> Array:
-    """Return which rows have a target."""
-    import pandas as pd
-
-    return ~is_missing(y if isinstance(y, pd.Series) else pd.Series(y)).to_numpy(bool)
 
 
 def target_name(y: Any) -> str:

@@ -35,7 +35,7 @@ from thalweg.estimators.tabular.baselines import (
     trees_of,
 )
 from thalweg.estimators.tabular.columns import encode_each
-from thalweg.estimators.tabular.estimators import FEW_ROWS, known_rows, labeled
+from thalweg.estimators.tabular.estimators import FEW_ROWS, labeled
 from thalweg.estimators.tabular.metrics import (
     ClassMetrics,
     Guess,
@@ -47,6 +47,7 @@ from thalweg.estimators.tabular.metrics import (
     measure_classes,
     positive_class,
 )
+from thalweg.estimators.tabular.prediction import known_rows
 from thalweg.estimators.tabular.targets import Classes
 from thalweg.estimators.tabular.trees import TreesClassifier, TreesRegressor
 

@@ -11,9 +11,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from thalweg.core import Array, CompactRows, Frame, Run, Series
+from thalweg import engines
+from thalweg.core import Array, CompactRows, Frame, Run, Series, link
 from thalweg.estimators.tabular.boosted_trees import BoostedTrees
-from thalweg.estimators.tabular.columns import Column, as_frame, encode_compact, texts
+from thalweg.estimators.tabular.columns import (
+    Column,
+    as_frame,
+    encode_compact,
+    is_missing,
+    texts,
+)
 from thalweg.estimators.tabular.metrics import (
     Guess,
     Metric,
@@ -130,9 +137,11 @@ class TablePredictor:
         if self.trees_ is not None:
             dense = inputs.toarray() if isinstance(inputs, CompactRows) else inputs
             return self.trees_.outputs(dense)
-        from thalweg.training import predict
-
-        return predict(self.run_, inputs)
+        # As `thalweg.predict`, whose package has much that only training needs.
+        run = self.run_
+        engine, _ = engines.pick("auto", run.network, run.plan)
+        rows = inputs.astype(engine.floating_type(run.parameters))
+        return link(run.plan.loss)(engine.outputs(run.network, run.parameters, rows))
 
     def read_target(self, values: Series) -> Series:
         """Return the target of a table's rows in the form of the fitted one.
@@ -201,6 +210,19 @@ class TablePredictor:
         if (kept := content.get("threshold")) is not None:
             self.threshold_, self.positive_ = kept["value"], kept["positive"]
         return self
+
+
+def name_of(y: Any) -> str | None:
+    """Return the name of a target that has one."""
+    name = getattr(y, "name", None)
+    return None if name is None else str(name)
+
+
+def known_rows(y: Any) -> Array:
+    """Return which rows have a target."""
+    import pandas as pd
+
+    return ~is_missing(y if isinstance(y, pd.Series) else pd.Series(y)).to_numpy(bool)
 
 
 class FittedTable(TablePredictor):

@@ -29,9 +29,9 @@ from thalweg.estimators.persistence import (
 from thalweg.estimators.splits import as_groups
 from thalweg.estimators.tabular.boosted_trees import BoostedTrees
 from thalweg.estimators.tabular.columns import study, whole
-from thalweg.estimators.tabular.estimators import known_rows, labeled, name_of
+from thalweg.estimators.tabular.estimators import labeled
 from thalweg.estimators.tabular.metrics import Truth, positive_class
-from thalweg.estimators.tabular.prediction import TablePredictor
+from thalweg.estimators.tabular.prediction import TablePredictor, known_rows, name_of
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
 
