@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from thalweg.core.losses import CLASSIFYING
 from thalweg.core.plan import Plan
@@ -61,6 +60,8 @@ def r2(
 
 def wilson(share: float, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a share of `n` (Wilson, 1927)."""
+    from scipy import stats  # half a second, which a prediction need not wait
+
     found = stats.binomtest(round(share * n), n).proportion_ci(method="wilson")
     return float(found.low), float(found.high)
 

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from joblib import effective_n_jobs
 from joblib.parallel import EXTERNAL_BACKENDS
-from sklearn.utils.parallel import Parallel, delayed
 
 from thalweg.core import available_cpus, share_cpus
 
@@ -61,6 +60,8 @@ def run_all(
         What a call raised, with a note that says which one. As with Ctrl-C, those
         still at work are stopped then and those to come not begun.
     """
+    from sklearn.utils.parallel import Parallel, delayed  # slow to import
+
     calls = list(jobs)
     asked: Any = n_jobs  # may be None, whatever joblib's types say
     at_once = max(1, min(effective_n_jobs(asked), len(calls)))

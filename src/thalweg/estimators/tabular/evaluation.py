@@ -11,10 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import confusion_matrix
 
 from thalweg import training
 from thalweg.core import Array, Frame, Record, Series, StopReason, folds, wilson
@@ -322,6 +320,8 @@ def confusion(truth: Array, predicted: Array) -> Confusion:
         place[kept] = np.arange(len(kept))
         codes = place[codes[0]], place[codes[1]]
         names = [names[k] for k in kept] + [f"{len(labels) - len(kept)} others"]
+    from sklearn.metrics import confusion_matrix  # slow to import
+
     table = confusion_matrix(*codes, labels=np.arange(len(names)))
     return Confusion(tuple(names), tuple(map(tuple, table.tolist())))
 
@@ -433,6 +433,8 @@ def _gain(
 
 def _mean(values: Array) -> tuple[float, tuple[float, float]]:
     """Return the mean and its 95 % interval (Student's t over the rows)."""
+    from scipy import stats  # slow to import
+
     mean, error = float(values.mean()), float(stats.sem(values))
     half = float(stats.t.ppf(0.975, len(values) - 1)) * error
     return mean, (mean - half, mean + half)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from thalweg.core import Array, Record, Series, accuracy, r2, wilson
 from thalweg.estimators.tabular.columns import is_missing, kind_of, numbers
@@ -84,6 +83,8 @@ class Classes:
 
     def linear_model(self) -> Any:
         """Return the unfitted linear model that `linear` names."""
+        from sklearn.linear_model import LogisticRegression  # slow to import
+
         return LogisticRegression(max_iter=300)
 
     def constant(self, truth: Array) -> tuple[str, Any]:
@@ -153,6 +154,8 @@ class Values(Record):
 
     def linear_model(self) -> Any:
         """Return the unfitted linear model that `linear` names."""
+        from sklearn.linear_model import Ridge  # slow to import
+
         return Ridge()
 
     def constant(self, truth: Array) -> tuple[str, Any]:
