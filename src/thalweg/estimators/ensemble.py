@@ -30,6 +30,7 @@ from thalweg.estimators.persistence import (
     unnest,
 )
 from thalweg.estimators.tabular.estimators import Classifier, Regressor
+from thalweg.estimators.tabular.trees import TreesClassifier, TreesRegressor
 from thalweg.training import run_all
 
 
@@ -232,7 +233,7 @@ def seeded(estimator: Any, seed: int) -> Any:
 
 
 KINDS: tuple[type[Persistent], ...] = (
-    Classifier, Regressor, MLPClassifier, MLPRegressor, KerasClassifier, KerasRegressor,
-    Ensemble,
+    Classifier, Regressor, TreesClassifier, TreesRegressor, MLPClassifier, MLPRegressor,
+    KerasClassifier, KerasRegressor, Ensemble,
 )  # fmt: skip
 """The estimators that predict; each may be a member of an ensemble."""

@@ -74,7 +74,7 @@ from thalweg.estimators.tabular.metrics import (
     find_metric,
     positive_class,
 )
-from thalweg.estimators.tabular.prediction import TablePredictor
+from thalweg.estimators.tabular.prediction import TablePredictor, known_rows, name_of
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
 from thalweg.io import pack_run
@@ -194,6 +194,7 @@ class _Tabular(TablePredictor, Persistent, Validated):
         )
         self._study(X, frame)
         self.target_ = self._target.study(target)
+        self.target_name_ = name_of(y)
         inputs, encoded = self._encode(frame), self.target_.encode(target)
         if watch_only and self._validates(len(frame)):
             X_val, watch_only = None, False
@@ -260,11 +261,8 @@ class _Tabular(TablePredictor, Persistent, Validated):
         content = {
             "run": run,
             "settings": settings,
-            "columns": [column.to_json() for column in self.columns_],
-            "names": list(getattr(self, "feature_names_in_", ())),
-            "target": self.target_.to_json(),
         }
-        return {**content, **self._kept_threshold()}, arrays
+        return {**content, **self._kept()}, arrays
 
     @classmethod
     def from_document(
@@ -632,13 +630,6 @@ def labeled(
     if sample_weight is not None:
         weights = as_weights(sample_weight, len(frame), np.dtype(float))[known]
     return frame[known.to_numpy()], target[known], weights
-
-
-def known_rows(y: Any) -> Array:
-    """Return which rows have a target."""
-    import pandas as pd
-
-    return ~is_missing(y if isinstance(y, pd.Series) else pd.Series(y)).to_numpy(bool)
 
 
 def target_name(y: Any) -> str:

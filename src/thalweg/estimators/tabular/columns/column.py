@@ -30,6 +30,10 @@ class Column(Record):
         Whether there were rarer categories, which share one column.
     layout : str
         The format of dates, one of `DATE_FORMATS`.
+    low, high : float or None
+        The fitted range of numbers, or of days since 1970; None where it is not known.
+    rows : int
+        Number of rows that were studied; 0 where it is not known.
     """
 
     name: str
@@ -42,6 +46,9 @@ class Column(Record):
     categories: tuple[str, ...] = ()
     others: bool = False
     layout: str = ""
+    low: float | None = None
+    high: float | None = None
+    rows: int = 0
 
     def leave_out(self, why: str) -> "Column":
         """Return the same column, marked as left out of training."""

@@ -167,6 +167,7 @@ def _as_matrix(X: Any) -> Array:
 
 def _study(name: str, values: Series) -> Column:
     column = _KINDS[kind_of(values)][0](name, values)
+    column = replace(column, rows=len(values))
     if column.missing == len(values):
         raise ValueError(
             f"column {name!r} has no value in any row. Fill it in, or take it out."
