@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 from thalweg.core import Frame
 from thalweg.io.tables.dialect import (
@@ -26,6 +27,9 @@ LONGEST_FIELD = 1 << 24
 
 LONGEST_LINE = 1 << 26
 """The most characters of a line."""
+
+ROWS = 1 << 16
+"""Rows of a frame, about."""
 
 
 def read_delimited(
@@ -63,8 +67,16 @@ def read_delimited(
     )
     texts = chain([first, rest], blocks)
     rows = _Rows(source.name, dialect, texts)
+    names = [dialect.names[i] for i in dialect.kept]
+    held: list[Any] = []
+    begin = 0
     for columns in rows.columns():
-        yield _frame(dialect, columns, rows.notes)
+        held.append(_compact(names, [columns[i] for i in dialect.kept]))
+        if rows.count - begin >= ROWS:
+            yield _frame(dialect, held, rows.notes)
+            held, begin = [], rows.count
+    if held:
+        yield _frame(dialect, held, rows.notes)
     if not rows.count:
         raise ValueError(
             f"{source.name} has a first line and no rows. Add rows. If the first line "
@@ -86,20 +98,27 @@ def _checked_lines(name: str, blocks: Iterator[str]) -> Iterator[str]:
         yield block
 
 
-def _frame(dialect: Dialect, columns: Sequence[list[str]], notes: list[str]) -> Frame:
-    import pandas as pd
-
-    names = [dialect.names[i] for i in dialect.kept]
-    values = [columns[i] for i in dialect.kept]
+def _compact(names: list[str], columns: list[list[str]]) -> Any:
+    """Return a table of texts: Arrow's, which is small, or else pandas'."""
     try:
         import pyarrow as pa
-
-        arrays = [pa.array(each, pa.large_string()) for each in values]
-        frame = pa.table(arrays, names=names).to_pandas()
     except ImportError:
-        # The dictionary keeps the order; names are distinct.
-        series = [pd.Series(each, dtype=str) for each in values]
-        frame = pd.DataFrame(dict(zip(names, series, strict=True)))
+        import pandas as pd
+
+        series = [pd.Series(each, dtype=str) for each in columns]
+        return pd.DataFrame(dict(zip(names, series, strict=True)))
+    return pa.table([pa.array(each, pa.large_string()) for each in columns], names)
+
+
+def _frame(dialect: Dialect, tables: list[Any], notes: list[str]) -> Frame:
+    import pandas as pd
+
+    if isinstance(tables[0], pd.DataFrame):
+        frame = pd.concat(tables, ignore_index=True)
+    else:
+        import pyarrow as pa
+
+        frame = pa.concat_tables(tables).to_pandas()
     if dialect.delimiter not in (",", ONE_COLUMN):
         frame.attrs["decimal"] = ","
     frame.attrs["notes"] = [*dialect.notes, *notes]

@@ -12,8 +12,8 @@ from encodings import cp1252
 
 from thalweg.io.tables.source import Source
 
-BLOCK = 1 << 20
-"""Bytes of a block."""
+BLOCK = 1 << 18
+"""Bytes of a block: what is made of one stays in the cache of a processor."""
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
