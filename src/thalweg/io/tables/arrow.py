@@ -149,10 +149,34 @@ def _frame(table: Any) -> Frame:
     for i, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type):
             table = table.set_column(i, field.name, table[i].cast(pa.float64()))
-    frame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+    nullable = any(_rounds(column) for column in table.columns)
+    frame = table.to_pandas(
+        date_as_object=False,
+        split_blocks=True,
+        self_destruct=True,
+        types_mapper=_nullable if nullable else None,
+    )
     # Numbers of rows are no column; an index with a name is one.
     levels = [name for name in frame.index.names if name is not None]
     unnamed = [i for i, name in enumerate(frame.index.names) if name is None]
     if levels and unnamed:
         frame = frame.droplevel(unnamed)
     return frame.reset_index(drop=not levels)
+
+
+def _rounds(column: Any) -> bool:
+    """Whether a float, which pandas takes for a gap, would round integers."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not column.null_count or column.type not in (pa.int64(), pa.uint64()):
+        return False
+    found = pc.min_max(column).as_py()  # pyright: ignore[reportAttributeAccessIssue]
+    return max(abs(found["min"] or 0), abs(found["max"] or 0)) > 2**53
+
+
+def _nullable(kind: Any) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    return {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}.get(kind)

@@ -283,8 +283,8 @@ class _Rows:
                 f"or remove it. The line was read with {self.dialect.described}."
             )
         return ValueError(
-            f"{self.name} is not a table: line {begin} has a quoted field that goes on "
-            f"after its closing quote (seen in line {self.lines.number}). Close the "
+            f"{self.name} is not a table: line {begin} opens a quote that does not "
+            f"close where a field ends (found in line {self.lines.number}). Close the "
             "quote where the field ends, and write each quote inside a field twice. "
             f"The line was read with {self.dialect.described}."
         )
@@ -315,7 +315,8 @@ class _Rows:
                 "comment or a part of the line before it; otherwise complete it, or "
                 "give the delimiter (--delimiter, in Python delimiter=)."
             )
-        self._note_short(line, len(fields))
+        if len(fields) <= self.dialect.kept[-1]:
+            self._note_short(line, len(fields))
         return fields + [""] * (self.width - len(fields))
 
     def _too_long(self, line: int, fields: list[str]) -> ValueError:

@@ -186,7 +186,7 @@ class _Finder:
         escaped = self._escaped(delimiter)
         records = self.records(delimiter, escaped)
         before = self._preamble(delimiter, records)
-        notes = ()
+        notes: tuple[str, ...] = ()
         if before:
             text = records[before - 1][1][0]
             notes = (
@@ -210,6 +210,11 @@ class _Finder:
         row_names = _has_row_names(names, rows, delimiter, self._quoted(records[1:]))
         if row_names:
             names = ["", *names]
+            notes += (
+                f"{name}: each row has one field more than the first line; the first "
+                f"field ({_crop(rows[0][0])!r}) is taken for the name of the row and "
+                "left out.",
+            )
         named = _named(name, names)
         empty, index = [], [0] if row_names else []
         for i, text in enumerate(names):
@@ -221,6 +226,11 @@ class _Finder:
             elif i == 0 and _is_index(values):
                 index.append(i)
         kept = [i for i in range(len(names)) if i not in {*empty, *index}]
+        if not kept:
+            raise ValueError(
+                f"{name} has no column with a name and a value. Give a table whose "
+                "first line holds the names of its columns."
+            )
         return Dialect(
             delimiter, named, tuple(kept), tuple(empty), first_row, escaped, notes
         )
@@ -245,8 +255,7 @@ class _Finder:
         records = self.records(delimiter)
         rows = [fields for _, fields in records][int(self.header) :]
         width = _width(records)
-        columns = zip(*(row for row in rows if len(row) == width), strict=True)
-        return any(all(is_number(text) for text in column) for column in columns)
+        return self._numeric(rows, width)
 
     def _quoted(self, records: Sequence[Record]) -> bool:
         """Whether every row begins with a quoted field."""
@@ -273,29 +282,40 @@ class _Finder:
     def _preamble(self, delimiter: str, records: list[Record]) -> int:
         """Return how many records stand before the names and are no part of a table."""
         width = _width(records)
-        skipped = 0
+        comments = 0
         for _, fields in records[:20]:
-            comment = fields[0].startswith(_COMMENTS)
-            if not comment or len(fields) == width:
+            if width < 2 or not fields[0].startswith(_COMMENTS):
                 break
-            skipped += 1
-        if not self.header or skipped == len(records):
-            return skipped if skipped < len(records) else 0
-        title = skipped
+            comments += 1
+        if not self.header:
+            return comments
+        # The last comment may hold the names.
+        if comments and len(records[comments - 1][1]) == width:
+            comments -= not self._begins_table(records[comments:], width)
+        title = comments
         while title < min(20, len(records)) and _is_title(records[title][1], width):
             title += 1
-        if title == skipped or len(records) - title < 2:
-            return skipped
-        names, rows = records[title][1], [f for _, f in records[title + 1 :]]
-        blank = records[title][0] - records[title - 1][0] > 1
-        safe = (
+        none = title == comments or not any(records[comments][1])
+        if none or len(records) - title < 2:
+            return comments
+        lines = [line for line, _ in records[: title + 1]]
+        gap = lines[-1] - lines[-2] > 1 or not any(records[title - 1][1])
+        return title if self._begins_table(records[title:], width, gap) else comments
+
+    def _begins_table(
+        self, records: list[Record], width: int, gap: bool = False
+    ) -> bool:
+        """Whether names come next, and then rows: numbers below them tell."""
+        if len(records) < 2:
+            return False
+        names, rows = records[0][1], [fields for _, fields in records[1:]]
+        return (
             len(names) == width
             and all(names)
             and len(set(names)) == len(names)
             and not any(map(is_number, names))
-            and (blank or self._numeric(rows, width))
+            and (gap or self._numeric(rows, width))
         )
-        return title if safe else skipped
 
     @staticmethod
     def _numeric(rows: list[list[str]], width: int) -> bool:
@@ -320,13 +340,8 @@ def _trimmed(row: list[str], width: int) -> int:
 
 
 def _is_title(fields: list[str], width: int) -> bool:
-    filled = [text for text in fields if text]
-    return (
-        width > 1
-        and len(filled) == 1
-        and bool(fields[0])
-        and (len(fields) == 1 or width > 2)
-    )
+    """Whether a record fills one cell, or none, of a table of several columns."""
+    return not any(fields[1:]) and (len(fields) == 1 < width or width > 2)
 
 
 def _has_row_names(

@@ -8,6 +8,7 @@ from datetime import time
 from typing import Any
 
 from thalweg.core import Frame
+from thalweg.io.tables.cells import to_series
 from thalweg.io.tables.dialect import UNNAMED
 from thalweg.io.tables.options import Options
 from thalweg.io.tables.source import Source, memory_limit, too_large
@@ -202,22 +203,13 @@ def _as_frame(
                 f"{where} has {names.count(each)} columns named {each!r}. Rename all "
                 "but one."
             )
-        columns[each] = _series(values)
+        columns[each] = to_series(values)
     if header and names[0] in columns and names[0].startswith(UNNAMED):
         values = [row[0] for row in rows]
         whole = all(isinstance(v, int) and not isinstance(v, bool) for v in values)
         if whole and len(set(values)) == len(values) and len(columns) > 1:
             del columns[names[0]]  # the numbers of rows that pandas writes
     return pd.DataFrame(columns)
-
-
-def _series(values: list[Any]) -> Any:
-    import pandas as pd
-
-    try:
-        return pd.Series(values)
-    except (ValueError, OverflowError, TypeError):
-        return pd.Series(values, dtype=object)
 
 
 def _name(value: Any, i: int) -> str:

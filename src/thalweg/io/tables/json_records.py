@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 
 from thalweg.core import Frame
+from thalweg.io.tables.cells import to_series
 from thalweg.io.tables.source import Source
 
 _ROWS = 10_000
@@ -56,14 +57,8 @@ def read_json(source: Source, blocks: Iterator[str]) -> Iterator[Frame]:
 def _frame(keys: Iterable[str], records: list[dict[str, Any]]) -> Frame:
     import pandas as pd
 
-    columns = {}
-    for key in keys:
-        values = [record.get(key) for record in records]
-        try:
-            columns[key] = pd.Series(values)
-        except (ValueError, OverflowError):  # integers beyond 64 bits, lone surrogates
-            columns[key] = pd.Series(values, dtype=object)
-    return pd.DataFrame(columns)
+    values = {key: [record.get(key) for record in records] for key in keys}
+    return pd.DataFrame({key: to_series(each) for key, each in values.items()})
 
 
 def _values(name: str, blocks: Iterator[str]) -> Iterator[tuple[str, Any]]:

@@ -80,14 +80,14 @@ def expand(path: PathLike | Sequence[PathLike]) -> list[PathLike]:
     FileNotFoundError
         If nothing is named, or no file matches a pattern.
     """
-    given = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    several = isinstance(path, Sequence) and not isinstance(path, (str, bytes))
     files: list[PathLike] = []
-    for each in given:
-        text = os.fspath(each)
+    for each in path if several else [path]:
+        text = os.fspath(each) if isinstance(each, os.PathLike) else each
         if not isinstance(text, str) or "\0" in text or not text:
             raise ValueError(
-                f"path must be the name of a file. Got {text!r} instead. Give a str or "
-                "a pathlib.Path."
+                f"path must be the name of a file, or a list of them. Got {text!r} "
+                "instead. Give a str or a pathlib.Path."
             )
         if not glob.has_magic(text) or os.path.exists(text):
             files.append(each)
