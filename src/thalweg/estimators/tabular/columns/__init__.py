@@ -9,8 +9,8 @@ missing-value indicator column is added. Messages count rows from 1, without the
 """
 
 from thalweg.estimators.tabular.columns.category import MOST_CATEGORIES
-from thalweg.estimators.tabular.columns.column import Column
-from thalweg.estimators.tabular.columns.date import DATE_FORMATS, as_day, as_days
+from thalweg.estimators.tabular.columns.column import KINDS, Column, Reading
+from thalweg.estimators.tabular.columns.date import as_day, as_days
 from thalweg.estimators.tabular.columns.number import numbers
 from thalweg.estimators.tabular.columns.table import (
     as_frame,
@@ -21,13 +21,20 @@ from thalweg.estimators.tabular.columns.table import (
     study,
     whole,
 )
-from thalweg.estimators.tabular.columns.values import MISSING, is_missing, texts
+from thalweg.estimators.tabular.columns.values import (
+    MISSING,
+    WORDLESS,
+    is_missing,
+    texts,
+)
 
 __all__ = [
-    "DATE_FORMATS",
+    "KINDS",
     "MISSING",
     "MOST_CATEGORIES",
+    "WORDLESS",
     "Column",
+    "Reading",
     "as_day",
     "as_days",
     "as_frame",
