@@ -381,3 +381,53 @@ def test_times_are_understood():
         600,
         5400,
     ]
+
+
+def test_the_version_is_told():
+    shown = CliRunner().invoke(app, ["--version"])
+    assert (shown.exit_code, shown.output) == (0, f"thalweg {tw.__version__}\n")
+
+
+@pytest.mark.slow
+def test_the_package_runs_as_a_module():
+    command = [sys.executable, "-W", "error", "-m", "thalweg", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"thalweg {tw.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["fit", "-o", "no/m.thalweg"], "there is no folder"),
+        (["fit", "-o", "."], ". is a folder"),
+        (["fit", "-o", "/dev/null"], "/dev/null is a device"),
+        (["fit", "-o", "flowers.csv"], "flowers.csv is read by this command too"),
+        (["fit", "-o", "m", "--report", "./m"], "m is written by this command too"),
+        (["search", "--plot", "m.thalweg"], "does not name a format of pictures"),
+        (["compare", "--plot", "m"], "End the name in one of .eps, .jpeg"),
+        (["diagnose", "-o", "flowers.csv/m"], "is a file, not a folder"),
+    ],
+)
+def test_paths_are_tried_before_the_work(
+    arguments: list[str],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def fail(*given: object, **named: object) -> None:
+        raise AssertionError("the table was read first")
+
+    monkeypatch.setattr("thalweg.cli.app.read_columns", fail)
+    before = Path("flowers.csv").read_bytes()
+    command, *rest = arguments
+    assert told in refused(capsys, command, "flowers.csv", "-t", "species", *rest)
+    assert Path("flowers.csv").read_bytes() == before
+    assert [each.name for each in Path().iterdir()] == ["flowers.csv"]
+
+
+def test_the_model_named_after_the_table_is_tried_too(
+    capsys: pytest.CaptureFixture[str],
+):
+    Path("flowers.thalweg").mkdir()
+    told = refused(capsys, "fit", "flowers.csv", "-t", "species")
+    assert "flowers.thalweg is a folder" in told

@@ -34,6 +34,7 @@ from thalweg.cli.options import (
     Task,
     choose_model,
     encode_table,
+    model_output,
     option,
     output,
     parse_widths,
@@ -67,6 +68,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         print(f"thalweg: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"thalweg {version('thalweg')}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version of thalweg and exit.",
+            callback=_show_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Train neural networks on tables, predict, and find out why training fails."""
 
 
 @app.command(no_args_is_help=True)
@@ -164,7 +188,8 @@ def fit(
     from thalweg.estimators import n_networks
     from thalweg.report import summarize
 
-    prepare(output, report)
+    output = model_output(output, table)
+    prepare(output, report, read=[table])
     if report:
         report_page.check()
     X, y = read_columns(table, no_header, target, ignore, category)
@@ -185,7 +210,7 @@ def fit(
         max_time=time and time / n_networks(int(known.sum())),
         dtype=dtype,
     )
-    evaluation, output = _train(model, X, y, table, output, closely=report is not None)
+    evaluation = _train(model, X, y, output, closely=report is not None)
     found = diagnose(model, X[known], y[known], trials=False)
     if report:
         summary = summarize(
@@ -231,7 +256,7 @@ def predict(
     from thalweg.estimators import load
     from thalweg.io import read_table, write_table
 
-    prepare(output)
+    prepare(output, read=[model, table])
     fitted = load(model)
     if isinstance(fitted, Run):
         raise ValueError(
@@ -283,7 +308,7 @@ def diagnose(
     from thalweg.diagnosis import diagnose
     from thalweg.estimators import is_missing, load
 
-    prepare(output)
+    prepare(output, read=[table, model])
     X, y = read_columns(table, no_header, target, ignore)
     known = ~is_missing(y)
     given = (model and load(model), X[known], y[known])
@@ -345,7 +370,7 @@ def compare(
 
     if not target:
         raise ValueError("--target is missing. Name the column to predict.")
-    prepare(output, plot)
+    prepare(output, picture=plot, read=[table])
     X, y = read_columns(table, no_header, target, ignore)
     inputs, encoded = encode_table(X, y, task)
     names = [*(optimizers or ([] if more else _COMPARED)), *(more or [])]
@@ -450,7 +475,8 @@ def search(
     from thalweg.cli import live_table
     from thalweg.tuning import PRUNERS
 
-    prepare(output, trace, plot)
+    output = model_output(output, table)
+    prepare(output, trace, picture=plot, read=[table])
     X, y = read_columns(table, no_header, target, ignore)
     choice, known = _choose_model(table, task, X, y)
     found = live_table.search_table(
@@ -470,7 +496,7 @@ def search(
     _console().print(f"\n{found}", soft_wrap=True)
     _write_results(found, trace, plot)
     best = found.best_estimator
-    evaluation, output = _train(best, X, y, table, output)
+    evaluation = _train(best, X, y, output)
     _show_result(best, evaluation, best.score(X[known], y[known]), output, None)
 
 
@@ -491,29 +517,32 @@ def _choose_model(
 
 
 def _train(
-    model: "Classifier | Regressor", X: "Frame", y: "Series", table: Path, output: File,
+    model: "Classifier | Regressor", X: "Frame", y: "Series", output: Path,
     *, closely: bool = False,
-) -> tuple["Evaluation", Path]:  # fmt: skip
-    """Train, evaluate and save a model; return the evaluation and the model's file."""
+) -> "Evaluation":  # fmt: skip
+    """Train, evaluate and save a model; return the evaluation."""
     from thalweg.estimators import evaluate
 
     with _live_line(model) as announce:
         evaluation = evaluate(model, X, y, announce, closely=closely)
-    output = output or Path(table.name.split(".")[0] + ".thalweg")
     model.save(output)
-    return evaluation, output
+    return evaluation
 
 
 def _write_results(found: Any, output: File, plot: File = None) -> None:
     """Write what was found as JSON, and draw it, if a file for it was given."""
+    from thalweg.io import atomic_write
+
     if output:
-        output.write_text(json.dumps(found.to_json()))
+        with atomic_write(output) as draft:
+            draft.write_text(json.dumps(found.to_json()), encoding="utf-8")
     if plot:
         from thalweg import plots
 
         figure, axes = plots.new_figure()
         found.plot(ax=axes[0, 0])
-        figure.savefig(plot)
+        with atomic_write(plot) as draft:
+            figure.savefig(draft)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from thalweg.core import need
+from thalweg.io import atomic_write
 
 _WIDTH = 600  # pixels
 
@@ -67,7 +68,8 @@ def draw_gallery(out: Path, mnist: Path | None = None) -> Iterator[Picture]:
             name = script.stem.removeprefix("plot_")
             path = out / f"{name}{f'_{number}' * (len(numbers) > 1)}.png"
             figure = plt.figure(number)
-            figure.savefig(path, dpi=_WIDTH / figure.get_figwidth())
+            with atomic_write(path) as draft:
+                figure.savefig(draft, dpi=_WIDTH / figure.get_figwidth())
             yield Picture(path, _caption(script))
     plt.close("all")
 

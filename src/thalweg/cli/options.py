@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,16 +106,31 @@ def encode_table(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
     return inputs, ((values - values.mean()) / (values.std() or 1)).astype("float32")
 
 
-def prepare(*outputs: Path | None) -> None:
-    """Check the folders of the files to write, before the work rather than after it.
+def model_output(output: File, table: Path) -> Path:
+    """Return the file to write a model to: as given, or named after the table."""
+    return output or Path(table.name.split(".")[0] + ".thalweg")
+
+
+def prepare(*outputs: File, picture: File = None, read: Sequence[File] = ()) -> None:
+    """Try whether the files can be written, before the work rather than after it.
+
+    No two of them may be the same file, and none of them a file that is read.
 
     Also keep the programs that JAX compiles for the next run, unless the environment
     says where they go.
     """
-    from thalweg.io import check_folder
+    from thalweg.io import check_output
 
-    for path in filter(None, outputs):
-        check_folder(path)
+    taken = {os.path.realpath(path): "read" for path in filter(None, read)}
+    for path in filter(None, (*outputs, picture)):
+        check_output(path)
+        if use := taken.get(os.path.realpath(path)):
+            raise ValueError(
+                f"{path} is {use} by this command too. Give another name to write to."
+            )
+        taken[os.path.realpath(path)] = "written"
+    if picture:
+        _check_picture(picture)
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     folder = _cache_folder() / "compiled"
@@ -169,6 +185,17 @@ def parse_widths(given: str) -> tuple[int, ...]:
             "numbers above 0, e.g. 100 or 256,128, or '' for no hidden layer."
         )
     return tuple(map(int, words))
+
+
+def _check_picture(path: Path) -> None:
+    from thalweg.display import new_figure
+
+    known = new_figure()[0].canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
+        raise ValueError(
+            f"{path} does not name a format of pictures. End the name in one of "
+            f"{', '.join(f'.{name}' for name in sorted(known))}."
+        )
 
 
 def _cache_folder() -> Path:

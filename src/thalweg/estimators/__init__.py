@@ -4,7 +4,7 @@ from thalweg.estimators.ensemble import Ensemble, seeded
 from thalweg.estimators.hidden_features import HiddenFeatures
 from thalweg.estimators.keras.estimators import KerasClassifier, KerasRegressor
 from thalweg.estimators.keras.model import from_keras
-from thalweg.estimators.load import load
+from thalweg.estimators.load import load, save
 from thalweg.estimators.mlp.base import BaseMLP, blueprint
 from thalweg.estimators.mlp.classifier import MLPClassifier
 from thalweg.estimators.mlp.regressor import MLPRegressor
@@ -74,6 +74,7 @@ __all__ = [
     "n_networks",
     "numbers",
     "register_onnx",
+    "save",
     "seeded",
     "study",
     "table_blueprint",

@@ -1,13 +1,11 @@
 """Files: models (safetensors and JSON) and tables (CSV, Parquet)."""
 
+from thalweg.io.atomic_write import PathLike, atomic_write, check_output
 from thalweg.io.model_file import (
-    PathLike,
-    check_folder,
     pack_run,
     read_model,
     read_model_of_kind,
-    replace_file,
-    save,
+    save_run,
     unpack_run,
     write_model_file,
 )
@@ -15,13 +13,13 @@ from thalweg.io.table_file import read_table, write_table
 
 __all__ = [
     "PathLike",
-    "check_folder",
+    "atomic_write",
+    "check_output",
     "pack_run",
     "read_model",
     "read_model_of_kind",
     "read_table",
-    "replace_file",
-    "save",
+    "save_run",
     "unpack_run",
     "write_model_file",
     "write_table",

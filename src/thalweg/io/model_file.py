@@ -2,16 +2,14 @@
 
 The arrays are the tensors of the file. Everything else is plain JSON in the metadata of
 the header, so that loading creates data and never runs code. A digest of both detects a
-damaged file. A file appears under its name only when it is complete.
+damaged file.
 """
 
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,21 +17,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from thalweg.core import Array, DenseNetwork, History, Network, Plan, Run, StopReason
+from thalweg.io.atomic_write import PathLike, atomic_write
 
-FORMAT = 2
+FORMAT = 3
 """Version of what is written; this one and all before it are read.
 
 Format 1 wrote the parameters of `Classifier` and `Regressor` as plain JSON, without
-their types.
+their types, and format 2 no types of NumPy.
 """
 
 _MISUNDERSTOOD = AttributeError, LookupError, RecursionError, TypeError, ValueError
 
-PathLike = str | os.PathLike[str]
 Model = TypeVar("Model")
 
 
-def save(run: Run, path: PathLike) -> None:
+def save_run(run: Run, path: PathLike) -> None:
     """Write a run to a model file, atomically.
 
     Parameters
@@ -123,7 +121,10 @@ def write_model_file(
         "document": text,
         "digest": _digest(f"{FORMAT}{text}", plain),
     }
-    replace_file(Path(path), to_bytes(plain, metadata))
+    header, rest = _ordered(to_bytes(plain, metadata))
+    with atomic_write(path) as draft, open(draft, "wb") as file:
+        file.write(header)
+        file.write(rest)
 
 
 def read_model(path: PathLike, kinds: Mapping[str, Callable[..., Model]]) -> Model:
@@ -238,6 +239,20 @@ def _damaged(path: PathLike) -> ValueError:
     )
 
 
+def _ordered(data: bytes) -> tuple[bytes, memoryview]:
+    """Return the header and the rest of a safetensors file, the metadata in order.
+
+    safetensors writes the metadata in another order each time. The header is JSON after
+    its own length, filled up with spaces to a multiple of eight bytes.
+    """
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, memoryview(data)[end:]
+
+
 def _digest(text: str, arrays: Mapping[str, Array]) -> str:
     digest = hashlib.sha256(text.encode())
     for name in sorted(arrays):
@@ -245,28 +260,3 @@ def _digest(text: str, arrays: Mapping[str, Array]) -> str:
         digest.update(f"\n{name} {array.dtype.name} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def check_folder(path: Path) -> None:
-    """Raise FileNotFoundError if there is no folder to write a file in."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"there is no folder {path.parent} to write {path.name} in. Create it "
-            "first, or choose another."
-        )
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file under its name in one step, in a folder that exists."""
-    check_folder(path)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(draft, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink()
-        raise

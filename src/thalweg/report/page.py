@@ -15,6 +15,7 @@ from typing import Any
 
 from thalweg.core import Run
 from thalweg.diagnosis import HELPERS, Diagnosis, load_template, need_for_report
+from thalweg.io import atomic_write
 from thalweg.report import figures
 from thalweg.report.content import Report
 
@@ -49,7 +50,8 @@ def write(subject: Run | Diagnosis | Report, path: str | PathLike[str]) -> None:
         heights=heights,
         **HELPERS,
     )
-    Path(path).write_text(page, encoding="utf-8")
+    with atomic_write(path) as draft:
+        draft.write_text(page, encoding="utf-8")
 
 
 def check() -> None:

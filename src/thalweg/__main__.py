@@ -1,0 +1,5 @@
+"""Run the command: ``python -m thalweg``."""
+
+from thalweg.cli import main
+
+main()
