@@ -8,6 +8,7 @@ code 2. A bug in thalweg shows its traceback and ends with exit code 1.
 import json
 import math
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -62,6 +63,8 @@ _COMPARED = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "lbfgs
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit: with 0 when done, 2 on bad input, 1 on a bug."""
+    # The table of columns, which is printed, says it.
+    warnings.filterwarnings("ignore", message=".*left out of training")
     try:
         # `obj` is the command line, which a report quotes.
         app(arguments, prog_name="thalweg", obj=arguments or sys.argv[1:])
@@ -306,11 +309,11 @@ def diagnose(
     - `thalweg diagnose flowers.csv -t species --model flowers.thalweg --no-trials`
     """
     from thalweg.diagnosis import diagnose
-    from thalweg.estimators import is_missing, load
+    from thalweg.estimators import lacks_target, load
 
     prepare(output, read=[table, model])
     X, y = read_columns(table, no_header, target, ignore)
-    known = ~is_missing(y)
+    known = ~lacks_target(y)
     given = (model and load(model), X[known], y[known])
     found = diagnose(*given, trials=trials, budget=budget)
     _console().print(str(found))
@@ -508,11 +511,12 @@ def _choose_model(
     table: Path, task: str, X: "Frame", y: "Series"
 ) -> tuple[ModelChoice, "Series"]:
     """Choose a model and describe the table; return also which rows have a target."""
-    from thalweg.estimators import as_frame, is_missing, study
+    from thalweg.estimators import as_frame, lacks_target, study
 
-    known = ~is_missing(y)
     choice = choose_model(task, y)
-    _show_table(table, int(known.sum()), study(as_frame(X)), y, choice.reason)
+    known = ~lacks_target(y, choice.model.missing)
+    columns = study(as_frame(X), choice.model.reading())
+    _show_table(table, int(known.sum()), columns, y, choice.reason)
     return choice, known
 
 

@@ -227,9 +227,12 @@ def _run_of(estimator: Any, network: DenseNetwork, plan: Plan) -> Run:
 class TableEncoder(TransformerMixin, BaseEstimator):
     """The step of the tabular estimators that turns a table into numbers."""
 
+    def __init__(self, reading: Any = None) -> None:
+        self.reading = reading
+
     def fit(self, X: Any, y: Any = None) -> Any:
         """Learn the kinds of the columns."""
-        self.columns_ = study(as_frame(X))
+        self.columns_ = study(as_frame(X), self.reading)
         return self
 
     def transform(self, X: Any) -> Array:
@@ -241,7 +244,7 @@ def _problem_of_table(
     subject: Any, last: Any, data: InputData, steps: Any, settings: Any
 ) -> Problem:
     X, y, held = data.X, data.y, data.validation_data
-    steps, labels, target = (*steps, TableEncoder()), None, y
+    steps, labels, target = (*steps, TableEncoder(last.reading())), None, y
     if isinstance(last, Classifier):
         labels, y, held = numbered(y, held)
         target = labels[y]

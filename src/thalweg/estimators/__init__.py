@@ -11,13 +11,17 @@ from thalweg.estimators.mlp.regressor import MLPRegressor
 from thalweg.estimators.onnx import register_onnx
 from thalweg.estimators.tabular.columns import (
     Column,
+    LeftOutWarning,
+    Reading,
     as_day,
     as_days,
     as_frame,
     encode,
     is_missing,
     kind_of,
+    measured,
     numbers,
+    show,
     study,
     texts,
 )
@@ -38,6 +42,7 @@ from thalweg.estimators.tabular.evaluation import (
     evaluation_folds,
     n_networks,
 )
+from thalweg.estimators.tabular.labels import lacks_target
 from thalweg.estimators.tabular.targets import Values, task_of
 from thalweg.training import make_ray_known
 
@@ -54,8 +59,10 @@ __all__ = [
     "Importance",
     "KerasClassifier",
     "KerasRegressor",
+    "LeftOutWarning",
     "MLPClassifier",
     "MLPRegressor",
+    "Reading",
     "Regressor",
     "Residuals",
     "Values",
@@ -70,12 +77,15 @@ __all__ = [
     "from_keras",
     "is_missing",
     "kind_of",
+    "lacks_target",
     "load",
+    "measured",
     "n_networks",
     "numbers",
     "register_onnx",
     "save",
     "seeded",
+    "show",
     "study",
     "table_blueprint",
     "task_of",

@@ -186,7 +186,7 @@ def evaluate(
         Accuracy with Wilson's interval, or R² with a bootstrap interval, and the scores
         of a constant and of a linear model on the same rows and inputs.
     """
-    frame, target, _ = labeled(X, y, None)
+    frame, target, _ = labeled(X, y, None, model.missing)
     held_out, total = evaluation_folds(target), n_networks(len(frame))
     models, parts = [], []
     for number, rows in enumerate(held_out, start=1):

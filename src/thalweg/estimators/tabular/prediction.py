@@ -12,7 +12,12 @@ import numpy as np
 
 from thalweg.core import Array, CompactRows, Frame, Run, Series
 from thalweg.estimators.tabular.boosted_trees import BoostedTrees
-from thalweg.estimators.tabular.columns import Column, as_frame, encode_compact
+from thalweg.estimators.tabular.columns import (
+    Column,
+    as_frame,
+    encode_compact,
+    with_arrays,
+)
 from thalweg.estimators.tabular.metrics import Guess, Truth, positive_class
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.io import unpack_run
@@ -157,7 +162,8 @@ class TablePredictor:
 
     def _restore(self, content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
         """Take over what a model file holds of the fitted model."""
-        self.columns_ = tuple(map(Column.from_json, content["columns"]))
+        columns = map(Column.from_json, content["columns"])
+        self.columns_ = with_arrays(columns, arrays)
         self.n_features_in_ = len(self.columns_)
         self._remember_names(content["names"])
         if "trees" in content:

@@ -3,7 +3,8 @@
 A `Column` is plain data, which a model file keeps.
 """
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -100,6 +101,59 @@ class Column(Record):
     def describe(self, more: str) -> "Column":
         """Return the same column with more to say about it."""
         return replace(self, detail=f"{self.detail}; {more}") if more else self
+
+
+def arrays_of(columns: Iterable[Column]) -> dict[str, Array]:
+    """Return the arrays of columns, under names that a model file keeps them by."""
+    return {
+        f"column.{place}.{name}": array
+        for place, column in enumerate(columns)
+        for name, array in column.arrays.items()
+    }
+
+
+def with_arrays(
+    columns: Iterable[Column], arrays: Mapping[str, Array]
+) -> tuple[Column, ...]:
+    """Return columns with the arrays that `arrays_of` named."""
+    found: list[Column] = []
+    for place, column in enumerate(columns):
+        start = f"column.{place}."
+        named = [name for name in arrays if name.startswith(start)]
+        own = {name.removeprefix(start): arrays[name] for name in named}
+        found.append(replace(column, arrays=own) if own else column)
+    return tuple(found)
+
+
+class LeftOutWarning(UserWarning):
+    """Columns, or rows without a target, are left out of training."""
+
+
+def warn_left_out(
+    columns: Iterable[Column], target: str, n_rows: int = 0, n_all: int = 0
+) -> None:
+    """Warn of what is left out of training, once for all of it.
+
+    Parameters
+    ----------
+    columns : iterable of Column
+    target : str
+        Name of the target.
+    n_rows, n_all : int
+        Number of rows that have no target, and of all rows.
+    """
+    left = [c for c in columns if c.kind == "left out" and c.detail != ASKED]
+    said = []
+    if left:
+        reasons = "; ".join(f"{column.name!r}: {column.detail}" for column in left)
+        said.append(f"{len(left)} column(s) are left out of training ({reasons}).")
+    if n_rows:
+        said.append(
+            f"{n_rows} of {n_all} rows have no target {target!r} and are left out of "
+            "training."
+        )
+    if said:
+        warnings.warn(" ".join(said), LeftOutWarning, stacklevel=3)
 
 
 ASKED = "as asked"

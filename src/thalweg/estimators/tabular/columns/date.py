@@ -9,7 +9,7 @@ stands first is decided so too.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +59,7 @@ _DATES = (
     _form(r"\d{1,2}-\d{1,2}-\d{2}", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d"),
     _form(rf"\d{{1,2}}-{_MONTH}-\d{{4}}", "%d-%b-%Y", "%d-%B-%Y"),
     _form(rf"\d{{1,2}}-{_MONTH}-\d{{2}}", "%d-%b-%y"),
+    _form(rf"\d{{1,2}}/{_MONTH}/\d{{4}}", "%d/%b/%Y"),
     _form(rf"\d{{1,2}}{_MONTH}\d{{4}}", "%d%b%Y"),
     _form(rf"\d{{1,2}} {_MONTH} \d{{4}}", "%d %b %Y", "%d %B %Y"),
     _form(rf"\d{{1,2}} {_MONTH} \d{{2}}", "%d %b %y"),
@@ -86,7 +87,7 @@ _TIMES = (
     _form(r"\d{1,2} ?[ap]m", "%I %p", "%I%p"),
 )
 _TIME = re.compile(
-    r"(?:^|,? |(?<=\d)T)(\d{1,2}(?::\d{2}){1,2}(?:\.\d+)?(?: ?[ap]m)?"
+    r"(?:^|,? |(?<=\d)T|(?<=\d{4}):)(\d{1,2}(?::\d{2}){1,2}(?:\.\d+)?(?: ?[ap]m)?"
     r"|\d{1,2} ?[ap]m)$",
     re.IGNORECASE,
 )
@@ -144,8 +145,7 @@ def recognize(
 def study(draft: Column, values: Series) -> Column:
     """Learn how to encode a column of dates."""
     days = as_days(draft.name, draft.layout, values, draft.absent)
-    show = as_time if _is_time(draft.layout) else as_day
-    return measure(draft, days, show)
+    return measure(draft, days, shower(draft.layout))
 
 
 def encode(column: Column, values: Series) -> list[Features]:
@@ -183,6 +183,11 @@ def as_days(
     unread = np.append(wrong, False)[codes]
     check_read(name, f"dates like {_example(layout)}", known, unread)
     return np.append(found, np.nan)[codes]
+
+
+def shower(layout: str) -> Callable[[float], str]:
+    """Return what writes days of a layout as texts."""
+    return as_time if _is_time(layout) else as_day
 
 
 def as_day(days: float) -> str:
@@ -243,7 +248,7 @@ def _layouts(name: str, known: Series) -> Iterator[str]:
         if not (days and times):
             yield from (each + tail for each in (*days, *times))
             continue
-        between = re.search(r"(, |T| )\d{1,2}(:\d\d| ?[ap]m)", text, re.IGNORECASE)
+        between = re.search(r"(, |T| |:)\d{1,2}(:\d\d| ?[ap]m)", text, re.IGNORECASE)
         gap = between[1] if between else " "
         yield from (f"{day}{gap}{time}{tail}" for day in days for time in times)
 
@@ -297,7 +302,8 @@ def _fits(known: Series, layout: str) -> bool:
 
 def _normal(text: str) -> str:
     """Write a text in the way that formats know: "a.m." is "AM"."""
-    text = re.sub(r"(?i)\b([ap])\.m\.?$", r"\1m", text)
+    text = re.sub(r"(?i)\b([ap])\.m\.?$", r"\1m", text.removesuffix(" Uhr"))
+    text = _INNER_ZONE.sub(r"\1 \3 \2", text)
     return re.sub(r"(?i)\b(sep)t\b", r"\1", re.sub(r"\s+", " ", text))
 
 
@@ -333,7 +339,10 @@ def _read(known: Series, layout: str) -> Array:
 def _days(moments: Series) -> Array:
     import pandas as pd
 
-    since = moments - pd.Timestamp(0, tz="UTC")
+    try:
+        since = moments - pd.Timestamp(0, tz="UTC")
+    except pd.errors.OutOfBoundsDatetime:  # beyond what nanoseconds can count
+        since = moments - pd.Timestamp(0, tz="UTC").as_unit("us")
     return np.asarray(since / pd.Timedelta(days=1), float)
 
 

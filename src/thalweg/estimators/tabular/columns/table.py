@@ -17,7 +17,7 @@ from thalweg.estimators.tabular.columns import (
 )
 from thalweg.estimators.tabular.columns.column import ASKED, Column, Draft, Reading
 from thalweg.estimators.tabular.columns.notation import NotNumbers
-from thalweg.estimators.tabular.columns.values import plain
+from thalweg.estimators.tabular.columns.values import is_mark, plain, texts
 
 _BY_TYPE = {"b": "boolean", "M": "date", **dict.fromkeys("iufm", "number")}
 
@@ -42,8 +42,10 @@ def as_frame(X: Any) -> Frame:
 
     if hasattr(X, "collect") and hasattr(X, "lazy"):  # a LazyFrame of polars
         X = X.collect()
+    if hasattr(X, "to_arrow"):
+        X = X.to_arrow()
     if hasattr(X, "to_pandas"):
-        X = X.to_pandas()
+        X = X.to_pandas(**_keeping_integers(X))
     if not isinstance(X, pd.DataFrame):
         X = _from_rows(X)
     frame = X.set_axis([_name(name) for name in X.columns], axis=1)
@@ -58,6 +60,29 @@ def as_frame(X: Any) -> Frame:
             f"feature(s) (shape={frame.shape}) while a minimum of 1 is required."
         )
     return frame
+
+
+def _keeping_integers(table: Any) -> dict[str, Any]:
+    """Return arguments for a table of Arrow's that keep integers beside nulls."""
+    import pandas as pd
+
+    if not hasattr(table, "schema"):
+        return {}
+    import pyarrow as pa
+
+    kept = {
+        getattr(pa, f"{sign}int{bits}")(): getattr(
+            pd, f"{sign.upper()}Int{bits}Dtype"
+        )()
+        for sign in ("", "u")
+        for bits in (8, 16, 32, 64)
+    }
+    holed = {
+        column.type
+        for column in table.itercolumns()
+        if column.null_count and column.type in kept
+    }
+    return {"types_mapper": lambda kind: kept[kind] if kind in holed else None}
 
 
 def _name(name: Any) -> str:
@@ -185,6 +210,20 @@ def _encode_columns(
         yield column.name, _KINDS[column.kind][1](column, frame[column.name])
 
 
+def measured(column: Column, values: Series) -> Array:
+    """Return what a column of numbers or dates holds: numbers, or days since 1970."""
+    if column.kind == "date":
+        return date.as_days(column.name, column.layout, values, column.absent)
+    return number.numbers(column.name, values, column)
+
+
+def show(column: Column, value: float) -> str:
+    """Return one of the values that `measured` returns as a text."""
+    if column.kind == "date":
+        return date.shower(column.layout)(value)
+    return f"{value:.4g}"
+
+
 def kind_of(values: Series, reading: Reading | None = None) -> str:
     """Return the kind of a column: "number", "boolean", "date", "category" or "text".
 
@@ -209,21 +248,49 @@ def _recognize(name: str, values: Series, reading: Reading) -> Draft:
             distinct = pd.Series(known.unique()).astype(str).tolist() if found else []
             return (found and date.recognize(name, distinct)) or {"kind": kind}
         return {"kind": kind}
-    # Missing words count among categories; marks such as "-" among numbers and dates.
-    distinct = number.without_marks(pd.Series(known.unique()), reading.missing)
-    distinct = distinct.dropna().unique().tolist()
-    if len(distinct) and boolean.recognize(distinct):
+    words = texts(pd.Series(known.unique()), reading.missing).dropna().unique().tolist()
+    if boolean.recognize(words):
         return {"kind": "boolean"}
+    # "-" says missing among numbers and dates, and may be a category.
+    marks = [] if reading.missing is not None else [w for w in words if is_mark(w)]
+    distinct = [word for word in words if not is_mark(word)] if marks else words
+    if not distinct and marks:
+        return {"kind": "category"}
+    draft = _recognize_texts(name, distinct, len(known), reading)
+    if marks and draft["kind"] in ("number", "date"):
+        said = f"{', '.join(map(repr, marks[:3]))} is missing"
+        draft["detail"] = "; ".join(filter(None, [draft.get("detail"), said]))
+    return draft
+
+
+def _recognize_texts(
+    name: str, distinct: list[str], n_known: int, reading: Reading
+) -> Draft:
+    """Find out what a column of texts holds, from the different ones."""
+    if not reading.date_format and duration.recognize(name, distinct):
+        return {"kind": "number", "layout": "duration", "detail": _example(distinct)}
     found = date.recognize(name, distinct, reading.date_format)
     if found:
         return found
-    if duration.recognize(name, distinct):
-        return {"kind": "number", "layout": "duration", "detail": _example(distinct)}
     try:
         return number.recognize(name, distinct, reading)
     except NotNumbers as reason:
-        kind = "text" if text.recognize(distinct, len(known)) else "category"
+        kind = "text" if text.recognize(distinct, n_known) else "category"
         return {"kind": kind, "detail": str(reason)}
+
+
+def study_numbers(values: Series, reading: Reading) -> Column:
+    """Learn how the numbers of a column are written, and nothing else."""
+    import pandas as pd
+
+    name, values = str(values.name), plain(values)
+    typed = values.dtype.kind in _BY_TYPE or isinstance(
+        values.dtype, pd.CategoricalDtype
+    )
+    draft = {} if typed else _recognize(name, values, reading)
+    if draft.get("kind") != "number":
+        draft = {"kind": "number"}
+    return Column(name, missing=0, absent=reading.missing, **draft)
 
 
 def _is_compact(texts: Series) -> bool:

@@ -71,6 +71,11 @@ def lower(text: Series) -> Series:
     return text.str.lower() if text.notna().any() else text
 
 
+def is_mark(text: str) -> bool:
+    """Tell whether a text stands for a missing value among numbers and dates."""
+    return text.lower() in MARKS
+
+
 def is_missing(values: Series) -> Series:
     """Tell which rows of a column have no value."""
     return values.isna() if values.dtype.kind in "biufmM" else texts(values).isna()
