@@ -1,11 +1,13 @@
 """Columns of categories, which are one-hot encoded.
 
-Rare categories share one column; of many rare categories, a few columns are shared, by
-their hashes. A category that was not seen at fit has zeros everywhere, or the column of
-its hash.
+Rare categories share one column. Where there are many of them with several rows each,
+two hashes of a category choose two more columns among some that all of them share
+(Svenstrup et al., 2017): two categories seldom share both. A category that was not seen
+at fit has zeros everywhere, or the columns of its hashes.
 """
 
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -18,6 +20,8 @@ from thalweg.estimators.tabular.columns.values import MISSING, lower, plain, raw
 MOST_CATEGORIES = 50
 """The most categories of one column that are encoded separately; others share one."""
 
+_BUCKETS = 64  # columns of one hash
+_ROWS_A_BUCKET = 4  # rows of a rare category on average, at least
 _LONGEST = 40  # characters of a category that a description shows
 _WHOLE = re.compile(r"([-+]?(?:0|[1-9][0-9]*))\.0+")
 
@@ -33,7 +37,14 @@ def study(draft: Column, values: Series) -> Column:
     kept = tuple(value for value in known[:MOST_CATEGORIES] if counts[value] >= least)
     shown = ", ".join(map(_crop, known[:20]))
     missing, detail = int(text.isna().sum()), f"{len(known)}: {shown}"
-    facts = {"categories": kept, "others": len(kept) < len(known)}
+    rare = known[len(kept) :]
+    n_rows = sum(counts[value] for value in rare)
+    shared = len(rare) > _BUCKETS // 2 and n_rows >= _ROWS_A_BUCKET * len(rare)
+    facts = {
+        "categories": kept,
+        "others": len(rare) > 0,
+        "buckets": _BUCKETS if shared else 0,
+    }
     column = replace(draft, missing=missing, detail=detail, **facts)
     if len(known) == 1 and not column.missing:
         return column.leave_out(f"{_crop(known[0])!r} in each row")
@@ -62,7 +73,26 @@ def encode(column: Column, values: Series) -> list[Features]:
         absent if gone else slots.get(_key(value), rest)
         for value, gone in zip(found, missing, strict=True)
     ]
-    return [OneHot(np.array([*places, absent], int)[codes], n_slots)]
+    slot = OneHot(np.array([*places, absent], int)[codes], n_slots)
+    if not column.buckets:
+        return [slot]
+    [
+        _key(value) if not gone and place == rest else None
+        for value, gone, place in zip(found, missing, places, strict=True)
+    ]
+    hashes = [
+        zlib.crc32(_key(value).encode("utf-8", "replace"))
+        if not gone and place == rest
+        else None
+        for value, gone, place in zip(found, missing, places, strict=True)
+    ]
+    return [slot, *(_bucket(hashes, codes, column.buckets, way) for way in (0, 1))]
+
+
+def _bucket(hashes: Sequence[int | None], codes: Array, n: int, way: int) -> OneHot:
+    """Encode rare categories by one of `n` columns; None has zeros everywhere."""
+    places = [n if value is None else value // n**way % n for value in hashes]
+    return OneHot(np.array([*places, n], int)[codes], n)
 
 
 def _key(text: str) -> str:

@@ -72,7 +72,7 @@ class Column(Record):
     absent : tuple of str or None
         The texts that stand for a missing value; None for the usual ones.
     buckets : int
-        Number of columns that rarer categories share by their hashes; 0 for one.
+        Number of columns that rarer categories share by each of two hashes; 0 for none.
     arrays : mapping of str to ndarray
         What is learned about a column of texts. A model file keeps it apart.
     """

@@ -103,16 +103,25 @@ def _count_words(text: str) -> float:
 
 def _counts(documents: Sequence[str]) -> Any:
     """Count hashed words and groups of characters, (n_texts, n_features), sparse."""
-    from scipy.sparse import hstack
+    from scipy.sparse import csr_matrix, hstack
     from sklearn.feature_extraction.text import HashingVectorizer
 
     usual = {"n_features": _FEATURES, "alternate_sign": False, "norm": None}
     words = HashingVectorizer(ngram_range=(1, 2), token_pattern=r"\b\w+\b", **usual)
     characters = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 5), **usual)
-    beginnings = [text[:_MOST_CHARACTERS] for text in documents]
-    return hstack(
-        [words.transform(beginnings), characters.transform(beginnings)], format="csr"
-    )
+    beginnings = [text[:_MOST_CHARACTERS].lower() for text in documents]
+    # Groups of characters lie within words, so that each word is divided only once.
+    places: dict[str, int] = {}
+    used = [
+        [places.setdefault(word, len(places)) for word in text.split()]
+        for text in beginnings
+    ]
+    ends = np.cumsum([0, *map(len, used)])
+    codes = np.array([code for row in used for code in row], int)
+    shape = len(documents), max(len(places), 1)
+    uses = csr_matrix((np.ones(len(codes)), codes, ends), shape=shape)
+    groups = characters.transform(list(places) or [""])
+    return hstack([words.transform(beginnings), uses @ groups], format="csr")
 
 
 def _weighted(counts: Any, idf: Array) -> Any:

@@ -6,7 +6,7 @@ So a category that was fitted from a column of floats is found again in a CSV.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Real
@@ -179,7 +179,8 @@ def write(value: Any) -> str:
         case Fraction():
             return _write_float(float(value))
         case datetime():
-            return value.isoformat(sep=" ")
+            day = value.time() == time() and value.tzinfo is None
+            return value.date().isoformat() if day else value.isoformat(sep=" ")
         case date():
             return value.isoformat()
         case timedelta():
