@@ -200,9 +200,10 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         )
         self._study(X, frame)
         self.target_ = self._target.study(target, self.reading())
-        self.n_left_out_ = len(y) - len(target)
+        n_rows = _n_rows(y)
+        self.n_left_out_ = n_rows - len(target)
         if not isinstance(frame, Encoded):
-            warn_left_out(self.columns_, str(target.name), self.n_left_out_, len(y))
+            warn_left_out(self.columns_, str(target.name), self.n_left_out_, n_rows)
         inputs, encoded = self._encode(frame), self.target_.encode(target)
         if watch_only and self._validates(len(frame)):
             X_val, watch_only = None, False
@@ -267,7 +268,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         self._check_fitted()
         given = (X, y, sample_weight, self.missing)
         frame, target, weights = labeled(*given, fewest=1)
-        rows = frame if len(target) < len(y) else X
+        rows = frame if len(target) < _n_rows(y) else X
         return self.target_.compare(target, self.predict(rows), weights)
 
     def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -707,6 +708,11 @@ def as_target(y: Any) -> Series:
 def known_rows(y: Any, missing: Sequence[str] | None = None) -> Array:
     """Return which rows have a target."""
     return ~lacks_target(as_target(y), missing).to_numpy(bool)
+
+
+def _n_rows(y: Any) -> int:
+    """Return the number of rows, also of what has no length but becomes an array."""
+    return len(y) if hasattr(y, "__len__") else len(np.asarray(y))
 
 
 def target_name(y: Any) -> str:

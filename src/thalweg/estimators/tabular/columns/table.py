@@ -94,6 +94,11 @@ def _from_rows(X: Any) -> Frame:
     """Return a table that is no DataFrame as one."""
     import pandas as pd
 
+    if hasattr(X, "toarray"):
+        raise TypeError(
+            "the table is a sparse matrix, which is not supported. Convert it with "
+            "X.toarray()."
+        )
     if isinstance(X, Mapping):
         return pd.DataFrame({name: _listed(column) for name, column in X.items()})
     if isinstance(X, list | tuple) and X and all(isinstance(r, Mapping) for r in X):
@@ -326,11 +331,6 @@ def _asked(name: str, values: Series, reading: Reading) -> Draft:
 
 
 def _as_matrix(X: Any) -> Array:
-    if hasattr(X, "toarray"):
-        raise TypeError(
-            "the table is a sparse matrix, which is not supported. Convert it with "
-            "X.toarray()."
-        )
     matrix = np.asarray(X)
     if matrix.ndim != 2:
         raise ValueError(
