@@ -37,7 +37,7 @@ from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
 
 _ROWS_A_LEAF = 20  # scikit-learn's default, fewer for small tables
-_SMALL = 500_000  # numbers
+_SMALL = 2_000_000  # numbers
 _TREES = 1000  # at most, over all classes
 
 
