@@ -228,6 +228,10 @@ class FittedTable(TablePredictor):
         """Return probabilities of the classes or scaled values, (n_rows, n_outputs)."""
         return self._outputs(X)
 
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, (n_rows, n_classes)."""
+        return self._outputs(X)
+
     def score_outputs(self, target: Series, outputs: Array) -> tuple[Metric, ...]:
         """Return the usual metrics of outputs for rows whose targets are known.
 
