@@ -31,13 +31,17 @@ if TYPE_CHECKING:
     from thalweg.estimators.tabular.baselines import linear_of as linear_of
     from thalweg.estimators.tabular.baselines import trees_of as trees_of
     from thalweg.estimators.tabular.columns import Column as Column
+    from thalweg.estimators.tabular.columns import LeftOutWarning as LeftOutWarning
+    from thalweg.estimators.tabular.columns import Reading as Reading
     from thalweg.estimators.tabular.columns import as_day as as_day
     from thalweg.estimators.tabular.columns import as_days as as_days
     from thalweg.estimators.tabular.columns import as_frame as as_frame
     from thalweg.estimators.tabular.columns import encode as encode
     from thalweg.estimators.tabular.columns import is_missing as is_missing
     from thalweg.estimators.tabular.columns import kind_of as kind_of
+    from thalweg.estimators.tabular.columns import measured as measured
     from thalweg.estimators.tabular.columns import numbers as numbers
+    from thalweg.estimators.tabular.columns import show as show
     from thalweg.estimators.tabular.columns import study as study
     from thalweg.estimators.tabular.columns import texts as texts
     from thalweg.estimators.tabular.drift import DriftWatch as DriftWatch
@@ -59,10 +63,11 @@ if TYPE_CHECKING:
     from thalweg.estimators.tabular.evaluation import n_networks as n_networks
     from thalweg.estimators.tabular.evaluation import refit_pays as refit_pays
     from thalweg.estimators.tabular.evaluation import score_model as score_model
+    from thalweg.estimators.tabular.labels import known_rows as known_rows
+    from thalweg.estimators.tabular.labels import lacks_target as lacks_target
     from thalweg.estimators.tabular.metrics import ClassMetrics as ClassMetrics
     from thalweg.estimators.tabular.metrics import Metric as Metric
     from thalweg.estimators.tabular.prediction import FittedTable as FittedTable
-    from thalweg.estimators.tabular.prediction import known_rows as known_rows
     from thalweg.estimators.tabular.prediction import (
         load_fitted_table as load_fitted_table,
     )
@@ -114,7 +119,7 @@ _HOMES = {
     "hold_out_honestly": "splits",
     "is_missing": "tabular.columns",
     "kind_of": "tabular.columns",
-    "known_rows": "tabular.prediction",
+    "known_rows": "tabular.labels",
     "linear_of": "tabular.baselines",
     "load": "model_files",
     "load_fitted_table": "tabular.prediction",
@@ -130,10 +135,21 @@ _HOMES = {
     "table_blueprint": "tabular.estimators",
     "task_of": "tabular.targets",
     "texts": "tabular.columns",
+    "LeftOutWarning": "tabular.columns",
+    "Reading": "tabular.columns",
+    "measured": "tabular.columns",
+    "show": "tabular.columns",
+    "lacks_target": "tabular.labels",
     "trees_of": "tabular.baselines",
 }
 
-_LIGHT = "tabular.columns", "tabular.drift", "tabular.prediction", "tabular.targets"
+_LIGHT = (
+    "tabular.columns",
+    "tabular.labels",
+    "tabular.drift",
+    "tabular.prediction",
+    "tabular.targets",
+)
 """What needs no scikit-learn."""
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

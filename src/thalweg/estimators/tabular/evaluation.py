@@ -36,6 +36,7 @@ from thalweg.estimators.tabular.baselines import (
 )
 from thalweg.estimators.tabular.columns import encode_each
 from thalweg.estimators.tabular.estimators import FEW_ROWS, labeled
+from thalweg.estimators.tabular.labels import known_rows
 from thalweg.estimators.tabular.metrics import (
     ClassMetrics,
     Guess,
@@ -47,7 +48,6 @@ from thalweg.estimators.tabular.metrics import (
     measure_classes,
     positive_class,
 )
-from thalweg.estimators.tabular.prediction import known_rows
 from thalweg.estimators.tabular.targets import Classes
 from thalweg.estimators.tabular.trees import TreesClassifier, TreesRegressor
 
@@ -342,8 +342,8 @@ def _evaluate(
     scoring: Any, groups: Any, time: Any, refit: bool,
 ) -> "_Evaluated":  # fmt: skip
     """Score a model that is fitted on a part of the rows."""
-    frame, target, _ = labeled(X, y, None)
-    kept = known_rows(y)
+    frame, target, _ = labeled(X, y, None, model.missing)
+    kept = known_rows(y, model.missing)
     groups = _of_known(as_groups(groups, len(kept), "evaluate"), kept)
     times = _of_known(as_times(time, len(kept), "evaluate"), kept)
     metric = _metric(model, scoring)

@@ -18,8 +18,8 @@ from thalweg.estimators.tabular.columns import (
     Column,
     as_frame,
     encode_compact,
-    is_missing,
     texts,
+    with_arrays,
 )
 from thalweg.estimators.tabular.metrics import (
     Guess,
@@ -199,7 +199,8 @@ class TablePredictor:
 
     def _restore(self, content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
         """Take over what a model file holds of the fitted model."""
-        self.columns_ = tuple(map(Column.from_json, content["columns"]))
+        columns = map(Column.from_json, content["columns"])
+        self.columns_ = with_arrays(columns, arrays)
         self.n_features_in_ = len(self.columns_)
         self._remember_names(content["names"])
         if "trees" in content:
@@ -216,13 +217,6 @@ def name_of(y: Any) -> str | None:
     """Return the name of a target that has one."""
     name = getattr(y, "name", None)
     return None if name is None else str(name)
-
-
-def known_rows(y: Any) -> Array:
-    """Return which rows have a target."""
-    import pandas as pd
-
-    return ~is_missing(y if isinstance(y, pd.Series) else pd.Series(y)).to_numpy(bool)
 
 
 class FittedTable(TablePredictor):
