@@ -19,6 +19,7 @@ from thalweg.core.losses import (
 )
 from thalweg.core.metrics import accuracy, default_score, r2, wilson
 from thalweg.core.networks import (
+    ACTIVATION_ALIASES,
     ACTIVATIONS,
     CONSTRAINTS,
     NORMALIZATIONS,
@@ -56,6 +57,7 @@ from thalweg.core.registry import (
     check_word,
     find,
     nearest,
+    plain_number,
 )
 from thalweg.core.schedules import SCHEDULES
 from thalweg.core.serialization import Record
@@ -64,6 +66,7 @@ from thalweg.core.types import Array, Frame, Parameters, Series
 
 __all__ = [
     "ACTIVATIONS",
+    "ACTIVATION_ALIASES",
     "ALIASES",
     "CLASSIFYING",
     "CONSTRAINTS",
@@ -121,6 +124,7 @@ __all__ = [
     "need",
     "optimizer_name",
     "phases",
+    "plain_number",
     "r2",
     "rate_factors",
     "share_cpus",

@@ -53,6 +53,9 @@ ACTIVATIONS = tabulate(
 ``gelu`` is the exact x·Φ(x); ``hard_logistic`` is clip(x/6 + 1/2, 0, 1), and
 ``hard_silu`` is x times that (Howard et al., 2019)."""
 
+ACTIVATION_ALIASES = {"sigmoid": "logistic", "swish": "silu"}
+"""Other names of activations, which are common too."""
+
 NORMALIZATIONS = tabulate(
     {
         "none": {},
@@ -72,6 +75,20 @@ CONSTRAINTS = tabulate(
 )
 """What a layer's weights are projected on after each update; norms are of the incoming
 weights of one unit, a column of the matrix."""
+
+
+def canonical_activation(spec: Any) -> Any:
+    """Return an activation's choice with its name as `ACTIVATIONS` spells it."""
+    if isinstance(spec, str):
+        return ACTIVATION_ALIASES.get(spec, spec)
+    if isinstance(spec, tuple | list) and len(spec) == 2 and isinstance(spec[0], str):
+        return (canonical_activation(spec[0]), spec[1])
+    return spec
+
+
+def _activation(spec: Spec) -> Choice:
+    named = canonical_activation(spec)
+    return choose("activation", named, ACTIVATIONS, owner="Dense")
 
 
 def _initial(name: str, spec: Spec | Array) -> Choice | Array:
@@ -123,7 +140,7 @@ class Dense(Record):
     """
 
     units: int
-    activation: ChoiceField[Spec, Choice] = ChoiceField("relu", ACTIVATIONS)
+    activation: ChoiceField[Spec, Choice] = ChoiceField("relu", _activation)
     init: ChoiceField[Spec | Array, Choice | Array] = field(
         default=ChoiceField("auto", partial(_initial, "init")), compare=False
     )

@@ -54,6 +54,7 @@ from thalweg.core.registry import (
     check_names,
     check_number,
     check_word,
+    plain_number,
 )
 from thalweg.core.schedules import AVERAGES, FACTORS, SCHEDULES, Clock
 from thalweg.core.serialization import Record
@@ -155,6 +156,8 @@ class Plan(Record):
     bounds: tuple[float | None, float | None] | None = None
 
     def __post_init__(self) -> None:
+        for name in (*_RANGES, *_FLAGS):
+            object.__setattr__(self, name, plain_number(getattr(self, name)))
         if self.layer_rates is not None:
             object.__setattr__(self, "layer_rates", tuple(map(float, self.layer_rates)))
         self._check_numbers()
@@ -272,6 +275,7 @@ _RANGES = {
     **dict.fromkeys(("warmup", "patience"), _NONNEGATIVE),
     **dict.fromkeys(("epochs", "batch_size", "accumulate"), Interval("[1, inf)")),
 }
+_FLAGS = "shuffle", "restore_best"
 _WHOLE = {"warmup", "epochs", "batch_size", "accumulate", "patience"}
 _OPTIONAL = {
     "learning_rate", "batch_size", "clip_norm", "clip_value", "patience", "max_time",

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar, overload
 
+import numpy as np
+
 Number: TypeAlias = float | int | bool | None
 Given = TypeVar("Given")
 Held = TypeVar("Held")
@@ -148,6 +150,7 @@ def choose(parameter: str, spec: Spec, table: Table, *, owner: str) -> Choice:
     name, given = (spec, {}) if isinstance(spec, str) else _pair(parameter, spec, owner)
     constants = find(parameter, name, table, owner=owner)
     check_names(f"constant of {name!r}", given, constants, owner=owner)
+    given = {key: plain_number(value) for key, value in given.items()}
     values = {**{key: c.default for key, c in constants.items()}, **given}
     for key, value in given.items():
         check_number(key, value, constants[key].allowed, owner=f"{name!r}")
@@ -201,6 +204,11 @@ def check_number(
             f"{owner} got {parameter}={value!r}; it must be a number in "
             f"{allowed.text}. Choose a value in that range."
         )
+
+
+def plain_number(value: Any) -> Any:
+    """Turn a number of NumPy's, whose type may be small, into one of Python's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def nearest(name: str, options: Iterable[str]) -> str:

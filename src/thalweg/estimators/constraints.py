@@ -14,6 +14,7 @@ from itertools import chain
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import (
@@ -26,7 +27,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-from thalweg.core import Choice, nearest
+from thalweg.core import Choice, nearest, plain_number
 
 
 class Word(StrOptions):
@@ -130,6 +131,51 @@ CLASS_WEIGHT = [Mapping, Word(["balanced"]), None]
 CALLBACKS = [ListOf(callable, kind=Collection, text="a sequence of callables"), None]
 ENGINE = [Word(["auto", "jax", "native"])]
 DTYPE = [Word(["float32", "float64"]), None]
+
+
+def check_class_weight(given: Any, classes: Any, owner: str) -> None:
+    """Raise ValueError where weights of classes are wrong, or of unknown classes.
+
+    Parameters
+    ----------
+    given : dict, list of dict, str or None
+        A list has a dict for each of several targets, whose classes are not known here.
+    classes : array-like
+        The classes of one target.
+    owner : str
+        Whose parameter it is, for messages.
+    """
+    if isinstance(given, list):
+        for each in given:
+            check_class_weight(each, None, owner)
+    if not isinstance(given, Mapping):
+        return
+    for label, weight in given.items():
+        if not is_number(weight) or not 0 <= weight < float("inf"):
+            raise ValueError(
+                f"{owner} got class_weight={{{label!r}: {weight!r}}}. The weight of a "
+                "class must be a finite number of at least 0."
+            )
+    known = None if classes is None else set(np.asarray(classes).ravel().tolist())
+    for label in given:
+        if known is not None and plain_number(label) not in known:
+            shown = [*map(repr, sorted(known, key=str))]
+            more = ", ..." if len(shown) > 20 else ""
+            raise ValueError(
+                f"{owner} got class_weight for {label!r}, which is no class of y. "
+                f"{nearest(str(label), map(str, known))}"
+                f"Options: {', '.join(shown[:20])}{more}."
+            )
+    if given and not any(given.values()) and known and len(given) == len(known):
+        raise ValueError(
+            f"{owner} got class_weight={dict(given)!r}. At least one class must have a "
+            "weight above 0."
+        )
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number; True and False are not."""
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
 class Validated(BaseEstimator):

@@ -7,6 +7,7 @@ here, before anything is computed, and said in a sentence that names the place.
 import contextlib
 import os
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def as_data(
     target = _as_y(plan, y, n_rows, n_outputs, dtype)
     weights = as_weights(sample_weight, n_rows, dtype)
     if class_weight is not None:
-        weights = weights * _class_weights(class_weight, target, dtype)
+        weights = weights * _class_weights(class_weight, target, n_outputs, dtype)
     return Data(checked, target, weights)
 
 
@@ -240,7 +241,10 @@ def as_weights(
 
 
 def _class_weights(
-    class_weight: Mapping[int, float] | str, y: Any, dtype: np.dtype[Any]
+    class_weight: Mapping[int, float] | str,
+    y: Any,
+    n_classes: int | None,
+    dtype: np.dtype[Any],
 ) -> Array:
     if getattr(y, "dtype", None) != np.int32 or y.ndim != 1:
         raise ValueError("class_weight needs y to hold class numbers.")
@@ -252,7 +256,24 @@ def _class_weights(
             f"class_weight is {class_weight!r}; it must be 'balanced' or a dict from "
             "class numbers to weights."
         )
-    table = np.array([class_weight.get(k, 1.0) for k in range(len(counts))], dtype)
+    n_classes = len(counts) if n_classes is None else n_classes
+    for number, weight in class_weight.items():
+        real = isinstance(weight, Real) and not isinstance(weight, bool | np.bool_)
+        if not real or not 0 <= weight < np.inf:
+            raise ValueError(
+                f"class_weight gives {weight!r} to class {number!r}; a weight must be "
+                "a finite number of at least 0."
+            )
+        if isinstance(number, bool) or number not in range(n_classes):
+            raise ValueError(
+                f"class_weight names class {number!r}; the classes are 0 to "
+                f"{n_classes - 1}. Leave it out."
+            )
+    table = np.array([class_weight.get(k, 1.0) for k in range(n_classes)], dtype)
+    if not table.any():
+        raise ValueError(
+            "class_weight is zero for every class of y; nothing could be learned."
+        )
     return table[y]
 
 

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from thalweg.core import CLASSIFYING, Array, Spec, with_complement
-from thalweg.estimators.constraints import CLASS_WEIGHT, Named
+from thalweg.estimators.constraints import CLASS_WEIGHT, Named, check_class_weight
 from thalweg.estimators.mlp.base import BaseMLP, Classes
 from thalweg.estimators.mlp.parameters import can_fit_partially
 
@@ -316,6 +316,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         weights = super()._weights(sample_weight, X, y)
         if self.class_weight is None:
             return weights
+        labels = self.classes_ if np.ndim(y) == 1 else None
+        check_class_weight(self.class_weight, labels, type(self).__name__)
         return weights * compute_sample_weight(self.class_weight, y)
 
     def _strata(self, target: Array) -> Array | None:

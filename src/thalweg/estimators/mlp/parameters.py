@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.core import (
+    ACTIVATION_ALIASES,
     ACTIVATIONS,
     FULL_BATCH,
     INITIALIZERS,
@@ -48,7 +49,10 @@ _SOLVER = [
     Named({**OPTIMIZERS, **FULL_BATCH}, canonical, pairs=(tuple,)),
     UPDATE_RULE,
 ]
-_ACTIVATION = [Named(ACTIVATIONS, pairs=(tuple,)), callable]
+_ACTIVATION = [
+    Named({**ACTIVATIONS, **ACTIVATION_ALIASES}, pairs=(tuple,)),
+    callable,
+]
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", AT_LEAST_1],
@@ -240,5 +244,7 @@ def _initializers(estimator: Any) -> tuple[Spec, Spec]:
     """Return the initializers of the weights and of the biases."""
     if estimator.init != "sklearn":
         return estimator.init, "zeros"
-    factor = 2.0 if estimator.activation == "logistic" else 6.0
+    activation = estimator.activation
+    squashing = isinstance(activation, str) and activation in ("logistic", "sigmoid")
+    factor = 2.0 if squashing else 6.0
     return ("sklearn", {"factor": factor}), ("sklearn", {"factor": factor})

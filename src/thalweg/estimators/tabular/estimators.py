@@ -7,7 +7,7 @@ them. `thalweg.estimators.evaluate` scores them on test data.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from thalweg import training
 from thalweg.core import (
+    ACTIVATION_ALIASES,
     ACTIVATIONS,
     FULL_BATCH,
     LOSSES,
@@ -24,30 +25,36 @@ from thalweg.core import (
     SCHEDULES,
     Array,
     DenseNetwork,
+    EpochRecord,
     Frame,
     History,
     Plan,
     Series,
     Spec,
     canonical,
-    check_names,
     phases,
+    plain_number,
 )
 from thalweg.estimators.constraints import (
     AT_LEAST_0,
     AT_LEAST_1,
+    BATCH_SIZE,
     CALLBACKS,
     CLASS_WEIGHT,
     DTYPE,
     ENGINE,
+    INFINITY,
     NONNEGATIVE,
     POSITIVE,
     SHARE,
     UPDATE_RULE,
+    InvalidParameterError,
     ListOf,
     Named,
     Validated,
+    check_class_weight,
 )
+from thalweg.estimators.mlp.parameters import hidden_sizes
 from thalweg.estimators.persistence import (
     Persistent,
     parameters_from_json,
@@ -61,6 +68,7 @@ from thalweg.estimators.tabular.preprocessing import (
     study,
     whole,
 )
+from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.io import pack_run, unpack_run
 from thalweg.training import Callback, as_weights
@@ -72,16 +80,22 @@ _OPTIMIZER = [
     Named({**OPTIMIZERS, **FULL_BATCH}, canonical), UPDATE_RULE,
 ]  # fmt: skip
 _OF_PLAN = (
-    "loss", "optimizer", "learning_rate", "schedule", "l2", "weight_decay", "max_time",
-    "dtype",
+    "loss", "optimizer", "schedule", "weight_decay", "max_time", "dtype",
 )  # fmt: skip
+_SAME = {
+    "max_iter": "max_epochs",
+    "learning_rate_init": "learning_rate",
+    "n_iter_no_change": "patience",
+    "alpha": "l2",
+}
+"""scikit-learn's names of parameters, and ours."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class _Tabular(Persistent, Validated):
     """What both estimators share: everything but the target."""
 
-    hidden_layer_sizes: Sequence[int] = field(default=(128, 64), kw_only=False)
+    hidden_layer_sizes: int | Sequence[int] = field(default=(128, 64), kw_only=False)
     activation: Spec = field(default="relu", kw_only=False)
     loss: Spec = "squared"
     piecewise: bool = True
@@ -89,8 +103,8 @@ class _Tabular(Persistent, Validated):
     optimizer: Any = "adam"
     learning_rate: float | None = None
     schedule: Spec = "constant"
-    batch_size: int | None = None
-    max_epochs: int | None = None
+    batch_size: int | str | None = None
+    max_epochs: int | Sequence[int] | None = None
     l2: float = 1.0
     weight_decay: float = 0.0
     validation_fraction: float = 0.15
@@ -100,17 +114,22 @@ class _Tabular(Persistent, Validated):
     random_state: int | np.random.RandomState | None = None
     dtype: str = "float32"
     engine: str = "auto"
+    verbose: bool | int = False
+    max_iter: int | Sequence[int] | None = None
+    alpha: float | None = None
+    learning_rate_init: float | None = None
+    n_iter_no_change: int | float | None = None
 
     _parameter_constraints: ClassVar = {
-        "hidden_layer_sizes": ["array-like"],
-        "activation": [Named(ACTIVATIONS), callable],
+        "hidden_layer_sizes": ["array-like", AT_LEAST_1],
+        "activation": [Named({**ACTIVATIONS, **ACTIVATION_ALIASES}), callable],
         "loss": [Named(LOSSES), callable],
         "piecewise": ["boolean"],
         "dropout": [SHARE, None],
         "optimizer": [*_OPTIMIZER, ListOf(*_OPTIMIZER)],
         "learning_rate": [POSITIVE, None],
         "schedule": [Named(SCHEDULES), callable],
-        "batch_size": [AT_LEAST_1, None],
+        "batch_size": [*BATCH_SIZE, None],
         "max_epochs": [AT_LEAST_1, ListOf(AT_LEAST_1), None],
         "l2": [NONNEGATIVE],
         "weight_decay": [NONNEGATIVE],
@@ -121,6 +140,11 @@ class _Tabular(Persistent, Validated):
         "random_state": ["random_state"],
         "dtype": DTYPE,
         "engine": ENGINE,
+        "verbose": ["verbose"],
+        "max_iter": [AT_LEAST_1, ListOf(AT_LEAST_1), None],
+        "alpha": [NONNEGATIVE, None],
+        "learning_rate_init": [POSITIVE, None],
+        "n_iter_no_change": [AT_LEAST_1, INFINITY, None],
     }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
@@ -141,7 +165,8 @@ class _Tabular(Persistent, Validated):
         X : DataFrame or array-like of shape (n_rows, n_columns)
             Numbers, texts, dates, booleans, missing values.
         y : Series or array-like of shape (n_rows,)
-            Rows with a missing target are left out.
+            Rows with a missing target are left out. A `Regressor` also takes several
+            targets of numbers, of shape (n_rows, n_targets).
         sample_weight : array-like of shape (n_rows,), optional
         X_val, y_val : optional
             Validation data; by default they are a part of `X`.
@@ -163,7 +188,7 @@ class _Tabular(Persistent, Validated):
         self._validate_params()
         frame, target, weights = labeled(X, y, sample_weight)
         self._study(X, frame)
-        self.target_ = self._target.study(target)
+        self.target_ = self._study_target(target)
         inputs = self._encode(frame)
         if watch_only and self._validates(len(frame)):
             X_val, watch_only = None, False
@@ -177,7 +202,7 @@ class _Tabular(Persistent, Validated):
             class_weight=self._class_weight(),
             validation=validation,
             random_state=self.random_state,
-            callbacks=self.callbacks or (),
+            callbacks=[*(self.callbacks or ()), *([_tell] if self.verbose else [])],
             engine=self.engine,
             **settings,
             monitor="training" if watch_only else "auto",
@@ -209,7 +234,9 @@ class _Tabular(Persistent, Validated):
         model.columns_ = tuple(map(Column.from_json, content["columns"]))
         model.n_features_in_ = len(model.columns_)
         model._remember_names(content["names"])
-        model.target_ = cls._target.from_json(content["target"])
+        several = "targets" in content["target"]
+        kind = SeveralValues if several else cls._target
+        model.target_ = kind.from_json(content["target"])
         model.run_ = unpack_run(content["run"], arrays)
         return model
 
@@ -246,6 +273,8 @@ class _Tabular(Persistent, Validated):
     def predict(self, X: Any) -> Array:
         """Predict each row: its most probable class, or its value in float64.
 
+        Several targets are predicted as (n_rows, n_targets).
+
         Raises
         ------
         ValueError
@@ -257,6 +286,9 @@ class _Tabular(Persistent, Validated):
     def _outputs(self, X: Any) -> Array:
         inputs = self.encode(X)
         return training.predict(self.run_, inputs)
+
+    def _study_target(self, target: Any) -> Any:
+        return self._target.study(target)
 
     def _study(self, X: Any, frame: "Frame | Encoded") -> None:
         columns = frame.studied if isinstance(frame, Encoded) else study(frame)
@@ -276,7 +308,7 @@ class _Tabular(Persistent, Validated):
             self.feature_names_in_ = np.array(known, dtype=object)
 
     def _network(self, n_inputs: int, settings: Mapping[str, Any]) -> DenseNetwork:
-        sizes = (n_inputs, *self.hidden_layer_sizes, self.target_.n_outputs)
+        sizes = (n_inputs, *hidden_sizes(self), self.target_.n_outputs)
         # A full-batch method needs an objective without random numbers.
         plans = phases(None, settings)
         fixed = any(plan.full_batch or plan.on_device for plan in plans)
@@ -288,15 +320,47 @@ class _Tabular(Persistent, Validated):
 
     def _settings(self, n_rows: int, watched: bool) -> dict[str, Any]:
         """Return the fields of the plan."""
-        batch = _batch_rows(n_rows) if self.batch_size is None else self.batch_size
-        steps = -(-n_rows // max(batch, 1))
+        batch = plain_number(self.batch_size)
+        batch = _batch_rows(n_rows) if batch is None else batch
+        batch = min(200, n_rows) if batch == "auto" else batch
+        steps = -(-n_rows // batch)
         usual = 100 if watched else int(np.clip(_UPDATES // steps, 20, 512))
+        epochs, patience = self._given("max_epochs"), self._given("patience")
+        by_batch = {} if self.alpha is None else {"penalty_scale": "batch"}
         return {
             **{name: getattr(self, name) for name in _OF_PLAN},
-            "epochs": usual if self.max_epochs is None else self.max_epochs,
+            **by_batch,
+            "learning_rate": self._given("learning_rate"),
+            "l2": self._given("l2"),
+            "epochs": usual if epochs is None else epochs,
             "batch_size": batch,
-            "patience": self.patience if watched else None,
+            "patience": patience if watched and patience != np.inf else None,
         }
+
+    def _given(self, name: str) -> Any:
+        """Return the value of a parameter, under whichever name it was given."""
+        same = [theirs for theirs, ours in _SAME.items() if ours == name]
+        given = [getattr(self, each) for each in same]
+        return next((each for each in given if each is not None), getattr(self, name))
+
+    def _validate_params(self) -> None:
+        if isinstance(self.learning_rate, str):
+            raise InvalidParameterError(
+                f"The 'learning_rate' parameter of {type(self).__name__} must be a "
+                f"number above 0 or None. Got {self.learning_rate!r} instead. How the "
+                "rate changes is the parameter schedule here; for example, "
+                "schedule='invscaling'."
+            )
+        super()._validate_params()
+        hidden_sizes(self)
+        usual = {each.name: each.default for each in fields(type(self))}
+        for theirs, ours in _SAME.items():
+            pair = getattr(self, theirs), getattr(self, ours)
+            if pair[0] is not None and pair[1] != usual[ours]:
+                raise ValueError(
+                    f"{type(self).__name__} got {theirs}={pair[0]!r} and "
+                    f"{ours}={pair[1]!r}, two names of one parameter. Give one of them."
+                )
 
     def _validation(self, n_rows: int, X_val: Any, y_val: Any) -> Any:
         """Return the validation data: a share, rows, or None."""
@@ -360,7 +424,7 @@ class Classifier(ClassifierMixin, _Tabular):
 
     Parameters
     ----------
-    hidden_layer_sizes : sequence of int
+    hidden_layer_sizes : int or sequence of int
         Widths of the hidden layers.
     activation : str, (str, dict) or callable
         One of `thalweg.core.networks.ACTIVATIONS`.
@@ -381,14 +445,15 @@ class Classifier(ClassifierMixin, _Tabular):
         None is the default of the optimizer.
     schedule : str, (str, dict) or callable
         One of `thalweg.core.schedules.SCHEDULES`.
-    batch_size : int or None
+    batch_size : int, "auto" or None
         Number of rows of one update. None is a fortieth of the rows, between 16 and
-        256.
+        256; "auto" is min(200, n_rows), as in scikit-learn.
     max_epochs : int or None
         None is 100 with validation data, and otherwise as many as 512 updates need, but
         at least 20. A list has one for each optimizer.
     l2, weight_decay : float
-        L2 penalty and decoupled decay of the weights.
+        L2 penalty and decoupled decay of the weights. The penalty is divided by the
+        number of rows of the training data, whatever the batch size.
     validation_fraction : float
         Share of the rows used as validation data, stratified, to stop early and to keep
         the best weights; 0 for none. With fewer than `FEW_ROWS` rows there are none.
@@ -407,6 +472,13 @@ class Classifier(ClassifierMixin, _Tabular):
         Floating-point type of the computation.
     engine : {"auto", "native", "jax"}
         The engine that trains.
+    verbose : bool or int
+        Whether to print each epoch.
+    max_iter, learning_rate_init, n_iter_no_change
+        scikit-learn's names of `max_epochs`, `learning_rate` and `patience`.
+    alpha : float or None
+        L2 penalty as in scikit-learn's MLP, in place of `l2`: it is divided by the
+        number of rows of a batch.
 
     Attributes
     ----------
@@ -452,13 +524,27 @@ class Classifier(ClassifierMixin, _Tabular):
         """
         return self._outputs(X)
 
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of each probability, (n_rows, n_classes)."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _study_target(self, target: Any) -> Classes:
+        if target.ndim == 2:
+            raise ValueError(
+                f"Classifier predicts one target and got y with {target.shape[1]} "
+                "columns. Fit one classifier for each with "
+                "sklearn.multioutput.MultiOutputClassifier(Classifier())."
+            )
+        return super()._study_target(target)
+
     def _class_weight(self) -> Mapping[int, float] | str | None:
         given = self.class_weight
         if not isinstance(given, Mapping):
             return given
+        check_class_weight(given, self.classes_, type(self).__name__)
         numbered = {label: k for k, label in enumerate(self.classes_.tolist())}
-        check_names("class", map(str, given), map(str, numbered), owner="class_weight")
-        return {numbered[label]: weight for label, weight in given.items()}
+        return {numbered[plain_number(key)]: weight for key, weight in given.items()}
 
 
 class Regressor(RegressorMixin, _Tabular):
@@ -472,7 +558,8 @@ class Regressor(RegressorMixin, _Tabular):
         standardized target.
     hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
     schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
-    max_time, callbacks, random_state, dtype, engine
+    max_time, callbacks, random_state, dtype, engine, verbose, max_iter, alpha, \
+    learning_rate_init, n_iter_no_change
         As for `Classifier`.
 
     Attributes
@@ -482,6 +569,16 @@ class Regressor(RegressorMixin, _Tabular):
     """
 
     _target = Values
+
+    def _study_target(self, target: Any) -> "Values | SeveralValues":
+        if target.ndim == 2:
+            return SeveralValues.study(target)
+        return super()._study_target(target)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
 
 def table_blueprint(
@@ -493,7 +590,7 @@ def table_blueprint(
     """
     _, target, _ = labeled(X, y, None)
     copy: Any = clone(model)
-    copy.target_ = copy._target.study(target)
+    copy.target_ = copy._study_target(target)
     watched = copy._validates(len(target))
     settings = copy._settings(len(target), watched)
     return copy._network(n_inputs, settings), phases(None, settings)[0], watched
@@ -509,18 +606,25 @@ def labeled(
         raise ValueError("fit requires y to be passed, but the target y is None.")
     frame = X if isinstance(X, Encoded) else as_frame(X)
     named = isinstance(y, pd.Series)
-    values = y if named else column_or_1d(y, warn=True)
+    wide = _as_wide(y)
+    values = y if named else column_or_1d(y, warn=True) if wide is None else wide
     if len(values) != len(frame):
         raise ValueError(
             f"X has {len(frame)} rows and y has {len(values)}; inconsistent numbers of "
             "samples. Give one value of y for each row."
         )
-    target = pd.Series(values.array if named else values, name=target_name(y))
-    known = ~is_missing(target)
+    if wide is None:
+        target = pd.Series(values.array if named else values, name=target_name(y))
+        known = ~is_missing(target)
+    else:
+        target = wide
+        known = ~np.any([is_missing(column) for _, column in wide.items()], axis=0)
+        known = pd.Series(known)
     if known.sum() < 2:
         raise ValueError(
-            f"the target {target.name!r} has a value in {known.sum()} of {len(frame)} "
-            "row(s); fit needs at least two (n_samples = 1 or 0). Fill in the target."
+            f"the target {target_name(y)!r} has a value in {known.sum()} of "
+            f"{len(frame)} row(s); fit needs at least two (n_samples = 1 or 0). Fill "
+            "in the target."
         )
     weights = None
     if sample_weight is not None:
@@ -528,9 +632,28 @@ def labeled(
     return frame[known.to_numpy()], target[known], weights
 
 
+def _as_wide(y: Any) -> Frame | None:
+    """Return several targets as a table, and None for one target."""
+    import pandas as pd
+
+    if hasattr(y, "to_pandas"):
+        y = y.to_pandas()
+    shape = np.shape(y)
+    if len(shape) != 2 or shape[1] < 2:
+        return None
+    table = y.copy(deep=False) if isinstance(y, pd.DataFrame) else pd.DataFrame(y)
+    return table.set_axis(map(str, table.columns), axis=1).reset_index(drop=True)
+
+
 def target_name(y: Any) -> str:
     """Return the name of a target."""
     return str(getattr(y, "name", None) or "y")
+
+
+def _tell(epoch: EpochRecord) -> None:
+    print(f"Epoch {epoch.epoch}, loss = {epoch.loss:.8f}")  # noqa: T201
+    if not np.isnan(epoch.validation_score):
+        print(f"Validation score: {epoch.validation_score:f}")  # noqa: T201
 
 
 def _batch_rows(n_rows: int) -> int:

@@ -187,6 +187,11 @@ def evaluate(
         of a constant and of a linear model on the same rows and inputs.
     """
     frame, target, _ = labeled(X, y, None)
+    if target.ndim == 2:
+        raise ValueError(
+            f"evaluate scores one target and got y with {target.shape[1]} columns. "
+            "Evaluate a Regressor of each column."
+        )
     held_out, total = evaluation_folds(target), n_networks(len(frame))
     models, parts = [], []
     for number, rows in enumerate(held_out, start=1):
