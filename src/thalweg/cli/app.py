@@ -430,10 +430,11 @@ def search(
         option("Time limit of the search, e.g. 90s, 10m or 2h.", of="TIME"),
     ] = None,
     storage: Annotated[
-        File,
+        str | None,
         option(
-            "A .db or .journal file that keeps the trials. A search that was "
-            "interrupted resumes from it.",
+            "A .db or .journal file that keeps the trials, or the URL of a server, "
+            "e.g. postgresql://host/name. A search that was interrupted resumes from "
+            "it.",
             of="FILE",
         ),
     ] = None,
