@@ -61,6 +61,7 @@ from thalweg.core.registry import (
 )
 from thalweg.core.schedules import SCHEDULES
 from thalweg.core.serialization import Record
+from thalweg.core.short_repr import html_repr, short_repr
 from thalweg.core.splits import folds, hold_out
 from thalweg.core.types import Array, Frame, Parameters, Series
 
@@ -117,6 +118,7 @@ __all__ = [
     "find",
     "folds",
     "hold_out",
+    "html_repr",
     "link",
     "logistic",
     "mixing_factors",
@@ -128,6 +130,7 @@ __all__ = [
     "r2",
     "rate_factors",
     "share_cpus",
+    "short_repr",
     "softmax",
     "steps_per_epoch",
     "wilson",

@@ -15,11 +15,13 @@ from thalweg.core import (
     Plan,
     as_random_state,
     batch_rows,
+    short_repr,
 )
 from thalweg.training.data import as_data
 from thalweg.training.loop import check_plan
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class RateFinding:
     """What `find_rate` saw: the loss as the learning rate grew.

@@ -17,7 +17,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import confusion_matrix
 
 from thalweg import training
-from thalweg.core import Array, Frame, Record, Series, StopReason, folds, wilson
+from thalweg.core import (
+    Array,
+    Frame,
+    Record,
+    Series,
+    StopReason,
+    folds,
+    short_repr,
+    wilson,
+)
 from thalweg.estimators.tabular.estimators import (
     FEW_ROWS,
     Classifier,
@@ -28,6 +37,7 @@ from thalweg.estimators.tabular.preprocessing import encode_each
 from thalweg.estimators.tabular.targets import Values
 
 
+@short_repr
 @dataclass(frozen=True)
 class Confusion(Record):
     """The confusion matrix.
@@ -43,6 +53,7 @@ class Confusion(Record):
     counts: tuple[tuple[int, ...], ...]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Calibration(Record):
     """Whether the probabilities of a classifier match how often it is right.
@@ -71,6 +82,7 @@ class Calibration(Record):
     error: float
 
 
+@short_repr
 @dataclass(frozen=True)
 class Residuals(Record):
     """Targets and predictions of values, for at most 2000 rows."""
@@ -79,6 +91,7 @@ class Residuals(Record):
     predicted: tuple[float, ...]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Importance(Record):
     """Permutation importance: the drop of the score when a column is shuffled.
@@ -97,6 +110,7 @@ class Importance(Record):
     interval: tuple[float, float]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Evaluation(Record):
     """The score of a model on test data, with baselines and details.
