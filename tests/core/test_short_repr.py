@@ -45,7 +45,7 @@ def results() -> dict[str, Any]:
     return {
         "run": run, "history": run.history, "record": run.history[0],
         "search": found, "trial": found.trials[0], "evaluation": evaluation,
-        "confusion": evaluation.confusion, "comparison": compared,
+        "comparison": compared,
         "difference": compared.differences[0], "variant": compared.trials[0],
         "diagnosis": diagnosis, "finding": diagnosis.findings[0], "rate": rate,
         "check": check,
