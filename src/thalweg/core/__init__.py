@@ -3,6 +3,13 @@
 Only NumPy and SciPy are imported here; nothing trains.
 """
 
+from thalweg.core.checks import (
+    as_callbacks,
+    check_flag,
+    check_jobs,
+    check_whole,
+    naming,
+)
 from thalweg.core.cpu import available_cpus, cpus_are_shared, share_cpus
 from thalweg.core.data import Data
 from thalweg.core.history import EpochRecord, EpochSums, History, Run, StopReason
@@ -58,6 +65,7 @@ from thalweg.core.registry import (
     find,
     nearest,
     plain_number,
+    shown,
 )
 from thalweg.core.schedules import SCHEDULES
 from thalweg.core.serialization import Record
@@ -105,12 +113,16 @@ __all__ = [
     "Spec",
     "StopReason",
     "accuracy",
+    "as_callbacks",
     "as_random_state",
     "available_cpus",
     "batch_rows",
     "canonical",
+    "check_flag",
+    "check_jobs",
     "check_names",
     "check_number",
+    "check_whole",
     "check_word",
     "cpus_are_shared",
     "default_score",
@@ -122,6 +134,7 @@ __all__ = [
     "link",
     "logistic",
     "mixing_factors",
+    "naming",
     "nearest",
     "need",
     "optimizer_name",
@@ -131,6 +144,7 @@ __all__ = [
     "rate_factors",
     "share_cpus",
     "short_repr",
+    "shown",
     "softmax",
     "steps_per_epoch",
     "wilson",

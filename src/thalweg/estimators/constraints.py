@@ -10,6 +10,7 @@ we take from it is therefore imported here and nowhere else.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from copy import copy
 from itertools import chain
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -116,13 +117,34 @@ class ListOf(Options):
         return self.text
 
 
-AT_LEAST_0 = Interval(Integral, 0, None, closed="left")
-AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
-POSITIVE = Interval(Real, 0, None, closed="neither")
-NONNEGATIVE = Interval(Real, 0, None, closed="left")
-SHARE = Interval(Real, 0, 1, closed="left")
-OPEN_SHARE = Interval(Real, 0, 1, closed="neither")
-CLOSED_SHARE = Interval(Real, 0, 1, closed="both")
+class Number(Interval):
+    """An interval of numbers that we can compute with; True and False are not any."""
+
+    takes_bools = False
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether the value is such a number."""
+        small = not isinstance(val, int) or abs(val) < 2**63
+        known = self.takes_bools or is_number(val)
+        return known and small and super().is_satisfied_by(val)
+
+
+def as_sklearn(constraints: Iterable[Any]) -> list[Any]:
+    """Take True and False for numbers too, as scikit-learn does."""
+    found = [copy(each) for each in constraints]
+    for each in found:
+        if isinstance(each, Number):
+            each.takes_bools = True
+    return found
+
+
+AT_LEAST_0 = Number(Integral, 0, None, closed="left")
+AT_LEAST_1 = Number(Integral, 1, None, closed="left")
+POSITIVE = Number(Real, 0, None, closed="neither")
+NONNEGATIVE = Number(Real, 0, None, closed="left")
+SHARE = Number(Real, 0, 1, closed="left")
+OPEN_SHARE = Number(Real, 0, 1, closed="neither")
+CLOSED_SHARE = Number(Real, 0, 1, closed="both")
 INFINITY = Options(Real, {float("inf")})
 ESTIMATOR = HasMethods(["fit"])
 UPDATE_RULE = HasMethods(["init", "update"])
@@ -146,6 +168,11 @@ def check_class_weight(given: Any, classes: Any, owner: str) -> None:
         Whose parameter it is, for messages.
     """
     if isinstance(given, list):
+        if not all(isinstance(each, Mapping) for each in given):
+            raise ValueError(
+                f"{owner} got class_weight={given!r}. A list must hold a dict for each "
+                "of several targets."
+            )
         for each in given:
             check_class_weight(each, None, owner)
     if not isinstance(given, Mapping):

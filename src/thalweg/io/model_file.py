@@ -16,7 +16,16 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from thalweg.core import Array, DenseNetwork, History, Network, Plan, Run, StopReason
+from thalweg.core import (
+    Array,
+    DenseNetwork,
+    History,
+    Network,
+    Plan,
+    Run,
+    StopReason,
+    shown,
+)
 from thalweg.io.atomic_write import PathLike, atomic_write
 
 FORMAT = 3
@@ -167,6 +176,8 @@ def read_model_file(path: PathLike) -> tuple[str, dict[str, Any], dict[str, Arra
     ValueError
         If it is no model file, is damaged, or was written by a newer thalweg.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a str or path-like. Got {shown(path)} instead.")
     if not os.path.isfile(path):
         raise FileNotFoundError(f"there is no file {path}. Check the name and folder.")
     metadata, arrays = _tensors(path)

@@ -144,8 +144,8 @@ def split(
         same = Plan.of(plan, dtype=str(data.dtype))
         return data, as_data(network, same, validation[0], validation[1], weight)
     share = validation if isinstance(validation, float) else -1.0
-    n_held = round(share * data.n_rows)
-    if not 0 < share < 1 or not 0 < n_held < data.n_rows:
+    n_held = round(share * data.n_rows) if 0 < share < 1 else 0
+    if not 0 < n_held < data.n_rows:
         raise ValueError(
             f"fit got validation={validation!r} for {data.n_rows} rows; it must be a "
             "share in (0, 1) that leaves rows on both sides, or a tuple "
@@ -281,7 +281,7 @@ def _numeric(name: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:
     try:
         with np.errstate(over="ignore"):
             return np.asarray(values, dtype)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{name} is not a rectangular array of numbers ({error}). Encode text and "
             "categories first; thalweg.Classifier and Regressor do it themselves."

@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
-from thalweg.core import CLASSIFYING, Array, Spec, with_complement
+from thalweg.core import CLASSIFYING, Array, Spec, naming, with_complement
 from thalweg.estimators.constraints import CLASS_WEIGHT, Named, check_class_weight
 from thalweg.estimators.mlp.base import BaseMLP, Classes
 from thalweg.estimators.mlp.parameters import can_fit_partially
@@ -189,7 +189,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self : object
         """
-        self._learn_classes(y, classes)
+        with naming("y", "classes", owner=f"{type(self).__name__}.partial_fit"):
+            self._learn_classes(y, classes)
         return self._fit(X, y, sample_weight, incremental=True)
 
     @available_if(gives_probabilities)

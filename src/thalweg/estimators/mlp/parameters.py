@@ -43,6 +43,7 @@ from thalweg.estimators.constraints import (
     ListOf,
     Named,
     Word,
+    as_sklearn,
 )
 
 _SOLVER = [
@@ -96,6 +97,12 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "max_time": [POSITIVE, None],
 }
 """What the parameters that both estimators share may be."""
+for _name in (
+    "alpha", "batch_size", "learning_rate_init", "power_t", "max_iter", "tol",
+    "momentum", "validation_fraction", "beta_1", "beta_2", "epsilon",
+    "n_iter_no_change", "max_fun",
+):  # fmt: skip
+    CONSTRAINTS[_name] = as_sklearn(CONSTRAINTS[_name])
 
 _REALS = ("l1", "tol", "weight_decay")
 _AS_GIVEN = ("penalty_scale", "max_time", "clip_norm", "bounds")
@@ -195,10 +202,10 @@ def is_full_batch(solver: Any) -> bool:
 
 
 def _first_order(estimator: Any) -> dict[str, Any]:
-    solver = estimator.solver
+    solver, rate = estimator.solver, estimator.learning_rate_init
     has_own_rate = hasattr(solver, "update") or optimizer_name(solver) == ON_DEVICE
     return {
-        "learning_rate": None if has_own_rate else estimator.learning_rate_init,
+        "learning_rate": None if has_own_rate or rate is None else float(rate),
         "batch_size": estimator.batch_size,
         "shuffle": bool(estimator.shuffle),
     }

@@ -32,6 +32,7 @@ from thalweg.core import (
     Series,
     Spec,
     canonical,
+    check_flag,
     phases,
     plain_number,
 )
@@ -186,6 +187,11 @@ class _Tabular(Persistent, Validated):
             says what to do.
         """
         self._validate_params()
+        check_flag("watch_only", watch_only, owner=f"{type(self).__name__}.fit")
+        if (X_val is None) != (y_val is None):
+            raise ValueError(
+                "fit got only one of X_val and y_val. Give both of them or neither."
+            )
         frame, target, weights = labeled(X, y, sample_weight)
         self._study(X, frame)
         self.target_ = self._study_target(target)
