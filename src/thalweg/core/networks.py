@@ -168,7 +168,7 @@ class Dense(Record):
         for name in ("frozen", "transposed"):
             check_flag(name, getattr(self, name), owner="Dense")
         if self.shares is not None:
-            check_whole("shares", self.shares, "[0, inf)", owner="Dense")
+            check_whole("shares", self.shares, "(-inf, inf)", owner="Dense")
 
     @property
     def normalized(self) -> str:
@@ -550,7 +550,10 @@ class Network:
                     f"Network got {name}={getattr(self, name)!r}; it must be a "
                     "function: init(seed) -> params, apply(params, X) -> outputs."
                 )
-        object.__setattr__(self, "dtype", self.dtype and str(np.dtype(self.dtype)))
+        check_flag("adds_loss", self.adds_loss, owner="Network")
+        if self.dtype is not None:
+            with naming("dtype", owner="Network"):
+                object.__setattr__(self, "dtype", str(np.dtype(self.dtype)))
 
     def takes(self, name: str) -> bool:
         """Whether `apply` names an argument."""

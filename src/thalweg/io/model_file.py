@@ -35,7 +35,10 @@ Format 1 wrote the parameters of `Classifier` and `Regressor` as plain JSON, wit
 their types, and format 2 no types of NumPy.
 """
 
-_MISUNDERSTOOD = AttributeError, LookupError, RecursionError, TypeError, ValueError
+_MISUNDERSTOOD = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError,
+    TypeError, ValueError,
+)  # fmt: skip
 
 Model = TypeVar("Model")
 
