@@ -186,12 +186,13 @@ def check_class_weight(given: Any, classes: Any, owner: str) -> None:
     known = None if classes is None else set(np.asarray(classes).ravel().tolist())
     for label in given:
         if known is not None and plain_number(label) not in known:
-            shown = [*map(repr, sorted(known, key=str))]
-            more = ", ..." if len(shown) > 20 else ""
+            texts = [*map(repr, sorted(known, key=str))]
+            more = ", ..." if len(texts) > 20 else ""
+            names = [each for each in known if isinstance(each, str)]
             raise ValueError(
                 f"{owner} got class_weight for {label!r}, which is no class of y. "
-                f"{nearest(str(label), map(str, known))}"
-                f"Options: {', '.join(shown[:20])}{more}."
+                f"{nearest(str(label), names)}"
+                f"Options: {', '.join(texts[:20])}{more}."
             )
     if given and not any(given.values()) and known and len(given) == len(known):
         raise ValueError(

@@ -22,6 +22,7 @@ from thalweg.core import (
     Plan,
     each_array,
     hold_out,
+    naming,
 )
 
 _FLOATING = np.dtype("float32"), np.dtype("float64")
@@ -142,7 +143,9 @@ def split(
     if isinstance(validation, tuple) and len(validation) in (2, 3):
         weight = validation[2] if len(validation) == 3 else None
         same = Plan.of(plan, dtype=str(data.dtype))
-        return data, as_data(network, same, validation[0], validation[1], weight)
+        with naming("validation", owner="fit"):
+            held_out = as_data(network, same, validation[0], validation[1], weight)
+        return data, held_out
     share = validation if isinstance(validation, float) else -1.0
     n_held = round(share * data.n_rows) if 0 < share < 1 else 0
     if not 0 < n_held < data.n_rows:

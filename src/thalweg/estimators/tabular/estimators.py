@@ -6,6 +6,7 @@ to encode the target (`thalweg.estimators.tabular.targets`), and a dense network
 them. `thalweg.estimators.evaluate` scores them on test data.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
@@ -13,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin, clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from thalweg import training
@@ -31,6 +33,7 @@ from thalweg.core import (
     Plan,
     Series,
     Spec,
+    StopReason,
     canonical,
     check_flag,
     phases,
@@ -77,6 +80,8 @@ from thalweg.training import Callback, as_weights
 FEW_ROWS = 200
 """With fewer rows there are no validation data: all rows are used for training."""
 _UPDATES = 512  # in training without validation data
+_LARGEST = 1e150  # its square is a number yet
+_DIVERGED = 1e4  # a loss of standardized targets that no training ends with
 _OPTIMIZER = [
     Named({**OPTIMIZERS, **FULL_BATCH}, canonical), UPDATE_RULE,
 ]  # fmt: skip
@@ -193,6 +198,7 @@ class _Tabular(Persistent, Validated):
                 "fit got only one of X_val and y_val. Give both of them or neither."
             )
         frame, target, weights = labeled(X, y, sample_weight)
+        _check_size(frame)
         self._study(X, frame)
         self.target_ = self._study_target(target)
         inputs = self._encode(frame)
@@ -213,7 +219,21 @@ class _Tabular(Persistent, Validated):
             **settings,
             monitor="training" if watch_only else "auto",
         )
+        self._warn_if_diverged()
         return self
+
+    def _warn_if_diverged(self) -> None:
+        loss = self.run_.history.loss
+        huge = len(loss) > 0 and not loss[-1] < max(_DIVERGED, loss[0] / 2)
+        if self.run_.stop_reason is StopReason.NONFINITE or huge:
+            last = loss[-1] if len(loss) else np.nan
+            warnings.warn(
+                f"Training diverged: the loss is {last:.3g} after {len(loss)} "
+                f"epoch(s). {self.run_.why} Lower learning_rate, which is "
+                f"{self.run_.plan.rate:g}, or use another optimizer.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
 
     def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the fitted estimator as values that JSON can hold, and arrays."""
@@ -274,6 +294,7 @@ class _Tabular(Persistent, Validated):
                     "columns of the table that it was fitted on, in the same order."
                 )
             frame = frame.set_axis([c.name for c in self.columns_], axis=1)
+        _check_size(frame)
         return self._encode(frame)
 
     def predict(self, X: Any) -> Array:
@@ -577,6 +598,7 @@ class Regressor(RegressorMixin, _Tabular):
     _target = Values
 
     def _study_target(self, target: Any) -> "Values | SeveralValues":
+        _check_size(target.to_frame() if target.ndim == 1 else target, "target")
         if target.ndim == 2:
             return SeveralValues.study(target)
         return super()._study_target(target)
@@ -636,6 +658,24 @@ def labeled(
     if sample_weight is not None:
         weights = as_weights(sample_weight, len(frame), np.dtype(float))[known]
     return frame[known.to_numpy()], target[known], weights
+
+
+def _check_size(frame: Any, what: str = "column") -> None:
+    """Raise ValueError for numbers so large that their squares overflow."""
+    if isinstance(frame, Encoded):
+        return
+    for name, values in frame.items():
+        if getattr(values.dtype, "kind", "O") not in "iuf":
+            continue
+        numbers = values.to_numpy(dtype=float, na_value=np.nan)
+        large = np.isfinite(numbers) & (np.abs(numbers) > _LARGEST)
+        if large.any():
+            row = int(np.flatnonzero(large)[0])
+            raise ValueError(
+                f"the {what} {name!r} holds {numbers[row]:g} in row {row + 1}. Numbers "
+                f"beyond {_LARGEST:g} cannot be standardized. Divide the column, take "
+                "its logarithm, or leave it empty there."
+            )
 
 
 def _as_wide(y: Any) -> Frame | None:
