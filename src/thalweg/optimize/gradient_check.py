@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.core import Array, PyTree
+from thalweg.core import Array, PyTree, short_repr
 from thalweg.optimize.finite_differences import (
     WRONG,
     DirectionResult,
@@ -34,6 +34,7 @@ _MIN_DIRECTIONS, _SECONDS = 5, 10.0
 """After that time no direction beyond the first few is tried."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class GradientCheck:
     """What `check_gradient` found.

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import optimize
 
 from thalweg.core import Array, PyTree
+from thalweg.optimize.argument_types import check_types
 from thalweg.optimize.arguments import (
     check_bounds,
     check_functions,
@@ -117,6 +118,7 @@ def minimize(
     >>> np.round(res.x["slope"], 4), np.round(res.x["offset"], 4)
     (array([2.]), np.float64(1.0))
     """
+    check_types(tol, options, constraints, max_time, progress)
     # Prepare the user's function.
     scipy_method = find_method(method, constraints)
     args = args if isinstance(args, tuple) else (args,)

@@ -5,6 +5,7 @@ rows for it.
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.utils import (
     check_consistent_length,
 )
 
-from thalweg.core import Array, Interval, check_number
+from thalweg.core import Array, Interval, check_number, check_whole
 
 
 class Rows(NamedTuple):
@@ -95,7 +96,9 @@ def divide(
     check_consistent_length(X, y)
     classifies = is_classifier(estimator)
     if cv is not None:
-        if isinstance(cv, int):
+        if isinstance(cv, Integral):
+            check_whole("cv", cv, "[2, 1e9]", owner="search")
+            cv = int(cv)
             stratified = classifies and _smallest_class(y) >= cv
             kind = StratifiedKFold if stratified else KFold
             cv = kind(cv, shuffle=True, random_state=seed)
