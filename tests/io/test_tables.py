@@ -328,7 +328,7 @@ def test_the_index_of_a_parquet_file(tmp_path: Path):
 
 
 def test_arrow_files_that_hold_no_table(tmp_path: Path):
-    pa = pytest.importorskip("pyarrow")
+    pa, pq = map(pytest.importorskip, ("pyarrow", "pyarrow.parquet"))
 
     path = tmp_path / "t.parquet"
     nested = pa.table({"n": [1], "l": [[1, 2]], "s": [{"x": 1}]})
