@@ -147,7 +147,7 @@ def _rows(name: str) -> tuple[Array, Array]:
 
 
 def _table(name: str) -> tuple[Array, Array]:
-    from thalweg.estimators.tabular.preprocessing import as_frame, encode, study
+    from thalweg.estimators.tabular.columns import as_frame, encode, study
     from thalweg.io import read_table
 
     frame = read_table(SHARED / "tabular" / f"{name}.csv.gz", header=False)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from thalweg.estimators import Regressor as Regressor
     from thalweg.estimators import from_keras as from_keras
     from thalweg.estimators import load as load
-    from thalweg.io import save as save
+    from thalweg.estimators import save as save
     from thalweg.optimize import GradientCheck as GradientCheck
     from thalweg.optimize import check_gradient as check_gradient
     from thalweg.optimize import minimize as minimize
@@ -81,7 +81,7 @@ _HOMES = {
     "load": "estimators",
     "minimize": "optimize",
     "predict": "training",
-    "save": "io",
+    "save": "estimators",
     "search": "tuning",
 }
 

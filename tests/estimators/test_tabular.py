@@ -14,9 +14,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import thalweg as tw
 from thalweg.core.history import EpochRecord
+from thalweg.estimators.tabular.columns import as_frame, encode, study
 from thalweg.estimators.tabular.estimators import Classifier, Regressor, encode_once
 from thalweg.estimators.tabular.evaluation import evaluate
-from thalweg.estimators.tabular.preprocessing import as_frame, encode, study
 from thalweg.estimators.tabular.targets import task_of
 from thalweg.io import read_table
 

@@ -53,7 +53,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_run_comes_back_as_it_was(path: Path, dtype: str):
     run = some_run(dtype)
-    model_file.save(run, path)
+    model_file.save_run(run, path)
     back = load_run(path)
     assert (back.network, back.plan) == (run.network, run.plan)
     assert (back.stop_reason, back.why) == (run.stop_reason, run.why)
@@ -80,7 +80,7 @@ def test_function_cannot_be_saved(path: Path):
     run = some_run()
     broken = Run(**{**vars(run), "network": network, "parameters": network.draw(0)})
     with pytest.raises(ValueError, match=r"function .* cannot be written"):
-        model_file.save(broken, path)
+        model_file.save_run(broken, path)
     assert not path.exists()
 
 
@@ -153,7 +153,7 @@ def test_text_file_is_told_so(path: Path):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("saving") / "model"
-    model_file.save(some_run(), path)
+    model_file.save_run(some_run(), path)
     return path.read_bytes()
 
 

@@ -12,19 +12,25 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 from sklearn.base import MetaEstimatorMixin, clone, is_classifier
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state, get_tags, resample
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from thalweg.core import Array
 from thalweg.estimators.constraints import AT_LEAST_1, ESTIMATOR, Validated
+from thalweg.estimators.keras.estimators import KerasClassifier, KerasRegressor
 from thalweg.estimators.mlp.classifier import MLPClassifier
 from thalweg.estimators.mlp.regressor import MLPRegressor
-from thalweg.estimators.persistence import Persistent
+from thalweg.estimators.persistence import (
+    Persistent,
+    nest,
+    template_from_json,
+    template_to_json,
+    unnest,
+)
 from thalweg.estimators.tabular.estimators import Classifier, Regressor
+from thalweg.estimators.tabular.trees import TreesClassifier, TreesRegressor
 from thalweg.training import run_all
 
 
@@ -155,6 +161,8 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
         answers = self._answers(X)
         if not _classifies(self):
             return answers.std(axis=0)
+        from scipy import stats  # slow to import
+
         together = stats.entropy(answers.mean(axis=0), axis=-1)
         return together - stats.entropy(answers, axis=-1).mean(axis=0)
 
@@ -162,6 +170,8 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return the accuracy, or R²."""
+        from sklearn.metrics import accuracy_score, r2_score  # slow to import
+
         metric = accuracy_score if _classifies(self) else r2_score
         return float(metric(y, self.predict(X), sample_weight=sample_weight))
 
@@ -173,35 +183,21 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
         ValueError
             If a member is not one of thalweg's own estimators.
         """
-        members, arrays = [], {}
-        for number, member in enumerate(self.members_):
-            if not isinstance(member, Persistent):
-                raise ValueError(
-                    f"Ensemble cannot save members of type {type(member).__name__}: "
-                    "only thalweg's own estimators have a file format. Use one of "
-                    "them, or keep the ensemble with pickle."
-                )
-            content, own = member.to_document()
-            members.append([type(member).__name__, content])
-            arrays |= {f"{number}.{name}": value for name, value in own.items()}
-        settings = {"n_members": int(self.n_members), "bootstrap": bool(self.bootstrap)}
-        return {"settings": settings, "members": members}, arrays
+        members, arrays = nest(self.members_, "Ensemble")
+        return {"template": template_to_json(self), "members": members}, arrays
 
     @classmethod
     def from_document(
         cls, content: Mapping[str, Any], arrays: Mapping[str, Array]
     ) -> Self:
         """Rebuild the estimator that `to_document` took apart."""
-        own: list[dict[str, Array]] = [{} for _ in content["members"]]
-        for label, value in arrays.items():
-            number, _, name = label.partition(".")
-            own[int(number)][name] = value
         kinds = {kind.__name__: kind for kind in KINDS}
-        members = [
-            kinds[kind].from_document(inner, its)
-            for (kind, inner), its in zip(content["members"], own, strict=True)
-        ]
-        model = cls(clone(members[0]), **content["settings"])
+        members = unnest(content["members"], arrays, kinds)
+        if "template" in content:
+            own = {**kinds, content["template"][0]: cls}
+            model: Any = template_from_json(content["template"], own)
+        else:  # formats 1 and 2
+            model = cls(clone(members[0]), **content["settings"])
         model.members_ = members
         model._take_over()
         return model
@@ -237,6 +233,7 @@ def seeded(estimator: Any, seed: int) -> Any:
 
 
 KINDS: tuple[type[Persistent], ...] = (
-    Classifier, Regressor, MLPClassifier, MLPRegressor, Ensemble,
+    Classifier, Regressor, TreesClassifier, TreesRegressor, MLPClassifier, MLPRegressor,
+    KerasClassifier, KerasRegressor, Ensemble,
 )  # fmt: skip
-"""The estimators that model files hold; each may be a member of an ensemble."""
+"""The estimators that predict; each may be a member of an ensemble."""

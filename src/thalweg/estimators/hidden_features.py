@@ -4,6 +4,7 @@ Training finds the features that a hidden layer computes. A transformer passes t
 for example to a linear model, a forest or a scatter plot.
 """
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -15,16 +16,29 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from thalweg.core import Array
 from thalweg.estimators.constraints import ESTIMATOR, Validated
+from thalweg.estimators.ensemble import KINDS
+from thalweg.estimators.persistence import (
+    Persistent,
+    nest,
+    template_from_json,
+    template_to_json,
+    unnest,
+)
 from thalweg.training import look_inside
 
 
 class HiddenFeatures(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, Validated
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    MetaEstimatorMixin,
+    Persistent,
+    Validated,
 ):
     """Train a network, and transform rows into the outputs of a hidden layer.
 
@@ -82,9 +96,7 @@ class HiddenFeatures(
         self._validate_params()
         copy: Any = clone(self.estimator)
         self.estimator_ = copy.fit(X, y, **fit_params)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
+        self._take_over()
         self._n_features_out = self._values(X).shape[1]
         return self
 
@@ -101,6 +113,41 @@ class HiddenFeatures(
         """
         check_is_fitted(self)
         return self._values(X)
+
+    def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return the fitted transformer as values that JSON can hold, and arrays."""
+        frozen = isinstance(self.estimator, FrozenEstimator)
+        fitted = self.estimator_.estimator if frozen else self.estimator_
+        network, arrays = nest([fitted], "HiddenFeatures")
+        content = {
+            "network": network,
+            "template": None if frozen else template_to_json(self.estimator),
+            "layer": int(self.layer),
+            "n_features_out": self._n_features_out,
+        }
+        return content, arrays
+
+    @classmethod
+    def from_document(
+        cls, content: Mapping[str, Any], arrays: Mapping[str, Array]
+    ) -> Self:
+        """Rebuild the transformer that `to_document` took apart."""
+        kinds = {kind.__name__: kind for kind in KINDS}
+        (network,) = unnest(content["network"], arrays, kinds)
+        if content["template"] is None:
+            network = template = FrozenEstimator(network)
+        else:
+            template = template_from_json(content["template"], kinds)
+        made = cls(template, layer=content["layer"])
+        made.estimator_ = network
+        made._n_features_out = content["n_features_out"]
+        made._take_over()
+        return made
+
+    def _take_over(self) -> None:
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
 
     def _values(self, X: Any) -> Array:
         network = getattr(self.estimator_, "estimator", self.estimator_)

@@ -1,26 +1,20 @@
-"""Estimators in model files: saving, loading, and the codec of their parameters.
+"""Estimators in model files: saving and loading.
 
 `Persistent` gives an estimator `save` and `load`. All that a class adds is a pair of
 methods: `to_document` says what a fitted estimator is, as JSON values and named
 arrays, and `from_document` rebuilds it. `thalweg.load` is in
 `thalweg.estimators.load`, which knows every class.
-
-Records such as a history have declared types and write themselves
-(`thalweg.core.Record`). The parameters of an estimator hold whatever a user gave, and
-come back as the same types: a tuple stays a tuple, and a class may be a number. So
-they are written with their types: ``{"tuple": [...]}``, ``{"dict": [[key, value]]}``.
 """
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from numbers import Integral
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from thalweg.core import Array
+from thalweg.estimators.typed_json import from_json, to_json
 from thalweg.io import PathLike, read_model, write_model_file
 
 
@@ -31,8 +25,8 @@ class Persistent(ABC, BaseEstimator):
         """Write the fitted estimator to a model file; nothing in it is code.
 
         The state of the optimizer is not kept: a loaded estimator predicts the same,
-        and a further fit starts the optimizer anew. `callbacks` are not kept either,
-        nor is a `random_state` that is a generator.
+        and a further fit starts the optimizer anew. `callbacks` are not kept either.
+        All other parameters are, with their types.
 
         Parameters
         ----------
@@ -90,10 +84,11 @@ def parameters_to_json(estimator: BaseEstimator) -> dict[str, Any]:
         If a parameter is a function or another object that no file can hold.
     """
     given = estimator.get_params(deep=False)
-    kept = {name: value for name, value in given.items() if name != "callbacks"}
-    if not isinstance(given.get("random_state"), Integral):
-        kept.pop("random_state", None)  # a generator, whose state is not kept
-    return {name: to_json(name, value) for name, value in kept.items()}
+    return {
+        name: to_json(name, value)
+        for name, value in given.items()
+        if name != "callbacks"
+    }
 
 
 def parameters_from_json(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,39 +96,73 @@ def parameters_from_json(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: from_json(value) for name, value in content.items()}
 
 
-def to_json(name: str, value: Any) -> Any:
-    """Write a value; messages call it `name`."""
-    value = bare(value)
-    if isinstance(value, list | tuple):
-        kind = "tuple" if isinstance(value, tuple) else "list"
-        return {kind: [to_json(name, each) for each in value]}
-    if isinstance(value, Mapping):
-        pairs = value.items()
-        return {"dict": [[to_json(name, k), to_json(name, v)] for k, v in pairs]}
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"float": str(value)}  # JSON has finite numbers only
-    if value is None or isinstance(value, str | int | float):
-        return value
-    raise ValueError(
-        f"save got an estimator with {name}={value!r}. A model file holds names and "
-        "numbers, not functions. Use a named one, or keep the estimator with pickle."
-    )
+def nest(
+    estimators: Sequence[Any], owner: str
+) -> tuple[list[list[Any]], dict[str, Array]]:
+    """Put the documents of estimators into one: a pair (kind, content) for each.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not thalweg's own; `owner` is whose it is, for the message.
+    """
+    contents, arrays = [], {}
+    for number, estimator in enumerate(estimators):
+        if not isinstance(estimator, Persistent):
+            raise ValueError(
+                f"{owner} cannot save members of type {type(estimator).__name__}: "
+                "only thalweg's own estimators have a file format. Use one of "
+                f"them, or keep the {owner} with pickle."
+            )
+        content, own = estimator.to_document()
+        contents.append([type(estimator).__name__, content])
+        arrays |= {f"{number}.{name}": value for name, value in own.items()}
+    return contents, arrays
 
 
-def from_json(content: Any) -> Any:
-    """Read what `to_json` wrote; plain values, which format 1 has, stay as they are."""
-    match content:
-        case {"tuple": list(values)}:
-            return tuple(map(from_json, values))
-        case {"list": list(values)}:
-            return list(map(from_json, values))
-        case {"dict": list(pairs)}:
-            return {from_json(key): from_json(value) for key, value in pairs}
-        case {"float": str(text)}:
-            return float(text)
-    return content
+def unnest(
+    contents: Sequence[Sequence[Any]],
+    arrays: Mapping[str, Array],
+    kinds: Mapping[str, type[Persistent]],
+) -> list[Any]:
+    """Rebuild the estimators that `nest` put into one document."""
+    own: list[dict[str, Array]] = [{} for _ in contents]
+    for label, value in arrays.items():
+        number, _, name = label.partition(".")
+        own[int(number)][name] = value
+    return [
+        kinds[kind].from_document(content, its)
+        for (kind, content), its in zip(contents, own, strict=True)
+    ]
 
 
-def bare(value: Any) -> Any:
-    """Turn NumPy's numbers and arrays into Python's numbers and lists."""
-    return value.tolist() if hasattr(value, "tolist") else value
+def template_to_json(estimator: Any) -> list[Any]:
+    """Write an estimator that is not fitted, with the estimators among its parameters.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is an object that no file can hold.
+    """
+    settings = {
+        name: {"estimator": template_to_json(value)}
+        if isinstance(value, Persistent)
+        else to_json(name, value)
+        for name, value in estimator.get_params(deep=False).items()
+        if name != "callbacks"
+    }
+    return [type(estimator).__name__, settings]
+
+
+def template_from_json(
+    content: Sequence[Any], kinds: Mapping[str, type[Persistent]]
+) -> Any:
+    """Read what `template_to_json` wrote."""
+    kind, settings = content
+    given = {
+        name: template_from_json(value["estimator"], kinds)
+        if isinstance(value, dict) and "estimator" in value
+        else from_json(value)
+        for name, value in settings.items()
+    }
+    return kinds[kind](**given)

@@ -5,7 +5,7 @@ from thalweg.io.model_file import (
     pack_run,
     read_model,
     read_model_of_kind,
-    save,
+    save_run,
     unpack_run,
     write_model_file,
 )
@@ -21,7 +21,7 @@ __all__ = [
     "read_model",
     "read_model_of_kind",
     "read_table",
-    "save",
+    "save_run",
     "unpack_run",
     "write_model_file",
     "write_table",

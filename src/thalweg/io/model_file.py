@@ -19,11 +19,11 @@ from safetensors.numpy import save as to_bytes
 from thalweg.core import Array, DenseNetwork, History, Network, Plan, Run, StopReason
 from thalweg.io.atomic_write import PathLike, atomic_write
 
-FORMAT = 2
+FORMAT = 3
 """Version of what is written; this one and all before it are read.
 
 Format 1 wrote the parameters of `Classifier` and `Regressor` as plain JSON, without
-their types.
+their types, and format 2 no types of NumPy.
 """
 
 _MISUNDERSTOOD = AttributeError, LookupError, RecursionError, TypeError, ValueError
@@ -31,7 +31,7 @@ _MISUNDERSTOOD = AttributeError, LookupError, RecursionError, TypeError, ValueEr
 Model = TypeVar("Model")
 
 
-def save(run: Run, path: PathLike) -> None:
+def save_run(run: Run, path: PathLike) -> None:
     """Write a run to a model file, atomically.
 
     Parameters

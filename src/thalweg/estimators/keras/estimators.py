@@ -25,6 +25,7 @@ from thalweg import engines
 from thalweg.core import (
     Array,
     EpochRecord,
+    History,
     Plan,
     link,
     logistic,
@@ -42,15 +43,25 @@ from thalweg.estimators.constraints import (
     Validated,
 )
 from thalweg.estimators.keras.model import from_keras
+from thalweg.estimators.persistence import (
+    Persistent,
+    parameters_from_json,
+    parameters_to_json,
+)
+from thalweg.estimators.typed_json import from_json, to_json
 from thalweg.training import as_rows, as_weights, fit
 
+_KEPT = (
+    "_shape", "_seed", "_wide", "n_outputs_", "classes_", "stop_reason_", "engine_",
+    "n_iter_", "n_features_in_", "feature_names_in_",
+)  # fmt: skip
 _NESTED = ("build_params", "settings")
 _LINKED = ("cross_entropy", "focal", "binary_cross_entropy")
 _building = threading.Lock()
 
 
 @dataclass(eq=False, repr=False)
-class _KerasEstimator(Validated):
+class _KerasEstimator(Persistent, Validated):
     """What both estimators share."""
 
     build_fn: Callable[..., Any] | None = None
@@ -188,6 +199,45 @@ class _KerasEstimator(Validated):
                 own = {**(params.get(name, getattr(self, name)) or {})}
                 params[name] = {**own, rest: params.pop(key)}
         return super().set_params(**params)
+
+    # Model files.
+
+    def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return the fitted estimator as values that JSON can hold, and arrays.
+
+        Raises
+        ------
+        ValueError
+            If `build_fn` or another parameter is a function, which no file can keep.
+        """
+        if self.build_fn is not None:
+            raise ValueError(
+                f"save got a {type(self).__name__} with build_fn={self.build_fn!r}. A "
+                "model file cannot keep a function. Save the model with "
+                "model_.save(path) of Keras, or keep the estimator with pickle."
+            )
+        kept = {name: getattr(self, name) for name in _KEPT if hasattr(self, name)}
+        content = {
+            "settings": parameters_to_json(self),
+            "fitted": to_json("its attributes", kept),
+            "history": self.history_.to_json(),
+        }
+        values = [np.asarray(each.value) for each in _variables(self.model_)]
+        return content, {f"variable.{k}": value for k, value in enumerate(values)}
+
+    @classmethod
+    def from_document(
+        cls, content: Mapping[str, Any], arrays: Mapping[str, Array]
+    ) -> Self:
+        """Rebuild the estimator that `to_document` took apart."""
+        made = cls(**parameters_from_json(content["settings"]))
+        vars(made).update(from_json(content["fitted"]))
+        made.history_ = History.from_json(content["history"])
+        made._build()
+        for k, variable in enumerate(_variables(made.model_)):
+            variable.assign(arrays[f"variable.{k}"])
+        made._make_ready()
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         plain: Any = super().__getstate__()

@@ -9,17 +9,14 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from thalweg.core import Array, History
 from thalweg.estimators.persistence import (
     Persistent,
-    bare,
-    from_json,
     parameters_from_json,
     parameters_to_json,
-    to_json,
 )
+from thalweg.estimators.typed_json import from_json, to_json
 
 _PLAIN = (
     "n_features_in_", "n_outputs_", "out_activation_", "n_layers_", "n_iter_", "t_",
@@ -43,8 +40,7 @@ class PersistentMLP(Persistent):
             "history": fitted.history_.to_json(),
         }
         if hasattr(self, "classes_"):
-            content["classes"] = bare(fitted.classes_)
-            content["class_dtype"] = np.asarray(fitted.classes_).dtype.str
+            content["classes"] = to_json("classes", np.asarray(fitted.classes_))
             content["target"] = fitted._label_binarizer.y_type_
         return content, _arrays(self)
 
@@ -87,6 +83,8 @@ def _restore_arrays(estimator: Any, arrays: Mapping[str, Array]) -> None:
             layers[int(number)][name] = value
     estimator._keep(layers)
     if estimator.scale_inputs:
+        from sklearn.preprocessing import StandardScaler  # slow to import
+
         scaler: Any = StandardScaler()
         estimator.scaler_ = scaler
         for name in _SCALER:
@@ -95,8 +93,12 @@ def _restore_arrays(estimator: Any, arrays: Mapping[str, Array]) -> None:
 
 
 def _restore_classes(estimator: Any, content: Mapping[str, Any]) -> None:
-    classes = np.array(content["classes"], np.dtype(content["class_dtype"]))
+    classes = from_json(content["classes"])
+    if "class_dtype" in content:  # formats 1 and 2
+        classes = np.array(classes, np.dtype(content["class_dtype"]))
     estimator.classes_ = classes
+    from sklearn.preprocessing import LabelBinarizer  # slow to import
+
     estimator._label_binarizer = binarizer = LabelBinarizer()
     binarizer.classes_, binarizer.y_type_ = classes, content["target"]
     binarizer.sparse_input_ = False

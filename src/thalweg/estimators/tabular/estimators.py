@@ -1,19 +1,19 @@
 """Estimators for tables with columns of any kind: `Classifier` and `Regressor`.
 
 They are scikit-learn estimators for numbers, texts, dates, booleans and missing values.
-`fit` learns how to encode the columns (`thalweg.estimators.tabular.preprocessing`), how
+`fit` learns how to encode the columns (`thalweg.estimators.tabular.columns`), how
 to encode the target (`thalweg.estimators.tabular.targets`), and a dense network between
 them. `thalweg.estimators.evaluate` scores them on test data.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin, clone
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
 from thalweg import training
 from thalweg.core import (
@@ -23,14 +23,17 @@ from thalweg.core import (
     OPTIMIZERS,
     SCHEDULES,
     Array,
+    CompactRows,
     DenseNetwork,
     Frame,
     History,
     Plan,
     Series,
     Spec,
+    as_random_state,
     canonical,
     check_names,
+    hold_out,
     phases,
 )
 from thalweg.estimators.constraints import (
@@ -53,16 +56,28 @@ from thalweg.estimators.persistence import (
     parameters_from_json,
     parameters_to_json,
 )
-from thalweg.estimators.tabular.preprocessing import (
+from thalweg.estimators.splits import (
+    Split,
+    as_groups,
+    as_times,
+    hold_out_honestly,
+)
+from thalweg.estimators.tabular.columns import (
     Column,
     as_frame,
-    encode,
     is_missing,
     study,
     whole,
 )
+from thalweg.estimators.tabular.metrics import (
+    Truth,
+    find_metric,
+    positive_class,
+)
+from thalweg.estimators.tabular.prediction import TablePredictor, known_rows, name_of
 from thalweg.estimators.tabular.targets import Classes, Values
-from thalweg.io import pack_run, unpack_run
+from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
+from thalweg.io import pack_run
 from thalweg.training import Callback, as_weights
 
 FEW_ROWS = 200
@@ -78,7 +93,7 @@ _OF_PLAN = (
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class _Tabular(Persistent, Validated):
+class _Tabular(TablePredictor, Persistent, Validated):
     """What both estimators share: everything but the target."""
 
     hidden_layer_sizes: Sequence[int] = field(default=(128, 64), kw_only=False)
@@ -100,6 +115,7 @@ class _Tabular(Persistent, Validated):
     random_state: int | np.random.RandomState | None = None
     dtype: str = "float32"
     engine: str = "auto"
+    scoring: Any = None
 
     _parameter_constraints: ClassVar = {
         "hidden_layer_sizes": ["array-like"],
@@ -121,6 +137,7 @@ class _Tabular(Persistent, Validated):
         "random_state": ["random_state"],
         "dtype": DTYPE,
         "engine": ENGINE,
+        "scoring": [str, callable, None],
     }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
@@ -133,6 +150,9 @@ class _Tabular(Persistent, Validated):
         X_val: Any = None,
         y_val: Any = None,
         watch_only: bool = False,
+        *,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
     ) -> Self:
         """Learn the columns, the target and the network.
 
@@ -149,6 +169,11 @@ class _Tabular(Persistent, Validated):
             Whether `X_val` and `y_val` are only recorded in `history_`, and never stop
             training or select weights. If a part of `X` is validation data already,
             that part is recorded instead.
+        groups : array-like of shape (n_rows,), optional
+            Rows of one group, such as those of one patient, are never both in the
+            training and in the validation data.
+        time : array-like of shape (n_rows,), optional
+            Numbers or dates. The latest rows are the validation data.
 
         Returns
         -------
@@ -162,17 +187,33 @@ class _Tabular(Persistent, Validated):
         """
         self._validate_params()
         frame, target, weights = labeled(X, y, sample_weight)
+        kept = None if groups is None and time is None else known_rows(y)
+        groups, time = (
+            each if each is None else read(each, len(kept), "fit")[kept]
+            for each, read in ((groups, as_groups), (time, as_times))
+        )
         self._study(X, frame)
         self.target_ = self._target.study(target)
-        inputs = self._encode(frame)
+        self.target_name_ = name_of(y)
+        inputs, encoded = self._encode(frame), self.target_.encode(target)
         if watch_only and self._validates(len(frame)):
             X_val, watch_only = None, False
         validation = self._validation(len(frame), X_val, y_val)
         settings = self._settings(len(frame), validation is not None and not watch_only)
+        network = self._network(inputs.shape[1], settings)
+        held_out = validation if isinstance(validation, tuple) else None
+        if isinstance(validation, float):
+            split = self._inner_split(encoded, groups, time)
+            if split is not None:
+                rows, held = split
+                share = () if weights is None else (weights[held],)
+                held_out = validation = (inputs[held], encoded[held], *share)
+                inputs, encoded = inputs[rows], encoded[rows]
+                weights = None if weights is None else weights[rows]
         self.run_ = training.fit(
-            self._network(inputs.shape[1], settings),
+            network,
             inputs,
-            self.target_.encode(target),
+            encoded,
             sample_weight=weights,
             class_weight=self._class_weight(),
             validation=validation,
@@ -182,7 +223,36 @@ class _Tabular(Persistent, Validated):
             **settings,
             monitor="training" if watch_only else "auto",
         )
+        self._choose_threshold(frame, target, groups, held_out)
         return self
+
+    def _inner_split(self, encoded: Array, groups: Any, times: Any) -> Split | None:
+        """Return training and validation rows, or None where any will do."""
+        if groups is None and times is None:
+            return None
+        classes = self._target is Classes
+        share = self.validation_fraction
+        return hold_out_honestly(encoded, share, groups, times, classes)
+
+    def _choose_threshold(
+        self, frame: Any, target: Series, groups: Any, held_out: Any
+    ) -> None:
+        """Choose the threshold of a classifier that asks for one."""
+
+    def _score(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> float:
+        """Return the metric that `scoring` names."""
+        if callable(self.scoring) or sample_weight is not None:
+            from sklearn.metrics import get_scorer
+
+            scorer: Any = get_scorer(self.scoring)
+            weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+            return float(scorer(self, X, y, **weights))
+        frame, target, _ = labeled(X, y, None)
+        metric = find_metric(
+            self.scoring, self._target is Classes, owner=type(self).__name__
+        )
+        value = metric.value_of(*self.compared(frame, target))
+        return value if metric.greater else -value
 
     def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the fitted estimator as values that JSON can hold, and arrays."""
@@ -191,11 +261,8 @@ class _Tabular(Persistent, Validated):
         content = {
             "run": run,
             "settings": settings,
-            "columns": [column.to_json() for column in self.columns_],
-            "names": list(getattr(self, "feature_names_in_", ())),
-            "target": self.target_.to_json(),
         }
-        return content, arrays
+        return {**content, **self._kept()}, arrays
 
     @classmethod
     def from_document(
@@ -206,12 +273,8 @@ class _Tabular(Persistent, Validated):
         if isinstance(settings["hidden_layer_sizes"], list):  # a tuple in format 1
             settings["hidden_layer_sizes"] = tuple(settings["hidden_layer_sizes"])
         model = cls(**parameters_from_json(settings))
-        model.columns_ = tuple(map(Column.from_json, content["columns"]))
-        model.n_features_in_ = len(model.columns_)
-        model._remember_names(content["names"])
         model.target_ = cls._target.from_json(content["target"])
-        model.run_ = unpack_run(content["run"], arrays)
-        return model
+        return model._restore(content, arrays)
 
     @property
     def history_(self) -> History:
@@ -223,40 +286,8 @@ class _Tabular(Persistent, Validated):
         """Why training stopped, in a sentence."""
         return self.run_.why
 
-    def encode(self, X: Any) -> Array:
-        """Return the inputs of the network for a table, (n_rows, n_inputs).
-
-        Columns are found by name if both tables have names, and by position otherwise.
-        Further columns are ignored.
-        """
-        check_is_fitted(self)
-        if isinstance(X, Encoded):
-            return self._encode(X)
-        frame = as_frame(X)
-        if not (hasattr(self, "feature_names_in_") and hasattr(X, "columns")):
-            if frame.shape[1] != self.n_features_in_:
-                raise ValueError(
-                    f"X has {frame.shape[1]} features, but {type(self).__name__} is "
-                    f"expecting {self.n_features_in_} features as input. Give the "
-                    "columns of the table that it was fitted on, in the same order."
-                )
-            frame = frame.set_axis([c.name for c in self.columns_], axis=1)
-        return self._encode(frame)
-
-    def predict(self, X: Any) -> Array:
-        """Predict each row: its most probable class, or its value in float64.
-
-        Raises
-        ------
-        ValueError
-            If columns are missing, or a value is of another kind than at fit.
-        """
-        outputs = self._outputs(X)
-        return self.target_.decode(outputs)
-
-    def _outputs(self, X: Any) -> Array:
-        inputs = self.encode(X)
-        return training.predict(self.run_, inputs)
+    def _inputs(self, X: Any) -> CompactRows:
+        return self._encode(X) if isinstance(X, Encoded) else super()._inputs(X)
 
     def _study(self, X: Any, frame: "Frame | Encoded") -> None:
         columns = frame.studied if isinstance(frame, Encoded) else study(frame)
@@ -264,16 +295,10 @@ class _Tabular(Persistent, Validated):
         self.n_features_in_ = len(self.columns_)
         self._remember_names(getattr(X, "columns", ()))
 
-    def _encode(self, frame: "Frame | Encoded") -> Array:
-        known = isinstance(frame, Encoded)
-        inputs = frame.inputs[self.piecewise] if known else encode(self.columns_, frame)
-        return inputs.astype(self.dtype)
-
-    def _remember_names(self, names: Iterable[object]) -> None:
-        vars(self).pop("feature_names_in_", None)
-        known = list(names)
-        if known and all(isinstance(name, str) for name in known):
-            self.feature_names_in_ = np.array(known, dtype=object)
+    def _encode(self, frame: "Frame | Encoded") -> CompactRows:
+        if isinstance(frame, Encoded):
+            return frame.inputs[self.piecewise].astype(self.dtype)
+        return super()._encode(frame)
 
     def _network(self, n_inputs: int, settings: Mapping[str, Any]) -> DenseNetwork:
         sizes = (n_inputs, *self.hidden_layer_sizes, self.target_.n_outputs)
@@ -328,7 +353,7 @@ class Encoded:
     """
 
     studied: tuple[Column, ...]
-    inputs: Mapping[bool, Array]
+    inputs: Mapping[bool, CompactRows]
     columns: Sequence[Any] = ()
 
     def __len__(self) -> int:
@@ -348,7 +373,7 @@ def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
     studied, names = models[0].columns_, getattr(X, "columns", ())
 
     def encoded(rows: Any) -> Encoded:
-        inputs = {model.piecewise: model.encode(rows) for model in models}
+        inputs = {model.piecewise: model._inputs(rows) for model in models}  # pyright: ignore[reportPrivateUsage]
         return Encoded(studied, inputs, names)
 
     return encoded(X), encoded(X_val)
@@ -396,6 +421,16 @@ class Classifier(ClassifierMixin, _Tabular):
         Training stops after this many epochs without a better validation loss.
     class_weight : dict of label to float, "balanced" or None
         Weights of the classes.
+    scoring : str, callable or None
+        What `score` returns: the name of a scorer of scikit-learn's, such as
+        ``"roc_auc"``. None is accuracy.
+    threshold : float, str or None
+        The probability of the positive class from which on it is predicted, for two
+        classes. The name of a metric, such as ``"f1"`` or ``"balanced_accuracy"``,
+        chooses the threshold that maximizes it: on the validation data, or, where
+        there are none, on the out-of-fold predictions of a 5-fold cross-validation.
+        None predicts the most probable class. The positive class is 1, true or yes
+        where the other is 0, false or no, and otherwise the rarer one.
     max_time : float or None
         No epoch starts after this many seconds.
     callbacks : sequence of callable
@@ -411,6 +446,10 @@ class Classifier(ClassifierMixin, _Tabular):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+    threshold_ : float or None
+        The threshold that `predict` uses.
+    positive_ : int
+        Number of the class that the threshold is about.
     run_ : Run
         The network, its weights and the history of training.
     columns_ : tuple of Column
@@ -430,17 +469,23 @@ class Classifier(ClassifierMixin, _Tabular):
 
     loss: Spec = "cross_entropy"
     class_weight: Mapping[Any, float] | str | None = None
+    threshold: float | str | None = None
 
     _parameter_constraints: ClassVar = {
         **_Tabular._parameter_constraints,
         "class_weight": CLASS_WEIGHT,
+        "threshold": [SHARE, str, None],
     }
     _target = Classes
 
-    @property
-    def classes_(self) -> Array:
-        """The labels, in the order of `predict_proba`'s columns."""
-        return self.target_.labels
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return accuracy, or the metric that `scoring` names.
+
+        Greater is better, as for scikit-learn's scorers: a loss is negative.
+        """
+        if self.scoring is None:
+            return super().score(X, y, sample_weight)
+        return self._score(X, y, sample_weight)
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, (n_rows, n_classes).
@@ -451,6 +496,54 @@ class Classifier(ClassifierMixin, _Tabular):
             If columns are missing, or a value is of another kind than at fit.
         """
         return self._outputs(X)
+
+    def _inner_split(self, encoded: Array, groups: Any, times: Any) -> Split | None:
+        if isinstance(self.threshold, str) and groups is None and times is None:
+            n_rows = len(encoded)
+            n_held = round(self.validation_fraction * n_rows)
+            if not 0 < n_held < n_rows:
+                return None
+            rng = np.random.RandomState(
+                as_random_state(self.random_state).randint(2**31)
+            )
+            held = hold_out(n_rows, n_held, rng, encoded)
+            return Split(np.flatnonzero(~held), np.flatnonzero(held))
+        return super()._inner_split(encoded, groups, times)
+
+    def _choose_threshold(
+        self, frame: Any, target: Series, groups: Any, held_out: Any
+    ) -> None:
+        vars(self).pop("threshold_", None)
+        if self.threshold is None:
+            return
+        if len(self.classes_) != 2:
+            raise ValueError(
+                f"Classifier got threshold={self.threshold!r}, which is for two "
+                f"classes, but the target has {len(self.classes_)}. Leave it out."
+            )
+        values = self.target_.clean(target)
+        self.positive_ = positive_class(self.classes_, values)
+        if not isinstance(self.threshold, str):
+            self.threshold_ = float(self.threshold)
+            return
+        if held_out is not None:
+            values = self.classes_[np.asarray(held_out[1], int)]
+            truth = Truth(values, self.classes_, self.positive_)
+            shares = training.predict(self.run_, held_out[0])[:, self.positive_]
+        else:
+            truth = Truth(values, self.classes_, self.positive_, groups)
+            copy: Any = clone(self).set_params(threshold=None, callbacks=())
+            shares = out_of_fold(
+                lambda rows: copy.fit(
+                    frame[rows],
+                    target[rows],
+                    groups=None if groups is None else groups[rows],
+                ),
+                lambda rows: frame[rows],
+                truth,
+            )
+        owner = "Classifier: threshold"
+        self.threshold_ = best_threshold(self.threshold, truth, shares, owner)
 
     def _class_weight(self) -> Mapping[int, float] | str | None:
         given = self.class_weight
@@ -474,6 +567,8 @@ class Regressor(RegressorMixin, _Tabular):
     schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
     max_time, callbacks, random_state, dtype, engine
         As for `Classifier`.
+    scoring : str, callable or None
+        What `score` returns, such as ``"neg_mean_absolute_error"``. None is R².
 
     Attributes
     ----------
@@ -482,6 +577,15 @@ class Regressor(RegressorMixin, _Tabular):
     """
 
     _target = Values
+
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return R², or the metric that `scoring` names.
+
+        Greater is better, as for scikit-learn's scorers: a loss is negative.
+        """
+        if self.scoring is None:
+            return super().score(X, y, sample_weight)
+        return self._score(X, y, sample_weight)
 
 
 def table_blueprint(
