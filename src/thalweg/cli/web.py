@@ -171,6 +171,8 @@ def _read_records(body: bytes) -> "Frame":
         )
     if not given:
         raise ValueError("the request has no rows. Send at least one record.")
+    if not any(given):
+        raise ValueError(f"the records hold no values. Send {example}.")
     for number, row in enumerate(given, start=1):
         for name, value in row.items():
             if isinstance(value, dict | list):
