@@ -45,7 +45,7 @@ from thalweg.estimators.tabular.baselines import (
 )
 from thalweg.estimators.tabular.columns import encode_each
 from thalweg.estimators.tabular.estimators import FEW_ROWS, labeled
-from thalweg.estimators.tabular.labels import known_rows
+from thalweg.estimators.tabular.labels import as_target, known_rows
 from thalweg.estimators.tabular.metrics import (
     ClassMetrics,
     Guess,
@@ -339,9 +339,10 @@ def evaluate_best(
     if first.best == first.subject:
         fit = refit or done.crossed
         return model, done.finish(model) if fit else first
-    better = trees_of(model, len(known_rows(y))) if first.best == TREES else (
-        linear_of(model)
-    )  # fmt: skip
+    if first.best == TREES:
+        better = trees_of(model, len(known_rows(y, model.missing)))
+    else:
+        better = linear_of(model)
     found = evaluate(better, X, y, announce, closely, **how, refit=refit)
     gain = -first.gains[first.best][0]
     told = (
@@ -444,17 +445,14 @@ def score_model(model: Any, X: Any, y: Any, scoring: Any = None) -> Evaluation:
         If a target is a class that the model does not know, or the metric does not
         suit the target.
     """
-    import pandas as pd
-
-    target = y if isinstance(y, pd.Series) else pd.Series(y)
-    kept = known_rows(target)
+    target = as_target(y)
+    kept = known_rows(target, model.missing)
     frame, target = model.aligned(X)[kept], target[kept]
     if not len(target):
         raise ValueError(
             f"the target {target.name!r} has no value in any row, so that nothing can "
             "be scored. Fill it in."
         )
-    target = model.read_target(target)
     model.target_.encode(target)  # raises for a class that is new
     found = _Found(model, frame, target)
     found.see(model, frame, target)

@@ -18,7 +18,6 @@ from thalweg.estimators.tabular.columns import (
     Column,
     as_frame,
     encode_compact,
-    texts,
     with_arrays,
 )
 from thalweg.estimators.tabular.metrics import (
@@ -144,18 +143,6 @@ class TablePredictor:
         rows = inputs.astype(engine.floating_type(run.parameters))
         return link(run.plan.loss)(engine.outputs(run.network, run.parameters, rows))
 
-    def read_target(self, values: Series) -> Series:
-        """Return the target of a table's rows in the form of the fitted one.
-
-        A class that was 1 at fit may be "1" or 1.0 in another file. A class that is new
-        stays as it is, and a missing value is None.
-        """
-        if not isinstance(self.target_, Classes):
-            return values
-        labels = {str(label): label for label in self.target_.labels.tolist()}
-        known = texts(values)
-        return known.map(lambda text: labels.get(text, text), na_action="ignore")
-
     def compared(self, frame: Any, target: Series) -> tuple[Truth, Guess]:
         """Return the targets of some rows, and what is predicted for them."""
         outputs = self._outputs(frame)
@@ -252,7 +239,6 @@ class FittedTable(TablePredictor):
         ValueError
             If a target is a class that the model does not know.
         """
-        target = self.read_target(target)
         self.target_.encode(target)  # raises for a class that is new
         values = self.target_.clean(target)
         if not self.classifies:
