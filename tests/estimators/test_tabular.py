@@ -20,6 +20,8 @@ from thalweg.estimators.tabular.evaluation import evaluate
 from thalweg.estimators.tabular.targets import task_of
 from thalweg.io import read_table
 
+# Most tests fit a table with a row number, a name and a constant, which are left out.
+pytestmark = pytest.mark.filterwarnings("ignore:.*left out of training")
 ROOT = Path(__file__).parents[2]
 QUICK: dict[str, Any] = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
 

@@ -6,6 +6,7 @@ code 2. A bug in thalweg shows its traceback and ends with exit code 1.
 """
 
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -62,6 +63,8 @@ _COMPARED = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "lbfgs
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit: with 0 when done, 2 on bad input, 1 on a bug."""
+    # The table of columns, which is printed, says it.
+    warnings.filterwarnings("ignore", message=".*left out of training")
     try:
         # `obj` is the command line, which a report quotes.
         app(arguments, prog_name="thalweg", obj=arguments or sys.argv[1:])
@@ -131,11 +134,11 @@ def diagnose(
     - `thalweg diagnose flowers.csv -t species --model flowers.thalweg --no-trials`
     """
     from thalweg.diagnosis import diagnose
-    from thalweg.estimators import is_missing, load
+    from thalweg.estimators import lacks_target, load
 
     prepare(output, read=[table, model])
     X, y = read_columns(table, no_header, target, ignore)
-    known = ~is_missing(y)
+    known = ~lacks_target(y)
     given = (model and load(model), X[known], y[known])
     found = diagnose(*given, trials=trials, budget=budget)
     printing.console().print(str(found))

@@ -114,9 +114,9 @@ def load_table_model(path: Path) -> "FittedTable":
 
 def table_parts(table: Path, header: bool) -> "Iterator[Frame]":
     """Yield the rows of a table in parts."""
-    from thalweg.cli.parts import read_parts
+    from thalweg.io import iter_table
 
-    return read_parts(table, _ROWS, header)
+    return iter_table(table, rows=_ROWS, header=header)
 
 
 def predictions(model: "FittedTable", frame: "Frame") -> tuple["Frame", Any]:
@@ -157,10 +157,10 @@ class _Scored:
         import pandas as pd
 
         from thalweg.cli.printing import shown
-        from thalweg.estimators import known_rows
+        from thalweg.estimators import lacks_target
 
         target = pd.concat(self._targets, ignore_index=True)
-        kept = known_rows(target)
+        kept = ~lacks_target(target).to_numpy(bool)
         if not kept.any():
             return
         outputs = np.concatenate(self._outputs)[kept]

@@ -21,11 +21,11 @@ def describe_table(
     table: Path, task: str, X: "Frame", y: "Series"
 ) -> tuple[ModelChoice, "Series"]:
     """Choose a model and describe the table; return also which rows have a target."""
-    from thalweg.estimators import as_frame, is_missing, study
+    from thalweg.estimators import as_frame, lacks_target, study
 
-    known = ~is_missing(y)
     choice = choose_model(task, y)
-    columns = study(as_frame(X))
+    known = ~lacks_target(y, choice.model.missing)
+    columns = study(as_frame(X), choice.model.reading())
     printing.show_table(table, int(known.sum()), columns, y, choice.reason)
     return choice, known
 

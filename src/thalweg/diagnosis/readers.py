@@ -231,18 +231,21 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     ----------
     columns : tuple of Column or None
         What a fitted estimator learned about the columns; None learns it.
+    reading : Reading or None
+        What the estimator says about the texts in a table.
     """
 
-    def __init__(self, columns: Any = None) -> None:
+    def __init__(self, columns: Any = None, reading: Any = None) -> None:
         self.columns = columns
+        self.reading = reading
 
     def fit(self, X: Any, y: Any = None) -> Any:
         """Learn the kinds of the columns."""
-        self.columns_ = self.columns or study(as_frame(X))
+        self.columns_ = self.columns or study(as_frame(X), self.reading)
         return self
 
     def __sklearn_clone__(self) -> "TableEncoder":
-        return TableEncoder(self.columns)
+        return TableEncoder(self.columns, self.reading)
 
     def transform(self, X: Any) -> Array:
         """Return the table as numbers."""
@@ -254,7 +257,8 @@ def _problem_of_table(
 ) -> Problem:
     X, y, held = data.X, data.y, data.validation_data
     learned = getattr(last, "columns_", None)
-    steps, labels, target = (*steps, TableEncoder(learned)), None, y
+    encoder = TableEncoder(learned, last.reading())
+    steps, labels, target = (*steps, encoder), None, y
     if isinstance(last, Classifier):
         labels, y, held = numbered(y, held)
         target = labels[y]

@@ -31,13 +31,17 @@ if TYPE_CHECKING:
     from thalweg.estimators.tabular.baselines import linear_of as linear_of
     from thalweg.estimators.tabular.baselines import trees_of as trees_of
     from thalweg.estimators.tabular.columns import Column as Column
+    from thalweg.estimators.tabular.columns import LeftOutWarning as LeftOutWarning
+    from thalweg.estimators.tabular.columns import Reading as Reading
     from thalweg.estimators.tabular.columns import as_day as as_day
     from thalweg.estimators.tabular.columns import as_days as as_days
     from thalweg.estimators.tabular.columns import as_frame as as_frame
     from thalweg.estimators.tabular.columns import encode as encode
     from thalweg.estimators.tabular.columns import is_missing as is_missing
     from thalweg.estimators.tabular.columns import kind_of as kind_of
+    from thalweg.estimators.tabular.columns import measured as measured
     from thalweg.estimators.tabular.columns import numbers as numbers
+    from thalweg.estimators.tabular.columns import show as show
     from thalweg.estimators.tabular.columns import study as study
     from thalweg.estimators.tabular.columns import texts as texts
     from thalweg.estimators.tabular.drift import DriftWatch as DriftWatch
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from thalweg.estimators.tabular.estimators import Classifier as Classifier
     from thalweg.estimators.tabular.estimators import Regressor as Regressor
     from thalweg.estimators.tabular.estimators import encode_once as encode_once
+    from thalweg.estimators.tabular.estimators import known_rows as known_rows
     from thalweg.estimators.tabular.estimators import table_blueprint as table_blueprint
     from thalweg.estimators.tabular.evaluation import Calibration as Calibration
     from thalweg.estimators.tabular.evaluation import Confusion as Confusion
@@ -59,10 +64,10 @@ if TYPE_CHECKING:
     from thalweg.estimators.tabular.evaluation import n_networks as n_networks
     from thalweg.estimators.tabular.evaluation import refit_pays as refit_pays
     from thalweg.estimators.tabular.evaluation import score_model as score_model
+    from thalweg.estimators.tabular.labels import lacks_target as lacks_target
     from thalweg.estimators.tabular.metrics import ClassMetrics as ClassMetrics
     from thalweg.estimators.tabular.metrics import Metric as Metric
     from thalweg.estimators.tabular.prediction import FittedTable as FittedTable
-    from thalweg.estimators.tabular.prediction import known_rows as known_rows
     from thalweg.estimators.tabular.prediction import (
         load_fitted_table as load_fitted_table,
     )
@@ -89,9 +94,11 @@ _HOMES = {
     "Importance": "tabular.evaluation",
     "KerasClassifier": "keras.estimators",
     "KerasRegressor": "keras.estimators",
+    "LeftOutWarning": "tabular.columns",
     "MLPClassifier": "mlp.classifier",
     "MLPRegressor": "mlp.regressor",
     "Metric": "tabular.metrics",
+    "Reading": "tabular.columns",
     "Regressor": "tabular.estimators",
     "Residuals": "tabular.evaluation",
     "Split": "splits",
@@ -114,10 +121,12 @@ _HOMES = {
     "hold_out_honestly": "splits",
     "is_missing": "tabular.columns",
     "kind_of": "tabular.columns",
-    "known_rows": "tabular.prediction",
+    "known_rows": "tabular.estimators",
+    "lacks_target": "tabular.labels",
     "linear_of": "tabular.baselines",
     "load": "model_files",
     "load_fitted_table": "tabular.prediction",
+    "measured": "tabular.columns",
     "n_networks": "tabular.evaluation",
     "numbers": "tabular.columns",
     "refit_pays": "tabular.evaluation",
@@ -126,6 +135,7 @@ _HOMES = {
     "save": "model_files",
     "score_model": "tabular.evaluation",
     "seeded": "ensemble",
+    "show": "tabular.columns",
     "study": "tabular.columns",
     "table_blueprint": "tabular.estimators",
     "task_of": "tabular.targets",
@@ -133,7 +143,10 @@ _HOMES = {
     "trees_of": "tabular.baselines",
 }
 
-_LIGHT = "tabular.columns", "tabular.drift", "tabular.prediction", "tabular.targets"
+_LIGHT = (
+    "tabular.columns", "tabular.drift", "tabular.labels", "tabular.prediction",
+    "tabular.targets",
+)  # fmt: skip
 """What needs no scikit-learn."""
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

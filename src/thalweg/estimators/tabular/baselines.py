@@ -40,6 +40,7 @@ def linear_of(model: Any) -> Any:
         "dtype": "float64",
         "random_state": 0,
         "scoring": getattr(model, "scoring", None),
+        **model.reading_parameters(),
     }
     if _classifies(model):
         return Classifier(**settings, **_of_classes(model))
@@ -49,6 +50,7 @@ def linear_of(model: Any) -> Any:
 def trees_of(model: Any, n_rows: int) -> Any:
     """Return the unfitted trees to compare a model with on a table of `n_rows`."""
     few = {"n_rounds": 30, "learning_rate": 0.3} if n_rows < FEW_ROWS else {}
+    few |= model.reading_parameters()
     if _classifies(model):
         return TreesClassifier(random_state=0, **few, **_of_classes(model))
     return TreesRegressor(random_state=0, **few)

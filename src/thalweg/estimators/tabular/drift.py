@@ -10,8 +10,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from thalweg.core import Array, Frame, Series
-from thalweg.estimators.tabular.columns import Column, texts
+from thalweg.core import Frame, Series
+from thalweg.estimators.tabular.columns import (
+    Column,
+    encode_each,
+    measured,
+    show,
+    texts,
+)
 
 _LEAST_SHARE = 0.01  # of the rows, below which nothing is said of them
 _SHOWN = 10
@@ -68,16 +74,18 @@ class DriftWatch:
                     found.low = min(found.low, float(out.min()))
                     found.high = max(found.high, float(out.max()))
             return
-        found.missing += int(texts(values).isna().sum())
+        found.missing += int(texts(values, column.absent).isna().sum())
 
     @staticmethod
     def _count_categories(column: Column, values: Series, found: _Seen) -> None:
-        counts = texts(values).value_counts(dropna=False)
+        counts = texts(values, column.absent).value_counts(dropna=False)
         known = counts[counts.index.notna()]
         found.missing += int(counts.sum() - known.sum())
-        if column.others:  # rare categories were seen, and are not told apart
+        if column.others or column.buckets:  # rare categories are not told apart
             return
-        new = known[~known.index.isin(column.categories)]
+        distinct = known.index.to_frame(name=column.name)
+        seen = encode_each([column], distinct)[column.name].any(axis=1)
+        new = known[~seen]
         found.unseen += int(new.sum())
         for name in map(str, new.index[:3]):
             if name not in found.examples and len(found.examples) < 3:
@@ -111,14 +119,14 @@ class DriftWatch:
             reach = [
                 text
                 for text in (
-                    f"down to {shown(column, found.low)}" if found.low < low else "",
-                    f"up to {shown(column, found.high)}" if found.high > high else "",
+                    f"down to {show(column, found.low)}" if found.low < low else "",
+                    f"up to {show(column, found.high)}" if found.high > high else "",
                 )
                 if text
             ]
             parts.append(
                 f"{beyond:.0%} of the rows are outside the fitted range, "
-                f"{shown(column, low)} to {shown(column, high)} "
+                f"{show(column, low)} to {show(column, high)} "
                 f"({' and '.join(reach)})"
             )
             greatest = max(greatest, beyond)
@@ -133,19 +141,3 @@ class DriftWatch:
         if not parts:
             return None
         return greatest, f"  {column.name}: {'; '.join(parts)}"
-
-
-def shown(column: Column, value: float) -> str:
-    """Return a number, or a date, as a text."""
-    from thalweg.estimators.tabular.columns import as_day
-
-    return as_day(value) if column.kind == "date" else f"{value:.6g}"
-
-
-def measured(column: Column, values: Series) -> Array:
-    """Return numbers, or days since 1970, NaN where they are missing."""
-    from thalweg.estimators.tabular.columns import as_days, numbers
-
-    if column.kind == "date":
-        return as_days(column.name, column.layout, values)
-    return numbers(column.name, values)

@@ -64,17 +64,20 @@ from thalweg.estimators.splits import (
 )
 from thalweg.estimators.tabular.columns import (
     Column,
+    arrays_of,
     as_frame,
-    is_missing,
     study,
+    warn_left_out,
     whole,
 )
+from thalweg.estimators.tabular.labels import lacks_target
 from thalweg.estimators.tabular.metrics import (
     Truth,
     find_metric,
     positive_class,
 )
-from thalweg.estimators.tabular.prediction import TablePredictor, known_rows, name_of
+from thalweg.estimators.tabular.prediction import TablePredictor, name_of
+from thalweg.estimators.tabular.reading import ReadsTables
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
 from thalweg.io import pack_run
@@ -93,7 +96,7 @@ _OF_PLAN = (
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class _Tabular(TablePredictor, Persistent, Validated):
+class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     """What both estimators share: everything but the target."""
 
     hidden_layer_sizes: Sequence[int] = field(default=(128, 64), kw_only=False)
@@ -138,6 +141,7 @@ class _Tabular(TablePredictor, Persistent, Validated):
         "dtype": DTYPE,
         "engine": ENGINE,
         "scoring": [str, callable, None],
+        **ReadsTables._reading_constraints,
     }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
@@ -161,7 +165,7 @@ class _Tabular(TablePredictor, Persistent, Validated):
         X : DataFrame or array-like of shape (n_rows, n_columns)
             Numbers, texts, dates, booleans, missing values.
         y : Series or array-like of shape (n_rows,)
-            Rows with a missing target are left out.
+            Rows with a missing target are left out, with a warning.
         sample_weight : array-like of shape (n_rows,), optional
         X_val, y_val : optional
             Validation data; by default they are a part of `X`.
@@ -186,15 +190,21 @@ class _Tabular(TablePredictor, Persistent, Validated):
             says what to do.
         """
         self._validate_params()
-        frame, target, weights = labeled(X, y, sample_weight)
-        kept = None if groups is None and time is None else known_rows(y)
+        frame, target, weights = labeled(X, y, sample_weight, self.missing)
+        kept = None
+        if groups is not None or time is not None:
+            kept = known_rows(y, self.missing)
         groups, time = (
             each if each is None else read(each, len(kept), "fit")[kept]
             for each, read in ((groups, as_groups), (time, as_times))
         )
         self._study(X, frame)
-        self.target_ = self._target.study(target)
+        self.target_ = self._target.study(target, self.reading())
         self.target_name_ = name_of(y)
+        n_rows = _n_rows(y)
+        self.n_left_out_ = n_rows - len(target)
+        if not isinstance(frame, Encoded):
+            warn_left_out(self.columns_, str(target.name), self.n_left_out_, n_rows)
         inputs, encoded = self._encode(frame), self.target_.encode(target)
         if watch_only and self._validates(len(frame)):
             X_val, watch_only = None, False
@@ -247,17 +257,26 @@ class _Tabular(TablePredictor, Persistent, Validated):
             scorer: Any = get_scorer(self.scoring)
             weights = {} if sample_weight is None else {"sample_weight": sample_weight}
             return float(scorer(self, X, y, **weights))
-        frame, target, _ = labeled(X, y, None)
+        frame, target, _ = labeled(X, y, None, self.missing, fewest=1)
         metric = find_metric(
             self.scoring, self._target is Classes, owner=type(self).__name__
         )
         value = metric.value_of(*self.compared(frame, target))
         return value if metric.greater else -value
 
+    def _usual_score(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> float:
+        """Return accuracy, or R², on the rows that have a target."""
+        self._check_fitted()
+        given = (X, y, sample_weight, self.missing)
+        frame, target, weights = labeled(*given, fewest=1)
+        rows = frame if len(target) < _n_rows(y) else X
+        return self.target_.compare(target, self.predict(rows), weights)
+
     def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the fitted estimator as values that JSON can hold, and arrays."""
         settings = parameters_to_json(self)
         run, arrays = pack_run(self.run_)
+        arrays = {**arrays, **arrays_of(self.columns_)}
         content = {
             "run": run,
             "settings": settings,
@@ -290,7 +309,8 @@ class _Tabular(TablePredictor, Persistent, Validated):
         return self._encode(X) if isinstance(X, Encoded) else super()._inputs(X)
 
     def _study(self, X: Any, frame: "Frame | Encoded") -> None:
-        columns = frame.studied if isinstance(frame, Encoded) else study(frame)
+        known = isinstance(frame, Encoded)
+        columns = frame.studied if known else study(frame, self.reading())
         self.columns_ = columns if self.piecewise else whole(columns)
         self.n_features_in_ = len(self.columns_)
         self._remember_names(getattr(X, "columns", ()))
@@ -327,7 +347,7 @@ class _Tabular(TablePredictor, Persistent, Validated):
         """Return the validation data: a share, rows, or None."""
         if X_val is None:
             return self.validation_fraction if self._validates(n_rows) else None
-        frame, target, _ = labeled(X_val, y_val, None)
+        frame, target, _ = labeled(X_val, y_val, None, self.missing)
         return self._encode(frame), self.target_.encode(target)
 
     def _validates(self, n_rows: int) -> bool:
@@ -442,9 +462,14 @@ class Classifier(ClassifierMixin, _Tabular):
         Floating-point type of the computation.
     engine : {"auto", "native", "jax"}
         The engine that trains.
+    column_kinds, decimal, thousands, date_format, missing
+        As for `thalweg.estimators.tabular.reading.ReadsTables`: what columns hold, how
+        numbers and dates are written, and what texts stand for a missing value.
 
     Attributes
     ----------
+    n_left_out_ : int
+        Number of rows that were left out because their target is missing.
     classes_ : ndarray of shape (n_classes,)
     threshold_ : float or None
         The threshold that `predict` uses.
@@ -484,7 +509,7 @@ class Classifier(ClassifierMixin, _Tabular):
         Greater is better, as for scikit-learn's scorers: a loss is negative.
         """
         if self.scoring is None:
-            return super().score(X, y, sample_weight)
+            return self._usual_score(X, y, sample_weight)
         return self._score(X, y, sample_weight)
 
     def predict_proba(self, X: Any) -> Array:
@@ -565,7 +590,8 @@ class Regressor(RegressorMixin, _Tabular):
         standardized target.
     hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
     schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
-    max_time, callbacks, random_state, dtype, engine
+    max_time, callbacks, random_state, dtype, engine, column_kinds, decimal, \
+    thousands, date_format, missing
         As for `Classifier`.
     scoring : str, callable or None
         What `score` returns, such as ``"neg_mean_absolute_error"``. None is R².
@@ -584,7 +610,7 @@ class Regressor(RegressorMixin, _Tabular):
         Greater is better, as for scikit-learn's scorers: a loss is negative.
         """
         if self.scoring is None:
-            return super().score(X, y, sample_weight)
+            return self._usual_score(X, y, sample_weight)
         return self._score(X, y, sample_weight)
 
 
@@ -595,33 +621,43 @@ def table_blueprint(
 
     With several phases, the plan is that of the first.
     """
-    _, target, _ = labeled(X, y, None)
     copy: Any = clone(model)
-    copy.target_ = copy._target.study(target)
+    _, target, _ = labeled(X, y, None, copy.missing)
+    copy.target_ = copy._target.study(target, copy.reading())
     watched = copy._validates(len(target))
     settings = copy._settings(len(target), watched)
     return copy._network(n_inputs, settings), phases(None, settings)[0], watched
 
 
 def labeled(
-    X: Any, y: Any, sample_weight: ArrayLike | None
+    X: Any,
+    y: Any,
+    sample_weight: ArrayLike | None,
+    missing: Sequence[str] | None = None,
+    fewest: int = 2,
 ) -> tuple[Any, Series, Array | None]:
-    """Return the rows that have a target, with it and with their weights."""
-    import pandas as pd
+    """Return the rows that have a target, with it and with their weights.
 
+    Parameters
+    ----------
+    X, y, sample_weight
+        As for `Classifier.fit`.
+    missing : sequence of str, optional
+        Texts that stand for a missing target.
+    fewest : int
+        Number of rows that are needed.
+    """
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None.")
     frame = X if isinstance(X, Encoded) else as_frame(X)
-    named = isinstance(y, pd.Series)
-    values = y if named else column_or_1d(y, warn=True)
-    if len(values) != len(frame):
+    target = as_target(y)
+    if len(target) != len(frame):
         raise ValueError(
-            f"X has {len(frame)} rows and y has {len(values)}; inconsistent numbers of "
+            f"X has {len(frame)} rows and y has {len(target)}; inconsistent numbers of "
             "samples. Give one value of y for each row."
         )
-    target = pd.Series(values.array if named else values, name=target_name(y))
-    known = ~is_missing(target)
-    if known.sum() < 2:
+    known = ~lacks_target(target, missing)
+    if known.sum() < fewest:
         raise ValueError(
             f"the target {target.name!r} has a value in {known.sum()} of {len(frame)} "
             "row(s); fit needs at least two (n_samples = 1 or 0). Fill in the target."
@@ -630,6 +666,51 @@ def labeled(
     if sample_weight is not None:
         weights = as_weights(sample_weight, len(frame), np.dtype(float))[known]
     return frame[known.to_numpy()], target[known], weights
+
+
+def as_target(y: Any) -> Series:
+    """Return targets as a Series in which each value has the type that it was given in.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Also a DataFrame of one column, a list of values of any type, or an array of
+        Arrow's or polars'.
+    """
+    import pandas as pd
+
+    name = target_name(y)
+    if hasattr(y, "to_arrow"):  # of polars
+        y = y.to_arrow()
+    if hasattr(y, "to_pandas"):  # of Arrow, whose type keeps integers beside nulls
+        y = pd.Series(y, dtype=pd.ArrowDtype(y.type))
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
+        name, y = str(y.columns[0]), y.iloc[:, 0]
+    if isinstance(y, pd.Series):
+        target = pd.Series(y.array, name=name)
+        target.attrs = y.attrs
+        return target
+    if isinstance(y, pd.api.extensions.ExtensionArray | pd.Index):
+        return pd.Series(y, name=name)
+    if isinstance(y, np.ma.MaskedArray):
+        y = y.astype(object).filled(None)
+    flat = isinstance(y, list | tuple) and not any(
+        isinstance(each, list | tuple | np.ndarray) for each in y
+    )
+    # NumPy would make texts of 1 and "a", and cells as wide as the longest of texts.
+    if flat and {type(each) for each in y} - {int, float, bool}:
+        return pd.Series(list(y), name=name, dtype=object)
+    return pd.Series(column_or_1d(y, warn=True), name=name)
+
+
+def known_rows(y: Any, missing: Sequence[str] | None = None) -> Array:
+    """Return which rows have a target."""
+    return ~lacks_target(as_target(y), missing).to_numpy(bool)
+
+
+def _n_rows(y: Any) -> int:
+    """Return the number of rows, also of what has no length but becomes an array."""
+    return len(y) if hasattr(y, "__len__") else len(np.asarray(y))
 
 
 def target_name(y: Any) -> str:

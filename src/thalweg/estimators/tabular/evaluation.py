@@ -35,7 +35,12 @@ from thalweg.estimators.tabular.baselines import (
     trees_of,
 )
 from thalweg.estimators.tabular.columns import encode_each
-from thalweg.estimators.tabular.estimators import FEW_ROWS, labeled
+from thalweg.estimators.tabular.estimators import (
+    FEW_ROWS,
+    as_target,
+    known_rows,
+    labeled,
+)
 from thalweg.estimators.tabular.metrics import (
     ClassMetrics,
     Guess,
@@ -47,7 +52,6 @@ from thalweg.estimators.tabular.metrics import (
     measure_classes,
     positive_class,
 )
-from thalweg.estimators.tabular.prediction import known_rows
 from thalweg.estimators.tabular.targets import Classes
 from thalweg.estimators.tabular.trees import TreesClassifier, TreesRegressor
 
@@ -325,9 +329,10 @@ def evaluate_best(
     if first.best == first.subject:
         fit = refit or done.crossed
         return model, done.finish(model) if fit else first
-    better = trees_of(model, len(known_rows(y))) if first.best == TREES else (
-        linear_of(model)
-    )  # fmt: skip
+    if first.best == TREES:
+        better = trees_of(model, len(known_rows(y, model.missing)))
+    else:
+        better = linear_of(model)
     found = evaluate(better, X, y, announce, closely, **how, refit=refit)
     gain = -first.gains[first.best][0]
     told = (
@@ -342,8 +347,8 @@ def _evaluate(
     scoring: Any, groups: Any, time: Any, refit: bool,
 ) -> "_Evaluated":  # fmt: skip
     """Score a model that is fitted on a part of the rows."""
-    frame, target, _ = labeled(X, y, None)
-    kept = known_rows(y)
+    frame, target, _ = labeled(X, y, None, model.missing)
+    kept = known_rows(y, model.missing)
     groups = _of_known(as_groups(groups, len(kept), "evaluate"), kept)
     times = _of_known(as_times(time, len(kept), "evaluate"), kept)
     metric = _metric(model, scoring)
@@ -425,17 +430,14 @@ def score_model(model: Any, X: Any, y: Any, scoring: Any = None) -> Evaluation:
         If a target is a class that the model does not know, or the metric does not
         suit the target.
     """
-    import pandas as pd
-
-    target = y if isinstance(y, pd.Series) else pd.Series(y)
-    kept = known_rows(target)
+    target = as_target(y)
+    kept = known_rows(target, model.missing)
     frame, target = model.aligned(X)[kept], target[kept]
     if not len(target):
         raise ValueError(
             f"the target {target.name!r} has no value in any row, so that nothing can "
             "be scored. Fill it in."
         )
-    target = model.read_target(target)
     model.target_.encode(target)  # raises for a class that is new
     found = _Found(model, frame, target)
     found.see(model, frame, target)

@@ -18,8 +18,7 @@ from thalweg.estimators.tabular.columns import (
     Column,
     as_frame,
     encode_compact,
-    is_missing,
-    texts,
+    with_arrays,
 )
 from thalweg.estimators.tabular.metrics import (
     Guess,
@@ -143,18 +142,6 @@ class TablePredictor:
         rows = inputs.astype(engine.floating_type(run.parameters))
         return link(run.plan.loss)(engine.outputs(run.network, run.parameters, rows))
 
-    def read_target(self, values: Series) -> Series:
-        """Return the target of a table's rows in the form of the fitted one.
-
-        A class that was 1 at fit may be "1" or 1.0 in another file. A class that is new
-        stays as it is, and a missing value is None.
-        """
-        if not isinstance(self.target_, Classes):
-            return values
-        labels = {str(label): label for label in self.target_.labels.tolist()}
-        known = texts(values)
-        return known.map(lambda text: labels.get(text, text), na_action="ignore")
-
     def compared(self, frame: Any, target: Series) -> tuple[Truth, Guess]:
         """Return the targets of some rows, and what is predicted for them."""
         outputs = self._outputs(frame)
@@ -199,7 +186,8 @@ class TablePredictor:
 
     def _restore(self, content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
         """Take over what a model file holds of the fitted model."""
-        self.columns_ = tuple(map(Column.from_json, content["columns"]))
+        columns = map(Column.from_json, content["columns"])
+        self.columns_ = with_arrays(columns, arrays)
         self.n_features_in_ = len(self.columns_)
         self._remember_names(content["names"])
         if "trees" in content:
@@ -216,13 +204,6 @@ def name_of(y: Any) -> str | None:
     """Return the name of a target that has one."""
     name = getattr(y, "name", None)
     return None if name is None else str(name)
-
-
-def known_rows(y: Any) -> Array:
-    """Return which rows have a target."""
-    import pandas as pd
-
-    return ~is_missing(y if isinstance(y, pd.Series) else pd.Series(y)).to_numpy(bool)
 
 
 class FittedTable(TablePredictor):
@@ -255,7 +236,6 @@ class FittedTable(TablePredictor):
         ValueError
             If a target is a class that the model does not know.
         """
-        target = self.read_target(target)
         self.target_.encode(target)  # raises for a class that is new
         values = self.target_.clean(target)
         if not self.classifies:

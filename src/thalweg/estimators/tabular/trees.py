@@ -28,10 +28,11 @@ from thalweg.estimators.persistence import (
 )
 from thalweg.estimators.splits import as_groups
 from thalweg.estimators.tabular.boosted_trees import BoostedTrees
-from thalweg.estimators.tabular.columns import study, whole
-from thalweg.estimators.tabular.estimators import labeled
+from thalweg.estimators.tabular.columns import arrays_of, study, whole
+from thalweg.estimators.tabular.estimators import known_rows, labeled
 from thalweg.estimators.tabular.metrics import Truth, positive_class
-from thalweg.estimators.tabular.prediction import TablePredictor, known_rows, name_of
+from thalweg.estimators.tabular.prediction import TablePredictor, name_of
+from thalweg.estimators.tabular.reading import ReadsTables
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
 
@@ -41,7 +42,7 @@ _TREES = 1000  # at most, over all classes
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class _Trees(TablePredictor, Persistent, Validated):
+class _Trees(ReadsTables, TablePredictor, Persistent, Validated):
     """What both estimators share: everything but the target."""
 
     n_rounds: int = 100
@@ -52,6 +53,7 @@ class _Trees(TablePredictor, Persistent, Validated):
         "n_rounds": [AT_LEAST_1],
         "learning_rate": [POSITIVE],
         "random_state": [int, None],
+        **ReadsTables._reading_constraints,
     }
     _target: ClassVar[type[Classes] | type[Values]]
     dtype: ClassVar[str] = "float64"
@@ -83,14 +85,14 @@ class _Trees(TablePredictor, Persistent, Validated):
             If a parameter, a column or a value is not valid.
         """
         self._validate_params()
-        frame, target, weights = labeled(X, y, sample_weight)
+        frame, target, weights = labeled(X, y, sample_weight, self.missing)
         if groups is not None:
-            kept = known_rows(y)
+            kept = known_rows(y, self.missing)
             groups = as_groups(groups, len(kept), "fit")[kept]  # pyright: ignore[reportOptionalSubscript]
-        self.columns_ = whole(study(frame))
+        self.columns_ = whole(study(frame, self.reading()))
         self.n_features_in_ = len(self.columns_)
         self._remember_names(getattr(X, "columns", ()))
-        self.target_ = self._target.study(target)
+        self.target_ = self._target.study(target, self.reading())
         self.target_name_ = name_of(y)
         n_outputs = self.target_.n_outputs
         n_trees = n_outputs if n_outputs > 2 else 1
@@ -125,6 +127,7 @@ class _Trees(TablePredictor, Persistent, Validated):
             "trees": trees,
             "settings": parameters_to_json(self),
         }
+        arrays = {**arrays, **arrays_of(self.columns_)}
         return {**content, **self._kept()}, arrays
 
     @classmethod
@@ -157,6 +160,8 @@ class TreesClassifier(ClassifierMixin, _Trees):
     threshold : float, str or None
         As for `Classifier`.
     random_state : int or None
+    column_kinds, decimal, thousands, date_format, missing
+        As for `Classifier`.
 
     Attributes
     ----------
@@ -218,6 +223,8 @@ class TreesRegressor(RegressorMixin, _Trees):
     learning_rate : float
         What the leaves are multiplied by.
     random_state : int or None
+    column_kinds, decimal, thousands, date_format, missing
+        As for `Classifier`.
 
     Attributes
     ----------

@@ -9,25 +9,49 @@ missing-value indicator column is added. Messages count rows from 1, without the
 """
 
 from thalweg.estimators.tabular.columns.category import MOST_CATEGORIES
-from thalweg.estimators.tabular.columns.column import Column
-from thalweg.estimators.tabular.columns.date import DATE_FORMATS, as_day, as_days
-from thalweg.estimators.tabular.columns.number import numbers
+from thalweg.estimators.tabular.columns.column import (
+    KINDS,
+    Column,
+    LeftOutWarning,
+    Reading,
+    arrays_of,
+    warn_left_out,
+    with_arrays,
+)
+from thalweg.estimators.tabular.columns.date import as_day, as_days
+from thalweg.estimators.tabular.columns.number import numbers, without_marks
 from thalweg.estimators.tabular.columns.table import (
     as_frame,
     encode,
     encode_compact,
     encode_each,
     kind_of,
+    measured,
+    show,
     study,
+    study_numbers,
     whole,
 )
-from thalweg.estimators.tabular.columns.values import MISSING, is_missing, texts
+from thalweg.estimators.tabular.columns.values import (
+    MISSING,
+    WORDLESS,
+    is_missing,
+    plain,
+    raw_texts,
+    shorten,
+    texts,
+    write,
+)
 
 __all__ = [
-    "DATE_FORMATS",
+    "KINDS",
     "MISSING",
     "MOST_CATEGORIES",
+    "WORDLESS",
     "Column",
+    "LeftOutWarning",
+    "Reading",
+    "arrays_of",
     "as_day",
     "as_days",
     "as_frame",
@@ -36,8 +60,18 @@ __all__ = [
     "encode_each",
     "is_missing",
     "kind_of",
+    "measured",
     "numbers",
+    "plain",
+    "raw_texts",
+    "shorten",
+    "show",
     "study",
+    "study_numbers",
     "texts",
+    "warn_left_out",
     "whole",
+    "with_arrays",
+    "without_marks",
+    "write",
 ]

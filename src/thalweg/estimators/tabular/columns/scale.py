@@ -20,11 +20,11 @@ _MOST_PIECES = 8
 _ROWS_A_PIECE = 100  # at least; with fewer rows there are fewer pieces
 
 
-def measure(name: str, kind: str, values: Array, show: Callable[[Any], str]) -> Column:
+def measure(draft: Column, values: Array, show: Callable[[Any], str]) -> Column:
     """Learn the range, center and scale of numbers, which `show` writes as texts."""
     # Sorted once, which is quicker than to select each quantile.
     present = np.sort(values[~np.isnan(values)])
-    column = Column(name, kind, len(values) - len(present))
+    column = replace(draft, missing=len(values) - len(present), detail="")
     if not len(present):
         return column
     low, center, high = np.quantile(present, (0, 0.5, 1))
@@ -40,7 +40,7 @@ def measure(name: str, kind: str, values: Array, show: Callable[[Any], str]) -> 
         center=float(center),
         scale=_spread_of(present, center),
         knots=tuple(knots.tolist()) if n_pieces > 1 else (),
-    )
+    ).describe(draft.detail)
 
 
 def _spread_of(values: Array, center: float) -> float:
