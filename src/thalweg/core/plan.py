@@ -38,7 +38,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.core.checks import check_flag
+from thalweg.core.checks import check_flag, naming
 from thalweg.core.losses import LOSSES
 from thalweg.core.optimizers import (
     DEFAULT_RATES,
@@ -388,7 +388,8 @@ def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
     steps = np.arange(first, first + count)
     schedule = plan.schedule
     if callable(schedule.name):
-        factors = np.array([float(schedule.name(int(step))) for step in steps])
+        with naming("schedule", owner="Plan"):
+            factors = np.array([float(schedule.name(int(step))) for step in steps])
     elif schedule.name in FACTORS:
         per_epoch = steps_per_epoch(plan, n_rows)
         total = plan.epochs * per_epoch

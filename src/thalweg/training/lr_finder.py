@@ -83,7 +83,7 @@ def find_rate(
         If ``0 < lowest < highest`` does not hold, or as in `fit`.
     """
     for name, rate in {"lowest": lowest, "highest": highest}.items():
-        check_number(name, rate, Interval("(0, inf)"), owner="find_rate")
+        check_number(name, rate, Interval("(-inf, inf]"), owner="find_rate")
     check_whole("n_steps", n_steps, "[1, 1e9]", owner="find_rate")
     if not 0 < lowest < highest < np.inf or n_steps < 10:
         raise ValueError(

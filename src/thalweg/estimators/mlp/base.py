@@ -394,7 +394,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
             parts: Any = train_test_split(
                 X, target, weights,
                 random_state=self._random_state,
-                test_size=self.validation_fraction,
+                test_size=float(self.validation_fraction),
                 stratify=self._strata(target),
             )  # fmt: skip
             (X, target, weights), held = parts[::2], parts[1::2]

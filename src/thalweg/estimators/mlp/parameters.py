@@ -131,7 +131,7 @@ def check_layers(estimator: Any) -> None:
 def hidden_sizes(estimator: Any) -> list[int]:
     """Return the widths of the hidden layers as a list."""
     sizes = estimator.hidden_layer_sizes
-    sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    sizes = list(sizes) if np.ndim(sizes) else [sizes]
     if not all(isinstance(size, Integral) for size in sizes):
         raise InvalidParameterError(
             f"The 'hidden_layer_sizes' parameter of {type(estimator).__name__} must be "
