@@ -404,7 +404,7 @@ def test_the_package_runs_as_a_module():
         (["fit", "-o", "flowers.csv"], "flowers.csv is read by this command too"),
         (["fit", "-o", "m", "--report", "./m"], "m is written by this command too"),
         (["search", "--plot", "m.thalweg"], "does not name a format of pictures"),
-        (["compare", "--plot", "m"], "End the name in one of .eps, .jpeg"),
+        (["compare", "--plot", "m"], "End the name in one of ."),
         (["diagnose", "-o", "flowers.csv/m"], "is a file, not a folder"),
     ],
 )
