@@ -187,9 +187,7 @@ def reads_table(*, columns: bool = False) -> Callable[[Any], Any]:
     return decorate
 
 
-def check_kinds(
-    reading: Reading, columns: Sequence[str], target: str
-) -> None:
+def check_kinds(reading: Reading, columns: Sequence[str], target: str) -> None:
     """Raise ValueError if --kind names the target, or no column of the table."""
     from thalweg.core import check_names
 
