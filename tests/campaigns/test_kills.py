@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from thalweg import report
 
 pytestmark = [
     pytest.mark.slow,
@@ -92,7 +93,7 @@ def wholes(kind: str, folder: Path) -> set[Any]:
         return {model.predict_proba(writer.X).tobytes() for model in writer.models()}
     found = set()
     for run in writer.runs():
-        tw.report.write(run, folder / "whole.html")
+        report.write(run, folder / "whole.html")
         found.add(steady(folder / "whole.html"))
     return found
 

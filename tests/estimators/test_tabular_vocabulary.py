@@ -70,7 +70,7 @@ def test_what_contradicts_is_said(parameters: dict[str, Any], message: str) -> N
 
 
 def test_the_names_are_parameters_like_any_other() -> None:
-    model = clone(tw.Classifier(**FEW).set_params(max_iter=2))
+    model: Any = clone(tw.Classifier(**FEW).set_params(max_iter=2))
     assert model.get_params()["max_iter"] == 2
     grid = {"max_iter": [1, 2], "activation": ["sigmoid", "swish"]}
     found = GridSearchCV(model, grid, cv=2).fit(X, Y > 0)
