@@ -22,7 +22,7 @@ import thalweg as tw
 from thalweg.diagnosis import trials
 from thalweg.diagnosis.readers import understand
 from thalweg.diagnosis.treatment import treated
-from thalweg.estimators.tabular.preprocessing import as_frame
+from thalweg.estimators.tabular.columns import as_frame
 from thalweg.optimize.gradient_check import check_gradient
 
 X, Y = load_wine(return_X_y=True)

@@ -62,7 +62,7 @@ LABELS = st.sampled_from(
         NUMBERS.astype(np.uint64) + np.uint64(2**63),
         NUMBERS == 1,
         NUMBERS.astype(float),
-        np.array(["", "ü\n\t\0x", "=1+1 🙂"])[NUMBERS],
+        np.array(["-", "ü\n\t\0x", "=1+1 🙂"])[NUMBERS],
         np.array(["no", "x" * 99, "Ω"], object)[NUMBERS],
     ]
 )

@@ -11,6 +11,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import r2_score
 
 from thalweg import Classifier, Regressor
+from thalweg.estimators.tabular.columns import study
 from thalweg.estimators.tabular.evaluation import (
     Evaluation,
     calibration,
@@ -19,7 +20,6 @@ from thalweg.estimators.tabular.evaluation import (
     importances,
     residuals,
 )
-from thalweg.estimators.tabular.preprocessing import study
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.report.summary import sketch
 

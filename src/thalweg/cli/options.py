@@ -92,12 +92,12 @@ def encode_table(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
         Classifier,
         as_frame,
         encode,
-        is_missing,
+        lacks_target,
         numbers,
         study,
     )
 
-    known = ~is_missing(y)
+    known = ~lacks_target(y)
     frame, target = as_frame(X[known]), y[known]
     inputs = encode(study(frame), frame).astype("float32")
     if isinstance(choose_model(task, y).model, Classifier):
@@ -148,7 +148,7 @@ def read_columns(
     import pandas as pd
 
     from thalweg.core import check_names
-    from thalweg.estimators import is_missing, kind_of, numbers
+    from thalweg.estimators import lacks_target, numbers, task_of
     from thalweg.io import read_table
 
     frame = read_table(table, header=not no_header)
@@ -157,9 +157,12 @@ def read_columns(
     for flag, names in named.items():
         check_names("column of the table", names, frame.columns, owner=flag)
     X, y = frame.drop(columns=[target, *ignore]), frame[target]
-    if kind_of(y[~is_missing(y)]) == "number":
+    if task_of(y)[0] == "regression":
         y = pd.Series(numbers(target, y), name=target)
-        y = y.astype("Int64") if (y.dropna() % 1 == 0).all() else y
+    elif pd.api.types.is_string_dtype(y.dtype):
+        known = y[~lacks_target(y)].astype(str)
+        if known.str.fullmatch("-?(0|[1-9][0-9]{0,17})").all():  # and no 01
+            y = pd.to_numeric(y, errors="coerce").astype("Int64")
     return X.astype({name: "category" for name in category if name in X}), y
 
 

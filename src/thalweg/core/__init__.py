@@ -10,6 +10,7 @@ from thalweg.core.checks import (
     check_whole,
     naming,
 )
+from thalweg.core.compact_rows import CompactRows, Features, Ladder, OneHot
 from thalweg.core.cpu import available_cpus, cpus_are_shared, share_cpus
 from thalweg.core.data import Data
 from thalweg.core.history import EpochRecord, EpochSums, History, Run, StopReason
@@ -88,19 +89,23 @@ __all__ = [
     "SCHEDULES",
     "Array",
     "Choice",
+    "CompactRows",
     "Data",
     "Dense",
     "DenseLeaves",
     "DenseNetwork",
     "EpochRecord",
     "EpochSums",
+    "Features",
     "Frame",
     "History",
     "Interval",
+    "Ladder",
     "LayerValues",
     "Network",
     "NetworkAdapter",
     "Number",
+    "OneHot",
     "Parameters",
     "Part",
     "Paths",

@@ -16,8 +16,8 @@ class Data:
     Parameters
     ----------
     X : ndarray of shape (n_rows, n_inputs), float32 or float64, C-contiguous
-        Or a SciPy matrix of compressed rows of that shape. For a `Network`, an array
-        of any shape and type, or several, nested.
+        Or a SciPy matrix of compressed rows or `CompactRows`, of that shape. For a
+        `Network`, an array of any shape and type, or several, nested.
     y : ndarray, C-contiguous
         Class numbers, int32 of shape (n_rows,), or values of X's dtype and of shape
         (n_rows, n_outputs). For a `Network` as X is.

@@ -15,7 +15,7 @@ class ColumnSketch:
     Parameters
     ----------
     name, kind, detail : str
-        As in `thalweg.estimators.tabular.preprocessing.Column`.
+        As in `thalweg.estimators.tabular.columns.Column`.
     missing : int
         Rows without a value.
     labels : tuple of str

@@ -23,15 +23,15 @@ from thalweg.estimators import (
     Column,
     Evaluation,
     Values,
-    as_day,
-    as_days,
     as_frame,
-    is_missing,
-    numbers,
+    lacks_target,
+    measured,
+    show,
     texts,
 )
 from thalweg.report.content import ColumnSketch, Report, TableSketch
 
+_LONGEST = 80  # characters of a label
 _LIBRARIES = ("thalweg", "numpy", "scipy", "scikit-learn", "pandas", "jax")
 
 
@@ -78,7 +78,7 @@ def summarize(
 
 
 def _sketch_table(model: Any, X: Frame, y: Series, name: str, task: str) -> TableSketch:
-    known = ~is_missing(y)
+    known = ~lacks_target(y, getattr(model, "missing", None))
     frame = as_frame(X)[known.to_numpy()]
     kind = "number" if isinstance(model.target_, Values) else "category"
     return TableSketch(
@@ -142,13 +142,16 @@ def sketch(column: Column, values: Series) -> ColumnSketch:
     )
     if column.kind == "left out":
         return described()
-    if column.kind in ("category", "boolean"):
-        counts = texts(values).value_counts()[:12]
-        return described(labels=tuple(counts.index), counts=tuple(counts.tolist()))
-    date = column.kind == "date"
-    read = (as_days(column.name, column.layout, values) if date
-            else numbers(column.name, values))  # fmt: skip
+    if column.kind in ("category", "boolean", "text"):
+        counts = texts(values, column.absent).value_counts()[:12]
+        labels = tuple(_crop(label) for label in counts.index)
+        return described(labels=labels, counts=tuple(counts.tolist()))
+    read = measured(column, values)
     bars, edges = np.histogram(read[~np.isnan(read)], bins=20)
-    shown = [as_day(edge) if date else f"{edge:.4g}" for edge in edges]
+    shown = [show(column, edge) for edge in edges]
     ranges = tuple(f"{low} to {high}" for low, high in pairwise(shown))
     return described(labels=ranges, counts=tuple(bars.tolist()))
+
+
+def _crop(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from thalweg.core import (
     CLASSIFYING,
     Array,
+    CompactRows,
     Data,
     DenseNetwork,
     Network,
@@ -170,6 +171,8 @@ def as_rows(network: Any, X: Any, dtype: np.dtype[Any]) -> Any:
     """
     if isinstance(network, Network):
         return _as_arrays("X", X, dtype)
+    if isinstance(X, CompactRows):
+        return _as_compact(network, X, dtype)
     checked = _numeric("X", X, dtype)
     if checked.ndim != 2 or checked.shape[1] != network.n_inputs:
         raise ValueError(
@@ -179,6 +182,17 @@ def as_rows(network: Any, X: Any, dtype: np.dtype[Any]) -> Any:
     _check_rows(len(checked))
     _check_finite("X", checked)
     return np.ascontiguousarray(checked)
+
+
+def _as_compact(network: DenseNetwork, X: CompactRows, dtype: Any) -> CompactRows:
+    """Check rows that an estimator encoded: of this network, and finite."""
+    if X.shape[1] != network.n_inputs:
+        raise ValueError(
+            f"X has {X.shape[1]} features; the network takes {network.n_inputs}."
+        )
+    _check_rows(len(X))
+    _check_finite("X", X.values)
+    return X.astype(dtype)
 
 
 def _as_y(

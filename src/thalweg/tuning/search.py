@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from thalweg.core import (
     naming,
     shown,
 )
+from thalweg.estimators import as_groups, as_times
 from thalweg.training import run_all
 from thalweg.tuning.result import SearchResult, SearchTrial
 from thalweg.tuning.runner import Callback, SearchRunner, Workers
@@ -91,6 +93,8 @@ def search(
     refit: bool = True,
     random_state: int | None = None,
     callbacks: Sequence[Callback] = (),
+    groups: Any = None,
+    time: Any = None,
 ) -> SearchResult:
     """Search for the best parameters of an estimator.
 
@@ -149,6 +153,12 @@ def search(
         None takes the seed in `storage`, or draws one.
     callbacks : sequence of callable
         Each is called with the `SearchTrial` after each trial; True ends the search.
+    groups : array-like of shape (n_rows,), optional
+        Rows of one group, such as those of one patient, are never in both the training
+        and the validation data, also of the estimator's own.
+    time : array-like of shape (n_rows,), optional
+        Numbers or dates. The latest rows are the validation data; with an integer `cv`,
+        each fold is later than its training data.
 
     Returns
     -------
@@ -171,6 +181,11 @@ def search(
     >>> len(found.trials), 1e-5 <= found.best_params["alpha"] <= 1
     (5, True)
     """
+    if X is None or y is None:
+        missing = "X" if X is None else "y"
+        raise ValueError(f"search got {missing}=None. Give both X and y.")
+    with naming("X", "y", owner="search"):
+        check_consistent_length(X, y)
     wanted = _Search(
         estimator=estimator,
         space=space,
@@ -189,16 +204,15 @@ def search(
         refit=refit,
         random_state=random_state,
         callbacks=as_callbacks(callbacks, owner="search"),
+        groups=as_groups(groups, len(y), "search"),
+        time=as_times(time, len(y), "search"),
     )
-    if X is None or y is None:
-        missing = "X" if X is None else "y"
-        raise ValueError(f"search got {missing}=None. Give both X and y.")
-    with naming("X", "y", owner="search"):
-        check_consistent_length(X, y)
     if nested is None:
         return wanted.run(X, y)
     with naming("nested", owner="search"):
-        outer = divide(estimator, X, y, cv=nested)
+        outer = divide(
+            estimator, X, y, cv=nested, groups=wanted.groups, time=wanted.time
+        )
     found = wanted.run(X, y)
     return replace(found, nested=wanted.nested_scores(X, y, outer))
 
@@ -224,6 +238,8 @@ class _Search:
     refit: bool
     random_state: int | None
     callbacks: tuple[Callback, ...]
+    groups: Any = None
+    time: Any = None
 
     def __post_init__(self) -> None:
         if self.n_trials is None and self.timeout is None:
@@ -262,8 +278,9 @@ class _Search:
         metric = _metric(self.estimator, self.scoring)
         workers = self._workers()
         split = partial(
-            divide, self.estimator, X, y, cv=self.cv, validation=self.validation
-        )
+            divide, self.estimator, X, y, cv=self.cv, validation=self.validation,
+            groups=self.groups, time=self.time,
+        )  # fmt: skip
         with naming("cv", "validation", owner="search"):
             n_folds = len(split())
         study, seed = self._open_study(X, y, space, metric, n_folds=n_folds)
@@ -288,7 +305,12 @@ class _Search:
             estimates = self._estimates(task, chosen, split, workers)
             model = _with_seed(prepared(self.estimator, chosen), seed)
             if self.refit:
-                model.fit(X, y)
+                own = {"groups": self.groups, "time": self.time}
+                known = signature(model.fit).parameters
+                model.fit(
+                    X, y,
+                    **{k: v for k, v in own.items() if v is not None and k in known},
+                )  # fmt: skip
         searched = describe(space)
         return SearchResult(
             metric=metric,
@@ -309,7 +331,11 @@ class _Search:
         scores: list[float] = []
         for fold in range(len(outer)):
             rows = outer.rows(X, y, fold)
-            model = inner.run(rows.X, rows.y).best_estimator
+            groups = rows.groups
+            if groups is not None:
+                _, groups = np.unique(groups, return_inverse=True)
+            own = replace(inner, groups=groups, time=rows.time)
+            model = own.run(rows.X, rows.y).best_estimator
             scorer: Any = check_scoring(model, self.scoring)
             scores.append(float(scorer(model, rows.X_val, rows.y_val)))
         return tuple(scores)
@@ -473,6 +499,9 @@ def _ranges(
 
 
 def _metric(estimator: Any, scoring: Any) -> str:
+    if scoring is None and getattr(estimator, "scoring", None) is not None:
+        scoring = estimator.scoring
+        return scoring if isinstance(scoring, str) else "score"
     if scoring is None:
         return _METRICS[is_classifier(estimator)]
     if isinstance(scoring, str):

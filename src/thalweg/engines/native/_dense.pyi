@@ -40,6 +40,8 @@ class Table:
         indices: NDArray[np.int32] | None = None,
         indptr: NDArray[np.int64] | None = None,
         width: int = 0,
+        codes: NDArray[np.uint16] | None = None,
+        groups: NDArray[np.int64] | None = None,
     ) -> None: ...
     @property
     def n_rows(self) -> int: ...

@@ -8,7 +8,7 @@ sparse matrix) is checked here.
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
 
@@ -45,11 +45,17 @@ cdef extern from "descriptions.h" nogil:
         uint32_t seed
         int64_t first_step
 
+    ctypedef struct Group:
+        int64_t width, value, code
+
     ctypedef struct Rows:
         int64_t n_rows
         const void *X
         const int32_t *indices
         const int64_t *indptr
+        const uint16_t *codes
+        const Group *groups
+        int64_t n_groups, n_values, n_codes
         const int32_t *classes
         const void *targets
         const void *weights
@@ -233,8 +239,9 @@ cdef class Table:
     cdef object arrays
     cdef readonly int64_t n_rows
 
-    def __cinit__(self, X, y, weights, indices=None, indptr=None, int64_t width=0):
-        self.arrays = (X, y, weights, indices, indptr)
+    def __cinit__(self, X, y, weights, indices=None, indptr=None, int64_t width=0,
+                  codes=None, groups=None):
+        self.arrays = (X, y, weights, indices, indptr, codes, groups)
         self.n_rows = len(X) if indptr is None else len(indptr) - 1
         self.rows.n_rows = self.n_rows
         self.rows.X = _address(X)
@@ -247,6 +254,25 @@ cdef class Table:
             self.rows.targets = _address(y)
         if indptr is not None:
             self._check(width, len(indices))
+        if groups is not None:
+            self._keep_groups(X, codes, groups, width)
+
+    def _keep_groups(self, X, codes, groups, int64_t width):
+        values, coded = groups[:, 1], groups[:, 2]
+        widths = groups[:, 0]
+        plain = coded < 0
+        ends = values + (widths * plain) + ~plain
+        good = (widths.sum() == width and (widths > 0).all()
+                and (~plain | (values >= 0)).all() and (values >= -1).all()
+                and (ends <= X.shape[1]).all()
+                and (coded >= -1).all() and (coded < codes.shape[1]).all()
+                and len(codes) == len(X))
+        if not good:
+            raise ValueError("the compact rows are not valid: a group lies outside.")
+        self.rows.codes = <const uint16_t *> _address(codes)
+        self.rows.groups = <const Group *> _address(groups)
+        self.rows.n_groups = len(groups)
+        self.rows.n_values, self.rows.n_codes = X.shape[1], codes.shape[1]
 
     cdef _check(self, int64_t width, int64_t stored):
         cdef int64_t i

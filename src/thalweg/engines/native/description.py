@@ -19,6 +19,7 @@ from thalweg.core import (
     NORMALIZATIONS,
     Array,
     Choice,
+    CompactRows,
     Data,
     DenseNetwork,
     Plan,
@@ -164,7 +165,7 @@ def _rule(plan: Plan) -> dict[str, Any]:
 
 
 def as_table(network: DenseNetwork, X: Any, y: Any = None, weights: Any = None) -> Any:
-    """Check rows and hand them over; X may be a sparse matrix of compressed rows."""
+    """Check rows and hand them over; X may be sparse or in compact form."""
     dtype, rows = X.dtype, X.shape[0]
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"X has dtype {dtype}; it must be float32 or float64.")
@@ -178,6 +179,12 @@ def as_table(network: DenseNetwork, X: Any, y: Any = None, weights: Any = None) 
     for name, (given, shapes) in zip(("y", "weights"), allowed, strict=True):
         if given is not None and given.shape not in shapes:
             raise ValueError(f"{name} has shape {given.shape} for {rows} rows.")
+    if isinstance(X, CompactRows):
+        return kernel.Table(
+            as_ready(X.values, dtype), y, weights, width=network.n_inputs,
+            codes=as_ready(X.codes, np.uint16),
+            groups=as_ready(X.groups, np.int64),
+        )  # fmt: skip
     if not hasattr(X, "indptr"):
         return kernel.Table(as_ready(X, dtype), y, weights)
     X = X.tocsr()

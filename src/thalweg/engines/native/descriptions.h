@@ -63,13 +63,23 @@ typedef struct {
     int64_t first_step;
 } Spec;
 
+/* Neighboring features of rows in compact form: `width` values from number `value` on,
+   or one code (compact_rows.h); -1 for no value or no code. */
+typedef struct {
+    int64_t width, value, code;
+} Group;
+
 /* Rows. X is dense (row-major) or, where `indptr` is set, compressed sparse rows with
-   `X` their values. y is class numbers, or values of shape (n_rows, n_outputs). */
+   `X` their values, or, where `groups` is set, the values of rows in compact form. y is
+   class numbers, or values of shape (n_rows, n_outputs). */
 typedef struct {
     int64_t n_rows;
     const void *X;
     const int32_t *indices;
     const int64_t *indptr;
+    const uint16_t *codes;
+    const Group *groups;
+    int64_t n_groups, n_values, n_codes;
     const int32_t *classes;
     const void *targets;
     const void *weights; /* NULL for ones */

@@ -16,6 +16,7 @@
 /* A pass of rows through the layers, forward and backward. */
 #include "pass.h"
 #include "input_noise.h"
+#include "compact_rows.h"
 #include "gather_batch.h"
 #include "linear_layer.h"
 #include "batch_normalization.h"

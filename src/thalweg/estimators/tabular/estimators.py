@@ -1,13 +1,13 @@
 """Estimators for tables with columns of any kind: `Classifier` and `Regressor`.
 
 They are scikit-learn estimators for numbers, texts, dates, booleans and missing values.
-`fit` learns how to encode the columns (`thalweg.estimators.tabular.preprocessing`), how
+`fit` learns how to encode the columns (`thalweg.estimators.tabular.columns`), how
 to encode the target (`thalweg.estimators.tabular.targets`), and a dense network between
 them. `thalweg.estimators.evaluate` scores them on test data.
 """
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
 from thalweg import training
 from thalweg.core import (
@@ -26,6 +26,7 @@ from thalweg.core import (
     OPTIMIZERS,
     SCHEDULES,
     Array,
+    CompactRows,
     DenseNetwork,
     EpochRecord,
     Frame,
@@ -34,8 +35,10 @@ from thalweg.core import (
     Series,
     Spec,
     StopReason,
+    as_random_state,
     canonical,
     check_flag,
+    hold_out,
     phases,
     plain_number,
 )
@@ -64,17 +67,32 @@ from thalweg.estimators.persistence import (
     parameters_from_json,
     parameters_to_json,
 )
-from thalweg.estimators.tabular.preprocessing import (
+from thalweg.estimators.splits import (
+    Split,
+    as_groups,
+    as_times,
+    hold_out_honestly,
+)
+from thalweg.estimators.tabular.columns import (
     Column,
+    arrays_of,
     as_frame,
-    encode,
-    is_missing,
     study,
+    warn_left_out,
     whole,
 )
+from thalweg.estimators.tabular.labels import lacks_target
+from thalweg.estimators.tabular.metrics import (
+    Truth,
+    find_metric,
+    positive_class,
+)
+from thalweg.estimators.tabular.prediction import TablePredictor, name_of
+from thalweg.estimators.tabular.reading import ReadsTables
 from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
-from thalweg.io import pack_run, unpack_run
+from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
+from thalweg.io import pack_run
 from thalweg.training import Callback, as_weights
 
 FEW_ROWS = 200
@@ -98,7 +116,7 @@ _SAME = {
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class _Tabular(Persistent, Validated):
+class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     """What both estimators share: everything but the target."""
 
     hidden_layer_sizes: int | Sequence[int] = field(default=(128, 64), kw_only=False)
@@ -120,6 +138,7 @@ class _Tabular(Persistent, Validated):
     random_state: int | np.random.RandomState | None = None
     dtype: str = "float32"
     engine: str = "auto"
+    scoring: Any = None
     verbose: bool | int = False
     max_iter: int | Sequence[int] | None = None
     alpha: float | None = None
@@ -146,11 +165,13 @@ class _Tabular(Persistent, Validated):
         "random_state": ["random_state"],
         "dtype": DTYPE,
         "engine": ENGINE,
+        "scoring": [str, callable, None],
         "verbose": ["verbose"],
         "max_iter": [AT_LEAST_1, ListOf(AT_LEAST_1), None],
         "alpha": [NONNEGATIVE, None],
         "learning_rate_init": [POSITIVE, None],
         "n_iter_no_change": [AT_LEAST_1, INFINITY, None],
+        **ReadsTables._reading_constraints,
     }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
@@ -163,6 +184,9 @@ class _Tabular(Persistent, Validated):
         X_val: Any = None,
         y_val: Any = None,
         watch_only: bool = False,
+        *,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
     ) -> Self:
         """Learn the columns, the target and the network.
 
@@ -171,8 +195,8 @@ class _Tabular(Persistent, Validated):
         X : DataFrame or array-like of shape (n_rows, n_columns)
             Numbers, texts, dates, booleans, missing values.
         y : Series or array-like of shape (n_rows,)
-            Rows with a missing target are left out. A `Regressor` also takes several
-            targets of numbers, of shape (n_rows, n_targets).
+            Rows with a missing target are left out, with a warning. A `Regressor` also
+            takes several targets of numbers, of shape (n_rows, n_targets).
         sample_weight : array-like of shape (n_rows,), optional
         X_val, y_val : optional
             Validation data; by default they are a part of `X`.
@@ -180,6 +204,11 @@ class _Tabular(Persistent, Validated):
             Whether `X_val` and `y_val` are only recorded in `history_`, and never stop
             training or select weights. If a part of `X` is validation data already,
             that part is recorded instead.
+        groups : array-like of shape (n_rows,), optional
+            Rows of one group, such as those of one patient, are never both in the
+            training and in the validation data.
+        time : array-like of shape (n_rows,), optional
+            Numbers or dates. The latest rows are the validation data.
 
         Returns
         -------
@@ -197,19 +226,41 @@ class _Tabular(Persistent, Validated):
             raise ValueError(
                 "fit got only one of X_val and y_val. Give both of them or neither."
             )
-        frame, target, weights = labeled(X, y, sample_weight)
+        frame, target, weights = labeled(X, y, sample_weight, self.missing)
         _check_size(frame)
+        kept = None
+        if groups is not None or time is not None:
+            kept = known_rows(y, self.missing)
+        groups, time = (
+            each if each is None else read(each, len(kept), "fit")[kept]
+            for each, read in ((groups, as_groups), (time, as_times))
+        )
         self._study(X, frame)
         self.target_ = self._study_target(target)
-        inputs = self._encode(frame)
+        self.target_name_ = name_of(y)
+        n_rows = _n_rows(y)
+        self.n_left_out_ = n_rows - len(target)
+        if not isinstance(frame, Encoded):
+            warn_left_out(self.columns_, target_name(y), self.n_left_out_, n_rows)
+        inputs, encoded = self._encode(frame), self.target_.encode(target)
         if watch_only and self._validates(len(frame)):
             X_val, watch_only = None, False
         validation = self._validation(len(frame), X_val, y_val)
         settings = self._settings(len(frame), validation is not None and not watch_only)
+        network = self._network(inputs.shape[1], settings)
+        held_out = validation if isinstance(validation, tuple) else None
+        if isinstance(validation, float):
+            split = self._inner_split(encoded, groups, time)
+            if split is not None:
+                rows, held = split
+                share = () if weights is None else (weights[held],)
+                held_out = validation = (inputs[held], encoded[held], *share)
+                inputs, encoded = inputs[rows], encoded[rows]
+                weights = None if weights is None else weights[rows]
         self.run_ = training.fit(
-            self._network(inputs.shape[1], settings),
+            network,
             inputs,
-            self.target_.encode(target),
+            encoded,
             sample_weight=weights,
             class_weight=self._class_weight(),
             validation=validation,
@@ -219,6 +270,7 @@ class _Tabular(Persistent, Validated):
             **settings,
             monitor="training" if watch_only else "auto",
         )
+        self._choose_threshold(frame, target, groups, held_out)
         self._warn_if_diverged()
         return self
 
@@ -235,18 +287,52 @@ class _Tabular(Persistent, Validated):
                 stacklevel=3,
             )
 
+    def _inner_split(self, encoded: Array, groups: Any, times: Any) -> Split | None:
+        """Return training and validation rows, or None where any will do."""
+        if groups is None and times is None:
+            return None
+        classes = self._target is Classes
+        share = self.validation_fraction
+        return hold_out_honestly(encoded, share, groups, times, classes)
+
+    def _choose_threshold(
+        self, frame: Any, target: Series, groups: Any, held_out: Any
+    ) -> None:
+        """Choose the threshold of a classifier that asks for one."""
+
+    def _score(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> float:
+        """Return the metric that `scoring` names."""
+        if callable(self.scoring) or sample_weight is not None:
+            from sklearn.metrics import get_scorer
+
+            scorer: Any = get_scorer(self.scoring)
+            weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+            return float(scorer(self, X, y, **weights))
+        frame, target, _ = labeled(X, y, None, self.missing, fewest=1)
+        metric = find_metric(
+            self.scoring, self._target is Classes, owner=type(self).__name__
+        )
+        value = metric.value_of(*self.compared(frame, target))
+        return value if metric.greater else -value
+
+    def _usual_score(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> float:
+        """Return accuracy, or R², on the rows that have a target."""
+        self._check_fitted()
+        given = (X, y, sample_weight, self.missing)
+        frame, target, weights = labeled(*given, fewest=1)
+        rows = frame if len(target) < _n_rows(y) else X
+        return self.target_.compare(target, self.predict(rows), weights)
+
     def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the fitted estimator as values that JSON can hold, and arrays."""
         settings = parameters_to_json(self)
         run, arrays = pack_run(self.run_)
+        arrays = {**arrays, **arrays_of(self.columns_)}
         content = {
             "run": run,
             "settings": settings,
-            "columns": [column.to_json() for column in self.columns_],
-            "names": list(getattr(self, "feature_names_in_", ())),
-            "target": self.target_.to_json(),
         }
-        return content, arrays
+        return {**content, **self._kept()}, arrays
 
     @classmethod
     def from_document(
@@ -257,14 +343,10 @@ class _Tabular(Persistent, Validated):
         if isinstance(settings["hidden_layer_sizes"], list):  # a tuple in format 1
             settings["hidden_layer_sizes"] = tuple(settings["hidden_layer_sizes"])
         model = cls(**parameters_from_json(settings))
-        model.columns_ = tuple(map(Column.from_json, content["columns"]))
-        model.n_features_in_ = len(model.columns_)
-        model._remember_names(content["names"])
         several = "targets" in content["target"]
         kind = SeveralValues if several else cls._target
         model.target_ = kind.from_json(content["target"])
-        model.run_ = unpack_run(content["run"], arrays)
-        return model
+        return model._restore(content, arrays)
 
     @property
     def history_(self) -> History:
@@ -276,63 +358,24 @@ class _Tabular(Persistent, Validated):
         """Why training stopped, in a sentence."""
         return self.run_.why
 
-    def encode(self, X: Any) -> Array:
-        """Return the inputs of the network for a table, (n_rows, n_inputs).
-
-        Columns are found by name if both tables have names, and by position otherwise.
-        Further columns are ignored.
-        """
-        check_is_fitted(self)
-        if isinstance(X, Encoded):
-            return self._encode(X)
-        frame = as_frame(X)
-        if not (hasattr(self, "feature_names_in_") and hasattr(X, "columns")):
-            if frame.shape[1] != self.n_features_in_:
-                raise ValueError(
-                    f"X has {frame.shape[1]} features, but {type(self).__name__} is "
-                    f"expecting {self.n_features_in_} features as input. Give the "
-                    "columns of the table that it was fitted on, in the same order."
-                )
-            frame = frame.set_axis([c.name for c in self.columns_], axis=1)
-        _check_size(frame)
-        return self._encode(frame)
-
-    def predict(self, X: Any) -> Array:
-        """Predict each row: its most probable class, or its value in float64.
-
-        Several targets are predicted as (n_rows, n_targets).
-
-        Raises
-        ------
-        ValueError
-            If columns are missing, or a value is of another kind than at fit.
-        """
-        outputs = self._outputs(X)
-        return self.target_.decode(outputs)
-
-    def _outputs(self, X: Any) -> Array:
-        inputs = self.encode(X)
-        return training.predict(self.run_, inputs)
+    def _inputs(self, X: Any) -> CompactRows:
+        return self._encode(X) if isinstance(X, Encoded) else super()._inputs(X)
 
     def _study_target(self, target: Any) -> Any:
-        return self._target.study(target)
+        return self._target.study(target, self.reading())
 
     def _study(self, X: Any, frame: "Frame | Encoded") -> None:
-        columns = frame.studied if isinstance(frame, Encoded) else study(frame)
+        known = isinstance(frame, Encoded)
+        columns = frame.studied if known else study(frame, self.reading())
         self.columns_ = columns if self.piecewise else whole(columns)
         self.n_features_in_ = len(self.columns_)
         self._remember_names(getattr(X, "columns", ()))
 
-    def _encode(self, frame: "Frame | Encoded") -> Array:
-        known = isinstance(frame, Encoded)
-        inputs = frame.inputs[self.piecewise] if known else encode(self.columns_, frame)
-        return inputs.astype(self.dtype)
-
-    def _remember_names(self, names: Iterable[object]) -> None:
-        vars(self).pop("feature_names_in_", None)
-        known = list(names)
-        if known and all(isinstance(name, str) for name in known):
-            self.feature_names_in_ = np.array(known, dtype=object)
+    def _encode(self, frame: "Frame | Encoded") -> CompactRows:
+        if isinstance(frame, Encoded):
+            return frame.inputs[self.piecewise].astype(self.dtype)
+        _check_size(frame)
+        return super()._encode(frame)
 
     def _network(self, n_inputs: int, settings: Mapping[str, Any]) -> DenseNetwork:
         sizes = (n_inputs, *hidden_sizes(self), self.target_.n_outputs)
@@ -393,7 +436,7 @@ class _Tabular(Persistent, Validated):
         """Return the validation data: a share, rows, or None."""
         if X_val is None:
             return self.validation_fraction if self._validates(n_rows) else None
-        frame, target, _ = labeled(X_val, y_val, None)
+        frame, target, _ = labeled(X_val, y_val, None, self.missing)
         return self._encode(frame), self.target_.encode(target)
 
     def _validates(self, n_rows: int) -> bool:
@@ -419,7 +462,7 @@ class Encoded:
     """
 
     studied: tuple[Column, ...]
-    inputs: Mapping[bool, Array]
+    inputs: Mapping[bool, CompactRows]
     columns: Sequence[Any] = ()
 
     def __len__(self) -> int:
@@ -439,7 +482,7 @@ def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
     studied, names = models[0].columns_, getattr(X, "columns", ())
 
     def encoded(rows: Any) -> Encoded:
-        inputs = {model.piecewise: model.encode(rows) for model in models}
+        inputs = {model.piecewise: model._inputs(rows) for model in models}  # pyright: ignore[reportPrivateUsage]
         return Encoded(studied, inputs, names)
 
     return encoded(X), encoded(X_val)
@@ -488,6 +531,16 @@ class Classifier(ClassifierMixin, _Tabular):
         Training stops after this many epochs without a better validation loss.
     class_weight : dict of label to float, "balanced" or None
         Weights of the classes.
+    scoring : str, callable or None
+        What `score` returns: the name of a scorer of scikit-learn's, such as
+        ``"roc_auc"``. None is accuracy.
+    threshold : float, str or None
+        The probability of the positive class from which on it is predicted, for two
+        classes. The name of a metric, such as ``"f1"`` or ``"balanced_accuracy"``,
+        chooses the threshold that maximizes it: on the validation data, or, where
+        there are none, on the out-of-fold predictions of a 5-fold cross-validation.
+        None predicts the most probable class. The positive class is 1, true or yes
+        where the other is 0, false or no, and otherwise the rarer one.
     max_time : float or None
         No epoch starts after this many seconds.
     callbacks : sequence of callable
@@ -506,10 +559,19 @@ class Classifier(ClassifierMixin, _Tabular):
     alpha : float or None
         L2 penalty as in scikit-learn's MLP, in place of `l2`: it is divided by the
         number of rows of a batch.
+    column_kinds, decimal, thousands, date_format, missing
+        As for `thalweg.estimators.tabular.reading.ReadsTables`: what columns hold, how
+        numbers and dates are written, and what texts stand for a missing value.
 
     Attributes
     ----------
+    n_left_out_ : int
+        Number of rows that were left out because their target is missing.
     classes_ : ndarray of shape (n_classes,)
+    threshold_ : float or None
+        The threshold that `predict` uses.
+    positive_ : int
+        Number of the class that the threshold is about.
     run_ : Run
         The network, its weights and the history of training.
     columns_ : tuple of Column
@@ -529,17 +591,23 @@ class Classifier(ClassifierMixin, _Tabular):
 
     loss: Spec = "cross_entropy"
     class_weight: Mapping[Any, float] | str | None = None
+    threshold: float | str | None = None
 
     _parameter_constraints: ClassVar = {
         **_Tabular._parameter_constraints,
         "class_weight": CLASS_WEIGHT,
+        "threshold": [SHARE, str, None],
     }
     _target = Classes
 
-    @property
-    def classes_(self) -> Array:
-        """The labels, in the order of `predict_proba`'s columns."""
-        return self.target_.labels
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return accuracy, or the metric that `scoring` names.
+
+        Greater is better, as for scikit-learn's scorers: a loss is negative.
+        """
+        if self.scoring is None:
+            return self._usual_score(X, y, sample_weight)
+        return self._score(X, y, sample_weight)
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, (n_rows, n_classes).
@@ -565,6 +633,54 @@ class Classifier(ClassifierMixin, _Tabular):
             )
         return super()._study_target(target)
 
+    def _inner_split(self, encoded: Array, groups: Any, times: Any) -> Split | None:
+        if isinstance(self.threshold, str) and groups is None and times is None:
+            n_rows = len(encoded)
+            n_held = round(self.validation_fraction * n_rows)
+            if not 0 < n_held < n_rows:
+                return None
+            rng = np.random.RandomState(
+                as_random_state(self.random_state).randint(2**31)
+            )
+            held = hold_out(n_rows, n_held, rng, encoded)
+            return Split(np.flatnonzero(~held), np.flatnonzero(held))
+        return super()._inner_split(encoded, groups, times)
+
+    def _choose_threshold(
+        self, frame: Any, target: Series, groups: Any, held_out: Any
+    ) -> None:
+        vars(self).pop("threshold_", None)
+        if self.threshold is None:
+            return
+        if len(self.classes_) != 2:
+            raise ValueError(
+                f"Classifier got threshold={self.threshold!r}, which is for two "
+                f"classes, but the target has {len(self.classes_)}. Leave it out."
+            )
+        values = self.target_.clean(target)
+        self.positive_ = positive_class(self.classes_, values)
+        if not isinstance(self.threshold, str):
+            self.threshold_ = float(self.threshold)
+            return
+        if held_out is not None:
+            values = self.classes_[np.asarray(held_out[1], int)]
+            truth = Truth(values, self.classes_, self.positive_)
+            shares = training.predict(self.run_, held_out[0])[:, self.positive_]
+        else:
+            truth = Truth(values, self.classes_, self.positive_, groups)
+            copy: Any = clone(self).set_params(threshold=None, callbacks=())
+            shares = out_of_fold(
+                lambda rows: copy.fit(
+                    frame[rows],
+                    target[rows],
+                    groups=None if groups is None else groups[rows],
+                ),
+                lambda rows: frame[rows],
+                truth,
+            )
+        owner = "Classifier: threshold"
+        self.threshold_ = best_threshold(self.threshold, truth, shares, owner)
+
     def _class_weight(self) -> Mapping[int, float] | str | None:
         given = self.class_weight
         if not isinstance(given, Mapping):
@@ -586,8 +702,11 @@ class Regressor(RegressorMixin, _Tabular):
     hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
     schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
     max_time, callbacks, random_state, dtype, engine, verbose, max_iter, alpha, \
-    learning_rate_init, n_iter_no_change
+    learning_rate_init, n_iter_no_change, column_kinds, decimal, thousands, \
+    date_format, missing
         As for `Classifier`.
+    scoring : str, callable or None
+        What `score` returns, such as ``"neg_mean_absolute_error"``. None is R².
 
     Attributes
     ----------
@@ -597,10 +716,19 @@ class Regressor(RegressorMixin, _Tabular):
 
     _target = Values
 
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return R², or the metric that `scoring` names.
+
+        Greater is better, as for scikit-learn's scorers: a loss is negative.
+        """
+        if self.scoring is None:
+            return self._usual_score(X, y, sample_weight)
+        return self._score(X, y, sample_weight)
+
     def _study_target(self, target: Any) -> "Values | SeveralValues":
         _check_size(target.to_frame() if target.ndim == 1 else target, "target")
         if target.ndim == 2:
-            return SeveralValues.study(target)
+            return SeveralValues.study(target, self.reading())
         return super()._study_target(target)
 
     def __sklearn_tags__(self) -> Any:
@@ -616,8 +744,8 @@ def table_blueprint(
 
     With several phases, the plan is that of the first.
     """
-    _, target, _ = labeled(X, y, None)
     copy: Any = clone(model)
+    _, target, _ = labeled(X, y, None, copy.missing)
     copy.target_ = copy._study_target(target)
     watched = copy._validates(len(target))
     settings = copy._settings(len(target), watched)
@@ -625,30 +753,35 @@ def table_blueprint(
 
 
 def labeled(
-    X: Any, y: Any, sample_weight: ArrayLike | None
+    X: Any,
+    y: Any,
+    sample_weight: ArrayLike | None,
+    missing: Sequence[str] | None = None,
+    fewest: int = 2,
 ) -> tuple[Any, Series, Array | None]:
-    """Return the rows that have a target, with it and with their weights."""
-    import pandas as pd
+    """Return the rows that have a target, with it and with their weights.
 
+    Parameters
+    ----------
+    X, y, sample_weight
+        As for `Classifier.fit`.
+    missing : sequence of str, optional
+        Texts that stand for a missing target.
+    fewest : int
+        Number of rows that are needed.
+    """
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None.")
     frame = X if isinstance(X, Encoded) else as_frame(X)
-    named = isinstance(y, pd.Series)
     wide = _as_wide(y)
-    values = y if named else column_or_1d(y, warn=True) if wide is None else wide
-    if len(values) != len(frame):
+    target: Any = as_target(y) if wide is None else wide
+    if len(target) != len(frame):
         raise ValueError(
-            f"X has {len(frame)} rows and y has {len(values)}; inconsistent numbers of "
+            f"X has {len(frame)} rows and y has {len(target)}; inconsistent numbers of "
             "samples. Give one value of y for each row."
         )
-    if wide is None:
-        target = pd.Series(values.array if named else values, name=target_name(y))
-        known = ~is_missing(target)
-    else:
-        target = wide
-        known = ~np.any([is_missing(column) for _, column in wide.items()], axis=0)
-        known = pd.Series(known)
-    if known.sum() < 2:
+    known = _have_target(target, missing)
+    if known.sum() < fewest:
         raise ValueError(
             f"the target {target_name(y)!r} has a value in {known.sum()} of "
             f"{len(frame)} row(s); fit needs at least two (n_samples = 1 or 0). Fill "
@@ -658,6 +791,71 @@ def labeled(
     if sample_weight is not None:
         weights = as_weights(sample_weight, len(frame), np.dtype(float))[known]
     return frame[known.to_numpy()], target[known], weights
+
+
+def as_target(y: Any) -> Series:
+    """Return targets as a Series in which each value has the type that it was given in.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Also a DataFrame of one column, a list of values of any type, or an array of
+        Arrow's or polars'.
+    """
+    import pandas as pd
+
+    name = target_name(y)
+    if hasattr(y, "to_arrow"):  # of polars
+        y = y.to_arrow()
+    if hasattr(y, "to_pandas"):  # of Arrow, whose type keeps integers beside nulls
+        y = pd.Series(y, dtype=pd.ArrowDtype(y.type))
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
+        name, y = str(y.columns[0]), y.iloc[:, 0]
+    if isinstance(y, pd.Series):
+        target = pd.Series(y.array, name=name)
+        target.attrs = y.attrs
+        return target
+    if isinstance(y, pd.api.extensions.ExtensionArray | pd.Index):
+        return pd.Series(y, name=name)
+    if isinstance(y, np.ma.MaskedArray):
+        y = y.astype(object).filled(None)
+    flat = isinstance(y, list | tuple) and not any(
+        isinstance(each, list | tuple | np.ndarray) for each in y
+    )
+    # NumPy would make texts of 1 and "a", and cells as wide as the longest of texts.
+    if flat and {type(each) for each in y} - {int, float, bool}:
+        return pd.Series(list(y), name=name, dtype=object)
+    return pd.Series(column_or_1d(y, warn=True), name=name)
+
+
+def known_rows(y: Any, missing: Sequence[str] | None = None) -> Array:
+    """Return which rows have a target."""
+    wide = _as_wide(y)
+    target = as_target(y) if wide is None else wide
+    return _have_target(target, missing).to_numpy(bool)
+
+
+def _have_target(target: Any, missing: Sequence[str] | None) -> Series:
+    """Tell which rows have a target, or all of several targets."""
+    if target.ndim == 1:
+        return ~lacks_target(target, missing)
+    lacking = target.apply(lacks_target, missing=missing)
+    return ~lacking.any(axis=1)
+
+
+def _n_rows(y: Any) -> int:
+    """Return the number of rows, also of what has no length but becomes an array."""
+    return len(y) if hasattr(y, "__len__") else len(np.asarray(y))
+
+
+def target_name(y: Any) -> str:
+    """Return the name of a target."""
+    return str(getattr(y, "name", None) or "y")
+
+
+def _batch_rows(n_rows: int) -> int:
+    """Return a fortieth of the rows, as a power of two between 16 and 256."""
+    return int(np.clip(2 ** round(np.log2(n_rows / 40)), 16, 256))
 
 
 def _check_size(frame: Any, what: str = "column") -> None:
@@ -691,17 +889,7 @@ def _as_wide(y: Any) -> Frame | None:
     return table.set_axis(map(str, table.columns), axis=1).reset_index(drop=True)
 
 
-def target_name(y: Any) -> str:
-    """Return the name of a target."""
-    return str(getattr(y, "name", None) or "y")
-
-
 def _tell(epoch: EpochRecord) -> None:
     print(f"Epoch {epoch.epoch}, loss = {epoch.loss:.8f}")  # noqa: T201
     if not np.isnan(epoch.validation_score):
         print(f"Validation score: {epoch.validation_score:f}")  # noqa: T201
-
-
-def _batch_rows(n_rows: int) -> int:
-    """Return a fortieth of the rows, as a power of two between 16 and 256."""
-    return int(np.clip(2 ** round(np.log2(n_rows / 40)), 16, 256))

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.metrics import r2_score
 
 from thalweg.core import Array, Frame, Record
+from thalweg.estimators.tabular.columns import Reading
 from thalweg.estimators.tabular.targets import Values
 
 
@@ -22,12 +23,10 @@ class SeveralValues(Record):
 
     targets: tuple[Values, ...]
 
-    metric: ClassVar[str] = Values.metric
-
     @classmethod
-    def study(cls, target: Frame) -> Self:
+    def study(cls, target: Frame, reading: Reading | None = None) -> Self:
         """Learn from the targets that a model is fitted on."""
-        return cls(tuple(Values.study(values) for _, values in target.items()))
+        return cls(tuple(Values.study(values, reading) for _, values in target.items()))
 
     @property
     def n_outputs(self) -> int:
@@ -52,6 +51,10 @@ class SeveralValues(Record):
     def score(self, truth: Array, predicted: Array) -> float:
         """Return the mean of the R² of the targets."""
         return float(r2_score(truth, predicted))
+
+    def compare(self, target: Frame, predicted: Array, weights: Array | None) -> float:
+        """Score predictions for rows of a table."""
+        return float(r2_score(self.clean(target), predicted, sample_weight=weights))
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:

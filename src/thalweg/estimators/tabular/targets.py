@@ -10,13 +10,29 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression, Ridge
 
-from thalweg.core import Array, Record, Series, accuracy, r2, wilson
-from thalweg.estimators.tabular.preprocessing import is_missing, kind_of, numbers
+from thalweg.core import Array, Record, Series, accuracy, r2
+from thalweg.estimators.tabular.columns import (
+    Column,
+    Reading,
+    kind_of,
+    numbers,
+    shorten,
+    study_numbers,
+)
+from thalweg.estimators.tabular.labels import (
+    canonical_labels,
+    from_json,
+    labels_of,
+    lacks_target,
+    match,
+    to_json,
+)
 
 _MOST_CLASSES = 20  # of a column of numbers
-_PLURALS = {"category": "texts", "boolean": "booleans", "date": "dates"}
+_PLURALS = {
+    "category": "texts", "text": "texts", "boolean": "booleans", "date": "dates",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +45,14 @@ class Classes:
     linear: ClassVar[str] = "logistic regression"
 
     @classmethod
-    def study(cls, target: Series) -> Self:
+    def study(cls, target: Series, reading: Reading | None = None) -> Self:
         """Learn from the targets that a model is fitted on."""
-        labels = np.unique(_labels(target))
+        labels, _ = labels_of(target)
         if len(labels) == 1:
             raise ValueError(
-                f"the target {target.name!r} has one class, {labels.tolist()[0]!r}, in "
-                "each row. Give rows of at least two classes."
+                f"the target {target.name!r} has one class, "
+                f"{shorten(labels.tolist()[0])}, in each row. Give rows of at least "
+                "two classes."
             )
         if len(labels) == len(target) > 2:
             raise ValueError(
@@ -43,6 +60,7 @@ class Classes:
                 f"{len(labels)}, so that no class can be learned. Choose another "
                 "column, or use regression if the target holds numbers."
             )
+        to_json(labels)  # what no file can keep is refused before training
         return cls(labels)
 
     @property
@@ -52,15 +70,16 @@ class Classes:
 
     def encode(self, target: Series) -> Array:
         """Return the targets of the network: class numbers."""
-        values = _labels(target)
-        new = np.setdiff1d(values, self.labels)
+        codes = match(target, self.labels)
+        new = np.flatnonzero(codes < 0)
         if len(new):
+            known = ", ".join(shorten(each) for each in self.labels.tolist()[:20])
             raise ValueError(
-                f"the target has {new.tolist()[0]!r}, which is not one of the classes "
-                f"that the model was fitted on: {', '.join(map(str, self.labels))}. "
-                "Remove these rows, or fit the model on rows of this class too."
+                f"the target has {shorten(target.iloc[new[0]])}, which is not one of "
+                f"the classes that the model was fitted on: {known}. Remove these "
+                "rows, or fit the model on rows of this class too."
             )
-        return np.searchsorted(self.labels, values)
+        return codes
 
     def decode(self, probabilities: Array) -> Array:
         """Return predictions from the outputs of the network."""
@@ -68,37 +87,33 @@ class Classes:
 
     def clean(self, target: Series) -> Array:
         """Return the targets in the form of predictions."""
-        return _labels(target)
+        return canonical_labels(target, self.labels)
 
     def score(self, truth: Array, predicted: Array) -> float:
         """Score predictions; greater is better."""
         return accuracy(truth, predicted)
 
+    def compare(self, target: Series, predicted: Array, weights: Array | None) -> float:
+        """Score predictions for rows whose class may be a new one, which is wrong."""
+        import pandas as pd
+
+        right = match(target, self.labels) == match(
+            pd.Series(predicted, name=target.name), self.labels
+        )
+        return float(np.average(right, weights=weights))
+
     def row_scores(self, truth: Array, predicted: Array) -> Array:
         """Score each row, (..., n_rows); the score is their mean."""
         return (truth == predicted).astype(float)
 
-    def interval(self, truth: Array, predicted: Array) -> tuple[float, float]:
-        """Return the 95 % interval of the score."""
-        return wilson(self.score(truth, predicted), len(truth))
-
-    def linear_model(self) -> Any:
-        """Return the unfitted linear model that `linear` names."""
-        return LogisticRegression(max_iter=300)
-
-    def constant(self, truth: Array) -> tuple[str, Any]:
-        """Return the best constant prediction, after its name."""
-        labels, counts = np.unique(truth, return_counts=True)
-        return "majority class", labels[counts.argmax()]
-
     def to_json(self) -> dict[str, Any]:
         """Return values that JSON can hold."""
-        return {"labels": self.labels.tolist(), "dtype": self.labels.dtype.str}
+        return to_json(self.labels)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
-        return cls(np.array(content["labels"], dtype=content["dtype"]))
+        return cls(from_json(content))
 
 
 @dataclass(frozen=True)
@@ -107,25 +122,31 @@ class Values(Record):
 
     center: float
     scale: float
+    decimal: str = "."
+    thousands: str = ""
+    unit: str = ""
+    layout: str = ""
 
     metric: ClassVar[str] = "R2"
     linear: ClassVar[str] = "ridge regression"
     n_outputs: ClassVar[int] = 1
 
     @classmethod
-    def study(cls, target: Series) -> Self:
+    def study(cls, target: Series, reading: Reading | None = None) -> Self:
         """Learn from the targets that a model is fitted on."""
-        values = numbers(str(target.name), target)
+        how = study_numbers(target, reading or Reading())
+        values = numbers(str(target.name), target, how)
         if np.ptp(values) == 0:
             raise ValueError(
                 f"the target {target.name!r} is {values[0]:g} in each row. Choose a "
                 "column whose values differ."
             )
-        return cls(float(values.mean()), float(values.std()))
+        written = (how.decimal, how.thousands, how.unit, how.layout)
+        return cls(float(values.mean()), float(values.std()), *written)
 
     def encode(self, target: Series) -> Array:
         """Return the targets of the network: standardized values."""
-        return (numbers(str(target.name), target) - self.center) / self.scale
+        return (self.clean(target) - self.center) / self.scale
 
     def decode(self, outputs: Array) -> Array:
         """Return predictions from the outputs of the network."""
@@ -133,64 +154,50 @@ class Values(Record):
 
     def clean(self, target: Series) -> Array:
         """Return the targets in the form of predictions."""
-        return numbers(str(target.name), target)
+        name = str(target.name)
+        how = Column(
+            name,
+            "number",
+            missing=0,
+            decimal=self.decimal,
+            thousands=self.thousands,
+            unit=self.unit,
+            layout=self.layout,
+        )
+        return numbers(name, target, how)
 
     def score(self, truth: Array, predicted: Array) -> float:
         """Score predictions; greater is better."""
         return r2(truth, predicted)
 
+    def compare(self, target: Series, predicted: Array, weights: Array | None) -> float:
+        """Score predictions for rows of a table."""
+        from sklearn.metrics import r2_score
+
+        truth = self.clean(target)
+        return float(r2_score(truth, predicted, sample_weight=weights))
+
     def row_scores(self, truth: Array, predicted: Array) -> Array:
         """Score each row, (..., n_rows); the score is their mean."""
         return 1 - (truth - predicted) ** 2 / (truth.var() or 1.0)
 
-    def interval(self, truth: Array, predicted: Array) -> tuple[float, float]:
-        """Return the 95 % interval of the score, from 1000 bootstrap samples."""
-        rng = np.random.RandomState(0)
-        samples = (rng.randint(len(truth), size=len(truth)) for _ in range(1000))
-        scores = [self.score(truth[rows], predicted[rows]) for rows in samples]
-        low, high = np.quantile(scores, (0.025, 0.975))
-        return float(low), float(high)
 
-    def linear_model(self) -> Any:
-        """Return the unfitted linear model that `linear` names."""
-        return Ridge()
-
-    def constant(self, truth: Array) -> tuple[str, Any]:
-        """Return the best constant prediction, after its name."""
-        return "mean", truth.mean()
-
-
-def task_of(target: Series) -> tuple[str, str]:
+def task_of(target: Series, reading: Reading | None = None) -> tuple[str, str]:
     """Return "classification" or "regression", and the reason as a clause.
 
     Texts, booleans and dates are classes. So are whole numbers if there are at most 20
     different ones, with at least three rows of each on average. Other numbers are
     values.
     """
-    known = target[~is_missing(target)]
-    kind = kind_of(known)
+    reading = reading or Reading()
+    known = target[~lacks_target(target, reading.missing)]
+    kind = kind_of(known, reading)
     if kind != "number":
         return "classification", f"it is a column of {_PLURALS[kind]}"
-    values = numbers(str(target.name), known)
+    values = numbers(str(target.name), known, study_numbers(known, reading))
     count = len(np.unique(values))
     if (values % 1).any():
         return "regression", "its numbers have fractions"
     few = count <= 2 or count <= min(_MOST_CLASSES, len(values) / 3)
     task = "classification" if few else "regression"
     return task, f"it holds {count} different whole numbers"
-
-
-def _labels(target: Series) -> Array:
-    """Return the labels in a type that NumPy sorts and compares."""
-    values = target.to_numpy()
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError(
-            f"Input y contains infinity: the target {target.name!r} is infinite in row "
-            f"{np.flatnonzero(np.isinf(values))[0] + 1}. Leave it empty there."
-        )
-    if values.dtype.kind == "f" and (values % 1).any():
-        raise ValueError(
-            f"Unknown label type: continuous. The target {target.name!r} holds numbers "
-            "with fractions; use a Regressor, or round them to classes."
-        )
-    return values.astype(str) if values.dtype.kind == "O" else values

@@ -1,0 +1,77 @@
+"""Encoding the columns of a table as inputs of a network.
+
+`study` looks at every column once and records all that `encode` needs, as plain data
+that can be saved. Each kind of columns has its file, with a function `study` and a
+function `encode`.
+
+A missing value becomes 0, the center of the column. If values were missing at fit, a
+missing-value indicator column is added. Messages count rows from 1, without the header.
+"""
+
+from thalweg.estimators.tabular.columns.category import MOST_CATEGORIES
+from thalweg.estimators.tabular.columns.column import (
+    KINDS,
+    Column,
+    LeftOutWarning,
+    Reading,
+    arrays_of,
+    warn_left_out,
+    with_arrays,
+)
+from thalweg.estimators.tabular.columns.date import as_day, as_days
+from thalweg.estimators.tabular.columns.number import numbers, without_marks
+from thalweg.estimators.tabular.columns.table import (
+    as_frame,
+    encode,
+    encode_compact,
+    encode_each,
+    kind_of,
+    measured,
+    show,
+    study,
+    study_numbers,
+    whole,
+)
+from thalweg.estimators.tabular.columns.values import (
+    MISSING,
+    WORDLESS,
+    is_missing,
+    plain,
+    raw_texts,
+    shorten,
+    texts,
+    write,
+)
+
+__all__ = [
+    "KINDS",
+    "MISSING",
+    "MOST_CATEGORIES",
+    "WORDLESS",
+    "Column",
+    "LeftOutWarning",
+    "Reading",
+    "arrays_of",
+    "as_day",
+    "as_days",
+    "as_frame",
+    "encode",
+    "encode_compact",
+    "encode_each",
+    "is_missing",
+    "kind_of",
+    "measured",
+    "numbers",
+    "plain",
+    "raw_texts",
+    "shorten",
+    "show",
+    "study",
+    "study_numbers",
+    "texts",
+    "warn_left_out",
+    "whole",
+    "with_arrays",
+    "without_marks",
+    "write",
+]
