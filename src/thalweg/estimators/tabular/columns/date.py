@@ -314,7 +314,8 @@ def _read(known: Series, layout: str) -> Array:
     if layout == "ISO8601":
         moments = pd.to_datetime(known, format=layout, errors="coerce", utc=True)
         return _days(moments)
-    text = known.map(_normal, na_action="ignore")
+    worded = re.search("%[pbBaAq]| %z$", layout)
+    text = known.map(_normal, na_action="ignore") if worded else known
     zoned = layout.endswith(" %z")
     if zoned:
         zones = text.str.extract(_ZONE, expand=False)

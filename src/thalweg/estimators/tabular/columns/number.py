@@ -24,9 +24,8 @@ from thalweg.estimators.tabular.columns.notation import (
 )
 from thalweg.estimators.tabular.columns.scale import measure, spread
 from thalweg.estimators.tabular.columns.values import (
-    MARKS,
     check_read,
-    lower,
+    marks_among,
     plain,
     texts,
 )
@@ -135,7 +134,11 @@ def _without(numbers: Array, absent: Sequence[str]) -> Array:
 def without_marks(values: Series, absent: Sequence[str] | None) -> Series:
     """Return a column as texts, None also where a mark such as "-" says missing."""
     known = texts(values, absent)
-    return known if absent is not None else known.where(~lower(known).isin(MARKS), None)
+    return (
+        known
+        if absent is not None
+        else known.where(~known.isin(marks_among(known.dropna())), None)
+    )
 
 
 def _read_texts(name: str, values: Series, column: Column | None) -> Array:

@@ -17,7 +17,7 @@ from thalweg.estimators.tabular.columns import (
 )
 from thalweg.estimators.tabular.columns.column import ASKED, Column, Draft, Reading
 from thalweg.estimators.tabular.columns.notation import NotNumbers
-from thalweg.estimators.tabular.columns.values import is_mark, plain, texts
+from thalweg.estimators.tabular.columns.values import marks_among, plain, texts
 
 _BY_TYPE = {"b": "boolean", "M": "date", **dict.fromkeys("iufm", "number")}
 
@@ -257,8 +257,8 @@ def _recognize(name: str, values: Series, reading: Reading) -> Draft:
     if boolean.recognize(words):
         return {"kind": "boolean"}
     # "-" says missing among numbers and dates, and may be a category.
-    marks = [] if reading.missing is not None else [w for w in words if is_mark(w)]
-    distinct = [word for word in words if not is_mark(word)] if marks else words
+    marks = marks_among(words) if reading.missing is None else []
+    distinct = [word for word in words if word not in marks] if marks else words
     if not distinct and marks:
         return {"kind": "category"}
     draft = _recognize_texts(name, distinct, len(known), reading)
