@@ -259,8 +259,8 @@ def test_what_is_left_out_is_said_once():
     (warning,) = caught
     assert str(warning.message) == (
         "2 column(s) are left out of training ('unit': 'kg' in each row; 'name': "
-        "almost every value is unique). 10 of 40 rows have no target 'class' and are left out "
-        "of training."
+        "almost every value is unique). 10 of 40 rows have no target 'class' and are "
+        "left out of training."
     )
     assert warning.filename == __file__
     assert model.n_left_out_ == 10
