@@ -148,7 +148,7 @@ def _rows(name: str) -> tuple[Array, Array]:
 
 def _table(name: str) -> tuple[Array, Array]:
     from thalweg.estimators.tabular.columns import as_frame, encode, study
-    from thalweg.io.table_file import read_table
+    from thalweg.io import read_table
 
     frame = read_table(SHARED / "tabular" / f"{name}.csv.gz", header=False)
     inputs, target = as_frame(frame.iloc[:, :-1]), frame.iloc[:, -1].to_numpy(float)

@@ -9,7 +9,7 @@ from scipy.stats import entropy
 from sklearn.datasets import make_moons
 
 import thalweg as tw
-from thalweg.diagnosis.facts import measure
+from thalweg.diagnosis.facts import measure, neighbors
 from thalweg.diagnosis.facts.training import facts_of_curve, score
 from thalweg.diagnosis.readers import understand
 from thalweg.diagnosis.remedies import contradicted_rows
@@ -242,3 +242,12 @@ def test_a_target_that_does_not_vary_is_never_explained(n_rows: int) -> None:
     y = np.full(n_rows, 0.1)
     assert (y - y.mean()).any()
     assert score(problem, y, y) == score(problem, y + 1, y) == 0.0
+
+
+def test_ridge_regression_is_the_same_with_more_columns_than_rows():
+    rng = np.random.default_rng(0)
+    X, T = rng.normal(size=(20, 50)), rng.normal(size=(20, 2))
+    found = neighbors._ridge(X, T)  # pyright: ignore[reportPrivateUsage]
+    expected = np.linalg.solve(X.T @ X + np.eye(50) * 0.2, X.T @ T)
+    # The condition number is about 1e3, so that twelve digits agree.
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)

@@ -1,7 +1,5 @@
 """Tables as they come: read, understood, encoded, learned from, measured and kept."""
 
-import gzip
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from thalweg.estimators.tabular.columns import as_frame, encode, study
 from thalweg.estimators.tabular.estimators import Classifier, Regressor, encode_once
 from thalweg.estimators.tabular.evaluation import evaluate
 from thalweg.estimators.tabular.targets import task_of
-from thalweg.io.table_file import read_table, write_table
+from thalweg.io import read_table
 
 # Most tests fit a table with a row number, a name and a constant, which are left out.
 pytestmark = pytest.mark.filterwarnings("ignore:.*left out of training")
@@ -146,84 +144,6 @@ def test_categories_of_numbers_survive_a_missing_value():
     np.testing.assert_array_equal(
         encode(columns, pd.DataFrame({"x": [1, np.nan, 2]})), [[1, 0], [0, 0], [0, 1]]
     )
-
-
-# Reading files
-
-
-def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
-    path.write_bytes(text.encode(encoding))
-    return path
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_delimiters(tmp_path: Path, delimiter: str):
-    rows = [["a", "b b", "c"], ["1", "x y", ""], ["2", "z", "3"]]
-    path = write(tmp_path / "t.csv", "\n".join(map(delimiter.join, rows)))
-    assert read_table(path).to_numpy().tolist() == rows[1:]
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
-def test_encodings(tmp_path: Path, encoding: str):
-    path = write(tmp_path / "t.csv", "größe,b\nä,1\n", encoding)
-    assert read_table(path).to_dict("list") == {"größe": ["ä"], "b": ["1"]}
-
-
-def test_gzip_quotes_and_decimal_commas(tmp_path: Path):
-    path = tmp_path / "t.csv.gz"
-    path.write_bytes(gzip.compress(b'a;b\n1,5;"x;1,5"\n-2;y\n'))
-    assert read_table(path).to_dict("list") == {"a": ["1.5", "-2"], "b": ["x;1,5", "y"]}
-
-
-def test_header_and_padding(tmp_path: Path):
-    path = write(tmp_path / "t.csv", ",a,b,\n0,x,1,\n1,y,2,\n")
-    assert list(read_table(path)) == ["a", "b"]
-    assert list(read_table(path, header=False)) == ["1", "2", "3", "4"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is empty"),
-        ("a,b\n", "no rows"),
-        ("a,b,a\n1,2,3\n", "2 columns named 'a'"),
-        ("a,b\n1,2\n1,2,3\n", "line 3"),
-        ("a,b\n1,2,3\n", "more fields"),
-        ('a,b\n1,"2\n', "string"),
-        ("a\0b", "binary"),
-    ],
-)
-def test_no_table(tmp_path: Path, text: str, message: str):
-    with pytest.raises(ValueError, match=message):
-        read_table(write(tmp_path / "t.csv", text))
-
-
-def test_files_that_cannot_be_read(tmp_path: Path):
-    with pytest.raises(FileNotFoundError, match="no file"):
-        read_table(tmp_path / "t.csv")
-    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n" * 99)[:-9])
-    with pytest.raises(ValueError, match="damaged gzip"):
-        read_table(tmp_path / "t.csv.gz")
-    with pytest.raises(ValueError, match="Parquet"):
-        read_table(write(tmp_path / "t.parquet", "PAR1 and nothing more"))
-
-
-@pytest.mark.skipif(not importlib.util.find_spec("pyarrow"), reason="needs pyarrow")
-def test_parquet_keeps_types(tmp_path: Path):
-    frame = mixed()[0]
-    write_table(frame, tmp_path / "t.parquet")
-    assert kinds(read_table(tmp_path / "t.parquet")) == kinds(frame)
-
-
-def test_parquet_without_pyarrow_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def fail(*args: object, **kwargs: object) -> None:
-        raise ImportError
-
-    monkeypatch.setattr(pd, "read_parquet", fail)
-    with pytest.raises(ValueError, match=r"pip install 'thalweg\[parquet\]'"):
-        read_table(write(tmp_path / "t.parquet", "PAR1"))
 
 
 # The estimators

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -52,8 +53,9 @@ class LiveTable:
 
 
 def search_table(
-    console: Console, model: Any, X: Any, y: Any, *, trials: int, **options: Any
-) -> SearchResult:
+    console: Console, model: Any, X: Any, y: Any, *, trials: int, groups: Any = None,
+    time: Any = None, **options: Any,
+) -> SearchResult:  # fmt: skip
     """Search for the best settings of a model, without the rows that measure it.
 
     Parameters
@@ -63,6 +65,8 @@ def search_table(
     model : Classifier or Regressor
     X, y : table and target
     trials : int
+    groups, time : Series or None
+        As for `thalweg.estimators.evaluate`.
     **options
         Options of `thalweg.search`.
 
@@ -71,19 +75,26 @@ def search_table(
     SearchResult
         Its estimator is not fitted.
     """
-    from thalweg.estimators import FEW_ROWS, evaluation_folds
+    from thalweg.estimators import as_frame, as_groups, as_times, evaluation_splits
     from thalweg.tuning import search
 
-    few = len(y) < FEW_ROWS
-    rows = slice(None) if few else ~evaluation_folds(y)[0]
-    split = {"cv": 5} if few else {"validation": 0.2}
+    read = {
+        "groups": as_groups(groups, len(y), "search"),
+        "time": as_times(time, len(y), "search"),
+    }
+    folded = evaluation_splits(as_frame(X), y, read["groups"], read["time"])
+    few = len(folded.splits) > 1
+    rows = np.arange(len(y)) if few else folded.splits[0].train
+    split: dict[str, Any] = {"cv": 5} if few else {"validation": 0.2}
+    split |= {k: None if v is None else v[rows] for k, v in read.items()}
+    X, y = X.iloc[rows], y.iloc[rows]
     live = Live(console=console, transient=True, auto_refresh=False)
     callbacks = (LiveTable(live, trials),) if console.is_terminal else ()
     options |= {"n_trials": trials, "callbacks": callbacks, "refit": False}
     if not callbacks:
-        return search(model, "auto", X[rows], y[rows], **split, **options)
+        return search(model, "auto", X, y, **split, **options)
     with live:
-        return search(model, "auto", X[rows], y[rows], **split, **options)
+        return search(model, "auto", X, y, **split, **options)
 
 
 def parse_duration(text: str | None) -> float | None:

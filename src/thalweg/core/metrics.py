@@ -3,11 +3,13 @@
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from thalweg.core.losses import CLASSIFYING
 from thalweg.core.plan import Plan
 from thalweg.core.types import Array
+
+_NORMAL = 1.959963984540054
+"""The 97.5 % quantile of the normal distribution."""
 
 
 def accuracy(truth: Any, predicted: Any, weights: Array | None = None) -> float:
@@ -61,8 +63,11 @@ def r2(
 
 def wilson(share: float, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a share of `n` (Wilson, 1927)."""
-    found = stats.binomtest(round(share * n), n).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+    # SciPy's binomtest says the same, but its statistics take half a second to import.
+    share, square = round(share * n) / n, _NORMAL**2 / n
+    center = (share + square / 2) / (1 + square)
+    half = _NORMAL * np.sqrt(share * (1 - share) / n + square / (4 * n)) / (1 + square)
+    return max(float(center - half), 0.0), min(float(center + half), 1.0)
 
 
 def default_score(plan: Plan, prediction: Any, y: Any, weights: Array) -> float:

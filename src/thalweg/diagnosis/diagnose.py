@@ -16,6 +16,7 @@ import numpy as np
 
 from thalweg import training
 from thalweg.diagnosis.facts import Facts, measure
+from thalweg.diagnosis.facts.clock import Clock
 from thalweg.diagnosis.facts.training import (
     AttemptFacts,
     ModeFacts,
@@ -78,7 +79,8 @@ def diagnose(
     trials : bool
         Whether remedies are tried. Without trials all findings are suspicions.
     budget : float
-        Seconds after which no further training begins.
+        Seconds after which no further training begins. Without trials, seconds after
+        which nothing that takes long is measured.
     thresholds : mapping of code to mapping or None, optional
         Limits that differ from `thalweg.diagnosis.THRESHOLDS`; None mutes a finding.
     x0, args
@@ -129,8 +131,10 @@ def diagnose(
     if X is None or y is None:
         raise ValueError("diagnose needs X and y, the training data. Give both.")
     problem = _without_warnings(understand, subject, X, y, X_val, y_val, **settings)
-    facts = _without_warnings(measure, problem)
-    facts = replace(facts, mode=_facts_of_mode(subject, problem))
+    clock = Clock(np.inf if trials else started + budget)
+    facts = _without_warnings(measure, problem, clock=clock)
+    if clock.allows(ModeFacts):
+        facts = replace(facts, mode=_facts_of_mode(subject, problem))
     trainings = Trainings(problem, started + budget)
     in_keras = getattr(problem.network, "adapter", None) is not None
     judged = judge(_known_of(problem, facts), thresholds)
@@ -141,6 +145,7 @@ def diagnose(
         facts = _with_baseline(facts, baseline, trainings, explained=bool(fatal))
     examined = time.perf_counter() - started - trainings.seconds
     found, checked, unchecked = judge(_known_of(problem, facts), thresholds)
+    unchecked = clock.explain(unchecked)
     if baseline is not None:
         again = partial(_examine_again, trainings, facts, thresholds)
         enough = facts.nearest.best if facts.nearest is not None else np.inf

@@ -225,15 +225,27 @@ def _run_of(estimator: Any, network: DenseNetwork, plan: Plan) -> Run:
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):
-    """The step of the tabular estimators that turns a table into numbers."""
+    """The step of the tabular estimators that turns a table into numbers.
 
-    def __init__(self, reading: Any = None) -> None:
+    Parameters
+    ----------
+    columns : tuple of Column or None
+        What a fitted estimator learned about the columns; None learns it.
+    reading : Reading or None
+        What the estimator says about the texts in a table.
+    """
+
+    def __init__(self, columns: Any = None, reading: Any = None) -> None:
+        self.columns = columns
         self.reading = reading
 
     def fit(self, X: Any, y: Any = None) -> Any:
         """Learn the kinds of the columns."""
-        self.columns_ = study(as_frame(X), self.reading)
+        self.columns_ = self.columns or study(as_frame(X), self.reading)
         return self
+
+    def __sklearn_clone__(self) -> "TableEncoder":
+        return TableEncoder(self.columns, self.reading)
 
     def transform(self, X: Any) -> Array:
         """Return the table as numbers."""
@@ -244,12 +256,15 @@ def _problem_of_table(
     subject: Any, last: Any, data: InputData, steps: Any, settings: Any
 ) -> Problem:
     X, y, held = data.X, data.y, data.validation_data
-    steps, labels, target = (*steps, TableEncoder(last.reading())), None, y
+    learned = getattr(last, "columns_", None)
+    encoder = TableEncoder(learned, last.reading())
+    steps, labels, target = (*steps, encoder), None, y
     if isinstance(last, Classifier):
         labels, y, held = numbered(y, held)
         target = labels[y]
-    network, plan, watched = table_blueprint(last, X, target, _width(X, steps, y))
     run = getattr(last, "run_", None)
+    width = _width(X, steps, y) if run is None else run.network.n_inputs
+    network, plan, watched = table_blueprint(last, X, target, width)
     return Problem(
         subject, X, y, labels, held, steps, network, plan, run,
         class_weight=_class_weight(last, labels),

@@ -12,9 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 from sklearn.base import MetaEstimatorMixin, clone, is_classifier
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state, get_tags, resample
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -32,6 +30,7 @@ from thalweg.estimators.persistence import (
     unnest,
 )
 from thalweg.estimators.tabular.estimators import Classifier, Regressor
+from thalweg.estimators.tabular.trees import TreesClassifier, TreesRegressor
 from thalweg.training import run_all
 
 
@@ -162,6 +161,8 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
         answers = self._answers(X)
         if not _classifies(self):
             return answers.std(axis=0)
+        from scipy import stats  # slow to import
+
         together = stats.entropy(answers.mean(axis=0), axis=-1)
         return together - stats.entropy(answers, axis=-1).mean(axis=0)
 
@@ -169,6 +170,8 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return the accuracy, or R²."""
+        from sklearn.metrics import accuracy_score, r2_score  # slow to import
+
         metric = accuracy_score if _classifies(self) else r2_score
         return float(metric(y, self.predict(X), sample_weight=sample_weight))
 
@@ -230,7 +233,7 @@ def seeded(estimator: Any, seed: int) -> Any:
 
 
 KINDS: tuple[type[Persistent], ...] = (
-    Classifier, Regressor, MLPClassifier, MLPRegressor, KerasClassifier, KerasRegressor,
-    Ensemble,
+    Classifier, Regressor, TreesClassifier, TreesRegressor, MLPClassifier, MLPRegressor,
+    KerasClassifier, KerasRegressor, Ensemble,
 )  # fmt: skip
 """The estimators that predict; each may be a member of an ensemble."""

@@ -3,7 +3,7 @@
 `Persistent` gives an estimator `save` and `load`. All that a class adds is a pair of
 methods: `to_document` says what a fitted estimator is, as JSON values and named
 arrays, and `from_document` rebuilds it. `thalweg.load` is in
-`thalweg.estimators.load`, which knows every class.
+`thalweg.estimators.model_files`, which knows every class.
 """
 
 from abc import ABC, abstractmethod

@@ -179,7 +179,7 @@ def together(folded: Array, groups: Array | None) -> Array:
     return folded if groups is None else folded[groups]
 
 
-def group_folds(y: Array, groups: Array, k: int, classes: bool) -> Array:
+def group_folds(y: Array, groups: Array, k: int, classes: bool, seed: int = 0) -> Array:
     """Divide groups into at most `k` folds, each with about its share of `y`.
 
     Parameters
@@ -190,6 +190,8 @@ def group_folds(y: Array, groups: Array, k: int, classes: bool) -> Array:
     k : int
     classes : bool
         Whether `y` holds classes.
+    seed : int
+        Draws what is drawn.
 
     Returns
     -------
@@ -199,20 +201,20 @@ def group_folds(y: Array, groups: Array, k: int, classes: bool) -> Array:
     k = min(k, n_groups)
     if n_groups > _FEW_GROUPS:
         _, first = np.unique(groups, return_index=True)
-        return folds(y[first], k, np.random.RandomState(0))[groups]
+        return folds(y[first], k, np.random.RandomState(seed))[groups]
     import warnings
 
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
     kind = StratifiedGroupKFold if classes else GroupKFold
-    splitter: Any = kind(k, shuffle=True, random_state=0)
+    splitter: Any = kind(k, shuffle=True, random_state=seed)
     fold = np.empty(len(y), int)
     with warnings.catch_warnings():  # of classes with fewer rows than folds
         warnings.simplefilter("ignore", UserWarning)
         try:
             parts = list(splitter.split(y, y, groups))
         except ValueError:  # each class has fewer rows than folds
-            whole: Any = GroupKFold(k, shuffle=True, random_state=0)
+            whole: Any = GroupKFold(k, shuffle=True, random_state=seed)
             parts = list(whole.split(y, y, groups))
     for number, (_, test) in enumerate(parts):
         fold[test] = number
@@ -252,6 +254,7 @@ def hold_out_honestly(
     times: Array | None,
     classes: bool,
     owner: str = "fit",
+    seed: int = 0,
 ) -> Split:
     """Hold out about a share of the rows: the latest ones, or whole groups.
 
@@ -265,7 +268,7 @@ def hold_out_honestly(
     """
     if times is None:
         assert groups is not None
-        fold = group_folds(y, groups, max(2, round(1 / share)), classes)
+        fold = group_folds(y, groups, max(2, round(1 / share)), classes, seed)
         held = fold == 0
         left = ~held
     else:

@@ -1,4 +1,4 @@
-"""Files: models (safetensors and JSON) and tables (CSV, Parquet)."""
+"""Files: models (safetensors and JSON) and tables (CSV, JSON, Excel, Parquet)."""
 
 from thalweg.io.atomic_write import PathLike, atomic_write, check_output
 from thalweg.io.model_file import (
@@ -9,12 +9,14 @@ from thalweg.io.model_file import (
     unpack_run,
     write_model_file,
 )
-from thalweg.io.table_file import read_table, write_table
+from thalweg.io.tables import TableWriter, iter_table, read_table, write_table
 
 __all__ = [
     "PathLike",
+    "TableWriter",
     "atomic_write",
     "check_output",
+    "iter_table",
     "pack_run",
     "read_model",
     "read_model_of_kind",

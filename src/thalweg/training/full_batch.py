@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import optimize
 
 from thalweg import engines
 from thalweg.core import (
@@ -207,6 +206,8 @@ class _Descent:
         return self._reason(result), _PLAIN.get(message, message) + "."
 
     def _by_scipy(self) -> Any:
+        from scipy import optimize  # predicting does not need it
+
         return optimize.minimize(
             self.trail.value,
             self.x,

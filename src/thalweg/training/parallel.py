@@ -12,10 +12,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from joblib import effective_n_jobs
-from joblib.parallel import EXTERNAL_BACKENDS
-from sklearn.utils.parallel import Parallel, delayed
-
 from thalweg.core import available_cpus, share_cpus
 
 Result = TypeVar("Result")
@@ -23,6 +19,8 @@ Result = TypeVar("Result")
 
 def make_ray_known() -> None:
     """Let ``joblib.parallel_config`` find Ray by its name, as it finds Dask."""
+    from joblib.parallel import EXTERNAL_BACKENDS
+
     EXTERNAL_BACKENDS.setdefault("ray", _register_ray)
 
 
@@ -61,6 +59,10 @@ def run_all(
         What a call raised, with a note that says which one. As with Ctrl-C, those
         still at work are stopped then and those to come not begun.
     """
+    # scikit-learn takes a second to import, which predicting does not need.
+    from joblib import effective_n_jobs
+    from sklearn.utils.parallel import Parallel, delayed
+
     calls = list(jobs)
     asked: Any = n_jobs  # may be None, whatever joblib's types say
     at_once = max(1, min(effective_n_jobs(asked), len(calls)))

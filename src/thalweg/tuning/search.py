@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 
 from thalweg.core import Interval, check_names, check_number
+from thalweg.estimators import as_groups, as_times
 from thalweg.training import run_all
 from thalweg.tuning.result import SearchResult, SearchTrial
 from thalweg.tuning.runner import Callback, SearchRunner, Workers
@@ -80,6 +82,8 @@ def search(
     refit: bool = True,
     random_state: int | None = None,
     callbacks: Sequence[Callback] = (),
+    groups: Any = None,
+    time: Any = None,
 ) -> SearchResult:
     """Search for the best parameters of an estimator.
 
@@ -138,6 +142,12 @@ def search(
         None takes the seed in `storage`, or draws one.
     callbacks : sequence of callable
         Each is called with the `SearchTrial` after each trial; True ends the search.
+    groups : array-like of shape (n_rows,), optional
+        Rows of one group, such as those of one patient, are never in both the training
+        and the validation data, also of the estimator's own.
+    time : array-like of shape (n_rows,), optional
+        Numbers or dates. The latest rows are the validation data; with an integer `cv`,
+        each fold is later than its training data.
 
     Returns
     -------
@@ -178,10 +188,12 @@ def search(
         refit=refit,
         random_state=random_state,
         callbacks=tuple(callbacks),
+        groups=as_groups(groups, len(y), "search"),
+        time=as_times(time, len(y), "search"),
     )
     if nested is None:
         return wanted.run(X, y)
-    outer = divide(estimator, X, y, cv=nested)
+    outer = divide(estimator, X, y, cv=nested, groups=wanted.groups, time=wanted.time)
     found = wanted.run(X, y)
     return replace(found, nested=wanted.nested_scores(X, y, outer))
 
@@ -207,6 +219,8 @@ class _Search:
     refit: bool
     random_state: int | None
     callbacks: tuple[Callback, ...]
+    groups: Any = None
+    time: Any = None
 
     def __post_init__(self) -> None:
         if self.n_trials is None and self.timeout is None:
@@ -229,8 +243,9 @@ class _Search:
         metric = _metric(self.estimator, self.scoring)
         workers = self._workers()
         split = partial(
-            divide, self.estimator, X, y, cv=self.cv, validation=self.validation
-        )
+            divide, self.estimator, X, y, cv=self.cv, validation=self.validation,
+            groups=self.groups, time=self.time,
+        )  # fmt: skip
         study, seed = self._open_study(X, y, space, metric, n_folds=len(split()))
         if self.sampler in LEARNING and not study.get_trials(deepcopy=False):
             for first in starts(space, self.estimator, len(y))[: self.n_trials]:
@@ -253,7 +268,12 @@ class _Search:
             estimates = self._estimates(task, chosen, split, workers)
             model = _with_seed(prepared(self.estimator, chosen), seed)
             if self.refit:
-                model.fit(X, y)
+                own = {"groups": self.groups, "time": self.time}
+                known = signature(model.fit).parameters
+                model.fit(
+                    X, y,
+                    **{k: v for k, v in own.items() if v is not None and k in known},
+                )  # fmt: skip
         searched = describe(space)
         return SearchResult(
             metric=metric,
@@ -274,7 +294,11 @@ class _Search:
         scores: list[float] = []
         for fold in range(len(outer)):
             rows = outer.rows(X, y, fold)
-            model = inner.run(rows.X, rows.y).best_estimator
+            groups = rows.groups
+            if groups is not None:
+                _, groups = np.unique(groups, return_inverse=True)
+            own = replace(inner, groups=groups, time=rows.time)
+            model = own.run(rows.X, rows.y).best_estimator
             scorer: Any = check_scoring(model, self.scoring)
             scores.append(float(scorer(model, rows.X_val, rows.y_val)))
         return tuple(scores)
@@ -438,6 +462,9 @@ def _ranges(
 
 
 def _metric(estimator: Any, scoring: Any) -> str:
+    if scoring is None and getattr(estimator, "scoring", None) is not None:
+        scoring = estimator.scoring
+        return scoring if isinstance(scoring, str) else "score"
     if scoring is None:
         return _METRICS[is_classifier(estimator)]
     if isinstance(scoring, str):

@@ -266,7 +266,13 @@ def fit_with_validation(model: Any, rows: Rows, callback: TrialCallback) -> None
         if last is not model:
             head = model[:-1]
             X, X_val = head.fit_transform(X, rows.y), head.transform(X_val)
-        last.fit(X, rows.y, X_val=X_val, y_val=rows.y_val, watch_only=True)
+        known = signature(last.fit).parameters
+        own = {
+            name: value
+            for name, value in (("groups", rows.groups), ("time", rows.time))
+            if value is not None and name in known
+        }
+        last.fit(X, rows.y, X_val=X_val, y_val=rows.y_val, watch_only=True, **own)
     if stoppable:
         last.set_params(callbacks=last.callbacks[:-1])
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from thalweg.core import DenseNetwork, Run
+from thalweg.diagnosis.facts.clock import Clock
 from thalweg.diagnosis.facts.data import (
     ColumnFacts,
     DataFacts,
@@ -65,13 +66,16 @@ from thalweg.diagnosis.facts.training import (
     SeedFacts,
     SharpnessFacts,
     StopFacts,
+    TrainedFacts,
     ValidationCurveFacts,
     ValidationScoreFacts,
+    ValidationShareFacts,
     facts_of_curve,
     facts_of_end,
     facts_of_outputs,
     facts_of_run,
     facts_of_validation_curve,
+    facts_of_validation_share,
 )
 from thalweg.diagnosis.facts.user_function import GradientFacts, StepFacts
 from thalweg.diagnosis.facts.validation import ValidationFacts, facts_of_validation
@@ -116,6 +120,7 @@ class Facts:
     memory: MemoryFacts | None = None
     sharpness: SharpnessFacts | None = None
     validation_score: ValidationScoreFacts | None = None
+    validation_share: ValidationShareFacts | None = None
     mode: ModeFacts | None = None
     gradient: GradientFacts | None = None
     steps: StepFacts | None = None
@@ -155,7 +160,10 @@ def _updated(old: FactGroup, new: FactGroup) -> FactGroup:
     return replace(old, **{k: v for k, v in values.items() if v is not None})
 
 
-def measure(problem: Problem, run: Run | None = None, *, again: bool = False) -> Facts:
+def measure(
+    problem: Problem, run: Run | None = None, *, again: bool = False,
+    clock: Clock | None = None,
+) -> Facts:  # fmt: skip
     """Measure a problem, and its run or another one of it.
 
     Parameters
@@ -165,11 +173,14 @@ def measure(problem: Problem, run: Run | None = None, *, again: bool = False) ->
         The training to examine instead of the problem's own.
     again : bool
         Whether neighbors and validation data, which take long, are known already.
+    clock : Clock, optional
+        Once its time is up, what takes long is left out.
 
     Returns
     -------
     Facts
     """
+    clock = clock or Clock()
     seen = sampled(problem)
     data, target_gaps = facts_of_cells(problem, seen)
     columns = facts_of_columns(seen)
@@ -182,12 +193,18 @@ def measure(problem: Problem, run: Run | None = None, *, again: bool = False) ->
         target=facts_of_target(problem),
         images=facts_of_images(problem),
     )
-    if seen.inputs is not None:
+    timely = clock.allows(InputFacts, NeighborFacts, LayerFacts, StartFacts, RunFacts,
+                          MemoryFacts, SharpnessFacts, NeighborhoodFacts,
+                          BestColumnFacts, ValidationFacts, FirstStepFacts,
+                          StartUnitFacts, CurveFacts, StopFacts, EndFacts,
+                          EndLossFacts, OutputFacts, EndUnitFacts, PredictionFacts,
+                          ValidationCurveFacts)  # fmt: skip
+    if seen.inputs is not None and timely:
         inputs = facts_of_inputs(problem, seen, columns.sentinels)
         facts = replace(facts, inputs=inputs)
         if not again:
-            facts = _with_neighbors(facts, problem, seen)
-    if problem.stand_in:
+            facts = _with_neighbors(facts, problem, seen, clock)
+    if problem.stand_in or not timely:
         return facts
     plan, rate, batches = facts_of_plan(problem)
     facts = replace(facts, plan=plan, rate=rate, batches=batches)
@@ -197,18 +214,24 @@ def measure(problem: Problem, run: Run | None = None, *, again: bool = False) ->
     if seen.inputs is None or problem.lacks_outputs:
         return facts
     run = run or problem.run
-    if layered:
+    if layered and clock.allows(StartFacts, StartUnitFacts, FirstStepFacts):
         start, units, first_step = facts_of_start(problem, seen)
         facts = replace(facts, start=start, start_units=units, first_step=first_step)
-    return facts if run is None else _with_training(facts, problem, run, seen)
+    return facts if run is None else (
+        _with_training(facts, problem, run, seen, clock)
+    )  # fmt: skip
 
 
-def _with_neighbors(facts: Facts, problem: Problem, seen: Sample) -> Facts:
+def _with_neighbors(
+    facts: Facts, problem: Problem, seen: Sample, clock: Clock
+) -> Facts:
     """Add what takes long and does not depend on the network."""
-    nearest, neighborhoods = facts_of_neighbors(problem, seen)
-    best_column, validation_column = facts_of_best_column(problem, seen)
-    validation = None
-    if problem.validation_data is not None:
+    nearest = neighborhoods = best_column = validation_column = validation = None
+    if clock.allows(NeighborFacts, NeighborhoodFacts):
+        nearest, neighborhoods = facts_of_neighbors(problem, seen)
+    if clock.allows(BestColumnFacts, ValidationColumnFacts):
+        best_column, validation_column = facts_of_best_column(problem, seen)
+    if problem.validation_data is not None and clock.allows(ValidationFacts):
         validation = facts_of_validation(problem, seen, nearest, neighborhoods)
     return replace(
         facts, nearest=nearest, neighborhoods=neighborhoods, best_column=best_column,
@@ -216,12 +239,21 @@ def _with_neighbors(facts: Facts, problem: Problem, seen: Sample) -> Facts:
     )  # fmt: skip
 
 
-def _with_training(facts: Facts, problem: Problem, run: Run, seen: Sample) -> Facts:
+def _with_training(
+    facts: Facts, problem: Problem, run: Run, seen: Sample, clock: Clock
+) -> Facts:
     """Add the training curve and the trained network."""
     of_run, stop = facts_of_run(run)
     layered = isinstance(problem.network, DenseNetwork)
-    trained = (facts_of_end if layered else facts_of_outputs)(problem, run, seen)
+    if not clock.allows(EndFacts, EndLossFacts, OutputFacts, EndUnitFacts, MemoryFacts,
+                        PredictionFacts, SharpnessFacts):  # fmt: skip
+        trained = TrainedFacts(None)
+    elif layered:
+        trained = facts_of_end(problem, run, seen, clock)
+    else:
+        trained = facts_of_outputs(problem, run, seen)
     return replace(
         facts, run=of_run, stop=stop, curve=facts_of_curve(run.history),
-        validation_curve=facts_of_validation_curve(run.history), **vars(trained),
+        validation_curve=facts_of_validation_curve(run.history),
+        validation_share=facts_of_validation_share(problem, run), **vars(trained),
     )  # fmt: skip

@@ -184,12 +184,19 @@ def _linear(points: Array, y: Array, labels: Array | None) -> float:
     predicted = np.empty_like(target, dtype=float)
     for k in (0, 1):
         X, T = columns[fold != k], target[fold != k]
-        square = X.T @ X + np.eye(X.shape[1]) * 1e-2 * len(X)
-        predicted[fold == k] = columns[fold == k] @ np.linalg.solve(square, X.T @ T)
+        predicted[fold == k] = columns[fold == k] @ _ridge(X, T)
     by_class = labels is not None
     return _score(
         predicted.argmax(axis=1) if by_class else predicted[:, 0], y, by_class
     )
+
+
+def _ridge(X: Array, T: Array) -> Array:
+    """Solve the normal equations, in whichever form has fewer of them."""
+    penalty = 1e-2 * len(X)
+    if X.shape[1] > len(X):  # one equation a row
+        return X.T @ np.linalg.solve(X @ X.T + np.eye(len(X)) * penalty, T)
+    return np.linalg.solve(X.T @ X + np.eye(X.shape[1]) * penalty, X.T @ T)
 
 
 def facts_of_best_column(

@@ -22,6 +22,7 @@ from thalweg.core import (
     r2,
     without_noise,
 )
+from thalweg.diagnosis.facts.clock import Clock
 from thalweg.diagnosis.facts.group import NO_VALIDATION, FactGroup
 from thalweg.diagnosis.facts.network import (
     FEW_ROWS,
@@ -290,6 +291,25 @@ class ValidationScoreFacts(FactGroup):
 
 
 @dataclass(frozen=True)
+class ValidationShareFacts(FactGroup):
+    """The score on the rows that the training itself held out.
+
+    Parameters
+    ----------
+    score : float
+        At the epoch whose weights were kept.
+    rows : int
+        Number of these rows.
+    """
+
+    prefix = "share"
+    why_not = "the training held out no rows"
+
+    score: float
+    rows: int
+
+
+@dataclass(frozen=True)
 class ModeFacts(FactGroup):
     """The largest difference of two predictions for the same rows."""
 
@@ -354,6 +374,18 @@ def facts_of_validation_curve(history: History) -> ValidationCurveFacts | None:
     )
 
 
+def facts_of_validation_share(
+    problem: Problem, run: Run
+) -> ValidationShareFacts | None:
+    """Return the score of a share that training held out; None if there was none."""
+    scores = run.history.validation_score
+    if problem.validation is None or not 0 < run.best_epoch <= len(scores):
+        return None
+    kept = float(scores[run.best_epoch - 1])
+    rows = round(problem.validation * len(problem.y))
+    return ValidationShareFacts(kept, rows) if np.isfinite(kept) and rows else None
+
+
 # ----------------------------------------------------------------- trained network
 
 
@@ -361,7 +393,7 @@ def facts_of_validation_curve(history: History) -> ValidationCurveFacts | None:
 class TrainedFacts:
     """What `facts_of_end` and `facts_of_outputs` measure; None is unknown."""
 
-    end: EndFacts
+    end: EndFacts | None
     end_loss: EndLossFacts | None = None
     outputs: OutputFacts | None = None
     end_units: EndUnitFacts | None = None
@@ -371,7 +403,9 @@ class TrainedFacts:
     validation_score: ValidationScoreFacts | None = None
 
 
-def facts_of_end(problem: Problem, run: Run, seen: Sample) -> TrainedFacts:
+def facts_of_end(
+    problem: Problem, run: Run, seen: Sample, clock: Clock
+) -> TrainedFacts:
     """Examine a trained network of dense layers on its training data."""
     assert seen.inputs is not None
     weights, network = run.parameters, run.network
@@ -398,10 +432,11 @@ def facts_of_end(problem: Problem, run: Run, seen: Sample) -> TrainedFacts:
     predictions = validation_score = memory = sharpness = None
     if np.isfinite(prediction).all():
         predictions, validation_score = _scores(problem, run, seen, some, prediction)
-    if cost > _LEARNED * trivial and not any(d.normalized != "none" for d in
-                                             network.layers):  # fmt: skip
-        memory = MemoryFacts(_by_heart(quiet, problem.plan.loss, data))
-    if run.plan.optimizer.label in _DESCENDING:
+    normalized = any(layer.normalized != "none" for layer in network.layers)
+    unlearned = cost > _LEARNED * trivial and not normalized
+    if unlearned and clock.allows(MemoryFacts):
+        memory = _by_heart(quiet, problem.plan.loss, data, clock)
+    if run.plan.optimizer.label in _DESCENDING and clock.allows(SharpnessFacts):
         sharpness = SharpnessFacts(_sharpness(quiet, run.plan, weights, data))
     return TrainedFacts(
         end=EndFacts(finite),
@@ -423,7 +458,9 @@ def facts_of_end(problem: Problem, run: Run, seen: Sample) -> TrainedFacts:
     )
 
 
-def _by_heart(network: DenseNetwork, loss: Any, data: Data) -> float:
+def _by_heart(
+    network: DenseNetwork, loss: Any, data: Data, clock: Clock
+) -> MemoryFacts | None:
     """Return the share of the first loss that remains if 32 rows are memorized."""
     some = np.sort(np.unique(data.X, axis=0, return_index=True)[1])[:32]
     X = scaled(data.X)
@@ -431,11 +468,14 @@ def _by_heart(network: DenseNetwork, loss: Any, data: Data) -> float:
 
     def learned(epoch: EpochRecord) -> bool:
         first.append(epoch.loss)
-        return bool(epoch.loss < _MEMORIZED * first[0])
+        return bool(epoch.loss < _MEMORIZED * first[0]) or clock.left <= 0
 
     left = training.fit(network, X[some], data.y[some], plan=plan, random_state=0,
                         callbacks=[learned]).history.loss  # fmt: skip
-    return float(np.nanmin(left) / (left[0] or 1.0)) if len(left) else 1.0
+    share = float(np.nanmin(left) / (left[0] or 1.0)) if len(left) else 1.0
+    if share >= _MEMORIZED and not clock.allows(MemoryFacts):
+        return None  # it was not given enough time
+    return MemoryFacts(share)
 
 
 def facts_of_outputs(problem: Problem, run: Run, seen: Sample) -> TrainedFacts:

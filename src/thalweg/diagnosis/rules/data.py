@@ -19,7 +19,11 @@ from thalweg.diagnosis.facts.neighbors import (
     NeighborhoodFacts,
     ValidationColumnFacts,
 )
-from thalweg.diagnosis.facts.training import PredictionFacts, ValidationScoreFacts
+from thalweg.diagnosis.facts.training import (
+    PredictionFacts,
+    ValidationScoreFacts,
+    ValidationShareFacts,
+)
 from thalweg.diagnosis.facts.validation import ValidationFacts
 from thalweg.diagnosis.result import (
     Evidence,
@@ -307,6 +311,7 @@ def no_signal(
     limits: Limits, target: TargetFacts, nearest: NeighborFacts | None,
     neighborhoods: NeighborhoodFacts | None,
     validation_score: ValidationScoreFacts | None,
+    validation_share: ValidationShareFacts | None,
 ) -> Finding | NotMeasured | None:  # fmt: skip
     """Permutation test of the nearest neighbors, beside a linear and a constant one."""
     if target.unique == 1:
@@ -320,6 +325,12 @@ def no_signal(
     on_validation = validation_score.score if validation_score is not None else -1.0
     best = max(nearest.linear, on_validation)
     predicted = nearest.score > nearest.chance or best > ceiling
+    if validation_share is not None:
+        # One more standard error, because the best epoch was chosen on these rows.
+        enough = _highest_by_chance(
+            neighborhoods, validation_share.rows, limits["errors"] + 1
+        )
+        predicted = predicted or validation_share.score > enough
     misaligned = nearest.shifted > nearest.chance + 0.1
     if predicted or misaligned or nearest.rows < 40:
         return None

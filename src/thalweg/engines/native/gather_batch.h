@@ -22,16 +22,15 @@ static void FN(gather_rows)(FN(Pass) *pass, Chunk part) {
 static void FN(gather_features)(FN(Pass) *pass, Chunk part) {
     int64_t width = pass->spec->layers[0].fan_in, ld = pass->ld;
     const T *X = pass->data.X;
-    T *written = pass->written + part.first / pass->chunk * PAD * width;
     for (int64_t r = part.first; r < part.first + part.padded; r += PAD) {
-        const T *rows[PAD];
-        for (int l = 0; l < PAD; l++) {
-            int64_t row = FN(data_row)(pass, r + l);
-            rows[l] = X + row * width;
-            if (pass->data.groups == NULL) continue;
-            FN(write_row)(&pass->data, row, written + l * width);
-            rows[l] = written + l * width;
+        if (pass->data.groups != NULL) {
+            int64_t numbers[PAD];
+            for (int l = 0; l < PAD; l++) numbers[l] = FN(data_row)(pass, r + l);
+            FN(write_features)(&pass->data, numbers, pass->gathered + r, ld);
+            continue;
         }
+        const T *rows[PAD];
+        for (int l = 0; l < PAD; l++) rows[l] = X + FN(data_row)(pass, r + l) * width;
         FN(transpose_rows)(rows, width, pass->gathered + r, ld);
     }
 }

@@ -49,7 +49,6 @@ typedef struct {
     bool keep_input;   /* the same rows as before: no need to gather them again */
     int lowest;        /* the first layer with anything to train */
     T *gathered;       /* a copy of the block's input */
-    T *written;        /* PAD rows a chunk, written out from compact form */
     const T *input;    /* what the first layer reads: `gathered` or the data in place */
     T *targets, *row_weights;
     int32_t *classes;

@@ -52,10 +52,6 @@ static void FN(place_buffers)(FN(Pass) *pass, Arena *arena, bool backward) {
         FN(place_layer_buffers)(pass, &spec->layers[l], own, arena, backward);
     }
     pass->gathered = FN(take_numbers)(arena, spec->layers[0].fan_in * pass->ld);
-    if (pass->data.groups != NULL && !pass->input_by_row) {
-        int64_t chunks = (pass->capacity + pass->chunk - 1) / pass->chunk;
-        pass->written = FN(take_numbers)(arena, chunks * PAD * spec->layers[0].fan_in);
-    }
     pass->losses =
         arena_take(arena, sizeof(double) * (size_t)(pass->capacity / pass->chunk + 1));
     if (!backward) return;

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone, is_regressor
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -258,6 +257,8 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         self.best_validation_score_ = -np.inf if stops_early else None
         self.best_loss_ = None if stops_early else np.inf
         if self.scale_inputs:
+            from sklearn.preprocessing import StandardScaler  # slow to import
+
             self.scaler_ = StandardScaler()
 
     def _train(

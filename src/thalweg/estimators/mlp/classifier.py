@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
@@ -235,6 +234,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
 
     def _learn_labels(self, y: Any) -> None:
+        from sklearn.preprocessing import LabelBinarizer  # slow to import
+
         self._label_binarizer = LabelBinarizer().fit(y)
         self.classes_ = self._label_binarizer.classes_
         kind = self._label_binarizer.y_type_

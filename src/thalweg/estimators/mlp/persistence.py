@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from thalweg.core import Array, History
 from thalweg.estimators.persistence import (
@@ -84,6 +83,8 @@ def _restore_arrays(estimator: Any, arrays: Mapping[str, Array]) -> None:
             layers[int(number)][name] = value
     estimator._keep(layers)
     if estimator.scale_inputs:
+        from sklearn.preprocessing import StandardScaler  # slow to import
+
         scaler: Any = StandardScaler()
         estimator.scaler_ = scaler
         for name in _SCALER:
@@ -96,6 +97,8 @@ def _restore_classes(estimator: Any, content: Mapping[str, Any]) -> None:
     if "class_dtype" in content:  # formats 1 and 2
         classes = np.array(classes, np.dtype(content["class_dtype"]))
     estimator.classes_ = classes
+    from sklearn.preprocessing import LabelBinarizer  # slow to import
+
     estimator._label_binarizer = binarizer = LabelBinarizer()
     binarizer.classes_, binarizer.y_type_ = classes, content["target"]
     binarizer.sparse_input_ = False

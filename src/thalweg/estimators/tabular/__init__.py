@@ -1,5 +1,1 @@
-"""Estimators that take a table as it is: categories, missing values, dates."""
-
-from thalweg.estimators.tabular.estimators import Classifier, Regressor
-
-__all__ = ["Classifier", "Regressor"]
+"""Estimators for tables with columns of any kind, and their evaluation."""

@@ -76,7 +76,7 @@ from thalweg.estimators.tabular.metrics import (
     find_metric,
     positive_class,
 )
-from thalweg.estimators.tabular.prediction import TablePredictor
+from thalweg.estimators.tabular.prediction import TablePredictor, name_of
 from thalweg.estimators.tabular.reading import ReadsTables
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
@@ -200,6 +200,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         )
         self._study(X, frame)
         self.target_ = self._target.study(target, self.reading())
+        self.target_name_ = name_of(y)
         n_rows = _n_rows(y)
         self.n_left_out_ = n_rows - len(target)
         if not isinstance(frame, Encoded):
@@ -279,11 +280,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         content = {
             "run": run,
             "settings": settings,
-            "columns": [column.to_json() for column in self.columns_],
-            "names": list(getattr(self, "feature_names_in_", ())),
-            "target": self.target_.to_json(),
         }
-        return {**content, **self._kept_threshold()}, arrays
+        return {**content, **self._kept()}, arrays
 
     @classmethod
     def from_document(

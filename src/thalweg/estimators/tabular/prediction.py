@@ -6,11 +6,13 @@ import.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
-from thalweg.core import Array, CompactRows, Frame, Run, Series
+from thalweg import engines
+from thalweg.core import Array, CompactRows, Frame, Run, Series, link
 from thalweg.estimators.tabular.boosted_trees import BoostedTrees
 from thalweg.estimators.tabular.columns import (
     Column,
@@ -18,9 +20,16 @@ from thalweg.estimators.tabular.columns import (
     encode_compact,
     with_arrays,
 )
-from thalweg.estimators.tabular.metrics import Guess, Truth, positive_class
+from thalweg.estimators.tabular.metrics import (
+    Guess,
+    Metric,
+    Truth,
+    find_metric,
+    measure_all,
+    positive_class,
+)
 from thalweg.estimators.tabular.targets import Classes, Values
-from thalweg.io import unpack_run
+from thalweg.io import PathLike, read_model, unpack_run
 
 _TARGETS = {
     "Classifier": Classes,
@@ -28,6 +37,10 @@ _TARGETS = {
     "TreesClassifier": Classes,
     "TreesRegressor": Values,
 }
+_KINDS = (
+    *_TARGETS, "run", "MLPClassifier", "MLPRegressor", "KerasClassifier",
+    "KerasRegressor", "Ensemble", "HiddenFeatures",
+)  # fmt: skip
 
 
 class TablePredictor:
@@ -48,6 +61,8 @@ class TablePredictor:
         predicts the most probable class.
     positive_ : int
         Number of the class that the threshold is about.
+    target_name_: str or None
+        The target's name, if it had one.
     """
 
     columns_: tuple[Column, ...]
@@ -57,6 +72,7 @@ class TablePredictor:
     n_features_in_: int
     threshold_: float | None = None
     positive_: int = 1
+    target_name_: str | None = None
     dtype: str = "float32"
 
     @property
@@ -120,9 +136,11 @@ class TablePredictor:
         if self.trees_ is not None:
             dense = inputs.toarray() if isinstance(inputs, CompactRows) else inputs
             return self.trees_.outputs(dense)
-        from thalweg.training import predict
-
-        return predict(self.run_, inputs)
+        # As `thalweg.predict`, whose package has much that only training needs.
+        run = self.run_
+        engine, _ = engines.pick("auto", run.network, run.plan)
+        rows = inputs.astype(engine.floating_type(run.parameters))
+        return link(run.plan.loss)(engine.outputs(run.network, run.parameters, rows))
 
     def compared(self, frame: Any, target: Series) -> tuple[Truth, Guess]:
         """Return the targets of some rows, and what is predicted for them."""
@@ -153,12 +171,18 @@ class TablePredictor:
         if known and all(isinstance(name, str) for name in known):
             self.feature_names_in_ = np.array(known, dtype=object)
 
-    def _kept_threshold(self) -> dict[str, Any]:
-        """Return what a model file keeps of the threshold."""
-        if self.threshold_ is None:
-            return {}
-        value, positive = float(self.threshold_), int(self.positive_)
-        return {"threshold": {"value": value, "positive": positive}}
+    def _kept(self) -> dict[str, Any]:
+        """Return what a model file keeps beside the network or the trees."""
+        kept: dict[str, Any] = {
+            "columns": [column.to_json() for column in self.columns_],
+            "names": list(getattr(self, "feature_names_in_", ())),
+            "target": self.target_.to_json(),
+            "target_name": self.target_name_,
+        }
+        if self.threshold_ is not None:
+            value, positive = float(self.threshold_), int(self.positive_)
+            kept["threshold"] = {"value": value, "positive": positive}
+        return kept
 
     def _restore(self, content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
         """Take over what a model file holds of the fitted model."""
@@ -170,9 +194,16 @@ class TablePredictor:
             self.trees_ = BoostedTrees.from_arrays(content["trees"], arrays)
         else:
             self.run_ = unpack_run(content["run"], arrays)
+        self.target_name_ = content.get("target_name")
         if (kept := content.get("threshold")) is not None:
             self.threshold_, self.positive_ = kept["value"], kept["positive"]
         return self
+
+
+def name_of(y: Any) -> str | None:
+    """Return the name of a target that has one."""
+    name = getattr(y, "name", None)
+    return None if name is None else str(name)
 
 
 class FittedTable(TablePredictor):
@@ -188,6 +219,52 @@ class FittedTable(TablePredictor):
         model.dtype = content["settings"].get("dtype", "float64")
         return model._restore(content, arrays)
 
-    def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class, (n_rows, n_classes)."""
+    @property
+    def classifies(self) -> bool:
+        """Whether the target holds classes."""
+        return isinstance(self.target_, Classes)
+
+    def outputs(self, X: Any) -> Array:
+        """Return probabilities of the classes or scaled values, (n_rows, n_outputs)."""
         return self._outputs(X)
+
+    def score_outputs(self, target: Series, outputs: Array) -> tuple[Metric, ...]:
+        """Return the usual metrics of outputs for rows whose targets are known.
+
+        Raises
+        ------
+        ValueError
+            If a target is a class that the model does not know.
+        """
+        self.target_.encode(target)  # raises for a class that is new
+        values = self.target_.clean(target)
+        if not self.classifies:
+            truth, guess = Truth(values), Guess(self.decide(outputs))
+        else:
+            positive = positive_class(self.classes_, values)
+            truth = Truth(values, self.classes_, positive)
+            guess = Guess(self.decide(outputs), outputs)
+        return measure_all(find_metric(None, self.classifies), truth, guess)
+
+
+def load_fitted_table(path: PathLike) -> FittedTable:
+    """Read a model of a table from a file, only to predict with it.
+
+    Raises
+    ------
+    OSError
+        If the file does not exist or cannot be opened.
+    ValueError
+        If the file is damaged, or holds a model of another kind.
+    """
+    found = read_model(path, {name: partial(_either, name) for name in _KINDS})
+    if isinstance(found, FittedTable):
+        return found
+    raise ValueError(
+        f"{path} holds a {found} without the description of a table. Predict with it "
+        "in Python: thalweg.load(path)."
+    )
+
+
+def _either(kind: str, content: Any, arrays: Any) -> FittedTable | str:
+    return FittedTable.of(kind, content, arrays) if kind in _TARGETS else kind

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression, Ridge
 
-from thalweg.core import Array, Record, Series, accuracy, r2, wilson
+from thalweg.core import Array, Record, Series, accuracy, r2
 from thalweg.estimators.tabular.columns import (
     Column,
     Reading,
@@ -107,19 +106,6 @@ class Classes:
         """Score each row, (..., n_rows); the score is their mean."""
         return (truth == predicted).astype(float)
 
-    def interval(self, truth: Array, predicted: Array) -> tuple[float, float]:
-        """Return the 95 % interval of the score."""
-        return wilson(self.score(truth, predicted), len(truth))
-
-    def linear_model(self) -> Any:
-        """Return the unfitted linear model that `linear` names."""
-        return LogisticRegression(max_iter=300)
-
-    def constant(self, truth: Array) -> tuple[str, Any]:
-        """Return the best constant prediction, after its name."""
-        labels, counts = np.unique(truth, return_counts=True)
-        return "majority class", labels[counts.argmax()]
-
     def to_json(self) -> dict[str, Any]:
         """Return values that JSON can hold."""
         return to_json(self.labels)
@@ -194,22 +180,6 @@ class Values(Record):
     def row_scores(self, truth: Array, predicted: Array) -> Array:
         """Score each row, (..., n_rows); the score is their mean."""
         return 1 - (truth - predicted) ** 2 / (truth.var() or 1.0)
-
-    def interval(self, truth: Array, predicted: Array) -> tuple[float, float]:
-        """Return the 95 % interval of the score, from 1000 bootstrap samples."""
-        rng = np.random.RandomState(0)
-        samples = (rng.randint(len(truth), size=len(truth)) for _ in range(1000))
-        scores = [self.score(truth[rows], predicted[rows]) for rows in samples]
-        low, high = np.quantile(scores, (0.025, 0.975))
-        return float(low), float(high)
-
-    def linear_model(self) -> Any:
-        """Return the unfitted linear model that `linear` names."""
-        return Ridge()
-
-    def constant(self, truth: Array) -> tuple[str, Any]:
-        """Return the best constant prediction, after its name."""
-        return "mean", truth.mean()
 
 
 def task_of(target: Series, reading: Reading | None = None) -> tuple[str, str]:

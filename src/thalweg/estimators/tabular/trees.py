@@ -11,9 +11,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin, clone
+from threadpoolctl import threadpool_limits
 
 from thalweg.core import Array, Series
-from thalweg.estimators.constraints import AT_LEAST_1, CLASS_WEIGHT, SHARE, Validated
+from thalweg.estimators.constraints import (
+    AT_LEAST_1,
+    CLASS_WEIGHT,
+    POSITIVE,
+    SHARE,
+    Validated,
+)
 from thalweg.estimators.persistence import (
     Persistent,
     parameters_from_json,
@@ -24,12 +31,13 @@ from thalweg.estimators.tabular.boosted_trees import BoostedTrees
 from thalweg.estimators.tabular.columns import arrays_of, study, whole
 from thalweg.estimators.tabular.estimators import known_rows, labeled
 from thalweg.estimators.tabular.metrics import Truth, positive_class
-from thalweg.estimators.tabular.prediction import TablePredictor
+from thalweg.estimators.tabular.prediction import TablePredictor, name_of
 from thalweg.estimators.tabular.reading import ReadsTables
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
 
 _ROWS_A_LEAF = 20  # scikit-learn's default, fewer for small tables
+_SMALL = 500_000  # numbers
 _TREES = 1000  # at most, over all classes
 
 
@@ -38,10 +46,12 @@ class _Trees(ReadsTables, TablePredictor, Persistent, Validated):
     """What both estimators share: everything but the target."""
 
     n_rounds: int = 100
+    learning_rate: float = 0.1
     random_state: int | None = None
 
     _parameter_constraints: ClassVar = {
         "n_rounds": [AT_LEAST_1],
+        "learning_rate": [POSITIVE],
         "random_state": [int, None],
         **ReadsTables._reading_constraints,
     }
@@ -83,15 +93,21 @@ class _Trees(ReadsTables, TablePredictor, Persistent, Validated):
         self.n_features_in_ = len(self.columns_)
         self._remember_names(getattr(X, "columns", ()))
         self.target_ = self._target.study(target, self.reading())
+        self.target_name_ = name_of(y)
         n_outputs = self.target_.n_outputs
         n_trees = n_outputs if n_outputs > 2 else 1
         grower = self._grower(
             max_iter=int(np.clip(_TREES // n_trees, 1, self.n_rounds)),
             min_samples_leaf=int(np.clip(len(frame) // 40, 1, _ROWS_A_LEAF)),
+            learning_rate=self.learning_rate,
             early_stopping=False,
             random_state=self.random_state,
         )
-        grower.fit(self._encode(frame).toarray(), self.target_.encode(target), weights)
+        inputs = self._encode(frame).toarray()
+        # On few rows threads wait for each other longer than they work.
+        few = inputs.size < _SMALL
+        with threadpool_limits(1 if few else None, user_api="openmp"):
+            grower.fit(inputs, self.target_.encode(target), weights)
         self.trees_ = BoostedTrees.of(grower, self._target is Classes)
         self._choose_threshold(frame, target, groups)
         return self
@@ -110,12 +126,9 @@ class _Trees(ReadsTables, TablePredictor, Persistent, Validated):
         content: dict[str, Any] = {
             "trees": trees,
             "settings": parameters_to_json(self),
-            "columns": [column.to_json() for column in self.columns_],
-            "names": list(getattr(self, "feature_names_in_", ())),
-            "target": self.target_.to_json(),
         }
         arrays = {**arrays, **arrays_of(self.columns_)}
-        return {**content, **self._kept_threshold()}, arrays
+        return {**content, **self._kept()}, arrays
 
     @classmethod
     def from_document(
@@ -141,6 +154,8 @@ class TreesClassifier(ClassifierMixin, _Trees):
     ----------
     n_rounds : int
         Trees of each class, at most; all classes together have at most 1000.
+    learning_rate : float
+        What the leaves are multiplied by.
     class_weight : dict of label to float, "balanced" or None
     threshold : float, str or None
         As for `Classifier`.
@@ -205,6 +220,8 @@ class TreesRegressor(RegressorMixin, _Trees):
     ----------
     n_rounds : int
         Number of trees.
+    learning_rate : float
+        What the leaves are multiplied by.
     random_state : int or None
     column_kinds, decimal, thousands, date_format, missing
         As for `Classifier`.

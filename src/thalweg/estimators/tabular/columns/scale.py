@@ -35,6 +35,8 @@ def measure(draft: Column, values: Array, show: Callable[[Any], str]) -> Column:
     return replace(
         column,
         detail=f"{show(low)} to {show(high)}, median {show(center)}",
+        low=float(low),
+        high=float(high),
         center=float(center),
         scale=_spread_of(present, center),
         knots=tuple(knots.tolist()) if n_pieces > 1 else (),

@@ -354,6 +354,7 @@ def _study(name: str, values: Series, reading: Reading) -> Column:
         name, missing=0, absent=reading.missing, **recognize(name, values, reading)
     )
     column = _KINDS[draft.kind][0](draft, values)
+    column = replace(column, rows=len(values))
     if column.missing == len(values):
         raise ValueError(
             f"column {name!r} has no value in any row. Fill it in, or take it out."

@@ -1,0 +1,133 @@
+"""Training the model of a command: evaluate it, hand it over, and examine it."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thalweg.cli import printing
+from thalweg.cli.options import ModelChoice, choose_model
+
+if TYPE_CHECKING:
+    from thalweg.core import Frame, Plan, Series
+    from thalweg.diagnosis import Diagnosis
+    from thalweg.estimators import Evaluation
+
+_LEAST = 5.0  # seconds that the doctor may take, however short the training was
+_MOST_SCORED = 20_000  # rows of which the score with training rows is printed
+
+
+def describe_table(
+    table: Path, task: str, X: "Frame", y: "Series"
+) -> tuple[ModelChoice, "Series"]:
+    """Choose a model and describe the table; return also which rows have a target."""
+    from thalweg.estimators import as_frame, lacks_target, study
+
+    choice = choose_model(task, y)
+    known = ~lacks_target(y, choice.model.missing)
+    columns = study(as_frame(X), choice.model.reading())
+    printing.show_table(table, int(known.sum()), columns, y, choice.reason)
+    return choice, known
+
+
+def train(
+    model: Any, kind: str, X: "Frame", y: "Series", output: Path, *, closely: bool,
+    refit: bool, divided: Mapping[str, Any],
+) -> tuple[Any, "Evaluation"]:  # fmt: skip
+    """Train, evaluate and save a model; return it and its evaluation.
+
+    `kind` is "network", "linear", "trees" or "auto".
+    """
+    from thalweg.estimators import evaluate, evaluate_best, linear_of, trees_of
+
+    if kind == "linear":
+        model = linear_of(model)
+    elif kind == "trees":
+        model = trees_of(model, int(y.notna().sum()))
+    how: dict[str, Any] = {"closely": closely, "refit": refit, **divided}
+    with printing.live_line(model) as announce:
+        if kind == "auto":
+            model, evaluation = evaluate_best(model, X, y, announce, **how)
+        else:
+            evaluation = evaluate(model, X, y, announce, **how)
+    model.save(output)
+    return model, evaluation
+
+
+def show_result(
+    model: Any, evaluation: "Evaluation", X: "Frame", y: "Series", output: Path,
+    *, refitted: bool,
+) -> None:  # fmt: skip
+    """Print the score first, then what was trained and why training stopped."""
+    lines = printing.score_lines(evaluation)
+    rivals = max(evaluation.baselines.values(), default=-float("inf"))
+    if evaluation.verdict and rivals > evaluation.score:
+        lines["Verdict"] += " --model auto hands over the better one."
+    if len(y) <= _MOST_SCORED:
+        metric = evaluation.metrics[0]
+        value = model.score(X, y) if metric.name in ("accuracy", "r2") else None
+        if value is not None:
+            told = f"{metric.label} {value:.3f}, training rows included"
+            lines["Whole table"] = told
+    lines |= _training_lines(model)
+    how = "fitted on all rows after the evaluation; the score is of the model before"
+    lines["Model"] = f"{output}, {how}" if refitted else str(output)
+    printing.console().print()
+    printing.show_lines(lines)
+
+
+def _training_lines(model: Any) -> dict[str, str]:
+    run = getattr(model, "run_", None)
+    if run is None:
+        trees = model.trees_
+        return {"Trees": f"{trees.roots.size}, with {len(trees.values)} nodes in all"}
+    plan, history = run.plan, run.history
+    return {
+        "Network": str(run.network),
+        "Training": f"{_method(model)}, {plan.loss.label}; {len(history)} epochs in "
+        f"{history.seconds[-1]:.1f} s on {run.engine}",
+        "Stopped": run.why,
+    }
+
+
+def _method(model: Any) -> str:
+    plan: Plan = model.run_.plan
+    if isinstance(model.optimizer, list):
+        return ", then ".join(model.optimizer)
+    if plan.full_batch or plan.on_device:
+        return f"{plan.optimizer.label} on all rows"
+    return f"{plan.optimizer.label}, rate {plan.rate:g}, batches of {plan.batch_size}"
+
+
+def examine(
+    model: Any, X: "Frame", y: "Series", output: Path, evaluation: "Evaluation", *,
+    taken: float, deadline: float | None,
+) -> "Diagnosis | None":  # fmt: skip
+    """Let the doctor look at a model that is saved already, and print what it finds.
+
+    It takes at most as long as the training did (`taken`), or 5 seconds, and never goes
+    beyond the deadline, a value of ``time.monotonic()``.
+    """
+    from thalweg.diagnosis import diagnose
+
+    # That the model certainly beats a constant says more than what the doctor samples.
+    constant = next(iter(evaluation.gains.values()), (0.0, 0.0, 0.0))
+    muted = {"no-signal": None} if constant[1] > 0 else None
+    allowed = max(_LEAST, taken)
+    if deadline is not None:
+        allowed = min(allowed, deadline - time.monotonic())
+    to = printing.console()
+    to.print()
+    if allowed <= 0:
+        to.print("The time limit left no time to look for faults in the model.")
+        return None
+    try:
+        with to.status("looking for faults (Ctrl-C to stop)", spinner="line"):
+            found = diagnose(
+                model, X, y, trials=False, budget=allowed, thresholds=muted
+            )
+    except KeyboardInterrupt:
+        to.print(f"The search for faults was interrupted. The model is in {output}.")
+        return None
+    to.print(printing.plain_lines(str(found)))
+    return found
