@@ -357,6 +357,10 @@ def test_tables_of_every_library_are_taken():
         (pd.DataFrame({"x": ["1", "inf"]}), "'x' is infinite"),
         (pd.DataFrame([[1, 2]], columns=["1", 1]), "two columns named '1'"),
         (pd.DataFrame({"x": [None, float("nan")]}), "no value in any row"),
+        ([[1, 2], [3]], "rows of the table have different lengths"),
+        ({"x": [1, 2], "y": [1]}, "they hold 'x': 2, 'y': 1"),
+        ({"x": 5}, "they hold 'x': 0"),
+        ([1, 2, 3], "must have rows and columns"),
     ],
 )
 def test_cells_that_hold_no_value_are_named(table: Any, message: str):

@@ -100,17 +100,34 @@ def _from_rows(X: Any) -> Frame:
             "X.toarray()."
         )
     if isinstance(X, Mapping):
-        return pd.DataFrame({name: _listed(column) for name, column in X.items()})
+        return _from_columns(X)
     if isinstance(X, list | tuple) and X and all(isinstance(r, Mapping) for r in X):
         return pd.DataFrame.from_records(list(X))
     if isinstance(X, np.ndarray) and X.dtype.names:
         return pd.DataFrame(np.asarray(X))
-    if isinstance(X, np.ma.MaskedArray):
-        return pd.DataFrame(_as_matrix(X.astype(float).filled(np.nan)))
+    if np.ma.isMaskedArray(X):
+        cells = np.where(np.ma.getmaskarray(X), None, np.asarray(X, object))
+        return pd.DataFrame(_as_matrix(cells)).infer_objects()
     kinds = _types_of(X) if isinstance(X, list | tuple) else set()
     if len(kinds) > 1 and not kinds <= {int, float}:
         return pd.DataFrame(list(map(list, X)), dtype=object).infer_objects()
     return pd.DataFrame(_as_matrix(X))
+
+
+def _from_columns(columns: Mapping[Any, Any]) -> Frame:
+    import pandas as pd
+
+    listed = {name: _listed(column) for name, column in columns.items()}
+    lengths = {
+        name: len(each) if hasattr(each, "__len__") and not isinstance(each, str) else 0
+        for name, each in listed.items()
+    }
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        said = ", ".join(f"{name!r}: {n}" for name, n in list(lengths.items())[:5])
+        raise ValueError(
+            f"the columns of the table must hold as many values each; they hold {said}."
+        )
+    return pd.DataFrame(listed)
 
 
 def _listed(column: Any) -> Any:
@@ -292,7 +309,7 @@ def study_numbers(values: Series, reading: Reading) -> Column:
     typed = values.dtype.kind in _BY_TYPE or isinstance(
         values.dtype, pd.CategoricalDtype
     )
-    draft = {} if typed else _recognize(name, values, reading)
+    draft: Draft = {} if typed else _recognize(name, values, reading)
     if draft.get("kind") != "number":
         draft = {"kind": "number"}
     return Column(name, missing=0, absent=reading.missing, **draft)
@@ -331,7 +348,13 @@ def _asked(name: str, values: Series, reading: Reading) -> Draft:
 
 
 def _as_matrix(X: Any) -> Array:
-    matrix = np.asarray(X)
+    try:
+        matrix = np.asarray(X)
+    except ValueError:
+        raise ValueError(
+            "the rows of the table have different lengths, or a cell holds a list. "
+            "Give each row one value for each column."
+        ) from None
     if matrix.ndim != 2:
         raise ValueError(
             f"the table has shape {matrix.shape}; it must have rows and columns. "

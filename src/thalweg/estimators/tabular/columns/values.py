@@ -191,8 +191,8 @@ def write(value: Any) -> str:
         case np.datetime64() | np.timedelta64():
             import pandas as pd
 
-            moment = pd.Timestamp if value.dtype.kind == "M" else pd.Timedelta
-            return str(moment(value))
+            moment: Any = pd.Timestamp if value.dtype.kind == "M" else pd.Timedelta
+            return write(moment(value))
         case Real():
             return _write_float(float(value))
     return str(value).strip()
