@@ -73,7 +73,7 @@ class Source:
         return self.file if self.path else io.BytesIO(self.file.read())
 
 
-def expand(path: PathLike | Sequence[PathLike]) -> list[PathLike]:
+def table_files(path: PathLike | Sequence[PathLike]) -> list[PathLike]:
     """Return the files that a path, a pattern, or several of them name.
 
     Raises
