@@ -75,7 +75,7 @@ def read_table(
     options = Options(header, encoding, delimiter, sheet)
     frames = list(_frames(table_files(path), options, whole=True))
     attrs = _common_attrs(frames)
-    frame = frames[0]
+    frame: Frame = frames[0]
     if len(frames) > 1:
         for each in frames:
             each.attrs = {}
