@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from thalweg.estimators import load as load
     from thalweg.io import save as save
     from thalweg.optimize import GradientCheck as GradientCheck
+    from thalweg.optimize import approx_fprime as approx_fprime
+    from thalweg.optimize import check_grad as check_grad
     from thalweg.optimize import check_gradient as check_gradient
     from thalweg.optimize import fmin as fmin
     from thalweg.optimize import fmin_bfgs as fmin_bfgs
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from thalweg.optimize import fmin_powell as fmin_powell
     from thalweg.optimize import fmin_slsqp as fmin_slsqp
     from thalweg.optimize import fmin_tnc as fmin_tnc
+    from thalweg.optimize import least_squares as least_squares
     from thalweg.optimize import minimize as minimize
     from thalweg.training import find_rate as find_rate
     from thalweg.training import fit as fit
@@ -79,6 +82,8 @@ _HOMES = {
     "Run": "core",
     "SearchResult": "tuning",
     "StopReason": "core",
+    "approx_fprime": "optimize",
+    "check_grad": "optimize",
     "check_gradient": "optimize",
     "compare": "comparison",
     "diagnose": "diagnosis",
@@ -96,6 +101,7 @@ _HOMES = {
     "fmin_slsqp": "optimize",
     "fmin_tnc": "optimize",
     "from_keras": "estimators",
+    "least_squares": "optimize",
     "load": "estimators",
     "minimize": "optimize",
     "predict": "training",

@@ -1,5 +1,6 @@
 """Minimizing a function that you wrote, with its gradient checked."""
 
+from thalweg.optimize.derivative_functions import approx_fprime, check_grad
 from thalweg.optimize.fmin import (
     fmin,
     fmin_bfgs,
@@ -12,6 +13,7 @@ from thalweg.optimize.fmin import (
     fmin_tnc,
 )
 from thalweg.optimize.gradient_check import GradientCheck, check_gradient
+from thalweg.optimize.least_squares import least_squares
 from thalweg.optimize.levenberg_marquardt import minimize_damped
 from thalweg.optimize.line_searches import LineSearches
 from thalweg.optimize.memoized_objective import MemoizedObjective
@@ -27,6 +29,8 @@ __all__ = [
     "Method",
     "ShapeError",
     "UserFunction",
+    "approx_fprime",
+    "check_grad",
     "check_gradient",
     "fmin",
     "fmin_bfgs",
@@ -37,6 +41,7 @@ __all__ = [
     "fmin_powell",
     "fmin_slsqp",
     "fmin_tnc",
+    "least_squares",
     "minimize",
     "minimize_damped",
 ]

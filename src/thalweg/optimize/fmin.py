@@ -105,8 +105,8 @@ def fmin(
 ) -> Any:  # fmt: skip
     """Minimize by the downhill simplex algorithm, as `scipy.optimize.fmin` does.
 
-    See SciPy for the parameters and what is returned, and `thalweg.optimize.fmin` for
-    `check` and `history`.
+    SciPy describes the parameters and what is returned. `check` is that of
+    `minimize`; a record of each iteration is appended to `history`.
     """
     family = _Family("fmin", func, x0, None, args, check, history, callback)
     return family.call(
@@ -123,8 +123,8 @@ def fmin_powell(
 ) -> Any:  # fmt: skip
     """Minimize by Powell's method, as `scipy.optimize.fmin_powell` does.
 
-    See SciPy for the parameters and what is returned, and `thalweg.optimize.fmin` for
-    `check` and `history`.
+    SciPy describes the parameters and what is returned. `check` is that of
+    `minimize`; a record of each iteration is appended to `history`.
     """
     family = _Family("fmin_powell", func, x0, None, args, check, history, callback)
     return family.call(
@@ -142,8 +142,8 @@ def fmin_cg(
 ) -> Any:  # fmt: skip
     """Minimize by conjugate gradients, as `scipy.optimize.fmin_cg` does.
 
-    See SciPy for the parameters and what is returned, and `thalweg.optimize.fmin` for
-    `check` and `history`.
+    SciPy describes the parameters and what is returned. `check` is that of
+    `minimize`; a record of each iteration is appended to `history`.
     """
     family = _Family("fmin_cg", f, x0, fprime, args, check, history, callback)
     return family.call(
@@ -161,8 +161,8 @@ def fmin_bfgs(
 ) -> Any:  # fmt: skip
     """Minimize by BFGS, as `scipy.optimize.fmin_bfgs` does.
 
-    See SciPy for the parameters and what is returned, and `thalweg.optimize.fmin` for
-    `check` and `history`.
+    SciPy describes the parameters and what is returned. `check` is that of
+    `minimize`; a record of each iteration is appended to `history`.
     """
     family = _Family("fmin_bfgs", f, x0, fprime, args, check, history, callback)
     return family.call(
@@ -181,8 +181,8 @@ def fmin_ncg(
 ) -> Any:  # fmt: skip
     """Minimize by Newton's method, as `scipy.optimize.fmin_ncg` does.
 
-    See SciPy for the parameters and what is returned, and `thalweg.optimize.fmin` for
-    `check` and `history`.
+    SciPy describes the parameters and what is returned. `check` is that of
+    `minimize`; a record of each iteration is appended to `history`.
     """
     family = _Family("fmin_ncg", f, x0, fprime, args, check, history, callback)
     product = RecordedProduct(fhess_p) if callable(fhess_p) else fhess_p
@@ -202,8 +202,8 @@ def fmin_l_bfgs_b(
 ) -> Any:  # fmt: skip
     """Minimize by L-BFGS-B, as `scipy.optimize.fmin_l_bfgs_b` does.
 
-    See SciPy for the parameters and what is returned, and `thalweg.optimize.fmin` for
-    `check` and `history`.
+    SciPy describes the parameters and what is returned. `check` is that of
+    `minimize`; a record of each iteration is appended to `history`.
     """
     family = _Family(
         "fmin_l_bfgs_b", func, x0, _gradient_of(fprime, approx_grad), args, check,
@@ -227,8 +227,8 @@ def fmin_tnc(
 ) -> Any:  # fmt: skip
     """Minimize by a truncated Newton method, as `scipy.optimize.fmin_tnc` does.
 
-    See SciPy for the parameters and what is returned, and `thalweg.optimize.fmin` for
-    `check` and `history`.
+    SciPy describes the parameters and what is returned. `check` is that of
+    `minimize`; a record of each iteration is appended to `history`.
     """
     family = _Family(
         "fmin_tnc", func, x0, _gradient_of(fprime, approx_grad), args, check, history,
@@ -252,12 +252,12 @@ def fmin_slsqp(
 ) -> Any:  # fmt: skip
     """Minimize under constraints by SLSQP, as `scipy.optimize.fmin_slsqp` does.
 
-    See SciPy for the parameters and what is returned, and `thalweg.optimize.fmin` for
-    `check` and `history`.
+    SciPy describes the parameters and what is returned. `check` is that of
+    `minimize`; a record of each iteration is appended to `history`.
     """
     family = _Family(
         "fmin_slsqp", func, x0, fprime, args, check, history, callback,
-        bounds=bounds if np.size(bounds) else None,
+        bounds=None if bounds is None or len(bounds) == 0 else bounds,
     )  # fmt: skip
     return family.call(
         eqcons=eqcons, f_eqcons=f_eqcons, ieqcons=ieqcons, f_ieqcons=f_ieqcons,
@@ -275,8 +275,8 @@ def fmin_cobyla(
 ) -> Any:  # fmt: skip
     """Minimize under constraints by COBYLA, as `scipy.optimize.fmin_cobyla` does.
 
-    See SciPy for the parameters and what is returned, and `thalweg.optimize.fmin` for
-    `check` and `history`.
+    SciPy describes the parameters and what is returned. `check` is that of
+    `minimize`; a record of each iteration is appended to `history`.
     """
     family = _Family("fmin_cobyla", func, x0, None, args, check, history, callback)
     return family.call(
