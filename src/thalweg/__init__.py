@@ -34,7 +34,19 @@ if TYPE_CHECKING:
     from thalweg.estimators import load as load
     from thalweg.estimators import save as save
     from thalweg.optimize import GradientCheck as GradientCheck
+    from thalweg.optimize import approx_fprime as approx_fprime
+    from thalweg.optimize import check_grad as check_grad
     from thalweg.optimize import check_gradient as check_gradient
+    from thalweg.optimize import fmin as fmin
+    from thalweg.optimize import fmin_bfgs as fmin_bfgs
+    from thalweg.optimize import fmin_cg as fmin_cg
+    from thalweg.optimize import fmin_cobyla as fmin_cobyla
+    from thalweg.optimize import fmin_l_bfgs_b as fmin_l_bfgs_b
+    from thalweg.optimize import fmin_ncg as fmin_ncg
+    from thalweg.optimize import fmin_powell as fmin_powell
+    from thalweg.optimize import fmin_slsqp as fmin_slsqp
+    from thalweg.optimize import fmin_tnc as fmin_tnc
+    from thalweg.optimize import least_squares as least_squares
     from thalweg.optimize import minimize as minimize
     from thalweg.training import find_rate as find_rate
     from thalweg.training import fit as fit
@@ -70,6 +82,8 @@ _HOMES = {
     "Run": "core",
     "SearchResult": "tuning",
     "StopReason": "core",
+    "approx_fprime": "optimize",
+    "check_grad": "optimize",
     "check_gradient": "optimize",
     "compare": "comparison",
     "diagnose": "diagnosis",
@@ -77,7 +91,17 @@ _HOMES = {
     "fit": "training",
     "fit_over_hosts": "training",
     "fit_population": "training",
+    "fmin": "optimize",
+    "fmin_bfgs": "optimize",
+    "fmin_cg": "optimize",
+    "fmin_cobyla": "optimize",
+    "fmin_l_bfgs_b": "optimize",
+    "fmin_ncg": "optimize",
+    "fmin_powell": "optimize",
+    "fmin_slsqp": "optimize",
+    "fmin_tnc": "optimize",
     "from_keras": "estimators",
+    "least_squares": "optimize",
     "load": "estimators",
     "minimize": "optimize",
     "predict": "training",

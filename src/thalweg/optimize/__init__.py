@@ -1,6 +1,19 @@
 """Minimizing a function that you wrote, with its gradient checked."""
 
+from thalweg.optimize.derivative_functions import approx_fprime, check_grad
+from thalweg.optimize.fmin import (
+    fmin,
+    fmin_bfgs,
+    fmin_cg,
+    fmin_cobyla,
+    fmin_l_bfgs_b,
+    fmin_ncg,
+    fmin_powell,
+    fmin_slsqp,
+    fmin_tnc,
+)
 from thalweg.optimize.gradient_check import GradientCheck, check_gradient
+from thalweg.optimize.least_squares import least_squares
 from thalweg.optimize.levenberg_marquardt import minimize_damped
 from thalweg.optimize.line_searches import LineSearches
 from thalweg.optimize.memoized_objective import MemoizedObjective
@@ -16,7 +29,19 @@ __all__ = [
     "Method",
     "ShapeError",
     "UserFunction",
+    "approx_fprime",
+    "check_grad",
     "check_gradient",
+    "fmin",
+    "fmin_bfgs",
+    "fmin_cg",
+    "fmin_cobyla",
+    "fmin_l_bfgs_b",
+    "fmin_ncg",
+    "fmin_powell",
+    "fmin_slsqp",
+    "fmin_tnc",
+    "least_squares",
     "minimize",
     "minimize_damped",
 ]

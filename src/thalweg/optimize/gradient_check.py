@@ -163,6 +163,8 @@ def examine_gradient(
             return _examine(function, x0, region, brief)
         except ShapeError as error:
             fault = GradientFault(error.cause, error.where, np.nan, str(error))
+        except Warning:
+            raise  # the user's filter makes it an error
         except Exception as error:
             fault = GradientFault("shape", "", np.nan, _describe_error(error, function))
     return _as_check(function, fault)

@@ -161,6 +161,8 @@ class Minimization:
                 known = cost
         except ShapeError as error:
             raise ValueError(f"{self.owner}: {error}") from None
+        except Warning:
+            raise  # the user's filter makes it an error, wherever it comes from
         except Exception as error:
             raise ValueError(
                 f"{self.owner}: the cost raised {type(error).__name__} at x0: {error}. "
@@ -223,11 +225,7 @@ class Minimization:
             ) from error
 
     def _raise_or_warn(self, message: str) -> None:
-        if self.check == "raise":
-            raise ValueError(
-                f"{self.owner}: {message} (check='warn' minimizes in spite of this.)"
-            )
-        warnings.warn(f"{self.owner}: {message}", RuntimeWarning, stacklevel=5)
+        raise_or_warn(self.owner, message, self.check, stacklevel=7)
 
     # ----------------------------------------------------------- handed to SciPy
 
@@ -282,8 +280,8 @@ class Minimization:
         label = self.method.label
         shortened = label in _SHORTENING and recorder.fixed is not None
         if label == "TNC" or shortened:
-            return recorder.record_point
-        return recorder.record
+            return recorder.for_points()
+        return recorder.for_records()
 
     def notes(self) -> list[str]:
         """Return what was repaired, and whether the functions are slow."""
@@ -292,6 +290,15 @@ class Minimization:
             *(note for note in self.function.notes if note not in self.user.notes),
             *describe_slowness(self.log, self.user),
         ]
+
+
+def raise_or_warn(owner: str, message: str, check: str, stacklevel: int) -> None:
+    """Do as `check` says with a fault that was found."""
+    if check == "raise":
+        raise ValueError(
+            f"{owner}: {message} (check='warn' minimizes in spite of this.)"
+        )
+    warnings.warn(f"{owner}: {message}", RuntimeWarning, stacklevel=stacklevel)
 
 
 _VANISHING_DIFFERENCES = (
