@@ -77,8 +77,8 @@ def as_target(y: Any) -> Series:
         return target
     if isinstance(y, pd.api.extensions.ExtensionArray | pd.Index):
         return pd.Series(y, name=name)
-    if isinstance(y, np.ma.MaskedArray):
-        y = y.astype(object).filled(None)
+    if np.ma.isMaskedArray(y):
+        y = np.where(np.ma.getmaskarray(y), None, np.asarray(y, object))
     flat = isinstance(y, list | tuple) and not any(
         isinstance(each, list | tuple | np.ndarray) for each in y
     )
