@@ -75,13 +75,16 @@ def _first_line(error: Exception) -> str:
 def _read_parquet(source: Source) -> Iterator[Frame]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(source.path or source.seekable()) as file:
+    given = source.path or source.seekable()
+    # By parts, pages are read as they are needed: both settings are wanted for that.
+    buffer = {"buffer_size": 0 if source.whole else 1 << 16, "pre_buffer": source.whole}
+    with pq.ParquetFile(given, **buffer) as file:
         schema = file.schema_arrow
         _check_schema(source.name, schema)
         metadata = file.metadata
         groups = range(metadata.num_row_groups)
         if not source.whole:
-            for batch in file.iter_batches(batch_size=1 << 16):
+            for batch in file.iter_batches(batch_size=1 << 14):
                 yield _frame(batch)
             return
         # Runs of one value are short in the file and long in memory.

@@ -163,7 +163,13 @@ class _Finder:
             return best[0] if len(best) == 1 else self._of_equals(best)
         if self._share(" ") >= 0.5 and self._has_numbers(" "):
             return " "
-        return ONE_COLUMN
+        return next(filter(self._divides, DELIMITERS), ONE_COLUMN)
+
+    def _divides(self, delimiter: str) -> bool:
+        """Whether a delimiter splits the names and most rows, if not evenly."""
+        rows = [fields for _, fields in self.records(delimiter)]
+        split = sum(len(fields) > 1 for fields in rows)
+        return self.header and bool(rows) and len(rows[0]) > 1 and 2 * split > len(rows)
 
     def _of_equals(self, delimiters: list[str]) -> str:
         """Choose among delimiters that split equally well."""
@@ -197,7 +203,7 @@ class _Finder:
         records = records[before:]
         if not records:
             raise ValueError(
-                f"{name} holds comments and no table. Give a table with at least one "
+                f"{name} holds no names and no rows. Give a table with at least one "
                 "row."
             )
         if not self.header:
@@ -206,8 +212,11 @@ class _Finder:
             names = tuple(str(i + 1) for i in range(_width(records)))
             everything = tuple(range(len(names)))
             return Dialect(delimiter, names, everything, (), last, escaped, notes)
-        (first_row, names), rows = records[0], [fields for _, fields in records[1:]]
-        row_names = _has_row_names(names, rows, delimiter, self._quoted(records[1:]))
+        first_row, names = records.pop(0)
+        if records and _is_ruler(records[0][1]):
+            first_row, _ = records.pop(0)
+        rows = [fields for _, fields in records]
+        row_names = _has_row_names(names, rows, delimiter, self._quoted(records))
         if row_names:
             names = ["", *names]
             notes += (
@@ -216,6 +225,11 @@ class _Finder:
                 "left out.",
             )
         named = _named(name, names)
+        if len(names) > 1 and all(map(is_number, names)):
+            notes += (
+                f"{name}: the names of the columns are numbers. If line {first_row} is "
+                "a row, use --no-header (in Python, header=False).",
+            )
         empty, index = [], [0] if row_names else []
         for i, text in enumerate(names):
             if text or i in index:
@@ -245,7 +259,10 @@ class _Finder:
         width = _width(records)
         if width < 2:
             return 0.0
-        even = sum(_trimmed(row, width) == width for row in rows)
+        even = max(
+            sum(_trimmed(row, each) == each for row in rows)
+            for each in {width, len(rows[0])} - {1}
+        )
         if self.header and len(rows) > 1 and len(rows[0]) == 1:
             return 0.0 if not self._quoted(records[1:]) else even / len(rows)
         return even / len(rows)
@@ -342,6 +359,14 @@ def _trimmed(row: list[str], width: int) -> int:
 def _is_title(fields: list[str], width: int) -> bool:
     """Whether a record fills one cell, or none, of a table of several columns."""
     return not any(fields[1:]) and (len(fields) == 1 < width or width > 2)
+
+
+def _is_ruler(fields: list[str]) -> bool:
+    """Whether a record is a line drawn below the names, as databases print it."""
+    drawn = [text for text in fields if text]
+    return bool(drawn) and all(
+        "---" in text and not text.strip("-+=:| ") for text in drawn
+    )
 
 
 def _has_row_names(
