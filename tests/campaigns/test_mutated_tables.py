@@ -1,7 +1,7 @@
 """Files of every format, damaged at random: a table, or an error with a sentence.
 
-`pytest -m slow` reads thousands of them. The sample without the marker is drawn with the
-same function, so that a number names a file in both.
+`pytest -m slow` reads thousands of them. The sample without the marker is drawn with
+the same function, so that a number names a file in both.
 """
 
 import bz2
@@ -131,8 +131,9 @@ def flip(data: bytes, rng: np.random.Generator) -> bytes:
 
 def insert(data: bytes, rng: np.random.Generator) -> bytes:
     pieces = (
-        b",", b";", b"\t", b'"', b"\\", b"\0", b"\n", b"\r", b"\n\n", b" ", b"#", b"\xff",
-        b"\xef\xbb\xbf", b"sep=;\n", b"{", b"]", b"'", b"\xc3", b"\x80", b'""', b"\x1a",
+        b",", b";", b"\t", b'"', b"\\", b"\0", b"\n", b"\r", b"\n\n", b" ", b"#",
+        b"\xff", b"\xef\xbb\xbf", b"sep=;\n", b"{", b"]", b"'", b"\xc3", b"\x80", b'""',
+        b"\x1a",
     )  # fmt: skip
     for _ in range(rng.integers(1, 4)):
         at = rng.integers(len(data) + 1)

@@ -97,7 +97,7 @@ def test_fit_and_predict(capsys: pytest.CaptureFixture[str]):
 
     assert run("predict", "flowers.thalweg", "flowers.csv") == 0
     printed = capsys.readouterr()
-    assert printed.err == "Columns not used: species.\n"
+    assert printed.err.startswith("Score        accuracy 1.000 (95 %: 0.886 to 1.000)")
     lines = printed.out.splitlines()
     assert lines[0] == "prediction,probability_setosa,probability_versicolor"
     predicted = [line.split(",")[0] for line in lines[1:]]
@@ -404,7 +404,7 @@ def test_the_package_runs_as_a_module():
         (["fit", "-o", "flowers.csv"], "flowers.csv is read by this command too"),
         (["fit", "-o", "m", "--report", "./m"], "m is written by this command too"),
         (["search", "--plot", "m.thalweg"], "does not name a format of pictures"),
-        (["compare", "--plot", "m"], "End the name in one of .eps, .jpeg"),
+        (["compare", "--plot", "m"], "End the name in one of ."),
         (["diagnose", "-o", "flowers.csv/m"], "is a file, not a folder"),
     ],
 )

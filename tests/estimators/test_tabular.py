@@ -307,7 +307,7 @@ def test_regressor_needs_numbers_that_differ():
             -1,
             r"'patience' .* an int in the range \[0, inf\) or None. Got -1",
         ),
-        ("class_weight", {"huge": 2}, "Options: big, small"),
+        ("class_weight", {"huge": 2}, "Options: 'big', 'small'"),
         ("dtype", "int8", "dtype"),
         ("piecewise", "no", "'piecewise' .* Got 'no'"),
     ],

@@ -396,7 +396,9 @@ def test_splits_from_a_generator_serve_every_trial() -> None:
 
 
 def test_nested_folds_are_checked_before_the_search() -> None:
-    with pytest.raises(ValueError, match="n_splits=1"):
+    with pytest.raises(
+        ValueError, match=r"nested: search got cv=1; it must be a whole number in \[2"
+    ):
         search(nested=1, callbacks=[lambda trial: pytest.fail("a trial ran")])
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,113 @@ def test_a_file_that_is_something_else(file: str, tmp_path: Path) -> None:
 def test_a_database_without_its_driver(url: str) -> None:
     with pytest.raises(ValueError, match="storage"):
         search(url)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["z?1.db", "a b#.db", "100%.db", "%41.sqlite", "{x}.db", "ü&=;.db", ":memory:.db"],
+)
+def test_a_path_is_a_path(name: str, tmp_path: Path) -> None:
+    search(tmp_path / name, n_trials=1)
+    assert len(search(str(tmp_path / name), n_trials=2).trials) == 2
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_a_relative_path_is_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    search("a?.db", n_trials=1)
+    assert os.listdir(tmp_path) == ["a?.db"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [("folder.db", "is a folder"), ("no/a.db", "does not exist"), (3, "storage=3")],
+)
+def test_a_storage_that_cannot_be_is_named(
+    bad: Any, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "folder.db").mkdir()
+    given = tmp_path / bad if isinstance(bad, str) else bad
+    with pytest.raises((OSError, TypeError), match=message):
+        search(given)
+
+
+SECRET = "s3cr3t"
+WITH_PASSWORD = [
+    f"postgresql://user:{SECRET}@localhost:1/name",
+    f"postgresql+psycopg2://user:{SECRET}@localhost:1/name",
+    f"postgresql://localhost:1/name?user=me&password={SECRET}",
+    f"postgresql://user:{SECRET}%40%2F@localhost:port/name",
+    f"mysql://user:{SECRET}@localhost:1/name",
+    f"nonsense://user:{SECRET}@host/name",
+    f"redis://:{SECRET}@localhost:1",
+    f"sqlite://user:{SECRET}@host/name",
+]
+
+
+@pytest.mark.parametrize("url", WITH_PASSWORD)
+def test_a_password_is_never_printed(url: str) -> None:
+    with pytest.raises(ValueError, match=r"name|storage") as caught:
+        search(url)
+    told = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in told
+    assert SECRET not in repr(storage.StudyAddress.of(url, "search"))
+    assert SECRET not in storage.shown(url)
+
+
+@pytest.mark.parametrize(
+    ("installed", "driver"),
+    [
+        ({"psycopg", "psycopg2"}, "psycopg"),
+        ({"psycopg"}, "psycopg"),
+        ({"psycopg2"}, "psycopg2"),
+    ],
+)
+def test_the_driver_of_postgresql_that_is_installed_is_taken(
+    installed: set[str], driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def import_module(name: str) -> None:
+        if name not in installed:
+            raise ImportError(name)
+
+    monkeypatch.setattr(storage, "import_module", import_module)
+    for scheme in ("postgresql", "postgres"):
+        url = storage._with_driver(f"{scheme}://me@host/name")  # pyright: ignore[reportPrivateUsage]
+        assert url == f"postgresql+{driver}://me@host/name"
+    installed.clear()
+    with pytest.raises(ValueError, match=r"driver is not installed.*psycopg\[binary\]"):
+        search("postgresql://me@host/name")
+
+
+@pytest.mark.parametrize("moment", ["asked", "signed", "suggested", "failed"])
+def test_a_trial_orphaned_at_any_moment_is_done_again(
+    moment: str, tmp_path: Path
+) -> None:
+    """A runner is killed at a moment of its second trial; the search is resumed."""
+    path = tmp_path / "a.db"
+    search(path, n_trials=1)
+    study = study_of(path)
+    store = study._storage
+    dead = "runner 0123456789ab"
+    line = {"at": time.time(), "host": socket.gethostname(), "pid": 2**22 + 1}
+    study.set_user_attr(dead, line)
+    trial = study.ask()
+    if moment != "asked":
+        trial.set_user_attr("runner", dead.split()[1])
+        trial.set_user_attr("index", 1)
+    if moment in ("suggested", "failed"):
+        trial.suggest_float("alpha", 1e-6, 1.0, log=True)
+    if moment == "failed":  # another runner marked it, and died before it queued it
+        store.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    found = search(path, n_trials=3)
+    assert [each.state for each in found.trials] == ["complete"] * 3
+    states = [each.state.name for each in study_of(path).get_trials()]
+    assert sorted(states) == ["COMPLETE"] * 3 + ["FAIL"]
+    fresh = search(tmp_path / "b.db", n_trials=3)
+    if moment in ("asked", "signed"):
+        assert told(found) == told(fresh)
 
 
 # ------------------------------------------------------------------- PostgreSQL

@@ -262,10 +262,11 @@ def search(
         ),
     ] = None,
     storage: Annotated[
-        File,
+        str | None,
         option(
-            "A .db or .journal file that keeps the trials. A search that was "
-            "interrupted resumes from it.",
+            "A .db or .journal file that keeps the trials, or the URL of a server, "
+            "e.g. postgresql://host/name. A search that was interrupted resumes from "
+            "it.",
             of="FILE",
         ),
     ] = None,

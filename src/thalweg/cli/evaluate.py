@@ -51,13 +51,14 @@ def evaluate(
 
     - `thalweg evaluate houses.thalweg new.csv --metric mean_absolute_error -o new.json`
     """
-    from thalweg import report as report_page
     from thalweg.core import check_names
     from thalweg.estimators import DriftWatch, load, score_model
     from thalweg.io import read_table
 
     prepare(output, report, read=[model, table])
     if report:
+        from thalweg import report as report_page
+
         report_page.check()
     fitted = load(model)
     if not hasattr(fitted, "target_"):
@@ -85,6 +86,8 @@ def evaluate(
         warn(sentence)
     write_results(found, output)
     if report:
+        from thalweg import report as report_page
+
         summary = report_page.summarize(
             fitted, found, X, y, path=table, task=f"scored with {model.name}",
             command=context.obj,

@@ -171,14 +171,14 @@ def fit(
 
     - `thalweg fit loans.csv -t default --class-weight balanced --threshold f1`
     """
-    from thalweg import report as report_page
     from thalweg.estimators import n_networks, refit_pays
-    from thalweg.report import summarize
 
     started = monotonic()
     output = model_output(output, table)
     prepare(output, report, results, read=[table])
     if report:
+        from thalweg import report as report_page
+
         report_page.check()
     X, y = read_columns(table, no_header, target, ignore, category)
     seconds, time_column = time_or_column(time, time_column, X.columns)
@@ -223,7 +223,9 @@ def fit(
             trained, X[known], y[known], output, evaluation, taken=taken, deadline=limit
         )
     if report:
-        summary = summarize(
+        from thalweg import report as report_page
+
+        summary = report_page.summarize(
             trained,
             evaluation,
             X,

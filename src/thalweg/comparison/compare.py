@@ -10,9 +10,10 @@ on the number of validation rows.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,13 @@ from thalweg.core import (
     Plan,
     Run,
     StopReason,
+    check_jobs,
     check_names,
+    check_whole,
     find,
+    naming,
     phases,
+    shown,
     steps_per_epoch,
 )
 from thalweg.estimators import seeded
@@ -140,19 +145,43 @@ def compare(
     ('sgd', 'adam')
     """
     find("by", by, METRICS, owner="compare")
+    check_jobs(n_jobs, owner="compare")
     named = _named(variants)
-    rows = _split(X, y, settings.get("loss"), validation, random_state)
+    chosen = _seeds(seeds)
+    if isinstance(hidden, str) or not isinstance(hidden, Sequence | np.ndarray):
+        raise TypeError(
+            f"compare got hidden={shown(hidden)}; it must be a sequence of whole "
+            "numbers, the widths of the hidden layers."
+        )
+    check_whole("random_state", random_state, "[0, 4294967295]", owner="compare")
+    with naming("X", "y", "validation", owner="compare"):
+        rows = _split(X, y, settings.get("loss"), validation, random_state)
     base = {"loss": rows.loss, "restore_best": False, "hidden": hidden, **settings}
     trainers = {
         n: _trainer(n, each, base, rows, by, engine) for n, each in named.items()
     }
-    chosen = range(seeds) if isinstance(seeds, int) else seeds
     jobs = [(name, int(seed)) for name in named for seed in chosen]
 
     def trial(name: str, seed: int) -> Trial:
         return trainers[name](name, seed, rows)
 
     return judge(run_all(trial, jobs, n_jobs), by)
+
+
+def _seeds(seeds: Any) -> list[int]:
+    """Return which seeds are meant: as many as a number says, or those given."""
+    if isinstance(seeds, Integral) and not isinstance(seeds, bool):
+        check_whole("seeds", seeds, "[1, 1e6]", owner="compare")
+        return [*range(int(seeds))]
+    if not isinstance(seeds, Iterable) or isinstance(seeds, str):
+        raise TypeError(
+            f"compare got seeds={shown(seeds)}; it must be a whole number, how many, "
+            "or a sequence of them, which."
+        )
+    found = list(seeds)
+    for seed in found:
+        check_whole("seeds", seed, "[0, 4294967295]", owner="compare")
+    return [*map(int, found)]
 
 
 def judge(trials: Sequence[Trial], by: str = "score") -> Comparison:
@@ -242,6 +271,11 @@ def _split(X: Any, y: Any, loss: Any, validation: Any, random_state: int) -> _Ro
 
 def _named(variants: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
     given = isinstance(variants, Mapping)
+    if not isinstance(variants, Iterable) or isinstance(variants, str):
+        raise TypeError(
+            f"compare got variants={shown(variants)}; it must be a dict from names to "
+            "variants, or a sequence of names of optimizers."
+        )
     named = dict(variants) if given else {str(name): name for name in variants}
     if len(named) < 2:
         raise ValueError(

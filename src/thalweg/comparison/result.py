@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.core import Array, History, Record
+from thalweg.core import Array, History, Record, short_repr
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Trial(Record):
     """One variant trained with one seed.
@@ -41,6 +42,7 @@ class Trial(Record):
     history: History | None = None
 
 
+@short_repr
 @dataclass(frozen=True)
 class Difference(Record):
     """The difference between two variants over the same seeds.
@@ -63,6 +65,7 @@ class Difference(Record):
     p_value: float
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Comparison(Record):
     """The result of `compare`.

@@ -3,6 +3,13 @@
 Only NumPy and SciPy are imported here; nothing trains.
 """
 
+from thalweg.core.checks import (
+    as_callbacks,
+    check_flag,
+    check_jobs,
+    check_whole,
+    naming,
+)
 from thalweg.core.compact_rows import CompactRows, Features, Ladder, OneHot
 from thalweg.core.cpu import available_cpus, cpus_are_shared, share_cpus
 from thalweg.core.data import Data
@@ -20,6 +27,7 @@ from thalweg.core.losses import (
 )
 from thalweg.core.metrics import accuracy, default_score, r2, wilson
 from thalweg.core.networks import (
+    ACTIVATION_ALIASES,
     ACTIVATIONS,
     CONSTRAINTS,
     NORMALIZATIONS,
@@ -57,14 +65,18 @@ from thalweg.core.registry import (
     check_word,
     find,
     nearest,
+    plain_number,
+    shown,
 )
 from thalweg.core.schedules import SCHEDULES
 from thalweg.core.serialization import Record
+from thalweg.core.short_repr import html_repr, short_repr
 from thalweg.core.splits import folds, hold_out
 from thalweg.core.types import Array, Frame, Parameters, Series
 
 __all__ = [
     "ACTIVATIONS",
+    "ACTIVATION_ALIASES",
     "ALIASES",
     "CLASSIFYING",
     "CONSTRAINTS",
@@ -106,12 +118,16 @@ __all__ = [
     "Spec",
     "StopReason",
     "accuracy",
+    "as_callbacks",
     "as_random_state",
     "available_cpus",
     "batch_rows",
     "canonical",
+    "check_flag",
+    "check_jobs",
     "check_names",
     "check_number",
+    "check_whole",
     "check_word",
     "cpus_are_shared",
     "default_score",
@@ -119,16 +135,21 @@ __all__ = [
     "find",
     "folds",
     "hold_out",
+    "html_repr",
     "link",
     "logistic",
     "mixing_factors",
+    "naming",
     "nearest",
     "need",
     "optimizer_name",
     "phases",
+    "plain_number",
     "r2",
     "rate_factors",
     "share_cpus",
+    "short_repr",
+    "shown",
     "softmax",
     "steps_per_epoch",
     "wilson",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.core.serialization import Record
+from thalweg.core.short_repr import html_repr, short_repr
 from thalweg.core.types import Array
 
 
@@ -42,6 +43,7 @@ class StopReason(enum.Enum):
     )
 
 
+@short_repr
 @dataclass(frozen=True)
 class EpochRecord:
     """One epoch.
@@ -92,6 +94,7 @@ class EpochRecord:
 _COLUMNS = tuple(f.name for f in fields(EpochRecord) if f.name != "epoch")
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class History(Record):
     """The epochs of a run by column: float64 arrays of shape (n_epochs,).
@@ -214,4 +217,7 @@ class Run:
 
     def __repr__(self) -> str:
         loss = self.history.loss[-1] if len(self.history) else float("nan")
-        return f"Run({len(self.history)} epochs, loss {loss:.6g}; {self.why})"
+        why = self.why if len(self.why) <= 200 else f"{self.why[:200]}..."
+        return f"Run({len(self.history)} epochs, loss {loss:.6g}; {why})"
+
+    _repr_html_ = html_repr

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from thalweg.core.short_repr import short_repr
 from thalweg.core.types import Array
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class LayerValues:
     """Numbers inside a network, layer by layer.

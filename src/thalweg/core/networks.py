@@ -25,6 +25,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from thalweg.core.checks import check_flag, check_whole, naming
 from thalweg.core.initializers import INITIALIZERS, as_random_state, first_values
 from thalweg.core.registry import (
     Choice,
@@ -34,6 +35,7 @@ from thalweg.core.registry import (
     Table,
     check_number,
     choose,
+    shown,
     tabulate,
 )
 from thalweg.core.serialization import Record
@@ -52,6 +54,9 @@ ACTIVATIONS = tabulate(
 """Activations by name. Their formulas are in the engines and in the user guide:
 ``gelu`` is the exact x·Φ(x); ``hard_logistic`` is clip(x/6 + 1/2, 0, 1), and
 ``hard_silu`` is x times that (Howard et al., 2019)."""
+
+ACTIVATION_ALIASES = {"sigmoid": "logistic", "swish": "silu"}
+"""Other names of activations, which are common too."""
 
 NORMALIZATIONS = tabulate(
     {
@@ -72,6 +77,20 @@ CONSTRAINTS = tabulate(
 )
 """What a layer's weights are projected on after each update; norms are of the incoming
 weights of one unit, a column of the matrix."""
+
+
+def canonical_activation(spec: Any) -> Any:
+    """Return an activation's choice with its name as `ACTIVATIONS` spells it."""
+    if isinstance(spec, str):
+        return ACTIVATION_ALIASES.get(spec, spec)
+    if isinstance(spec, tuple | list) and len(spec) == 2 and isinstance(spec[0], str):
+        return (canonical_activation(spec[0]), spec[1])
+    return spec
+
+
+def _activation(spec: Spec) -> Choice:
+    named = canonical_activation(spec)
+    return choose("activation", named, ACTIVATIONS, owner="Dense")
 
 
 def _initial(name: str, spec: Spec | Array) -> Choice | Array:
@@ -123,7 +142,7 @@ class Dense(Record):
     """
 
     units: int
-    activation: ChoiceField[Spec, Choice] = ChoiceField("relu", ACTIVATIONS)
+    activation: ChoiceField[Spec, Choice] = ChoiceField("relu", _activation)
     init: ChoiceField[Spec | Array, Choice | Array] = field(
         default=ChoiceField("auto", partial(_initial, "init")), compare=False
     )
@@ -146,6 +165,10 @@ class Dense(Record):
         _check_count("units", self.units, 1)
         _check_count("residual", self.residual, 0)
         check_number("dropout", self.dropout, Interval("[0, 1)"), owner="Dense")
+        for name in ("frozen", "transposed"):
+            check_flag(name, getattr(self, name), owner="Dense")
+        if self.shares is not None:
+            check_whole("shares", self.shares, "(-inf, inf)", owner="Dense")
 
     @property
     def normalized(self) -> str:
@@ -185,6 +208,12 @@ class DenseNetwork(Record):
     adapter: ClassVar[None] = None
 
     def __post_init__(self) -> None:
+        several = isinstance(self.layers, Sequence) and not isinstance(self.layers, str)
+        if not several or not all(isinstance(each, Dense) for each in self.layers):
+            raise TypeError(
+                f"DenseNetwork got layers={shown(self.layers)}; it must be a sequence "
+                "of thalweg.Dense."
+            )
         object.__setattr__(self, "layers", tuple(self.layers))
         _check_count("n_inputs", self.n_inputs, 1)
         noise, allowed = self.input_noise, Interval("[0, inf)")
@@ -226,9 +255,12 @@ class DenseNetwork(Record):
         >>> network.n_parameters
         403
         """
-        if len(sizes) < 2:
+        kinds = Sequence | np.ndarray
+        several = isinstance(sizes, kinds) and not isinstance(sizes, str)
+        if not several or len(sizes) < 2:
+            given = tuple(sizes) if several else sizes
             raise ValueError(
-                f"DenseNetwork.from_sizes got sizes={tuple(sizes)!r}; it needs at "
+                f"DenseNetwork.from_sizes got sizes={shown(given)}; it needs at "
                 "least two: the number of inputs and of outputs."
             )
         shared = {
@@ -287,6 +319,8 @@ class DenseNetwork(Record):
         tuple of dict of str to ndarray
             One dict a layer, as `shapes` describes.
         """
+        with naming("dtype", owner="DenseNetwork.draw"):
+            dtype = np.dtype(dtype)
         rng = as_random_state(random_state)
         layers = [self._draw_layer(i, rng) for i in range(len(self.layers))]
         return tuple({k: v.astype(dtype) for k, v in own.items()} for own in layers)
@@ -307,6 +341,12 @@ class DenseNetwork(Record):
 
     def check(self, parameters: Parameters) -> None:
         """Raise ValueError unless `parameters` has this network's names and shapes."""
+        several = isinstance(parameters, tuple | list)
+        if not several or not all(isinstance(own, Mapping) for own in parameters):
+            raise TypeError(
+                f"parameters is {shown(parameters)}; it must be a sequence with one "
+                "dict of arrays a layer, as network.draw() gives."
+            )
         if len(parameters) != len(self.layers):
             raise ValueError(
                 f"parameters has {len(parameters)} layers, the network has "
@@ -510,7 +550,10 @@ class Network:
                     f"Network got {name}={getattr(self, name)!r}; it must be a "
                     "function: init(seed) -> params, apply(params, X) -> outputs."
                 )
-        object.__setattr__(self, "dtype", self.dtype and str(np.dtype(self.dtype)))
+        check_flag("adds_loss", self.adds_loss, owner="Network")
+        if self.dtype is not None:
+            with naming("dtype", owner="Network"):
+                object.__setattr__(self, "dtype", str(np.dtype(self.dtype)))
 
     def takes(self, name: str) -> bool:
         """Whether `apply` names an argument."""

@@ -38,6 +38,7 @@ from typing import Any
 
 import numpy as np
 
+from thalweg.core.checks import check_flag, naming
 from thalweg.core.losses import LOSSES
 from thalweg.core.optimizers import (
     DEFAULT_RATES,
@@ -54,6 +55,8 @@ from thalweg.core.registry import (
     check_names,
     check_number,
     check_word,
+    plain_number,
+    shown,
 )
 from thalweg.core.schedules import AVERAGES, FACTORS, SCHEDULES, Clock
 from thalweg.core.serialization import Record
@@ -155,8 +158,12 @@ class Plan(Record):
     bounds: tuple[float | None, float | None] | None = None
 
     def __post_init__(self) -> None:
+        for name in (*_RANGES, *_FLAGS):
+            object.__setattr__(self, name, plain_number(getattr(self, name)))
+        for name in _FLAGS:
+            check_flag(name, getattr(self, name), owner="Plan")
         if self.layer_rates is not None:
-            object.__setattr__(self, "layer_rates", tuple(map(float, self.layer_rates)))
+            self._check_layer_rates()
         self._check_numbers()
         for name, options in _WORDS.items():
             check_word(name, getattr(self, name), options, owner="Plan")
@@ -191,6 +198,16 @@ class Plan(Record):
                 raise ValueError(
                     f"Plan got {name}={value!r}; it must be a whole number."
                 )
+
+    def _check_layer_rates(self) -> None:
+        given, allowed = self.layer_rates, Interval("[0, inf)")
+        several = isinstance(given, tuple | list | np.ndarray)
+        if not several or not all(each in allowed for each in given):
+            raise ValueError(
+                f"Plan got layer_rates={shown(given)}; it must be a sequence with one "
+                "number of at least 0 for each layer, or None."
+            )
+        object.__setattr__(self, "layer_rates", tuple(map(float, given)))
 
     def _check_full_batch(self) -> None:
         method = self.optimizer.label
@@ -230,6 +247,11 @@ class Plan(Record):
         ValueError
             For a setting that is no field of Plan, with the nearest suggested.
         """
+        if plan is not None and not isinstance(plan, Plan):
+            raise TypeError(
+                f"plan is {shown(plan)}; it must be a thalweg.Plan or None. Give "
+                "single settings by their names, such as epochs=20."
+            )
         names = [f.name for f in fields(cls)]
         check_names("setting of a Plan", settings, names, owner="Plan")
         return replace(plan, **settings) if plan is not None else cls(**settings)
@@ -272,6 +294,7 @@ _RANGES = {
     **dict.fromkeys(("warmup", "patience"), _NONNEGATIVE),
     **dict.fromkeys(("epochs", "batch_size", "accumulate"), Interval("[1, inf)")),
 }
+_FLAGS = "shuffle", "restore_best"
 _WHOLE = {"warmup", "epochs", "batch_size", "accumulate", "patience"}
 _OPTIONAL = {
     "learning_rate", "batch_size", "clip_norm", "clip_value", "patience", "max_time",
@@ -365,7 +388,8 @@ def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
     steps = np.arange(first, first + count)
     schedule = plan.schedule
     if callable(schedule.name):
-        factors = np.array([float(schedule.name(int(step))) for step in steps])
+        with naming("schedule", owner="Plan"):
+            factors = np.array([float(schedule.name(int(step))) for step in steps])
     elif schedule.name in FACTORS:
         per_epoch = steps_per_epoch(plan, n_rows)
         total = plan.epochs * per_epoch

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar, overload
 
+import numpy as np
+
 Number: TypeAlias = float | int | bool | None
 Given = TypeVar("Given")
 Held = TypeVar("Held")
@@ -28,7 +30,10 @@ class Interval:
         if isinstance(value, bool) or not real:
             return False
         low, high = (float(end) for end in self.text[1:-1].split(","))
-        number = float(value)  # pyright: ignore[reportArgumentType]
+        try:
+            number = float(value)  # pyright: ignore[reportArgumentType]
+        except OverflowError:  # a whole number of more than 308 digits
+            return False
         above = number >= low if self.text[0] == "[" else number > low
         below = number <= high if self.text[-1] == "]" else number < high
         return above and below and not math.isnan(number)
@@ -148,6 +153,7 @@ def choose(parameter: str, spec: Spec, table: Table, *, owner: str) -> Choice:
     name, given = (spec, {}) if isinstance(spec, str) else _pair(parameter, spec, owner)
     constants = find(parameter, name, table, owner=owner)
     check_names(f"constant of {name!r}", given, constants, owner=owner)
+    given = {key: plain_number(value) for key, value in given.items()}
     values = {**{key: c.default for key, c in constants.items()}, **given}
     for key, value in given.items():
         check_number(key, value, constants[key].allowed, owner=f"{name!r}")
@@ -158,10 +164,10 @@ def choose(parameter: str, spec: Spec, table: Table, *, owner: str) -> Choice:
 
 def find(parameter: str, name: str, table: Mapping[str, Any], *, owner: str) -> Any:
     """Return ``table[name]``; otherwise list the options and the nearest."""
-    if name in table:
+    if isinstance(name, str) and name in table:
         return table[name]
     raise ValueError(
-        f"{owner} got {parameter}={name!r}, which does not exist. "
+        f"{owner} got {parameter}={shown(name)}, which does not exist. "
         f"{nearest(name, table)}Options: {', '.join(sorted(table))}."
     )
 
@@ -187,7 +193,7 @@ def check_word(
     options = list(options)
     if value not in options:
         raise ValueError(
-            f"{owner} got {parameter}={value!r}; it must be one of "
+            f"{owner} got {parameter}={shown(value)}; it must be one of "
             f"{', '.join(map(repr, options))}."
         )
 
@@ -198,9 +204,20 @@ def check_number(
     """Raise unless `value` is a real number inside `allowed`."""
     if allowed is not None and value not in allowed:
         raise ValueError(
-            f"{owner} got {parameter}={value!r}; it must be a number in "
+            f"{owner} got {parameter}={shown(value)}; it must be a number in "
             f"{allowed.text}. Choose a value in that range."
         )
+
+
+def shown(value: object) -> str:
+    """Return the repr of a value for a message, cut off if it is long."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+def plain_number(value: Any) -> Any:
+    """Turn a number of NumPy's, whose type may be small, into one of Python's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def nearest(name: str, options: Iterable[str]) -> str:
@@ -215,7 +232,7 @@ def _pair(parameter: str, spec: object, owner: str) -> tuple[str, Mapping[str, N
         if isinstance(name, str) and isinstance(constants, Mapping):
             return name, constants
     raise TypeError(
-        f"{owner} got {parameter}={spec!r}; it must be a name, a pair "
+        f"{owner} got {parameter}={shown(spec)}; it must be a name, a pair "
         "(name, {constant: value}) or a function. Write it as one of these."
     )
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from thalweg.core import History
+from thalweg.core import History, check_flag, check_whole
 from thalweg.diagnosis.diagnose import make_diagnosis
 from thalweg.diagnosis.facts import Facts
 from thalweg.diagnosis.facts.network import RateFacts
@@ -52,6 +52,8 @@ class Doctor:
         patience: int = 50,
         thresholds: Thresholds | None = None,
     ) -> None:
+        check_flag("stop", stop, owner="Doctor")
+        check_whole("patience", patience, "[0, inf)", owner="Doctor")
         merged_limits(thresholds)  # raises before training
         self.stop, self.patience, self.thresholds = stop, patience, thresholds
         self.patient = _EPOCHS_AT_ONCE if stop else 10**6

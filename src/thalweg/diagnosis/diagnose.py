@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from thalweg import training
+from thalweg.core import Interval, check_flag, shown
 from thalweg.diagnosis.facts import Facts, measure
 from thalweg.diagnosis.facts.clock import Clock
 from thalweg.diagnosis.facts.training import (
@@ -115,10 +116,11 @@ def diagnose(
     ('unscaled-input', 'confirmed by trial')
     """
     started = time.perf_counter()
-    if not isinstance(budget, int | float | np.number) or not budget >= 0:
+    check_flag("trials", trials, owner="diagnose")
+    if budget not in Interval("[0, inf]"):
         raise ValueError(
-            f"diagnose got budget={budget!r}; it must be a number of seconds, 0 or "
-            "more. Give np.inf for no limit."
+            f"diagnose got budget={shown(budget)}; it must be a number of seconds, 0 "
+            "or more. Give np.inf for no limit."
         )
     merged_limits(thresholds)  # raises before anything is measured
     if is_user_function(subject):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from thalweg.core import Record
+from thalweg.core import Record, short_repr
 
 Limits = Mapping[str, float]
 """The limits of one rule, by name."""
@@ -26,6 +26,7 @@ class Severity(enum.IntEnum):
     FATAL = 4
 
 
+@short_repr
 @dataclass(frozen=True)
 class Evidence(Record):
     """Numbers behind a finding, ready to draw.
@@ -54,6 +55,7 @@ class Evidence(Record):
     log: bool = False
 
 
+@short_repr
 @dataclass(frozen=True)
 class Prescription(Record):
     """A remedy.
@@ -74,6 +76,7 @@ class Prescription(Record):
     alternatives: tuple[Mapping[str, Any], ...] = ()
 
 
+@short_repr
 @dataclass(frozen=True)
 class Proof(Record):
     """The paired trial of a remedy: same seeds, same split, with and without it.
@@ -105,6 +108,7 @@ class Proof(Record):
     verdict: str
 
 
+@short_repr
 @dataclass(frozen=True)
 class Finding(Record):
     """One fault.
@@ -189,6 +193,7 @@ Treatment = tuple[Any, Mapping[str, Any]]
 """A new estimator, and its exact difference from the one that was examined."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class Diagnosis(Record):
     """What the doctor found.

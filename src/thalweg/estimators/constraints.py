@@ -10,10 +10,12 @@ we take from it is therefore imported here and nowhere else.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from copy import copy
 from itertools import chain
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import (
@@ -26,7 +28,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-from thalweg.core import Choice, nearest
+from thalweg.core import Choice, nearest, plain_number
 
 
 class Word(StrOptions):
@@ -115,13 +117,34 @@ class ListOf(Options):
         return self.text
 
 
-AT_LEAST_0 = Interval(Integral, 0, None, closed="left")
-AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
-POSITIVE = Interval(Real, 0, None, closed="neither")
-NONNEGATIVE = Interval(Real, 0, None, closed="left")
-SHARE = Interval(Real, 0, 1, closed="left")
-OPEN_SHARE = Interval(Real, 0, 1, closed="neither")
-CLOSED_SHARE = Interval(Real, 0, 1, closed="both")
+class Number(Interval):
+    """An interval of numbers that we can compute with; True and False are not any."""
+
+    takes_bools = False
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether the value is such a number."""
+        small = not isinstance(val, int) or abs(val) < 2**63
+        known = self.takes_bools or is_number(val)
+        return known and small and super().is_satisfied_by(val)
+
+
+def as_sklearn(constraints: Iterable[Any]) -> list[Any]:
+    """Take True and False for numbers too, as scikit-learn does."""
+    found = [copy(each) for each in constraints]
+    for each in found:
+        if isinstance(each, Number):
+            each.takes_bools = True
+    return found
+
+
+AT_LEAST_0 = Number(Integral, 0, None, closed="left")
+AT_LEAST_1 = Number(Integral, 1, None, closed="left")
+POSITIVE = Number(Real, 0, None, closed="neither")
+NONNEGATIVE = Number(Real, 0, None, closed="left")
+SHARE = Number(Real, 0, 1, closed="left")
+OPEN_SHARE = Number(Real, 0, 1, closed="neither")
+CLOSED_SHARE = Number(Real, 0, 1, closed="both")
 INFINITY = Options(Real, {float("inf")})
 ESTIMATOR = HasMethods(["fit"])
 UPDATE_RULE = HasMethods(["init", "update"])
@@ -130,6 +153,57 @@ CLASS_WEIGHT = [Mapping, Word(["balanced"]), None]
 CALLBACKS = [ListOf(callable, kind=Collection, text="a sequence of callables"), None]
 ENGINE = [Word(["auto", "jax", "native"])]
 DTYPE = [Word(["float32", "float64"]), None]
+
+
+def check_class_weight(given: Any, classes: Any, owner: str) -> None:
+    """Raise ValueError where weights of classes are wrong, or of unknown classes.
+
+    Parameters
+    ----------
+    given : dict, list of dict, str or None
+        A list has a dict for each of several targets, whose classes are not known here.
+    classes : array-like
+        The classes of one target.
+    owner : str
+        Whose parameter it is, for messages.
+    """
+    if isinstance(given, list):
+        if not all(isinstance(each, Mapping) for each in given):
+            raise ValueError(
+                f"{owner} got class_weight={given!r}. A list must hold a dict for each "
+                "of several targets."
+            )
+        for each in given:
+            check_class_weight(each, None, owner)
+    if not isinstance(given, Mapping):
+        return
+    for label, weight in given.items():
+        if not is_number(weight) or not 0 <= weight < float("inf"):
+            raise ValueError(
+                f"{owner} got class_weight={{{label!r}: {weight!r}}}. The weight of a "
+                "class must be a finite number of at least 0."
+            )
+    known = None if classes is None else set(np.asarray(classes).ravel().tolist())
+    for label in given:
+        if known is not None and plain_number(label) not in known:
+            texts = [*map(repr, sorted(known, key=str))]
+            more = ", ..." if len(texts) > 20 else ""
+            names = [each for each in known if isinstance(each, str)]
+            raise ValueError(
+                f"{owner} got class_weight for {label!r}, which is no class of y. "
+                f"{nearest(str(label), names)}"
+                f"Options: {', '.join(texts[:20])}{more}."
+            )
+    if given and not any(given.values()) and known and len(given) == len(known):
+        raise ValueError(
+            f"{owner} got class_weight={dict(given)!r}. At least one class must have a "
+            "weight above 0."
+        )
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number; True and False are not."""
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
 class Validated(BaseEstimator):

@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state, get_tags, resample
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from thalweg.core import Array
+from thalweg.core import Array, check_jobs, check_whole, naming
 from thalweg.estimators.constraints import AT_LEAST_1, ESTIMATOR, Validated
 from thalweg.estimators.keras.estimators import KerasClassifier, KerasRegressor
 from thalweg.estimators.mlp.classifier import MLPClassifier
@@ -109,6 +109,8 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
             If a parameter is not valid, or `fit_params` are given with `bootstrap`.
         """
         self._validate_params()
+        check_jobs(self.n_jobs, owner="Ensemble")
+        check_whole("n_members", self.n_members, "[1, 1e6]", owner="Ensemble")
         if self.bootstrap and fit_params:
             raise ValueError(
                 f"Ensemble got bootstrap=True and {', '.join(fit_params)}, which would "
@@ -173,7 +175,9 @@ class Ensemble(Persistent, MetaEstimatorMixin, Validated):
         from sklearn.metrics import accuracy_score, r2_score  # slow to import
 
         metric = accuracy_score if _classifies(self) else r2_score
-        return float(metric(y, self.predict(X), sample_weight=sample_weight))
+        predicted = self.predict(X)
+        with naming("y", "sample_weight", owner="Ensemble.score"):
+            return float(metric(y, predicted, sample_weight=sample_weight))
 
     def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the fitted estimator as values that JSON can hold, and arrays.

@@ -39,7 +39,7 @@ def to_json(name: str, value: Any) -> Any:
     if value is None or type(value) in (bool, int, str):
         return value
     if isinstance(value, np.generic | np.ndarray):
-        return {"array": _write_array(value, write)}
+        return {"array": _write_array(name, value)}
     if isinstance(value, float):
         # JSON has finite numbers only.
         return float(value) if math.isfinite(value) else {"float": str(float(value))}
@@ -69,16 +69,16 @@ def from_json(content: Any) -> Any:
     return content if read is None else read(own)
 
 
-def _write_array(value: Any, write: Any) -> list[Any]:
+def _write_array(name: str, value: Any) -> list[Any]:
     """Return the dtype, the shape and the entries; an entry of numbers is exact."""
     array = np.asarray(value)
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind in "mM":
         entries = array.astype(np.int64).ravel().tolist()
     elif kind in "biuUSO" or (kind == "f" and size <= 8):
-        entries = [write(each) for each in array.ravel().tolist()]
+        entries = [to_json(name, each) for each in array.ravel().tolist()]
     else:  # complex numbers, records, more precision than JSON's readers have
-        raise CannotKeepError(_refusal("an array", value))
+        raise CannotKeepError(_refusal(name, value))
     scalar = isinstance(value, np.generic)
     return [array.dtype.str, None if scalar else list(array.shape), entries]
 

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
+from thalweg.core import shown
+
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
 except ImportError:  # Windows removes no file that somebody has open
@@ -129,7 +131,7 @@ def _target(path: PathLike) -> tuple[Path, os.stat_result | None]:
     """Return the file that `path` means, links followed, and its state if it exists."""
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str):
-        raise TypeError(f"path must be a str or path-like. Got {path!r} instead.")
+        raise TypeError(f"path must be a str or path-like. Got {shown(path)} instead.")
     if not text or "\0" in text:
         raise ValueError(f"path must be the name of a file. Got {path!r} instead.")
     target = Path(os.path.realpath(text))

@@ -16,7 +16,16 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from thalweg.core import Array, DenseNetwork, History, Network, Plan, Run, StopReason
+from thalweg.core import (
+    Array,
+    DenseNetwork,
+    History,
+    Network,
+    Plan,
+    Run,
+    StopReason,
+    shown,
+)
 from thalweg.io.atomic_write import PathLike, atomic_write
 
 FORMAT = 3
@@ -26,7 +35,10 @@ Format 1 wrote the parameters of `Classifier` and `Regressor` as plain JSON, wit
 their types, and format 2 no types of NumPy.
 """
 
-_MISUNDERSTOOD = AttributeError, LookupError, RecursionError, TypeError, ValueError
+_MISUNDERSTOOD = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError,
+    TypeError, ValueError,
+)  # fmt: skip
 
 Model = TypeVar("Model")
 
@@ -167,6 +179,8 @@ def read_model_file(path: PathLike) -> tuple[str, dict[str, Any], dict[str, Arra
     ValueError
         If it is no model file, is damaged, or was written by a newer thalweg.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a str or path-like. Got {shown(path)} instead.")
     if not os.path.isfile(path):
         raise FileNotFoundError(f"there is no file {path}. Check the name and folder.")
     metadata, arrays = _tensors(path)

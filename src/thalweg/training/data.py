@@ -7,6 +7,7 @@ here, before anything is computed, and said in a sentence that names the place.
 import contextlib
 import os
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from thalweg.core import (
     Plan,
     each_array,
     hold_out,
+    naming,
 )
 
 _FLOATING = np.dtype("float32"), np.dtype("float64")
@@ -57,7 +59,7 @@ def as_data(
     target = _as_y(plan, y, n_rows, n_outputs, dtype)
     weights = as_weights(sample_weight, n_rows, dtype)
     if class_weight is not None:
-        weights = weights * _class_weights(class_weight, target, dtype)
+        weights = weights * _class_weights(class_weight, target, n_outputs, dtype)
     return Data(checked, target, weights)
 
 
@@ -142,10 +144,12 @@ def split(
     if isinstance(validation, tuple) and len(validation) in (2, 3):
         weight = validation[2] if len(validation) == 3 else None
         same = Plan.of(plan, dtype=str(data.dtype))
-        return data, as_data(network, same, validation[0], validation[1], weight)
+        with naming("validation", owner="fit"):
+            held_out = as_data(network, same, validation[0], validation[1], weight)
+        return data, held_out
     share = validation if isinstance(validation, float) else -1.0
-    n_held = round(share * data.n_rows)
-    if not 0 < share < 1 or not 0 < n_held < data.n_rows:
+    n_held = round(share * data.n_rows) if 0 < share < 1 else 0
+    if not 0 < n_held < data.n_rows:
         raise ValueError(
             f"fit got validation={validation!r} for {data.n_rows} rows; it must be a "
             "share in (0, 1) that leaves rows on both sides, or a tuple "
@@ -254,7 +258,10 @@ def as_weights(
 
 
 def _class_weights(
-    class_weight: Mapping[int, float] | str, y: Any, dtype: np.dtype[Any]
+    class_weight: Mapping[int, float] | str,
+    y: Any,
+    n_classes: int | None,
+    dtype: np.dtype[Any],
 ) -> Array:
     if getattr(y, "dtype", None) != np.int32 or y.ndim != 1:
         raise ValueError("class_weight needs y to hold class numbers.")
@@ -266,7 +273,24 @@ def _class_weights(
             f"class_weight is {class_weight!r}; it must be 'balanced' or a dict from "
             "class numbers to weights."
         )
-    table = np.array([class_weight.get(k, 1.0) for k in range(len(counts))], dtype)
+    n_classes = len(counts) if n_classes is None else n_classes
+    for number, weight in class_weight.items():
+        real = isinstance(weight, Real) and not isinstance(weight, bool | np.bool_)
+        if not real or not 0 <= weight < np.inf:
+            raise ValueError(
+                f"class_weight gives {weight!r} to class {number!r}; a weight must be "
+                "a finite number of at least 0."
+            )
+        if isinstance(number, bool) or number not in range(n_classes):
+            raise ValueError(
+                f"class_weight names class {number!r}; the classes are 0 to "
+                f"{n_classes - 1}. Leave it out."
+            )
+    table = np.array([class_weight.get(k, 1.0) for k in range(n_classes)], dtype)
+    if not table.any():
+        raise ValueError(
+            "class_weight is zero for every class of y; nothing could be learned."
+        )
     return table[y]
 
 
@@ -274,7 +298,7 @@ def _numeric(name: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:
     try:
         with np.errstate(over="ignore"):
             return np.asarray(values, dtype)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{name} is not a rectangular array of numbers ({error}). Encode text and "
             "categories first; thalweg.Classifier and Regressor do it themselves."

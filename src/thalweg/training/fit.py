@@ -20,9 +20,11 @@ from thalweg.core import (
     NetworkAdapter,
     Plan,
     Run,
+    as_callbacks,
     as_random_state,
     link,
     phases,
+    shown,
 )
 from thalweg.training.data import as_rows
 from thalweg.training.loop import check_network, check_plan
@@ -170,6 +172,7 @@ def make_ready(
 ) -> Training:
     """Check what `fit` was given, and draw what a training begins with."""
     started = time.perf_counter()
+    callbacks = as_callbacks(callbacks, owner="fit")
     adapter = check_network(network).adapter
     if adapter is not None:
         prepared = adapter.prepare(settings, plan, parameters)
@@ -201,6 +204,11 @@ def predict(run: Run, X: Any) -> Any:
         themselves after the others; in the dtype of the run's weights. Of a `Network`,
         whatever shape it gives.
     """
+    if not isinstance(run, Run):
+        raise TypeError(
+            f"predict got run={shown(run)}; it must be the Run that thalweg.fit "
+            "returned. An estimator has a predict method of its own."
+        )
     engine, _ = engines.pick("auto", run.network, run.plan)
     rows = as_rows(run.network, X, engine.floating_type(run.parameters))
     return link(run.plan.loss)(engine.outputs(run.network, run.parameters, rows))

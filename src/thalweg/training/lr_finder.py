@@ -11,15 +11,20 @@ from thalweg.core import (
     Array,
     DenseNetwork,
     EpochSums,
+    Interval,
     Network,
     Plan,
     as_random_state,
     batch_rows,
+    check_number,
+    check_whole,
+    short_repr,
 )
 from thalweg.training.data import as_data
 from thalweg.training.loop import check_plan
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class RateFinding:
     """What `find_rate` saw: the loss as the learning rate grew.
@@ -77,6 +82,9 @@ def find_rate(
     ValueError
         If ``0 < lowest < highest`` does not hold, or as in `fit`.
     """
+    for name, rate in {"lowest": lowest, "highest": highest}.items():
+        check_number(name, rate, Interval("(-inf, inf]"), owner="find_rate")
+    check_whole("n_steps", n_steps, "[1, 1e9]", owner="find_rate")
     if not 0 < lowest < highest < np.inf or n_steps < 10:
         raise ValueError(
             f"find_rate got lowest={lowest!r}, highest={highest!r}, "

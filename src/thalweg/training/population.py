@@ -6,7 +6,7 @@ trains them side by side, which is faster there. Either way each member ends as 
 of its own would.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -23,10 +23,12 @@ from thalweg.core import (
     Run,
     StopReason,
     batch_rows,
+    check_jobs,
     check_names,
     cpus_are_shared,
     find,
     phases,
+    shown,
 )
 from thalweg.training.data import as_rows, floating_type
 from thalweg.training.fit import Training, fit, make_ready
@@ -106,6 +108,13 @@ def fit_population(
         dict.fromkeys(("auto", *engines.ENGINES), ""),
         owner="fit_population",
     )
+    check_jobs(n_jobs, owner="fit_population")
+    if not isinstance(members, Iterable) or isinstance(members, str | Mapping):
+        raise TypeError(
+            f"fit_population got members={shown(members)}; it must be a sequence of "
+            "dicts of settings."
+        )
+    members = list(members)
     for number, own in enumerate(members):
         if not isinstance(own, Mapping):
             raise TypeError(

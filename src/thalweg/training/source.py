@@ -89,4 +89,9 @@ def prepare(
     if is_stream(X, y):
         return open_stream(network, plans, X, y, sample_weight, class_weight)
     data = as_data(network, plans[0], X, y, sample_weight, class_weight)
+    if not data.weights.any():
+        raise ValueError(
+            "sample_weight and class_weight together are zero for every row; nothing "
+            "could be learned."
+        )
     return Rows(network, plans, data)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.core import History, Record
+from thalweg.core import History, Record, short_repr
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class SearchTrial(Record):
     """One trial of a search.
@@ -40,6 +41,7 @@ class SearchTrial(Record):
     history: History | None = None
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class SearchResult(Record):
     """The result of `search`.

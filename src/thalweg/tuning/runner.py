@@ -189,7 +189,7 @@ class SearchRunner:
         # failure of the workers, what was lost therefore runs one by one: only the
         # trial that kills is then given up.
         one_by_one, n_fruitless = False, 0
-        while not self._must_end() and self._is_left(self._goal()):
+        while not self._must_end() and self._has_more():
             n_told = self._n_told
             error = self._run_batch(self._goal(), one_by_one)
             n_fruitless = 0 if self._n_told > n_told else n_fruitless + 1
@@ -255,6 +255,12 @@ class SearchRunner:
 
     def _is_left(self, goal: float) -> bool:
         return self._n_waiting() > 0 or self._n_begun() < goal
+
+    def _has_more(self) -> bool:
+        """Whether trials are left, those of runners that died since included."""
+        return self._is_left(self._goal()) or (
+            queue_lost(self.study, self._heartbeat.runner) > 0
+        )
 
     def _must_end(self) -> bool:
         """Whether no trial may begin any more, however many are left."""

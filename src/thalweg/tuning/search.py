@@ -21,8 +21,19 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.utils import check_consistent_length
 
-from thalweg.core import Interval, check_names, check_number
+from thalweg.core import (
+    Interval,
+    as_callbacks,
+    check_flag,
+    check_jobs,
+    check_names,
+    check_number,
+    check_whole,
+    naming,
+    shown,
+)
 from thalweg.estimators import as_groups, as_times
 from thalweg.training import run_all
 from thalweg.tuning.result import SearchResult, SearchTrial
@@ -187,13 +198,20 @@ def search(
         repeats=repeats,
         refit=refit,
         random_state=random_state,
-        callbacks=tuple(callbacks),
+        callbacks=as_callbacks(callbacks, owner="search"),
         groups=as_groups(groups, len(y), "search"),
         time=as_times(time, len(y), "search"),
     )
+    if X is None or y is None:
+        missing = "X" if X is None else "y"
+        raise ValueError(f"search got {missing}=None. Give both X and y.")
+    with naming("X", "y", owner="search"):
+        check_consistent_length(X, y)
     if nested is None:
         return wanted.run(X, y)
-    outer = divide(estimator, X, y, cv=nested, groups=wanted.groups, time=wanted.time)
+    given = {"groups": wanted.groups, "time": wanted.time}
+    with naming("nested", owner="search"):
+        outer = divide(estimator, X, y, cv=nested, **given)
     found = wanted.run(X, y)
     return replace(found, nested=wanted.nested_scores(X, y, outer))
 
@@ -233,7 +251,23 @@ class _Search:
             check("n_trials", self.n_trials, Interval("[1, inf)"))
         if self.timeout is not None:
             check("timeout", self.timeout, Interval("(0, inf)"))
-        check("repeats", self.repeats, Interval("[0, inf)"))
+        check_whole("repeats", self.repeats, "[0, 1e6]", owner="search")
+        if not hasattr(self.estimator, "get_params"):
+            raise TypeError(
+                f"search got estimator={shown(self.estimator)}; it must be an "
+                "estimator with scikit-learn's contract, not its class or its name."
+            )
+        if self.epochs is not None:
+            check_whole("epochs", self.epochs, "[1, 1e15]", owner="search")
+        if self.random_state is not None:
+            seed = self.random_state
+            check_whole("random_state", seed, "[0, 4294967295]", owner="search")
+        if not isinstance(self.study_name, str):
+            raise TypeError(
+                f"search got study_name={shown(self.study_name)}; it must be a text."
+            )
+        check_flag("refit", self.refit, owner="search")
+        check_jobs(self.n_jobs, owner="search")
         check_sampler(self.sampler)
 
     def run(self, X: Any, y: Any) -> SearchResult:
@@ -246,7 +280,9 @@ class _Search:
             divide, self.estimator, X, y, cv=self.cv, validation=self.validation,
             groups=self.groups, time=self.time,
         )  # fmt: skip
-        study, seed = self._open_study(X, y, space, metric, n_folds=len(split()))
+        with naming("cv", "validation", owner="search"):
+            n_folds = len(split())
+        study, seed = self._open_study(X, y, space, metric, n_folds=n_folds)
         if self.sampler in LEARNING and not study.get_trials(deepcopy=False):
             for first in starts(space, self.estimator, len(y))[: self.n_trials]:
                 study.enqueue_trial(first)

@@ -6,6 +6,7 @@ rows for it.
 
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from sklearn.utils import (
     check_consistent_length,
 )
 
-from thalweg.core import Array, Interval, check_number
+from thalweg.core import Array, Interval, check_number, check_whole
 from thalweg.estimators import hold_out_honestly
 
 
@@ -119,6 +120,9 @@ def divide(
     check_consistent_length(X, y)
     classifies = is_classifier(estimator)
     if cv is not None:
+        if isinstance(cv, Integral):
+            check_whole("cv", cv, "[2, 1e9]", owner="search")
+            cv = int(cv)
         return _by_splitter(estimator, X, y, cv, seed, groups, time)
     rows = np.arange(len(y))
     if isinstance(validation, tuple):

@@ -15,18 +15,21 @@ import socket
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Self
+from urllib.parse import unquote
 from uuid import uuid4
 
 import joblib
 import numpy as np
 
 from thalweg.core import History
+from thalweg.io import check_output
 from thalweg.tuning.result import SearchTrial
 from thalweg.tuning.space import Space, settings
 from thalweg.tuning.trial import TrialResult
@@ -67,10 +70,15 @@ def open_storage(storage: Any) -> Any:
 
     if storage is None:
         return storages.InMemoryStorage()
+    if is_url(storage):
+        return _by_url(storage)
     if not isinstance(storage, str | Path):
+        if not isinstance(storage, storages.BaseStorage):
+            raise TypeError(
+                f"search got storage={storage!r}; it must be a path, a URL, a storage "
+                "of Optuna's, or None to keep the trials in memory."
+            )
         return storage
-    if "://" in str(storage):
-        return _by_url(str(storage))
     path = Path(storage)
     kind = _FILES.get(path.suffix)
     if kind is None:
@@ -84,11 +92,53 @@ def open_storage(storage: Any) -> Any:
             f"search got storage={str(storage)!r}, but the folder {path.parent} does "
             "not exist. Create it first."
         )
+    check_output(path)
     if kind == "journal":
         _drop_partial_line(path)
         return storages.JournalStorage(JournalFileBackend(str(path)))
     options = {"connect_args": {"timeout": _BUSY_TIMEOUT}}
-    return storages.RDBStorage(f"sqlite:///{path}", engine_kwargs=options)
+    return storages.RDBStorage(_sqlite_url(path), engine_kwargs=options)
+
+
+def _sqlite_url(path: Path) -> str:
+    """Return a URL for a file whose name may have any character.
+
+    The file is named as a URI of SQLite's own. SQLAlchemy writes the URL, because its
+    versions differ in what they decode again.
+    """
+    from sqlalchemy import URL
+
+    uri = path.absolute().as_uri()
+    made = URL.create("sqlite", database=uri, query={"uri": "true"})
+    return made.render_as_string(hide_password=False)
+
+
+def is_url(storage: Any) -> bool:
+    """Whether a storage is the URL of a server, and not a path."""
+    return isinstance(storage, str) and re.match(r"[\w.+-]+://", storage) is not None
+
+
+def shown(storage: Any) -> str:
+    """Return how messages call a storage: a URL without its password."""
+    return _hide_password(storage, str(storage)) if is_url(storage) else str(storage)
+
+
+def _hide_password(storage: Any, text: str) -> str:
+    """Replace the password of a URL wherever it stands in a text."""
+    if not is_url(storage):
+        return text
+    given = re.findall(r"://[^/?#]*?:(.*)@", storage)
+    given += re.findall(r"[?&](?:password|passwd|pwd|sslpassword)=([^&#]*)", storage)
+    secrets = {form for each in given for form in (each, unquote(each)) if form}
+    text = text.replace(storage, _masked(storage))
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _masked(url: str) -> str:
+    url = re.sub(r"(://[^/?#]*?:).*@", r"\1***@", url)
+    return re.sub(r"([?&](?:password|passwd|pwd|sslpassword)=)[^&#]*", r"\1***", url)
 
 
 def _drop_partial_line(path: Path) -> None:
@@ -142,13 +192,13 @@ class StudyAddress:
     name : str
     """
 
-    storage: Any
+    storage: Any = field(repr=False)  # it may hold a password
     name: str
 
     @classmethod
     def of(cls, storage: Any, name: str) -> Self:
         """Return the address of a study; a path becomes absolute."""
-        if isinstance(storage, str | Path) and "://" not in str(storage):
+        if isinstance(storage, str | Path) and not is_url(storage):
             storage = str(Path(storage).resolve())
         return cls(storage, name)
 
@@ -228,8 +278,8 @@ def open_study(
             _compare(storage, name, known["facts"], facts)
         elif study.get_trials(deepcopy=False):
             raise ValueError(
-                f"{storage} holds a study {name!r} that thalweg did not make. Use "
-                "another storage or another study_name."
+                f"{shown(storage)} holds a study {name!r} that thalweg did not make. "
+                "Use another storage or another study_name."
             )
         study.set_user_attr("facts", dict(facts))
         if seed is None:
@@ -276,7 +326,7 @@ def _compare(
     if other:
         seen = "; ".join(f"{key}: {known.get(key)}, now {facts[key]}" for key in other)
         raise ValueError(
-            f"{storage} already holds a search named {name!r}, with another "
+            f"{shown(storage)} already holds a search named {name!r}, with another "
             f"{' and '.join(other)} ({seen}). Use another storage or another "
             "study_name."
         )
@@ -319,28 +369,57 @@ class Heartbeat:
         self.study.set_user_attr(f"runner {self.runner}", line)
 
 
-def queue_lost(study: Any, runner: str) -> None:
-    """Mark the trials of dead runners as failed, and queue them again."""
-    from optuna.trial import TrialState
+def queue_lost(study: Any, runner: str) -> int:
+    """Mark the trials of dead runners as failed, and queue them again; count them.
 
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _is_lost(study, trial, runner):
-            queue_again(study, trial)
+    A runner may have died just after it asked for a trial, before the trial says whose
+    it is; or just after it marked a lost trial as failed, before it queued it again.
+    Nobody else can be in the middle of that if no other runner lives.
+    """
+    alone = not any(
+        _is_alive_runner(line)
+        for key, line in study.user_attrs.items()
+        if key.startswith("runner ") and key != f"runner {runner}"
+    )
+    trials, n_queued = study.get_trials(deepcopy=False), 0
+    attempts = {(_index(t), t.user_attrs.get("attempt", 1)) for t in trials}
+    for trial in trials:
+        if trial.state.name == "RUNNING" and _is_lost(study, trial, runner, alone):
+            n_queued += queue_again(study, trial)
+        elif alone and was_lost(trial) and trial.user_attrs.get("index") is not None:
+            attempt = int(trial.user_attrs.get("attempt", 1)) + 1
+            if (_index(trial), attempt) not in attempts:
+                _queue(study, trial, attempt)
+                n_queued += 1
+    return n_queued
 
 
-def queue_again(study: Any, trial: Any) -> None:
+def queue_again(study: Any, trial: Any) -> bool:
     """Mark a running trial as failed; queue its settings if attempts are left."""
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
     attempt = int(trial.user_attrs.get("attempt", 1))
+    index = index_of(study, trial)
+    if trial.user_attrs.get("index") is None:  # its runner died before it wrote that
+        study._storage.set_trial_user_attr(trial._trial_id, "index", index)
     try:
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, UpdateFinishedTrialError):
-        return  # another runner was faster
+        return False  # another runner was faster
     if attempt < ATTEMPTS:
-        attrs = {"index": index_of(study, trial), "attempt": attempt + 1}
-        study.enqueue_trial(dict(trial.params), user_attrs=attrs)
+        _queue(study, trial, attempt + 1, index)
+    return attempt < ATTEMPTS
+
+
+def _queue(study: Any, trial: Any, attempt: int, index: int | None = None) -> None:
+    index = _index(trial) if index is None else index
+    attrs = {"index": index, "attempt": attempt}
+    study.enqueue_trial(dict(trial.params), user_attrs=attrs)
+
+
+def _index(trial: Any) -> int | None:
+    return trial.user_attrs.get("index")
 
 
 def index_of(study: Any, trial: Any) -> int:
@@ -409,17 +488,23 @@ def _history(columns: Mapping[str, Any]) -> History:
     return History.from_columns(filled)
 
 
-def _is_lost(study: Any, trial: Any, runner: str) -> bool:
+def _is_lost(study: Any, trial: Any, runner: str, alone: bool) -> bool:
     owner = trial.user_attrs.get("runner")
     if owner == runner:
         return False
     line = study.user_attrs.get(f"runner {owner}")
     if line is None:  # its runner died before it could sign the trial
         begun = trial.datetime_start
-        return begun is None or time.time() - begun.timestamp() > HEARTBEAT_TIMEOUT
+        late = begun is None or time.time() - begun.timestamp() > HEARTBEAT_TIMEOUT
+        return alone or late
+    return not _is_alive_runner(line)
+
+
+def _is_alive_runner(line: Mapping[str, Any]) -> bool:
+    """Whether a runner that left this heartbeat is still at work."""
     silent = time.time() - line["at"] > HEARTBEAT_TIMEOUT
     here = line["host"] == socket.gethostname()
-    return silent or (here and not _is_alive(line["pid"]))
+    return not (silent or (here and not _is_alive(line["pid"])))
 
 
 def _is_alive(pid: int) -> bool:
@@ -440,7 +525,34 @@ def _by_url(url: str) -> Any:
 
     if url.startswith("redis"):
         return storages.JournalStorage(JournalRedisBackend(url))
-    return storages.RDBStorage(url)
+    return storages.RDBStorage(_checked(_with_driver(url)))
+
+
+def _checked(url: str) -> str:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(url)
+    except (ValueError, ArgumentError) as error:
+        raise ValueError(
+            f"search got storage={shown(url)!r}, which is not the URL of a database "
+            f"({_hide_password(url, str(error))}). Write it as "
+            "postgresql://user:password@host:port/name."
+        ) from None
+    return url
+
+
+def _with_driver(url: str) -> str:
+    """Name the driver of PostgreSQL that is installed, if the URL names none."""
+    scheme, rest = url.split("://", 1)
+    if scheme not in ("postgresql", "postgres"):
+        return url
+    for driver in ("psycopg", "psycopg2"):
+        with suppress(ImportError):
+            import_module(driver)
+            return f"postgresql+{driver}://{rest}"
+    raise ImportError("neither psycopg nor psycopg2 can be imported")
 
 
 @contextmanager
@@ -453,26 +565,39 @@ def explain_errors(storage: Any) -> Iterator[None]:
         yield
     except ImportError as error:
         raise ValueError(
-            f"search got storage={str(storage)!r}, whose driver is not installed "
-            f"({error}). Install psycopg2-binary for PostgreSQL, redis for Redis, or "
+            f"search got storage={shown(storage)!r}, whose driver is not installed "
+            f"({error}). Install psycopg[binary] for PostgreSQL, redis for Redis, or "
             "grpcio and protobuf for Optuna's gRPC proxy."
-        ) from error
+        ) from _safe(storage, error)
     except json.JSONDecodeError as error:  # in a journal
         raise ValueError(_explanation(storage, error)) from error
-    except (ValueError, OSError):
+    except (ValueError, OSError) as error:
+        text = _hide_password(storage, str(error))
+        if text != str(error):
+            raise ValueError(text) from None
         raise
     except (OptunaError, SQLAlchemyError, RuntimeError, KeyError) as error:
-        raise ValueError(_explanation(storage, error)) from error
+        text = _explanation(storage, error)
+        raise ValueError(text) from _safe(storage, error)
+
+
+def _safe(storage: Any, error: Exception) -> Exception | None:
+    """Return an error that Python may print, None if its text holds a password."""
+    chain: list[BaseException] = [error]
+    while cause := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(cause)
+    texts = map(repr, chain)
+    return error if all(_hide_password(storage, t) == t for t in texts) else None
 
 
 def _explanation(storage: Any, error: Exception) -> str:
-    text = f"{error} {error.__cause__ or ''}"
+    text = _hide_password(storage, f"{error} {error.__cause__ or ''}")
     if "locked" in text:
         return (
-            f"{storage} is locked by another program, and was not released within "
-            f"{_BUSY_TIMEOUT:g} s. Close that program, or use another storage."
+            f"{shown(storage)} is locked by another program, and was not released "
+            f"within {_BUSY_TIMEOUT:g} s. Close that program, or use another storage."
         )
     return (
-        f"{storage} cannot be used to keep a study ({text.strip()[:300]}). Use "
+        f"{shown(storage)} cannot be used to keep a study ({text.strip()[:300]}). Use "
         "another storage."
     )

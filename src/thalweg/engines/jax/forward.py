@@ -76,7 +76,14 @@ def forward(
 def activate(activation: Choice, z: jax.Array) -> jax.Array:
     """Apply an activation elementwise."""
     if not isinstance(activation.name, str):
-        return activation.name(z)
+        result = activation.name(z)
+        if jnp.shape(result) != z.shape:
+            raise ValueError(
+                f"the activation {activation.label!r} returned "
+                f"{type(result).__name__} of shape {jnp.shape(result)}; it must return "
+                f"an array of the shape of its input, {z.shape}."
+            )
+        return result
     return ACTIVATIONS[activation.label](z, **dict(activation.constants))
 
 

@@ -21,7 +21,13 @@ def row_losses(
 ) -> jax.Array:
     """Loss of each row, shape (batch,)."""
     if callable(loss.name):
-        return loss.name(outputs, y)
+        losses = loss.name(outputs, y)
+        if not hasattr(losses, "shape"):
+            raise ValueError(
+                f"the loss {loss.label!r} returned {type(losses).__name__}; it must "
+                "return an array with the loss of each row."
+            )
+        return losses
     if outputs.ndim != 2:
         outputs = outputs.reshape(len(outputs), -1)
     if y.ndim > 2:

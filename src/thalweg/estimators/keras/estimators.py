@@ -41,6 +41,7 @@ from thalweg.estimators.constraints import (
     OPEN_SHARE,
     ListOf,
     Validated,
+    check_class_weight,
 )
 from thalweg.estimators.keras.model import from_keras
 from thalweg.estimators.persistence import (
@@ -116,8 +117,8 @@ class _KerasEstimator(Persistent, Validated):
         """
         self._validate_params()
         X, y = self._check(X, y)
-        weights = self._weights(sample_weight, y)
         self._shape, self.n_outputs_ = X.shape[1:], self._learn(y)
+        weights = self._weights(sample_weight, y)
         rng = check_random_state(self.random_state)
         self._seed = int(rng.randint(2**31))
         self._build()
@@ -222,7 +223,7 @@ class _KerasEstimator(Persistent, Validated):
             "fitted": to_json("its attributes", kept),
             "history": self.history_.to_json(),
         }
-        values = [np.asarray(each.value) for each in _variables(self.model_)]
+        values = [np.array(each.value) for each in _variables(self.model_)]
         return content, {f"variable.{k}": value for k, value in enumerate(values)}
 
     @classmethod
@@ -368,6 +369,8 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         weights = super()._weights(sample_weight, y)
         if self.class_weight is None:
             return weights
+        labels = self.classes_ if np.ndim(y) == 1 else None
+        check_class_weight(self.class_weight, labels, type(self).__name__)
         return weights * compute_sample_weight(self.class_weight, y)
 
 

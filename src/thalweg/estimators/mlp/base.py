@@ -32,7 +32,9 @@ from thalweg.core import (
     Run,
     Spec,
     StopReason,
+    check_flag,
     link,
+    naming,
 )
 from thalweg.estimators.constraints import Validated
 from thalweg.estimators.mlp.callbacks import TaskPerEpoch, as_attributes, scoring
@@ -219,6 +221,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
     ) -> Any:  # fmt: skip
         started = time.perf_counter()
         self._validate_params()
+        check_flag("watch_only", watch_only, owner=f"{type(self).__name__}.fit")
         if watch_only and self._stops_early():
             X_val = y_val = None
         given = {"X": X, "y": y}
@@ -358,14 +361,15 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         self, X: Any, y: Any, reset: bool, classes: Classes
     ) -> tuple[Any, Any]:
         """Validate the data; with `reset`, store the number and names of features."""
-        X, y = validate_data(
-            self, X, y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            y_numeric=is_regressor(self),
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )  # fmt: skip
+        with naming("X", "y", owner=type(self).__name__):
+            X, y = validate_data(
+                self, X, y,
+                accept_sparse=["csr", "csc"],
+                multi_output=True,
+                y_numeric=is_regressor(self),
+                dtype=(np.float64, np.float32),
+                reset=reset,
+            )  # fmt: skip
         return X, column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
 
     def _dtype_of(self, X: Any) -> np.dtype[Any]:
@@ -390,7 +394,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
             parts: Any = train_test_split(
                 X, target, weights,
                 random_state=self._random_state,
-                test_size=self.validation_fraction,
+                test_size=float(self.validation_fraction),
                 stratify=self._strata(target),
             )  # fmt: skip
             (X, target, weights), held = parts[::2], parts[1::2]
@@ -587,7 +591,8 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
     def _forward(self, X: Any) -> tuple[engines.Engine, DenseNetwork, Parameters, Any]:
         """Return an engine, and the arguments of its predictions."""
         check_is_fitted(self, "coefs_")
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        with naming("X", owner=type(self).__name__):
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
         dtype = dtype if dtype in (np.float32, np.float64) else np.dtype(float)
         data = self._data(X, np.empty(0), np.empty(0), dtype)

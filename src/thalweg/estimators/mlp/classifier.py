@@ -11,8 +11,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
-from thalweg.core import CLASSIFYING, Array, Spec, with_complement
-from thalweg.estimators.constraints import CLASS_WEIGHT, Named
+from thalweg.core import CLASSIFYING, Array, Spec, naming, with_complement
+from thalweg.estimators.constraints import CLASS_WEIGHT, Named, check_class_weight
 from thalweg.estimators.mlp.base import BaseMLP, Classes
 from thalweg.estimators.mlp.parameters import can_fit_partially
 
@@ -188,7 +188,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self : object
         """
-        self._learn_classes(y, classes)
+        with naming("y", "classes", owner=f"{type(self).__name__}.partial_fit"):
+            self._learn_classes(y, classes)
         return self._fit(X, y, sample_weight, incremental=True)
 
     @available_if(gives_probabilities)
@@ -317,6 +318,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         weights = super()._weights(sample_weight, X, y)
         if self.class_weight is None:
             return weights
+        labels = self.classes_ if np.ndim(y) == 1 else None
+        check_class_weight(self.class_weight, labels, type(self).__name__)
         return weights * compute_sample_weight(self.class_weight, y)
 
     def _strata(self, target: Array) -> Array | None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.core import (
+    ACTIVATION_ALIASES,
     ACTIVATIONS,
     FULL_BATCH,
     INITIALIZERS,
@@ -42,13 +43,17 @@ from thalweg.estimators.constraints import (
     ListOf,
     Named,
     Word,
+    as_sklearn,
 )
 
 _SOLVER = [
     Named({**OPTIMIZERS, **FULL_BATCH}, canonical, pairs=(tuple,)),
     UPDATE_RULE,
 ]
-_ACTIVATION = [Named(ACTIVATIONS, pairs=(tuple,)), callable]
+_ACTIVATION = [
+    Named({**ACTIVATIONS, **ACTIVATION_ALIASES}, pairs=(tuple,)),
+    callable,
+]
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", AT_LEAST_1],
@@ -92,6 +97,12 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "max_time": [POSITIVE, None],
 }
 """What the parameters that both estimators share may be."""
+for _name in (
+    "alpha", "batch_size", "learning_rate_init", "power_t", "max_iter", "tol",
+    "momentum", "validation_fraction", "beta_1", "beta_2", "epsilon",
+    "n_iter_no_change", "max_fun",
+):  # fmt: skip
+    CONSTRAINTS[_name] = as_sklearn(CONSTRAINTS[_name])
 
 _REALS = ("l1", "tol", "weight_decay")
 _AS_GIVEN = ("penalty_scale", "max_time", "clip_norm", "bounds")
@@ -120,7 +131,7 @@ def check_layers(estimator: Any) -> None:
 def hidden_sizes(estimator: Any) -> list[int]:
     """Return the widths of the hidden layers as a list."""
     sizes = estimator.hidden_layer_sizes
-    sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    sizes = list(sizes) if np.ndim(sizes) else [sizes]
     if not all(isinstance(size, Integral) for size in sizes):
         raise InvalidParameterError(
             f"The 'hidden_layer_sizes' parameter of {type(estimator).__name__} must be "
@@ -191,10 +202,10 @@ def is_full_batch(solver: Any) -> bool:
 
 
 def _first_order(estimator: Any) -> dict[str, Any]:
-    solver = estimator.solver
+    solver, rate = estimator.solver, estimator.learning_rate_init
     has_own_rate = hasattr(solver, "update") or optimizer_name(solver) == ON_DEVICE
     return {
-        "learning_rate": None if has_own_rate else estimator.learning_rate_init,
+        "learning_rate": None if has_own_rate or rate is None else float(rate),
         "batch_size": estimator.batch_size,
         "shuffle": bool(estimator.shuffle),
     }
@@ -240,5 +251,7 @@ def _initializers(estimator: Any) -> tuple[Spec, Spec]:
     """Return the initializers of the weights and of the biases."""
     if estimator.init != "sklearn":
         return estimator.init, "zeros"
-    factor = 2.0 if estimator.activation == "logistic" else 6.0
+    activation = estimator.activation
+    squashing = isinstance(activation, str) and activation in ("logistic", "sigmoid")
+    factor = 2.0 if squashing else 6.0
     return ("sklearn", {"factor": factor}), ("sklearn", {"factor": factor})

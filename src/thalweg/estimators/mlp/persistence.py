@@ -75,7 +75,11 @@ def _arrays(estimator: Any) -> dict[str, Array]:
 
 def _restore_arrays(estimator: Any, arrays: Mapping[str, Array]) -> None:
     names = {label: name for name, label in _LABELS.items()}
-    layers: list[dict[str, Array]] = [{} for _ in range(estimator.n_layers_ - 1)]
+    numbers = {label.partition(".")[0] for label in arrays}
+    count = sum(number.isdecimal() for number in numbers)
+    if count != estimator.n_layers_ - 1:
+        raise ValueError(f"{count} layers for n_layers_={estimator.n_layers_!r}")
+    layers: list[dict[str, Array]] = [{} for _ in range(count)]
     for label, value in arrays.items():
         number, _, rest = label.partition(".")
         if number.isdecimal():

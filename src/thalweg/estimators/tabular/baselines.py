@@ -2,7 +2,7 @@
 
 They are fitted as the network is: on the same rows, with the same weights of the
 classes, and with a threshold where the network has one. To be cheap, they are fitted on
-at most 20,000 rows, chosen evenly among the training data, fewer if the table is wide.
+at most 10,000 rows, chosen evenly among the training data, fewer if the table is wide.
 The trees have at most 100 rounds, and 30 where there are few rows or many classes.
 """
 
@@ -18,7 +18,7 @@ from thalweg.estimators.tabular.trees import TreesClassifier, TreesRegressor
 
 TREES = "boosted trees"
 """The name of the trees among the baselines."""
-_ROWS = 20_000
+_ROWS = 10_000
 _CELLS = 2_000_000
 _LEAST_ROWS = 500
 _ITERATIONS = 100

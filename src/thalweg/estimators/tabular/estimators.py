@@ -6,17 +6,19 @@ to encode the target (`thalweg.estimators.tabular.targets`), and a dense network
 them. `thalweg.estimators.evaluate` scores them on test data.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin, clone
-from sklearn.utils.validation import column_or_1d
+from sklearn.exceptions import ConvergenceWarning
 
 from thalweg import training
 from thalweg.core import (
+    ACTIVATION_ALIASES,
     ACTIVATIONS,
     FULL_BATCH,
     LOSSES,
@@ -25,32 +27,40 @@ from thalweg.core import (
     Array,
     CompactRows,
     DenseNetwork,
+    EpochRecord,
     Frame,
     History,
     Plan,
     Series,
     Spec,
+    StopReason,
     as_random_state,
     canonical,
-    check_names,
+    check_flag,
     hold_out,
     phases,
+    plain_number,
 )
 from thalweg.estimators.constraints import (
     AT_LEAST_0,
     AT_LEAST_1,
+    BATCH_SIZE,
     CALLBACKS,
     CLASS_WEIGHT,
     DTYPE,
     ENGINE,
+    INFINITY,
     NONNEGATIVE,
     POSITIVE,
     SHARE,
     UPDATE_RULE,
+    InvalidParameterError,
     ListOf,
     Named,
     Validated,
+    check_class_weight,
 )
+from thalweg.estimators.mlp.parameters import hidden_sizes
 from thalweg.estimators.persistence import (
     Persistent,
     parameters_from_json,
@@ -70,7 +80,12 @@ from thalweg.estimators.tabular.columns import (
     warn_left_out,
     whole,
 )
-from thalweg.estimators.tabular.labels import lacks_target
+from thalweg.estimators.tabular.labels import (
+    as_target,
+    known_rows,
+    lacks_target,
+    target_name,
+)
 from thalweg.estimators.tabular.metrics import (
     Truth,
     find_metric,
@@ -78,6 +93,7 @@ from thalweg.estimators.tabular.metrics import (
 )
 from thalweg.estimators.tabular.prediction import TablePredictor, name_of
 from thalweg.estimators.tabular.reading import ReadsTables
+from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
 from thalweg.io import pack_run
@@ -86,20 +102,28 @@ from thalweg.training import Callback, as_weights
 FEW_ROWS = 200
 """With fewer rows there are no validation data: all rows are used for training."""
 _UPDATES = 512  # in training without validation data
+_LARGEST = 1e150  # its square is a number yet
+_DIVERGED = 1e4  # a loss of standardized targets that no training ends with
 _OPTIMIZER = [
     Named({**OPTIMIZERS, **FULL_BATCH}, canonical), UPDATE_RULE,
 ]  # fmt: skip
 _OF_PLAN = (
-    "loss", "optimizer", "learning_rate", "schedule", "l2", "weight_decay", "max_time",
-    "dtype",
+    "loss", "optimizer", "schedule", "weight_decay", "max_time", "dtype",
 )  # fmt: skip
+_SAME = {
+    "max_iter": "max_epochs",
+    "learning_rate_init": "learning_rate",
+    "n_iter_no_change": "patience",
+    "alpha": "l2",
+}
+"""scikit-learn's names of parameters, and ours."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     """What both estimators share: everything but the target."""
 
-    hidden_layer_sizes: Sequence[int] = field(default=(128, 64), kw_only=False)
+    hidden_layer_sizes: int | Sequence[int] = field(default=(128, 64), kw_only=False)
     activation: Spec = field(default="relu", kw_only=False)
     loss: Spec = "squared"
     piecewise: bool = True
@@ -107,8 +131,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     optimizer: Any = "adam"
     learning_rate: float | None = None
     schedule: Spec = "constant"
-    batch_size: int | None = None
-    max_epochs: int | None = None
+    batch_size: int | str | None = None
+    max_epochs: int | Sequence[int] | None = None
     l2: float = 1.0
     weight_decay: float = 0.0
     validation_fraction: float = 0.15
@@ -119,17 +143,22 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     dtype: str = "float32"
     engine: str = "auto"
     scoring: Any = None
+    verbose: bool | int = False
+    max_iter: int | Sequence[int] | None = None
+    alpha: float | None = None
+    learning_rate_init: float | None = None
+    n_iter_no_change: int | float | None = None
 
     _parameter_constraints: ClassVar = {
-        "hidden_layer_sizes": ["array-like"],
-        "activation": [Named(ACTIVATIONS), callable],
+        "hidden_layer_sizes": ["array-like", AT_LEAST_1],
+        "activation": [Named({**ACTIVATIONS, **ACTIVATION_ALIASES}), callable],
         "loss": [Named(LOSSES), callable],
         "piecewise": ["boolean"],
         "dropout": [SHARE, None],
         "optimizer": [*_OPTIMIZER, ListOf(*_OPTIMIZER)],
         "learning_rate": [POSITIVE, None],
         "schedule": [Named(SCHEDULES), callable],
-        "batch_size": [AT_LEAST_1, None],
+        "batch_size": [*BATCH_SIZE, None],
         "max_epochs": [AT_LEAST_1, ListOf(AT_LEAST_1), None],
         "l2": [NONNEGATIVE],
         "weight_decay": [NONNEGATIVE],
@@ -142,6 +171,11 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         "engine": ENGINE,
         "scoring": [str, callable, None],
         **ReadsTables._reading_constraints,
+        "verbose": ["verbose"],
+        "max_iter": [AT_LEAST_1, ListOf(AT_LEAST_1), None],
+        "alpha": [NONNEGATIVE, None],
+        "learning_rate_init": [POSITIVE, None],
+        "n_iter_no_change": [AT_LEAST_1, INFINITY, None],
     }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
@@ -165,7 +199,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         X : DataFrame or array-like of shape (n_rows, n_columns)
             Numbers, texts, dates, booleans, missing values.
         y : Series or array-like of shape (n_rows,)
-            Rows with a missing target are left out, with a warning.
+            Rows with a missing target are left out, with a warning. A `Regressor` also
+            takes several targets of numbers, of shape (n_rows, n_targets).
         sample_weight : array-like of shape (n_rows,), optional
         X_val, y_val : optional
             Validation data; by default they are a part of `X`.
@@ -190,6 +225,11 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             says what to do.
         """
         self._validate_params()
+        check_flag("watch_only", watch_only, owner=f"{type(self).__name__}.fit")
+        if (X_val is None) != (y_val is None):
+            raise ValueError(
+                "fit got only one of X_val and y_val. Give both of them or neither."
+            )
         frame, target, weights = labeled(X, y, sample_weight, self.missing)
         kept = None
         if groups is not None or time is not None:
@@ -198,13 +238,14 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             each if each is None else read(each, len(kept), "fit")[kept]
             for each, read in ((groups, as_groups), (time, as_times))
         )
+        _check_size(frame)
         self._study(X, frame)
-        self.target_ = self._target.study(target, self.reading())
+        self.target_ = self._study_target(target)
         self.target_name_ = name_of(y)
         n_rows = _n_rows(y)
         self.n_left_out_ = n_rows - len(target)
         if not isinstance(frame, Encoded):
-            warn_left_out(self.columns_, str(target.name), self.n_left_out_, n_rows)
+            warn_left_out(self.columns_, target_name(y), self.n_left_out_, n_rows)
         inputs, encoded = self._encode(frame), self.target_.encode(target)
         if watch_only and self._validates(len(frame)):
             X_val, watch_only = None, False
@@ -228,13 +269,27 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             class_weight=self._class_weight(),
             validation=validation,
             random_state=self.random_state,
-            callbacks=self.callbacks or (),
+            callbacks=[*(self.callbacks or ()), *([_tell] if self.verbose else [])],
             engine=self.engine,
             **settings,
             monitor="training" if watch_only else "auto",
         )
         self._choose_threshold(frame, target, groups, held_out)
+        self._warn_if_diverged()
         return self
+
+    def _warn_if_diverged(self) -> None:
+        loss = self.run_.history.loss
+        huge = len(loss) > 0 and not loss[-1] < max(_DIVERGED, loss[0] / 2)
+        if self.run_.stop_reason is StopReason.NONFINITE or huge:
+            last = loss[-1] if len(loss) else np.nan
+            warnings.warn(
+                f"Training diverged: the loss is {last:.3g} after {len(loss)} "
+                f"epoch(s). {self.run_.why} Lower learning_rate, which is "
+                f"{self.run_.plan.rate:g}, or use another optimizer.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
 
     def _inner_split(self, encoded: Array, groups: Any, times: Any) -> Split | None:
         """Return training and validation rows, or None where any will do."""
@@ -292,7 +347,9 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         if isinstance(settings["hidden_layer_sizes"], list):  # a tuple in format 1
             settings["hidden_layer_sizes"] = tuple(settings["hidden_layer_sizes"])
         model = cls(**parameters_from_json(settings))
-        model.target_ = cls._target.from_json(content["target"])
+        several = "targets" in content["target"]
+        kind = SeveralValues if several else cls._target
+        model.target_ = kind.from_json(content["target"])
         return model._restore(content, arrays)
 
     @property
@@ -308,6 +365,15 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     def _inputs(self, X: Any) -> CompactRows:
         return self._encode(X) if isinstance(X, Encoded) else super()._inputs(X)
 
+    def aligned(self, X: Any) -> Frame:
+        """Return a table in which the fitted columns are found by their names."""
+        frame = super().aligned(X)
+        _check_size(frame)
+        return frame
+
+    def _study_target(self, target: Any) -> Any:
+        return self._target.study(target, self.reading())
+
     def _study(self, X: Any, frame: "Frame | Encoded") -> None:
         known = isinstance(frame, Encoded)
         columns = frame.studied if known else study(frame, self.reading())
@@ -321,7 +387,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         return super()._encode(frame)
 
     def _network(self, n_inputs: int, settings: Mapping[str, Any]) -> DenseNetwork:
-        sizes = (n_inputs, *self.hidden_layer_sizes, self.target_.n_outputs)
+        sizes = (n_inputs, *hidden_sizes(self), self.target_.n_outputs)
         # A full-batch method needs an objective without random numbers.
         plans = phases(None, settings)
         fixed = any(plan.full_batch or plan.on_device for plan in plans)
@@ -333,15 +399,47 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
 
     def _settings(self, n_rows: int, watched: bool) -> dict[str, Any]:
         """Return the fields of the plan."""
-        batch = _batch_rows(n_rows) if self.batch_size is None else self.batch_size
-        steps = -(-n_rows // max(batch, 1))
+        batch = plain_number(self.batch_size)
+        batch = _batch_rows(n_rows) if batch is None else batch
+        batch = min(200, n_rows) if batch == "auto" else batch
+        steps = -(-n_rows // batch)
         usual = 100 if watched else int(np.clip(_UPDATES // steps, 20, 512))
+        epochs, patience = self._given("max_epochs"), self._given("patience")
+        by_batch = {} if self.alpha is None else {"penalty_scale": "batch"}
         return {
             **{name: getattr(self, name) for name in _OF_PLAN},
-            "epochs": usual if self.max_epochs is None else self.max_epochs,
+            **by_batch,
+            "learning_rate": self._given("learning_rate"),
+            "l2": self._given("l2"),
+            "epochs": usual if epochs is None else epochs,
             "batch_size": batch,
-            "patience": self.patience if watched else None,
+            "patience": patience if watched and patience != np.inf else None,
         }
+
+    def _given(self, name: str) -> Any:
+        """Return the value of a parameter, under whichever name it was given."""
+        same = [theirs for theirs, ours in _SAME.items() if ours == name]
+        given = [getattr(self, each) for each in same]
+        return next((each for each in given if each is not None), getattr(self, name))
+
+    def _validate_params(self) -> None:
+        if isinstance(self.learning_rate, str):
+            raise InvalidParameterError(
+                f"The 'learning_rate' parameter of {type(self).__name__} must be a "
+                f"number above 0 or None. Got {self.learning_rate!r} instead. How the "
+                "rate changes is the parameter schedule here; for example, "
+                "schedule='invscaling'."
+            )
+        super()._validate_params()
+        hidden_sizes(self)
+        usual = {each.name: each.default for each in fields(type(self))}
+        for theirs, ours in _SAME.items():
+            pair = getattr(self, theirs), getattr(self, ours)
+            if pair[0] is not None and pair[1] != usual[ours]:
+                raise ValueError(
+                    f"{type(self).__name__} got {theirs}={pair[0]!r} and "
+                    f"{ours}={pair[1]!r}, two names of one parameter. Give one of them."
+                )
 
     def _validation(self, n_rows: int, X_val: Any, y_val: Any) -> Any:
         """Return the validation data: a share, rows, or None."""
@@ -405,7 +503,7 @@ class Classifier(ClassifierMixin, _Tabular):
 
     Parameters
     ----------
-    hidden_layer_sizes : sequence of int
+    hidden_layer_sizes : int or sequence of int
         Widths of the hidden layers.
     activation : str, (str, dict) or callable
         One of `thalweg.core.networks.ACTIVATIONS`.
@@ -426,14 +524,15 @@ class Classifier(ClassifierMixin, _Tabular):
         None is the default of the optimizer.
     schedule : str, (str, dict) or callable
         One of `thalweg.core.schedules.SCHEDULES`.
-    batch_size : int or None
+    batch_size : int, "auto" or None
         Number of rows of one update. None is a fortieth of the rows, between 16 and
-        256.
+        256; "auto" is min(200, n_rows), as in scikit-learn.
     max_epochs : int or None
         None is 100 with validation data, and otherwise as many as 512 updates need, but
         at least 20. A list has one for each optimizer.
     l2, weight_decay : float
-        L2 penalty and decoupled decay of the weights.
+        L2 penalty and decoupled decay of the weights. The penalty is divided by the
+        number of rows of the training data, whatever the batch size.
     validation_fraction : float
         Share of the rows used as validation data, stratified, to stop early and to keep
         the best weights; 0 for none. With fewer than `FEW_ROWS` rows there are none.
@@ -465,6 +564,13 @@ class Classifier(ClassifierMixin, _Tabular):
     column_kinds, decimal, thousands, date_format, missing
         As for `thalweg.estimators.tabular.reading.ReadsTables`: what columns hold, how
         numbers and dates are written, and what texts stand for a missing value.
+    verbose : bool or int
+        Whether to print each epoch.
+    max_iter, learning_rate_init, n_iter_no_change
+        scikit-learn's names of `max_epochs`, `learning_rate` and `patience`.
+    alpha : float or None
+        L2 penalty as in scikit-learn's MLP, in place of `l2`: it is divided by the
+        number of rows of a batch.
 
     Attributes
     ----------
@@ -570,13 +676,27 @@ class Classifier(ClassifierMixin, _Tabular):
         owner = "Classifier: threshold"
         self.threshold_ = best_threshold(self.threshold, truth, shares, owner)
 
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of each probability, (n_rows, n_classes)."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _study_target(self, target: Any) -> Classes:
+        if target.ndim == 2:
+            raise ValueError(
+                f"Classifier predicts one target and got y with {target.shape[1]} "
+                "columns. Fit one classifier for each with "
+                "sklearn.multioutput.MultiOutputClassifier(Classifier())."
+            )
+        return super()._study_target(target)
+
     def _class_weight(self) -> Mapping[int, float] | str | None:
         given = self.class_weight
         if not isinstance(given, Mapping):
             return given
+        check_class_weight(given, self.classes_, type(self).__name__)
         numbered = {label: k for k, label in enumerate(self.classes_.tolist())}
-        check_names("class", map(str, given), map(str, numbered), owner="class_weight")
-        return {numbered[label]: weight for label, weight in given.items()}
+        return {numbered[plain_number(key)]: weight for key, weight in given.items()}
 
 
 class Regressor(RegressorMixin, _Tabular):
@@ -591,7 +711,8 @@ class Regressor(RegressorMixin, _Tabular):
     hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
     schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
     max_time, callbacks, random_state, dtype, engine, column_kinds, decimal, \
-    thousands, date_format, missing
+    thousands, date_format, missing, verbose, max_iter, alpha, \
+    learning_rate_init, n_iter_no_change
         As for `Classifier`.
     scoring : str, callable or None
         What `score` returns, such as ``"neg_mean_absolute_error"``. None is R².
@@ -613,6 +734,17 @@ class Regressor(RegressorMixin, _Tabular):
             return self._usual_score(X, y, sample_weight)
         return self._score(X, y, sample_weight)
 
+    def _study_target(self, target: Any) -> "Values | SeveralValues":
+        _check_size(target.to_frame() if target.ndim == 1 else target, "target")
+        if target.ndim == 2:
+            return SeveralValues.study(target, self.reading())
+        return super()._study_target(target)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
 
 def table_blueprint(
     model: Classifier | Regressor, X: Any, y: Any, n_inputs: int
@@ -623,7 +755,7 @@ def table_blueprint(
     """
     copy: Any = clone(model)
     _, target, _ = labeled(X, y, None, copy.missing)
-    copy.target_ = copy._target.study(target, copy.reading())
+    copy.target_ = copy._study_target(target)
     watched = copy._validates(len(target))
     settings = copy._settings(len(target), watched)
     return copy._network(n_inputs, settings), phases(None, settings)[0], watched
@@ -649,18 +781,24 @@ def labeled(
     """
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None.")
+    import pandas as pd
+
     frame = X if isinstance(X, Encoded) else as_frame(X)
-    target = as_target(y)
+    wide = _as_wide(y)
+    target: Any = as_target(y) if wide is None else wide
     if len(target) != len(frame):
         raise ValueError(
             f"X has {len(frame)} rows and y has {len(target)}; inconsistent numbers of "
             "samples. Give one value of y for each row."
         )
-    known = ~lacks_target(target, missing)
+    several = [target] if wide is None else [target[name] for name in target]
+    lacking = np.any([lacks_target(each, missing) for each in several], axis=0)
+    known = pd.Series(~lacking)
     if known.sum() < fewest:
         raise ValueError(
-            f"the target {target.name!r} has a value in {known.sum()} of {len(frame)} "
-            "row(s); fit needs at least two (n_samples = 1 or 0). Fill in the target."
+            f"the target {target_name(y)!r} has a value in {known.sum()} of "
+            f"{len(frame)} row(s); fit needs at least two (n_samples = 1 or 0). Fill "
+            "in the target."
         )
     weights = None
     if sample_weight is not None:
@@ -668,54 +806,46 @@ def labeled(
     return frame[known.to_numpy()], target[known], weights
 
 
-def as_target(y: Any) -> Series:
-    """Return targets as a Series in which each value has the type that it was given in.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_rows,)
-        Also a DataFrame of one column, a list of values of any type, or an array of
-        Arrow's or polars'.
-    """
-    import pandas as pd
-
-    name = target_name(y)
-    if hasattr(y, "to_arrow"):  # of polars
-        y = y.to_arrow()
-    if hasattr(y, "to_pandas"):  # of Arrow, whose type keeps integers beside nulls
-        y = pd.Series(y, dtype=pd.ArrowDtype(y.type))
-    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
-        name, y = str(y.columns[0]), y.iloc[:, 0]
-    if isinstance(y, pd.Series):
-        target = pd.Series(y.array, name=name)
-        target.attrs = y.attrs
-        return target
-    if isinstance(y, pd.api.extensions.ExtensionArray | pd.Index):
-        return pd.Series(y, name=name)
-    if np.ma.isMaskedArray(y):
-        y = np.where(np.ma.getmaskarray(y), None, np.asarray(y, object))
-    flat = isinstance(y, list | tuple) and not any(
-        isinstance(each, list | tuple | np.ndarray) for each in y
-    )
-    # NumPy would make texts of 1 and "a", and cells as wide as the longest of texts.
-    if flat and {type(each) for each in y} - {int, float, bool}:
-        return pd.Series(list(y), name=name, dtype=object)
-    return pd.Series(column_or_1d(y, warn=True), name=name)
-
-
-def known_rows(y: Any, missing: Sequence[str] | None = None) -> Array:
-    """Return which rows have a target."""
-    return ~lacks_target(as_target(y), missing).to_numpy(bool)
-
-
 def _n_rows(y: Any) -> int:
     """Return the number of rows, also of what has no length but becomes an array."""
     return len(y) if hasattr(y, "__len__") else len(np.asarray(y))
 
 
-def target_name(y: Any) -> str:
-    """Return the name of a target."""
-    return str(getattr(y, "name", None) or "y")
+def _check_size(frame: Any, what: str = "column") -> None:
+    """Raise ValueError for numbers so large that their squares overflow."""
+    if isinstance(frame, Encoded):
+        return
+    for name, values in frame.items():
+        if getattr(values.dtype, "kind", "O") not in "iuf":
+            continue
+        numbers = values.to_numpy(dtype=float, na_value=np.nan)
+        large = np.isfinite(numbers) & (np.abs(numbers) > _LARGEST)
+        if large.any():
+            row = int(np.flatnonzero(large)[0])
+            raise ValueError(
+                f"the {what} {name!r} holds {numbers[row]:g} in row {row + 1}. Numbers "
+                f"beyond {_LARGEST:g} cannot be standardized. Divide the column, take "
+                "its logarithm, or leave it empty there."
+            )
+
+
+def _as_wide(y: Any) -> Frame | None:
+    """Return several targets as a table, and None for one target."""
+    import pandas as pd
+
+    if hasattr(y, "to_pandas"):
+        y = y.to_pandas()
+    shape = np.shape(y)
+    if len(shape) != 2 or shape[1] < 2:
+        return None
+    table = y.copy(deep=False) if isinstance(y, pd.DataFrame) else pd.DataFrame(y)
+    return table.set_axis(map(str, table.columns), axis=1).reset_index(drop=True)
+
+
+def _tell(epoch: EpochRecord) -> None:
+    print(f"Epoch {epoch.epoch}, loss = {epoch.loss:.8f}")  # noqa: T201
+    if not np.isnan(epoch.validation_score):
+        print(f"Validation score: {epoch.validation_score:f}")  # noqa: T201
 
 
 def _batch_rows(n_rows: int) -> int:

@@ -15,7 +15,16 @@ from scipy import stats
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import confusion_matrix
 
-from thalweg.core import Array, Frame, Record, Series, StopReason, folds, wilson
+from thalweg.core import (
+    Array,
+    Frame,
+    Record,
+    Series,
+    StopReason,
+    folds,
+    short_repr,
+    wilson,
+)
 from thalweg.estimators.splits import (
     Split,
     as_groups,
@@ -35,12 +44,8 @@ from thalweg.estimators.tabular.baselines import (
     trees_of,
 )
 from thalweg.estimators.tabular.columns import encode_each
-from thalweg.estimators.tabular.estimators import (
-    FEW_ROWS,
-    as_target,
-    known_rows,
-    labeled,
-)
+from thalweg.estimators.tabular.estimators import FEW_ROWS, labeled
+from thalweg.estimators.tabular.labels import as_target, known_rows
 from thalweg.estimators.tabular.metrics import (
     ClassMetrics,
     Guess,
@@ -56,6 +61,7 @@ from thalweg.estimators.tabular.targets import Classes
 from thalweg.estimators.tabular.trees import TreesClassifier, TreesRegressor
 
 
+@short_repr
 @dataclass(frozen=True)
 class Confusion(Record):
     """The confusion matrix.
@@ -71,6 +77,7 @@ class Confusion(Record):
     counts: tuple[tuple[int, ...], ...]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Calibration(Record):
     """Whether the probabilities of a classifier match how often it is right.
@@ -99,6 +106,7 @@ class Calibration(Record):
     error: float
 
 
+@short_repr
 @dataclass(frozen=True)
 class Residuals(Record):
     """Targets and predictions of values, for at most 2000 rows."""
@@ -107,6 +115,7 @@ class Residuals(Record):
     predicted: tuple[float, ...]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Importance(Record):
     """Permutation importance: the drop of the score when a column is shuffled.
@@ -129,6 +138,7 @@ _VERY_FEW_ROWS = 30
 _HELD_OUT = 5000  # at most about so many rows are test data
 
 
+@short_repr
 @dataclass(frozen=True)
 class Evaluation(Record):
     """The score of a model on test data, with baselines and details.
@@ -348,6 +358,11 @@ def _evaluate(
 ) -> "_Evaluated":  # fmt: skip
     """Score a model that is fitted on a part of the rows."""
     frame, target, _ = labeled(X, y, None, model.missing)
+    if target.ndim == 2:
+        raise ValueError(
+            f"evaluate scores one target and got y with {target.shape[1]} columns. "
+            "Evaluate a Regressor of each column."
+        )
     kept = known_rows(y, model.missing)
     groups = _of_known(as_groups(groups, len(kept), "evaluate"), kept)
     times = _of_known(as_times(time, len(kept), "evaluate"), kept)

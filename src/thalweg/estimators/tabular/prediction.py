@@ -28,6 +28,7 @@ from thalweg.estimators.tabular.metrics import (
     measure_all,
     positive_class,
 )
+from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.io import PathLike, read_model, unpack_run
 
@@ -215,7 +216,9 @@ class FittedTable(TablePredictor):
     ) -> Self:
         """Rebuild what the `to_document` of an estimator took apart."""
         model = cls()
-        model.target_ = _TARGETS[kind].from_json(content["target"])
+        several = "targets" in content["target"]
+        target = SeveralValues if several else _TARGETS[kind]
+        model.target_ = target.from_json(content["target"])
         model.dtype = content["settings"].get("dtype", "float64")
         return model._restore(content, arrays)
 
@@ -226,6 +229,10 @@ class FittedTable(TablePredictor):
 
     def outputs(self, X: Any) -> Array:
         """Return probabilities of the classes or scaled values, (n_rows, n_outputs)."""
+        return self._outputs(X)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, (n_rows, n_classes)."""
         return self._outputs(X)
 
     def score_outputs(self, target: Series, outputs: Array) -> tuple[Metric, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from thalweg.core import Frame, Series
+from thalweg.core import Frame
 from thalweg.io.atomic_write import PathLike
 from thalweg.io.tables.arrow import arrow_format, read_arrow
 from thalweg.io.tables.delimited import read_delimited
@@ -81,7 +81,7 @@ def read_table(
             each.attrs = {}
         frame = pd.concat(frames, ignore_index=True)
     frame.attrs = attrs
-    return _with_points(frame)
+    return frame
 
 
 def iter_table(
@@ -141,7 +141,7 @@ def _parts(files: list[PathLike], options: Options, rows: int) -> Iterator[Frame
         taken = taken.set_axis(pd.RangeIndex(begin, begin + len(taken)))
         begin += len(taken)
         taken.attrs = attrs
-        return _with_points(taken)
+        return taken
 
     for frame in _frames(files, options, whole=False):
         held.append(frame)
@@ -217,24 +217,3 @@ def _common_attrs(frames: Sequence[Frame]) -> dict[str, Any]:
     if all(frame.attrs.get("decimal") == "," for frame in frames):
         attrs["decimal"] = ","
     return attrs
-
-
-def _with_points(frame: Frame) -> Frame:
-    """Replace decimal commas with points in columns of numbers.
-
-    This stands in until the estimators read `frame.attrs["decimal"]`.
-    """
-    if frame.attrs.get("decimal") != ",":
-        return frame
-    attrs = frame.attrs
-    frame = frame.apply(_column_with_points)
-    frame.attrs = attrs
-    return frame
-
-
-def _column_with_points(values: Series) -> Series:
-    unknown = ("", "?", "-", "na", "n/a", "nan", "null", "none")
-    known = values[~values.str.lower().isin(unknown)]
-    if known.str.fullmatch(r"[-+]?\d*,?\d+").all():
-        return values.str.replace(",", ".", regex=False)
-    return values

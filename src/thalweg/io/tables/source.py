@@ -6,6 +6,7 @@ read, any other one as soon as it passes the limit.
 """
 
 import bz2
+import errno
 import glob
 import gzip
 import io
@@ -69,7 +70,7 @@ class Source:
 
     def seekable(self) -> Any:
         """Return the file itself, or all its bytes if it is compressed or a pipe."""
-        return self.path or io.BytesIO(self.file.read())
+        return self.file if self.path else io.BytesIO(self.file.read())
 
 
 def expand(path: PathLike | Sequence[PathLike]) -> list[PathLike]:
@@ -163,15 +164,15 @@ def available_memory() -> int:
     return max(min(limits, default=4 << 30), 0)
 
 
-def too_large(name: str, what: str, limit: int) -> "_Refused":
+def too_large(name: str, what: str, limit: int) -> "Refused":
     """Return the error of a table that the memory cannot hold."""
-    return _Refused(
+    return Refused(
         f"{name} {what} more than {limit / 2**30:.2g} GiB, which is half of the free "
         "memory. Read a part of its rows or columns, or use a machine with more memory."
     )
 
 
-class _Refused(ValueError):
+class Refused(ValueError):
     """A sentence about a file, to pass through the layers of its compression."""
 
 
@@ -190,10 +191,10 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             data = self.inner.read(len(buffer))
-        except _Refused:  # of the layer below
+        except Refused:  # of the layer below
             raise
         except _DAMAGE as error:
-            if getattr(error, "errno", None):
+            if _of_system(error):
                 raise
             raise _damaged(self.source, self.kind, error) from error
         self.count += len(data)
@@ -203,8 +204,13 @@ class _Unpacked(io.RawIOBase):
         return len(data)
 
 
-def _damaged(name: str, kind: str, error: Exception) -> "_Refused":
-    return _Refused(
+def _of_system(error: Exception) -> bool:
+    """Whether the disk failed, and not the content: a wrong offset is content."""
+    return getattr(error, "errno", None) not in (None, errno.EINVAL)
+
+
+def _damaged(name: str, kind: str, error: Exception) -> "Refused":
+    return Refused(
         f"{name} is a damaged {kind} file ({error or type(error).__name__}). Copy or "
         "compress it again."
     )
@@ -284,7 +290,7 @@ def _open_member(name: str, packed: Any) -> IO[bytes]:
         if len(members) == 1:
             return archive.open(members[0])
     except _DAMAGE as error:
-        if getattr(error, "errno", None):
+        if _of_system(error):
             raise
         if "password" in str(error):
             raise ValueError(

@@ -376,8 +376,7 @@ def _study(name: str, values: Series, reading: Reading) -> Column:
     draft = Column(
         name, missing=0, absent=reading.missing, **recognize(name, values, reading)
     )
-    column = _KINDS[draft.kind][0](draft, values)
-    column = replace(column, rows=len(values))
+    column = replace(_KINDS[draft.kind][0](draft, values), rows=len(values))
     if column.missing == len(values):
         raise ValueError(
             f"column {name!r} has no value in any row. Fill it in, or take it out."
