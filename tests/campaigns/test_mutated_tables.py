@@ -78,8 +78,8 @@ def originals() -> tuple[tuple[str, bytes], ...]:
     )
     plain = frame.assign(name=["ab", "cd", "ef", "gh"] * 6)
     comma = frame.to_csv(index=False).encode()
-    records = frame.to_json(orient="records", lines=True, date_format="iso")
-    array = frame.to_json(orient="records", date_format="iso")
+    records = str(frame.to_json(orient="records", lines=True, date_format="iso"))
+    array = str(frame.to_json(orient="records", date_format="iso"))
     files = {
         "comma.csv": comma,
         "semicolon.csv": frame.to_csv(sep=";", decimal=",", index=False).encode(),

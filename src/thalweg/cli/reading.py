@@ -3,30 +3,35 @@
 `reads_table` gives a command these options: the command takes one parameter `reading`.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
+if TYPE_CHECKING:
+    from thalweg.estimators import Reading
+
 Kind = Literal["number", "category", "text", "date", "boolean", "ignore"]
 
+_TABLE = (
+    "A table: CSV or other text, .xlsx, JSON lines, Parquet or Feather, also "
+    "compressed; - is standard input. A pattern in quotes, such as 'data/*.csv', "
+    "reads several as one"
+)
+TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help=f"{_TABLE}.")]
 TablePaths = Annotated[
     list[Path],
-    typer.Argument(
-        metavar="TABLE...",
-        help="A table: CSV or other text, .xlsx, JSON lines, Parquet or Feather, also "
-        "compressed; - is standard input. Several tables, or a pattern in quotes such "
-        "as 'data/*.csv', are read as one.",
-    ),
+    typer.Argument(metavar="TABLE", help=f"{_TABLE}, and so do several tables."),
 ]
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingOptions:
     """What the options say of the files and of the columns of a table.
 
     Parameters
@@ -41,7 +46,7 @@ class Reading:
     columns: Mapping[str, Any]
 
 
-DEFAULT = Reading({}, {})
+AS_FOUND = ReadingOptions({}, {})
 
 
 def _option(text: str, name: str, of: str | None = None) -> Any:
@@ -187,7 +192,28 @@ def reads_table(*, columns: bool = False) -> Callable[[Any], Any]:
     return decorate
 
 
-def check_kinds(reading: Reading, columns: Sequence[str], target: str) -> None:
+def how_columns_read(reading: ReadingOptions) -> "Reading":
+    """Return what the options say of columns, as estimators take it.
+
+    Raises
+    ------
+    ValueError
+        If an option has a value that is not allowed.
+    """
+    from thalweg.estimators import Classifier
+
+    try:
+        return Classifier(**reading.columns).reading()
+    except ValueError as error:
+        sentence = re.sub(
+            r"Classifier got (\w+)=",
+            lambda match: f"--{match[1].replace('_', '-')} got ",
+            str(error),
+        )
+        raise ValueError(sentence) from error
+
+
+def check_kinds(reading: ReadingOptions, columns: Sequence[str], target: str) -> None:
     """Raise ValueError if --kind names the target, or no column of the table."""
     from thalweg.core import check_names
 
@@ -210,12 +236,12 @@ def one_name(tables: Sequence[Path]) -> Path:
     return first.with_name(f"{first.name} and {len(tables) - 1} more")
 
 
-def _collect(given: Mapping[str, Any]) -> Reading:
+def _collect(given: Mapping[str, Any]) -> ReadingOptions:
     file = {name: given[name] for name in ("encoding", "delimiter", "sheet")}
     columns = {name: given.get(name) for name in _COLUMNS if name != "kind"}
     if given.get("kind"):
         columns["column_kinds"] = dict(map(_parse_kind, given["kind"]))
-    return Reading(
+    return ReadingOptions(
         {"header": not given["no_header"], **file},
         {name: value for name, value in columns.items() if value is not None},
     )

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from thalweg.estimators.tabular.columns import numbers as numbers
     from thalweg.estimators.tabular.columns import show as show
     from thalweg.estimators.tabular.columns import study as study
+    from thalweg.estimators.tabular.columns import study_numbers as study_numbers
     from thalweg.estimators.tabular.columns import texts as texts
     from thalweg.estimators.tabular.drift import DriftWatch as DriftWatch
     from thalweg.estimators.tabular.estimators import FEW_ROWS as FEW_ROWS
@@ -137,6 +138,7 @@ _HOMES = {
     "seeded": "ensemble",
     "show": "tabular.columns",
     "study": "tabular.columns",
+    "study_numbers": "tabular.columns",
     "table_blueprint": "tabular.estimators",
     "task_of": "tabular.targets",
     "texts": "tabular.columns",

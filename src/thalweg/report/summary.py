@@ -100,7 +100,7 @@ def _origin(model: Any, path: Path, command: Sequence[str]) -> dict[str, str]:
     }  # fmt: skip
     return {
         "Command": join(["thalweg", *command]),
-        "Table": f"{path.name}, {path.stat().st_size:,} bytes, SHA-256 {_hash(path)}",
+        "Table": path.name + _fingerprint(path),
         "Seed": str(model.random_state),
         "Estimator": repr(model),
         **trained,
@@ -120,9 +120,12 @@ def _versions() -> Mapping[str, str]:
     return found
 
 
-def _hash(path: Path) -> str:
+def _fingerprint(path: Path) -> str:
+    if not path.is_file():  # several tables, or standard input
+        return ""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return f", {path.stat().st_size:,} bytes, SHA-256 {digest}"
 
 
 def sketch(column: Column, values: Series) -> ColumnSketch:

@@ -16,7 +16,7 @@ from thalweg.io.tables.delimited import read_delimited
 from thalweg.io.tables.excel import is_workbook, read_excel
 from thalweg.io.tables.json_records import is_json, read_json
 from thalweg.io.tables.options import Options
-from thalweg.io.tables.source import expand, open_source
+from thalweg.io.tables.source import open_source, table_files
 from thalweg.io.tables.text import text_blocks
 
 
@@ -73,9 +73,9 @@ def read_table(
     import pandas as pd
 
     options = Options(header, encoding, delimiter, sheet)
-    frames = list(_frames(expand(path), options, whole=True))
+    frames = list(_frames(table_files(path), options, whole=True))
     attrs = _common_attrs(frames)
-    frame = frames[0]
+    frame: Frame = frames[0]
     if len(frames) > 1:
         for each in frames:
             each.attrs = {}
@@ -120,7 +120,7 @@ def iter_table(
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
         raise ValueError(f"rows must be an int above 0. Got {rows!r} instead.")
     options = Options(header, encoding, delimiter, sheet)
-    return _parts(expand(path), options, rows)
+    return _parts(table_files(path), options, rows)
 
 
 def _parts(files: list[PathLike], options: Options, rows: int) -> Iterator[Frame]:

@@ -49,7 +49,7 @@ class Source:
     ----------
     name : str
         What messages call it.
-    file : BufferedReader
+    file : io.BufferedReader
         The bytes, decompressed.
     head : bytes
         The first bytes, which tell the format. They are not yet read from `file`.
@@ -62,7 +62,7 @@ class Source:
     """
 
     name: str
-    file: io.BufferedReader
+    file: Any
     head: bytes
     path: Path | None
     suffix: str
@@ -73,7 +73,7 @@ class Source:
         return self.file if self.path else io.BytesIO(self.file.read())
 
 
-def expand(path: PathLike | Sequence[PathLike]) -> list[PathLike]:
+def table_files(path: PathLike | Sequence[PathLike]) -> list[PathLike]:
     """Return the files that a path, a pattern, or several of them name.
 
     Raises
@@ -81,9 +81,9 @@ def expand(path: PathLike | Sequence[PathLike]) -> list[PathLike]:
     FileNotFoundError
         If nothing is named, or no file matches a pattern.
     """
-    several = isinstance(path, Sequence) and not isinstance(path, (str, bytes))
+    one: Any = isinstance(path, (str, bytes, os.PathLike))
     files: list[PathLike] = []
-    for each in path if several else [path]:
+    for each in path if isinstance(path, Sequence) and not one else [path]:
         text = os.fspath(each) if isinstance(each, os.PathLike) else each
         if not isinstance(text, str) or "\0" in text or not text:
             raise ValueError(
@@ -217,7 +217,7 @@ def _damaged(name: str, kind: str, error: Exception) -> "Refused":
 
 
 @contextmanager
-def _open(path: PathLike) -> Iterator[tuple[str, io.BufferedReader, int]]:
+def _open(path: PathLike) -> Iterator[tuple[str, Any, int]]:
     """Open a file or standard input; give its name and size (0 if it cannot seek)."""
     if os.fspath(path) == "-":
         if sys.stdin is None or sys.stdin.isatty():
@@ -253,7 +253,7 @@ def _compression(head: bytes) -> str:
     return ""
 
 
-def _unpack(name: str, kind: str, file: io.BufferedReader) -> Any:
+def _unpack(name: str, kind: str, file: Any) -> Any:
     if kind == "gzip":
         return gzip.open(file)
     if kind == "bzip2":
