@@ -110,6 +110,8 @@ _OFFSETS = {
 
 _ZEROS = re.compile(r"0{4}[-/.]0{2}[-/.]0{2}(?:[ T]0{2}:0{2}(?::0{2})?(?:\.0+)?)?Z?")
 _SHORTEST, _LONGEST = 3, 48
+_MOSTLY = 0.9  # share of dates in a column of which the others are strays
+_STRAYS = 0.5  # share of strays among a few texts, at most
 
 
 def recognize(
@@ -140,6 +142,24 @@ def recognize(
         return None
     doubt = fitting[1:] and _orders(known, fitting)
     return {"kind": "date", "layout": fitting[0], "detail": doubt or ""}
+
+
+def stray(name: str, distinct: Sequence[str]) -> str:
+    """Say which text keeps a column from being one of dates; "" for other columns."""
+    import pandas as pd
+
+    known = pd.Series(list(distinct), dtype=object)
+    for text in distinct[:2]:  # of which one may be the stray
+        if not _may_be_date(text):
+            continue
+        for layout in _layouts(name, pd.Series([text, *distinct], dtype=object)):
+            if np.isnan(_read(known[:9], layout)).mean() > _STRAYS:
+                continue
+            wrong = np.isnan(_read(known, layout))
+            if 0 < wrong.mean() <= 1 - _MOSTLY:
+                told = known.iloc[int(wrong.argmax())]
+                return f"{told[:_LONGEST]!r} is no date like {text!r}"
+    return ""
 
 
 def study(draft: Column, values: Series) -> Column:

@@ -48,6 +48,7 @@ _SAME = str.maketrans(
 """Characters that mean the same: blanks, minus signs, apostrophes, digits."""
 
 _MOST_VERSIONS = 200
+_LONGEST = 40  # characters of a text that is quoted
 _EXAMPLES = 1000  # among which one is chosen
 _SYMBOLS = "$€£¥₹₩₽₺₪₫฿₦₱₴₡₲₵₸₼¢"
 _CODES = (
@@ -168,7 +169,8 @@ def find_notation(
         each.after in _ORDINALS for each in found
     )
     if words and len(found) < len(parts):
-        raise NotNumbers("")
+        stray = distinct[parts.index(None)]
+        raise NotNumbers(f"{stray[:_LONGEST]!r} is no number in {unit}")
     shapes = Counter(_shapes([each.body for each in found]))
     money = _is_currency(unit)
     given = (decimal, thousands, usual)

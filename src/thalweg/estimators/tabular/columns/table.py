@@ -298,7 +298,8 @@ def _recognize_texts(
         return number.recognize(name, distinct, reading)
     except NotNumbers as reason:
         kind = "text" if text.recognize(distinct, n_known) else "category"
-        return {"kind": kind, "detail": str(reason)}
+        why = str(reason) or date.stray(name, distinct)
+        return {"kind": kind, "detail": why}
 
 
 def study_numbers(values: Series, reading: Reading) -> Column:
