@@ -49,6 +49,7 @@ _SAME = str.maketrans(
 
 _MOST_VERSIONS = 200
 _LONGEST = 40  # characters of a text that is quoted
+_FIRST = 20  # texts of which one at least is a number in a column of numbers
 _EXAMPLES = 1000  # among which one is chosen
 _SYMBOLS = "$€£¥₹₩₽₺₪₫฿₦₱₴₡₲₵₸₼¢"
 _CODES = (
@@ -160,6 +161,8 @@ def find_notation(
         If fewer than nine tenths of the texts are numbers of one notation, or their
         units differ.
     """
+    if not any(_take_all_apart(distinct[:_FIRST])):  # as for most texts
+        raise NotNumbers("")
     parts = _take_all_apart(distinct)
     found = [each for each in parts if each]
     if len(found) < len(parts) and len(found) <= _MOSTLY * len(parts):
