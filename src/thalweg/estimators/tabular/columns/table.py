@@ -306,6 +306,8 @@ def study_numbers(values: Series, reading: Reading) -> Column:
     """Learn how the numbers of a column are written, and nothing else."""
     import pandas as pd
 
+    if values.attrs.get("decimal") in (".", ","):
+        reading = replace(reading, usual_decimal=values.attrs["decimal"])
     name, values = str(values.name), plain(values)
     typed = values.dtype.kind in _BY_TYPE or isinstance(
         values.dtype, pd.CategoricalDtype
