@@ -70,6 +70,24 @@ def test_columns_become_what_they_mean(name: str, column: str):
         assert measured(found, frame[column])[0] == pytest.approx(wanted["first"])
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (
+            pd.date_range("2020", periods=30).astype(str),
+            "'soon' is no date like '2020-",
+        ),
+        ([f"{k}.03.2021" for k in range(1, 31)], "'soon' is no date like '1.03.2021'"),
+        ([f"{k} kg" for k in range(30)], "'soon' is no number in kg"),
+    ],
+)
+def test_the_value_that_keeps_a_column_from_its_kind_is_named(values: Any, told: str):
+    frame = pd.DataFrame({"x": [*values, "soon"], "y": range(len(values) + 1)})
+    column, _ = study(frame)
+    assert column.kind == "left out"
+    assert told in column.detail
+
+
 # One notation for a column of numbers
 
 NOTATIONS = [(".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", "\u00a0"),

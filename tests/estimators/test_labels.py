@@ -132,6 +132,7 @@ def test_labels_are_found_in_another_type():
         (["a", "", None, "?", "NA"], None, [0, 1, 1, 1, 0]),
         (["a", "b", "NA", "n/a", ""], ["na"], [0, 0, 1, 0, 1]),
         (["1", "2", "NA", "-", ""], None, [0, 0, 1, 1, 1]),
+        ([1, -999, 2.5, 3, np.nan], ["-999"], [0, 1, 0, 0, 1]),
         (["yes", "no", "unknown", "no", "yes"], None, [0, 0, 0, 0, 0]),
         ([1.0, np.nan, 2.0, 1.0, 2.0], None, [0, 1, 0, 0, 0]),
         (pd.array(["a", None, "b", "a", ""], "string"), None, [0, 1, 0, 0, 1]),

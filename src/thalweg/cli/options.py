@@ -170,7 +170,9 @@ def read_columns(
     how = replace(how, usual_decimal=frame.attrs.get("decimal", how.usual_decimal))
     X, y = frame.drop(columns=[target, *ignore]), frame[target]
     if task_of(y, how)[0] == "regression":
-        y = pd.Series(numbers(target, y, study_numbers(y, how)), name=target)
+        written = study_numbers(y, how)
+        y = pd.Series(numbers(target, y, written), name=target)
+        y.attrs["notation"] = written.detail
     elif pd.api.types.is_string_dtype(y.dtype):
         known = y[~lacks_target(y, how.missing)].astype(str)
         if known.str.fullmatch("-?(0|[1-9][0-9]{0,17})").all():  # and no 01
@@ -198,6 +200,8 @@ def choose_model(
     why = "as asked"
     if task == "auto":
         task, reason = task_of(y, how_columns_read(reading))
+        notation = y.attrs.get("notation")
+        reason = f"{reason}; {notation}" if notation else reason
         why = f"because {reason} (to change it: --task {other[task]})"
     model = Classifier if task == "classification" else Regressor
     return ModelChoice(model(**reading.columns), f"{task}, {why}")

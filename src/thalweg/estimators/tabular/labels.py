@@ -44,10 +44,10 @@ def lacks_target(target: Series, missing: Sequence[str] | None = None) -> Series
     Series of bool
     """
     values = plain(target)
-    if values.dtype.kind in "biufmM" or not _has_texts(values):
-        return values.isna()
     if missing is not None:
         return known_texts(values, missing).isna()
+    if values.dtype.kind in "biufmM" or not _has_texts(values):
+        return values.isna()
     if kind_of(values) == "number":
         return without_marks(values, None).isna()
     return known_texts(values, WORDLESS).isna()

@@ -110,6 +110,8 @@ _OFFSETS = {
 
 _ZEROS = re.compile(r"0{4}[-/.]0{2}[-/.]0{2}(?:[ T]0{2}:0{2}(?::0{2})?(?:\.0+)?)?Z?")
 _SHORTEST, _LONGEST = 3, 48
+_MOSTLY = 0.9  # share of dates in a column of which the others are strays
+_STRAYS = 0.5  # share of strays among a few texts, at most
 
 
 def recognize(
@@ -124,10 +126,11 @@ def recognize(
     """
     import pandas as pd
 
+    first = next((text for text in distinct if not _ZEROS.fullmatch(text)), "")
+    if not _may_be_date(first) or not (date_format or _has_layout(name, first)):
+        return None
     known = pd.Series([text for text in distinct if not _ZEROS.fullmatch(text)],
                       dtype=object)  # fmt: skip
-    if not len(known) or not _may_be_date(known.iloc[0]):
-        return None
     if date_format and _fits(known, date_format):
         return {"kind": "date", "layout": date_format}
     fitting: list[str] = []
@@ -140,6 +143,38 @@ def recognize(
         return None
     doubt = fitting[1:] and _orders(known, fitting)
     return {"kind": "date", "layout": fitting[0], "detail": doubt or ""}
+
+
+def _has_layout(name: str, text: str) -> bool:
+    """Whether a text may be a date; digits alone may be one in some columns."""
+    import pandas as pd
+
+    if text.isdecimal():
+        return len(text) in (6, 8, 14)
+    return any(_layouts(name, pd.Series([text], dtype=object)))
+
+
+def stray(name: str, distinct: Sequence[str]) -> str:
+    """Say which text keeps a column from being one of dates; "" for other columns."""
+    import pandas as pd
+
+    likely = [
+        text  # one of the first two may be the stray
+        for text in distinct[:2]
+        if _may_be_date(text) and _has_layout(name, text)
+    ]
+    if not likely:
+        return ""
+    known = pd.Series(list(distinct), dtype=object)
+    for text in likely:
+        for layout in _layouts(name, pd.Series([text, *distinct], dtype=object)):
+            if np.isnan(_read(known[:9], layout)).mean() > _STRAYS:
+                continue
+            wrong = np.isnan(_read(known, layout))
+            if 0 < wrong.mean() <= 1 - _MOSTLY:
+                told = known.iloc[int(wrong.argmax())]
+                return f"{told[:_LONGEST]!r} is no date like {text!r}"
+    return ""
 
 
 def study(draft: Column, values: Series) -> Column:

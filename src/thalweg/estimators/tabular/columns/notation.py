@@ -48,6 +48,8 @@ _SAME = str.maketrans(
 """Characters that mean the same: blanks, minus signs, apostrophes, digits."""
 
 _MOST_VERSIONS = 200
+_LONGEST = 40  # characters of a text that is quoted
+_FIRST = 20  # texts of which one at least is a number in a column of numbers
 _EXAMPLES = 1000  # among which one is chosen
 _SYMBOLS = "$€£¥₹₩₽₺₪₫฿₦₱₴₡₲₵₸₼¢"
 _CODES = (
@@ -159,6 +161,8 @@ def find_notation(
         If fewer than nine tenths of the texts are numbers of one notation, or their
         units differ.
     """
+    if not any(_take_all_apart(distinct[:_FIRST])):  # as for most texts
+        raise NotNumbers("")
     parts = _take_all_apart(distinct)
     found = [each for each in parts if each]
     if len(found) < len(parts) and len(found) <= _MOSTLY * len(parts):
@@ -168,7 +172,8 @@ def find_notation(
         each.after in _ORDINALS for each in found
     )
     if words and len(found) < len(parts):
-        raise NotNumbers("")
+        stray = distinct[parts.index(None)]
+        raise NotNumbers(f"{stray[:_LONGEST]!r} is no number in {unit}")
     shapes = Counter(_shapes([each.body for each in found]))
     money = _is_currency(unit)
     given = (decimal, thousands, usual)

@@ -31,6 +31,7 @@ from thalweg.estimators.tabular.columns.values import (
 )
 
 _MOSTLY = 0.9  # share of distinct texts that are numbers in a column of numbers
+_FIRST = 20  # texts of which one at least is a number in a column of numbers
 _ROW_NAMES = re.compile(r"(?i:(^|[\W_])(id|idx|index|row|no|nr)$)|[a-z]I[dD]$")
 _BARE = Notation()
 
@@ -49,10 +50,8 @@ def recognize(name: str, distinct: Sequence[str], reading: Reading) -> Draft:
 
 
 def _recognize_notation(distinct: Sequence[str], reading: Reading) -> Draft:
-    import pandas as pd
 
-    parsed = _parse(pd.Series(distinct, dtype=object))
-    share = np.mean(~np.isnan(parsed)) if len(distinct) else 1.0
+    share = _share_of_numbers(distinct)
     usual = reading.decimal or reading.usual_decimal
     # Which numbers hold a point matters only where it may group thousands.
     grouped = usual == "," or reading.thousands == "."
@@ -76,6 +75,17 @@ def _recognize_notation(distinct: Sequence[str], reading: Reading) -> Draft:
         "unit": found.unit,
         "detail": found.note,
     }
+
+
+def _share_of_numbers(distinct: Sequence[str]) -> float:
+    """Return what share of texts are numbers as programs write them."""
+    import pandas as pd
+
+    for part in (distinct[:_FIRST], distinct):
+        read = ~np.isnan(_parse(pd.Series(part, dtype=object)))
+        if not len(read) or not read.any():
+            return float(not len(read))
+    return float(read.mean())
 
 
 def _may_be_grouped(distinct: Sequence[str]) -> bool:

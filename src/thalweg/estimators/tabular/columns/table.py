@@ -298,13 +298,16 @@ def _recognize_texts(
         return number.recognize(name, distinct, reading)
     except NotNumbers as reason:
         kind = "text" if text.recognize(distinct, n_known) else "category"
-        return {"kind": kind, "detail": str(reason)}
+        why = str(reason) or date.stray(name, distinct)
+        return {"kind": kind, "detail": why}
 
 
 def study_numbers(values: Series, reading: Reading) -> Column:
     """Learn how the numbers of a column are written, and nothing else."""
     import pandas as pd
 
+    if values.attrs.get("decimal") in (".", ","):
+        reading = replace(reading, usual_decimal=values.attrs["decimal"])
     name, values = str(values.name), plain(values)
     typed = values.dtype.kind in _BY_TYPE or isinstance(
         values.dtype, pd.CategoricalDtype

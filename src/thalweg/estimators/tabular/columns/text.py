@@ -26,6 +26,7 @@ _MOST_CHARACTERS = 2_000  # of one text that are read
 _MOST_DIRECTIONS = 32
 _ROWS_A_DIRECTION = 20  # at least
 _FEWEST_WORDS = 2.5  # on average, in a column of free text
+_SAMPLE = 100  # different texts whose words are counted to recognize a column
 _BATCH = 20_000  # rows that are counted at once
 
 
@@ -43,7 +44,7 @@ def recognize(distinct: list[str], n_known: int) -> bool:
     many = len(distinct) > 50 and (len(distinct) > 0.3 * n_known or len(distinct) > 500)
     if not many:
         return False
-    places = np.linspace(0, len(distinct) - 1, 500).astype(int).tolist()
+    places = np.linspace(0, len(distinct) - 1, _SAMPLE).astype(int).tolist()
     sample = [distinct[place] for place in places]
     return float(np.mean([_count_words(text) for text in sample])) >= _FEWEST_WORDS
 
