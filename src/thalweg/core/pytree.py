@@ -39,6 +39,8 @@ class PyTree:
     Parameters
     ----------
     x0 : array-like, or nested lists, tuples and dicts of arrays
+    check_finite : bool
+        Whether its numbers must be finite.
 
     Raises
     ------
@@ -46,12 +48,14 @@ class PyTree:
         If something in it is not an array of finite real numbers, or it is empty.
     """
 
-    def __init__(self, x0: Any) -> None:
+    def __init__(self, x0: Any, check_finite: bool = True) -> None:
         self.example = x0
         self.parts: list[Part] = []
         start = 0
         for name, value in _leaves(x0, x0, "x0"):
-            array = _as_finite(value, name)
+            array = _as_real(value, name)
+            if check_finite:
+                _check_finite(array, name)
             self.parts.append(Part(name, array.shape, start))
             start += array.size
         self.size = start
@@ -146,15 +150,13 @@ def _as_real(value: Any, name: str) -> Array:
     return np.array(array, float)
 
 
-def _as_finite(value: Any, name: str) -> Array:
-    array = _as_real(value, name)
+def _check_finite(array: Array, name: str) -> None:
     if not np.isfinite(array).all():
         at = np.argwhere(~np.isfinite(array))[0].tolist()
         place = f" at {at}" if at else ""
         raise ValueError(
             f"{name} is not finite{place}. Begin at a point of finite numbers."
         )
-    return array
 
 
 def _refill(example: Any, arrays: Iterator[Array]) -> Any:

@@ -1,26 +1,28 @@
-"""The checks of what `minimize` is called with, before anything is computed."""
+"""What `minimize` is called with: the method, the start, and names that are unknown.
 
+What SciPy accepts is accepted. A slip that SciPy passes over in silence, or only warns
+of, is a warning here too, with the nearest name.
+"""
+
+import difflib
+import warnings
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from scipy import optimize
+from scipy.optimize import OptimizeWarning
 
-from thalweg.core import ALIASES, Array, PyTree, check_names, check_word, find
+from thalweg.core import ALIASES, Array, PyTree, find
 from thalweg.optimize.scipy_methods import METHODS, Method
 
 DIFFERENCE_RULES = ("2-point", "3-point", "cs")
 """SciPy's names of finite differences, to be given as `jac`."""
 
-
-class _Ends(NamedTuple):
-    """The ends of bounds, NaN for none."""
-
-    low: Array
-    high: Array
+MOST_FOR_BFGS = 5000
+"""BFGS keeps a full matrix: above this size it is not the default."""
 
 
-def find_method(method: Any, constraints: Any) -> Method:
+def find_method(method: Any, bounds: Any, constraints: Any, size: int) -> Method:
     """Return the method of that name, or the default one.
 
     Raises
@@ -29,69 +31,56 @@ def find_method(method: Any, constraints: Any) -> Method:
         For an unknown name, or something that is not a name.
     """
     if method is None:
-        return METHODS["slsqp" if constraints else "lbfgs"]
+        if constraints:
+            return METHODS["slsqp"]
+        is_small = bounds is None and size <= MOST_FOR_BFGS
+        return METHODS["bfgs" if is_small else "lbfgs"]
     if not isinstance(method, str):
         raise TypeError(
-            f"minimize got method={method!r}; it must be a name. Options: "
-            f"{', '.join(sorted(METHODS))}."
+            f"minimize got method={method!r}; it must be a name or a function. "
+            f"Options: {', '.join(sorted(METHODS))}."
         )
     name = ALIASES.get(method.lower(), method.lower().removeprefix("fmin_"))
     return find("method", name, METHODS, owner="minimize")
 
 
-def check_functions(
-    method: Method, fun: Any, jac: Any, hess: Any, hessp: Any, callback: Any
-) -> None:
-    """Raise if a function is not callable, or if the method does not support it."""
+def check_functions(fun: Any, jac: Any, callback: Any, owner: str) -> None:
+    """Raise if a function is not callable; warn of a `jac` that SciPy does not know."""
     if not callable(fun):
-        raise TypeError(f"minimize got fun={fun!r}; it must be a function of x.")
-    if not (
-        jac is None or isinstance(jac, bool) or callable(jac) or is_difference_rule(jac)
-    ):
-        raise ValueError(
-            f"minimize got jac={jac!r}; it must be a function, True where fun returns "
-            "(cost, gradient), None, or one of '2-point', '3-point', 'cs'."
-        )
+        raise TypeError(f"{owner} got fun={fun!r}; it must be a function of x.")
     if not (callback is None or callable(callback)):
         raise TypeError(
-            f"minimize got callback={callback!r}; it must be a function of x or None."
+            f"{owner} got callback={callback!r}; it must be a function of x or None."
         )
-    _check_use(method, "hess", hess is not None)
-    _check_use(method, "hessp", hessp is not None)
+    known = jac is None or isinstance(jac, bool | np.bool_) or callable(jac)
+    if not known and not is_difference_rule(jac):
+        warnings.warn(
+            f"{owner} got jac={jac!r}, which SciPy takes as None: it must be a "
+            "function, True where fun returns (cost, gradient), None, or one of "
+            f"'2-point', '3-point', 'cs'.{_did_you_mean(jac, DIFFERENCE_RULES)}",
+            OptimizeWarning,
+            stacklevel=3,
+        )
 
 
-def check_options(
-    method: Method,
-    constraints: Any,
-    options: Mapping[str, Any] | None,
-    check: str,
-) -> None:
-    """Raise for unknown options, or constraints that the method does not support."""
-    check_word("check", check, ("raise", "warn", "off"), owner="minimize")
-    _check_use(method, "constraints", bool(constraints))
-    label = f"option of {method.label}"
-    check_names(label, options or {}, method.options, owner="minimize")
+def known_options(method: Method, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Leave out options that the method does not know, with SciPy's warning.
 
-
-def check_bounds(method: Method, tree: PyTree, bounds: Any) -> None:
-    """Raise for bounds that do not fit the weights, or that the method cannot use."""
-    if bounds is None:
-        return
-    _check_use(method, "bounds", True)
-    ends = _ends_of(bounds)
-    allowed = {tree.size, 1 if isinstance(bounds, optimize.Bounds) else tree.size}
-    for end in ends:
-        if len(end) not in allowed:
-            raise ValueError(
-                f"minimize got bounds of {len(end)} pairs for {tree.size} weights. "
-                "Give one pair (low, high) for each, in the order of the flat vector."
+    Names that are like none of ours are left to SciPy, which may be newer. (Its
+    trust-constr has no warning, so there all of them are left out.)
+    """
+    kept = dict(options or {})
+    for name in (options or {}).keys() - set(method.options):
+        hint = _did_you_mean(name, method.options)
+        if hint or method.label == "trust-constr":
+            del kept[name]
+            warnings.warn(
+                f"Unknown solver options: {name}.{hint} Method {method.label} knows "
+                f"{', '.join(method.options)}.",
+                OptimizeWarning,
+                stacklevel=3,
             )
-    crossed = np.flatnonzero(ends.low > ends.high)
-    if len(crossed):
-        raise ValueError(
-            f"minimize got bounds whose low end is above the high one at entry "
-            f"{crossed[0]}. Each must be a pair (low, high)."
-        )
+    return kept
 
 
 def is_difference_rule(jac: Any) -> bool:
@@ -99,23 +88,38 @@ def is_difference_rule(jac: Any) -> bool:
     return isinstance(jac, str) and jac in DIFFERENCE_RULES
 
 
-def _check_use(method: Method, argument: str, given: bool) -> None:
-    if given and argument not in method.uses:
-        able = [each.label for each in METHODS.values() if argument in each.uses]
-        raise ValueError(
-            f"minimize got {argument}, which method {method.label!r} does not support. "
-            f"Leave it out, or use one of {', '.join(able)}."
-        )
+def read_start(x0: Any, check_finite: bool) -> tuple[PyTree, Array]:
+    """Return the structure of x0, and x0 as a flat float64 vector.
+
+    A number, or whatever SciPy takes as one vector, is a vector.
+
+    Raises
+    ------
+    ValueError
+        If it does not hold real numbers, or none.
+    """
+    vector = _as_vector(x0)
+    tree = PyTree(x0 if vector is None else vector, check_finite)
+    return tree, tree.pack(x0) if vector is None else vector
 
 
-def _ends_of(bounds: Any) -> _Ends:
-    if isinstance(bounds, optimize.Bounds):
-        return _Ends(np.atleast_1d(bounds.lb), np.atleast_1d(bounds.ub))
+def _as_vector(x0: Any) -> Array | None:
+    """Return what SciPy takes as one vector; None for other structures."""
+    if isinstance(x0, Mapping):
+        return None
+    if hasattr(x0, "_fields") and not all(map(np.isscalar, x0)):
+        return None  # a named tuple of arrays comes back as one
     try:
-        pairs = np.array([(low, high) for low, high in bounds], float).reshape(-1, 2)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"minimize got bounds={bounds!r}; it must be a sequence of pairs "
-            "(low, high), with None for no limit."
-        ) from None
-    return _Ends(pairs[:, 0], pairs[:, 1])
+        array = np.array(x0)
+    except ValueError:
+        return None  # arrays of different shapes
+    if array.ndim > 1 or array.dtype.kind not in "fiub":
+        return None
+    if array.dtype != np.longdouble:
+        array = array.astype(float)
+    return np.atleast_1d(array)
+
+
+def _did_you_mean(name: Any, options: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(str(name), options, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -92,7 +92,9 @@ def _change_by_signs(evidence: Evidence, x: Array, flipped: Array) -> float:
     """
     other = x.copy()
     other[flipped] *= -1
-    cost = evidence.differences.function.cost
+    cost, region = evidence.differences.function.cost, evidence.differences.region
+    if x not in region or other not in region:
+        return np.nan
     try:
         return abs(cost(other) - cost(x))
     except ArithmeticError:

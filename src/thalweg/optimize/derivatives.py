@@ -4,8 +4,7 @@ The gradient is the user's, or JAX derives it from a cost written in jax.numpy, 
 takes finite differences. Second derivatives are the user's, or JAX's.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
 from typing import Any
 
 import numpy as np
@@ -17,91 +16,95 @@ from thalweg.optimize.scipy_methods import Method
 from thalweg.optimize.user_function import UserFunction
 
 
-@dataclass(frozen=True)
-class Derivatives:
-    """The functions of the flat vector that a method needs.
+class DerivedFunctions:
+    """The cost and the gradient that JAX derived, computed together.
 
     Parameters
     ----------
-    compute : callable
-        x → (cost, gradient), or (cost, None) where the gradient is a function of its
-        own or there is none.
-    compute_gradient : callable or None
-        x → gradient, if it is a function of its own.
-    has_gradient : bool
-        Whether the method gets a gradient from either of them.
-    needs_differences : bool
-        Whether SciPy has to take finite differences for the method.
-    second : dict
-        SciPy's keyword ``hess`` or ``hessp`` and its value, or nothing.
+    derived : thalweg.engines.jax.autodiff.Derived
     """
 
-    compute: Callable[[Array], tuple[float, Array | None]]
-    compute_gradient: Callable[[Array], Array] | None
-    has_gradient: bool
-    needs_differences: bool
-    second: dict[str, Any]
+    def __init__(self, derived: Any) -> None:
+        self._both, self.product = derived.both, derived.product
+        self._point, self._value = b"", (np.nan, np.empty(0))
+
+    def cost(self, x: Array, *args: Any) -> float:
+        """Compute the cost at the flat vector `x`."""
+        return self._at(x)[0]
+
+    def gradient(self, x: Array, *args: Any) -> Array:
+        """Compute the gradient at the flat vector `x`."""
+        return self._at(x)[1]
+
+    def _at(self, x: Array) -> tuple[float, Array]:
+        point = x.tobytes()
+        if point != self._point:
+            self._point, self._value = point, self._both(x)
+        return self._value
 
 
-def find_derivatives(
-    function: UserFunction, method: Method, hess: Any, hessp: Any
-) -> Derivatives:
-    """Use the user's derivatives, and derive by JAX those that the method lacks.
+def may_be_jax() -> bool:
+    """Whether a cost may be written in jax.numpy, which is loaded then."""
+    return "jax" in sys.modules
 
-    Raises
-    ------
-    ValueError
-        If the method needs derivatives that there is no way to get.
+
+def is_of_jax(cost_type: type) -> bool:
+    """Whether what a cost returned is an array of JAX's."""
+    jax = sys.modules.get("jax")
+    return jax is not None and issubclass(cost_type, jax.Array)
+
+
+def derive(
+    function: UserFunction, method: Method, jac: Any, in_jax: bool
+) -> DerivedFunctions | None:
+    """Derive by JAX where the user gives no gradient; None if that cannot be.
+
+    A cost in plain operators, which JAX could trace as well, is left to SciPy's
+    differences, unless the method cannot do without a gradient.
+
+    Parameters
+    ----------
+    function : UserFunction
+    method : Method
+    jac : object
+        As the user gave it.
+    in_jax : bool
+        Whether the cost is written in jax.numpy.
     """
-    derived = None
-    uses_gradient = "gradient" in method.uses
-    if uses_gradient and not function.has_gradient:
-        derived = _derive_by_jax(function)
-    has_gradient = uses_gradient and (function.has_gradient or derived is not None)
-    if "gradient" in method.needs and not has_gradient:
-        raise ValueError(
-            f"minimize: method {method.label!r} needs a gradient. Pass jac, or write "
-            "the cost in jax.numpy."
-        )
-    second = _second_derivatives(method, hess, hessp, function.args, derived)
-    if "hess" in method.needs and not second:
-        raise ValueError(
-            f"minimize: method {method.label!r} needs second derivatives. Pass hess or "
-            "hessp, or write the cost in jax.numpy and leave jac out."
-        )
-    own_gradient = has_gradient and derived is None
-    return Derivatives(
-        compute=function.cost_alone if derived is None else derived.both,
-        compute_gradient=function.gradient if own_gradient else None,
-        has_gradient=has_gradient,
-        needs_differences=uses_gradient and not has_gradient,
-        second=second,
-    )
-
-
-def _derive_by_jax(function: UserFunction) -> Any:
-    """Return JAX's derivatives of the cost; None if JAX cannot trace it."""
-    if is_difference_rule(function.jac):
-        return None  # the user asked for differences
+    if function.has_gradient or is_difference_rule(jac):
+        return None
+    if not ("gradient" in method.needs or ("gradient" in method.uses and in_jax)):
+        return None
     tree = function.tree
-    return engines.autodiff().derive(
+    derived = engines.autodiff().derive(
         function.fun, tree.unpack, tree.size, function.args
     )
+    return None if derived is None else DerivedFunctions(derived)
 
 
-def _second_derivatives(
-    method: Method, hess: Any, hessp: Any, args: tuple[Any, ...], derived: Any
-) -> dict[str, Any]:
-    """Return the second derivatives as SciPy's keyword."""
-    if hessp is not None:
-        return {"hessp": lambda x, p: np.ravel(hessp(x, p, *args))}
-    if callable(hess):
-        return {"hess": lambda x: hess(x, *args)}
-    if hess is not None:
-        return {"hess": hess}  # a rule of differences or a quasi-Newton strategy
-    if derived is None or "hess" not in method.uses:
-        return {}
+def check_derivatives(
+    method: Method, has_gradient: bool, hess: Any, hessp: Any, owner: str
+) -> None:
+    """Raise if the method lacks derivatives that it needs."""
+    if "gradient" in method.needs and not has_gradient:
+        raise ValueError(
+            f"{owner}: method {method.label!r} needs a gradient. Pass jac, or write "
+            "the cost in jax.numpy."
+        )
+    if "hess" in method.needs and hess is None and hessp is None:
+        raise ValueError(
+            f"{owner}: method {method.label!r} needs second derivatives. Pass hess or "
+            "hessp, or write the cost in jax.numpy and leave jac out."
+        )
+
+
+def second_derivatives(method: Method, derived: DerivedFunctions) -> dict[str, Any]:
+    """Return what JAX derived as SciPy's keyword, if the method uses it."""
     if "hessp" in method.uses:
-        return {"hessp": derived.product}
-    product = derived.product
-    return {"hess": lambda x: np.array([product(x, row) for row in np.eye(len(x))])}
+        return {"hessp": lambda x, p, *args: derived.product(x, p)}
+    if "hess" in method.uses:
+        product = derived.product
+        return {
+            "hess": lambda x, *args: np.array([product(x, e) for e in np.eye(len(x))])
+        }
+    return {}

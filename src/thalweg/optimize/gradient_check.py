@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.core import Array, PyTree, short_repr
+from thalweg.optimize.feasible_region import FeasibleRegion
 from thalweg.optimize.finite_differences import (
     WRONG,
     DirectionResult,
@@ -32,6 +33,8 @@ LOG_OF_0_HINT = (
 _N_DIRECTIONS = 20
 _MIN_DIRECTIONS, _SECONDS = 5, 10.0
 """After that time no direction beyond the first few is tried."""
+_BRIEF_EVALUATIONS = 14
+"""How many of its 20 evaluations a brief check has for the directions."""
 
 
 @short_repr
@@ -46,8 +49,9 @@ class GradientCheck:
     cause : str
         ``""`` if they agree; otherwise the likely cause: ``"factor"``, ``"sign"``,
         ``"transpose"``, ``"missing-penalty"``, ``"extra-penalty"``,
-        ``"penalty-on-bias"``, ``"wrong-derivative"``, ``"shape"``, ``"nonfinite"`` or
-        ``"random"`` (the cost differs between calls at the same x).
+        ``"penalty-on-bias"``, ``"wrong-derivative"``, ``"shape"``, ``"nonfinite"``,
+        ``"random"`` (the cost differs between calls at the same x) or
+        ``"inconclusive"`` (the differences cannot tell; `minimize` goes on).
     where : str
         The array, or the part of the vector, that is wrong.
     factor : float
@@ -75,6 +79,17 @@ class GradientCheck:
 
     def __str__(self) -> str:
         return self.message
+
+
+_INCONCLUSIVE = GradientFault(
+    "inconclusive",
+    "",
+    np.nan,
+    "it could not be told whether cost and gradient agree: the finite differences are "
+    "inconclusive along every direction. The cost has jumps, or it is rounded "
+    "(computed in float32), or the bounds leave no room. Compute it in float64, or "
+    "check elsewhere.",
+)
 
 
 def check_gradient(
@@ -123,11 +138,29 @@ def check_gradient(
     return examine_gradient(UserFunction(fun, jac, tree, args), tree.pack(x0))
 
 
-def examine_gradient(function: UserFunction, x0: Array) -> GradientCheck:
-    """Check the gradient of a `UserFunction` at the flat vector `x0`."""
+def examine_gradient(
+    function: UserFunction,
+    x0: Array,
+    region: FeasibleRegion | None = None,
+    *,
+    brief: bool = False,
+) -> GradientCheck:
+    """Check the gradient of a `UserFunction` near the flat vector `x0`.
+
+    Parameters
+    ----------
+    function : UserFunction
+    x0 : ndarray of shape (n,)
+        A point of the region.
+    region : FeasibleRegion, optional
+        Where the cost may be evaluated; by default everywhere.
+    brief : bool
+        Whether a right gradient may cost at most 20 evaluations.
+    """
+    region = region or FeasibleRegion.everywhere(len(x0))
     with np.errstate(all="ignore"):
         try:
-            return _examine(function, x0)
+            return _examine(function, x0, region, brief)
         except ShapeError as error:
             fault = GradientFault(error.cause, error.where, np.nan, str(error))
         except Exception as error:
@@ -135,11 +168,14 @@ def examine_gradient(function: UserFunction, x0: Array) -> GradientCheck:
     return _as_check(function, fault)
 
 
-def _examine(function: UserFunction, x0: Array) -> GradientCheck:
+def _examine(
+    function: UserFunction, x0: Array, region: FeasibleRegion, brief: bool
+) -> GradientCheck:
     rng = np.random.default_rng(0)
-    gradient_at_x0, cost_at_x0 = function.gradient(x0), function.cost(x0)
-    x = _nearby_point(function, x0, rng)
-    gradient, cost = function.gradient(x), function.cost(x)
+    cost_at_x0, gradient_at_x0 = function.cost(x0), function.gradient(x0)
+    x, cost, gradient = _nearby_point(
+        function, x0, cost_at_x0, gradient_at_x0, region, rng
+    )
     fault = (
         _nonfinite_fault(function.tree, cost_at_x0, gradient_at_x0)
         or _nonfinite_fault(function.tree, cost, gradient)
@@ -147,11 +183,16 @@ def _examine(function: UserFunction, x0: Array) -> GradientCheck:
     )
     if fault:
         return _as_check(function, fault)
-    differences = FiniteDifferences(function, x)
-    results = list(_compare_directions(differences, gradient, rng))
-    error = max((result.error for result in results), default=0.0)
+    differences = FiniteDifferences(function, x, region)
+    if brief:
+        differences.n_left = _BRIEF_EVALUATIONS
+    results = list(_compare_directions(differences, gradient, rng, brief))
+    if not results:
+        return _as_check(function, _INCONCLUSIVE)
+    error = max(result.error for result in results)
     if all(result.agrees for result in results):
         return _as_check(function, None, error, len(results))
+    differences.n_left = np.inf
     fault = explain(Evidence.gather(differences, gradient, rng))
     certain = any(result.error > WRONG and not result.agrees for result in results)
     if fault.cause == "wrong-derivative" and not certain:
@@ -159,24 +200,46 @@ def _examine(function: UserFunction, x0: Array) -> GradientCheck:
     return _as_check(function, fault, error, len(results))
 
 
-def _nearby_point(function: UserFunction, x0: Array, rng: np.random.Generator) -> Array:
-    """Return a point near x0 where no weight is 0, if the cost is finite there."""
+def _nearby_point(
+    function: UserFunction,
+    x0: Array,
+    cost_at_x0: float,
+    gradient_at_x0: Array,
+    region: FeasibleRegion,
+    rng: np.random.Generator,
+) -> tuple[Array, float, Array]:
+    """Return a point near x0 where no weight is 0, if the cost is finite there.
+
+    The cost and the gradient come with it.
+    """
     noise = rng.standard_normal(len(x0))
-    nearby = x0 + 0.1 * typical_sizes(function.tree, x0) * noise
+    sizes = 0.1 * typical_sizes(function.tree, x0)
+    nearby = region.inside(x0 + sizes * noise, sizes)
+    at_x0 = x0, cost_at_x0, gradient_at_x0
+    if nearby not in region:
+        return at_x0
     try:
         cost, gradient = function.cost(nearby), function.gradient(nearby)
     except ArithmeticError:
-        return x0  # x0 may lie on a bound
-    return nearby if np.isfinite(cost) and np.isfinite(gradient).all() else x0
+        return at_x0  # x0 may lie on the edge of where the cost is defined
+    if not (np.isfinite(cost) and np.isfinite(gradient).all()):
+        return at_x0
+    return nearby, cost, gradient
 
 
 def _compare_directions(
-    differences: FiniteDifferences, gradient: Array, rng: np.random.Generator
+    differences: FiniteDifferences,
+    gradient: Array,
+    rng: np.random.Generator,
+    brief: bool,
 ) -> Iterator[DirectionResult]:
     """Compare along random directions, through all weights and within blocks."""
     begun = time.perf_counter()
     blocks = _blocks(differences.function.tree)
-    for count in range(max(_N_DIRECTIONS, len(blocks))):
+    if brief:
+        blocks = _in_groups(blocks)
+    n_directions = len(blocks) if brief else max(_N_DIRECTIONS, len(blocks))
+    for count in range(n_directions):
         block = blocks[count % len(blocks)]
         direction = np.zeros(len(gradient))
         direction[block] = rng.standard_normal(block.stop - block.start)
@@ -193,8 +256,17 @@ def _blocks(tree: PyTree) -> list[slice]:
     whole = slice(0, tree.size)
     if len(tree.parts) > 1:
         return [whole, *(slice(part.start, part.stop) for part in tree.parts)]
-    edges = np.linspace(0, tree.size, min(4, tree.size) + 1).astype(int)
+    n_quarters = min(4, tree.size) if tree.size > 1 else 0
+    edges = np.linspace(0, tree.size, n_quarters + 1).astype(int)
     return [whole, *(slice(int(a), int(b)) for a, b in pairwise(edges))]
+
+
+def _in_groups(blocks: list[slice]) -> list[slice]:
+    """Join neighboring arrays, so that there are few enough blocks."""
+    whole, *parts = blocks
+    n_groups = min(_BRIEF_EVALUATIONS // 2 - 1, len(parts))
+    groups = np.array_split(np.arange(len(parts)), n_groups) if n_groups else []
+    return [whole, *(slice(parts[g[0]].start, parts[g[-1]].stop) for g in groups)]
 
 
 def _nonfinite_fault(
@@ -214,13 +286,13 @@ def _nonfinite_fault(
 def _random_fault(
     function: UserFunction, x: Array, cost: float
 ) -> GradientFault | None:
-    if function.recompute_cost(x) == cost:
+    again = function.recompute_cost(x)
+    if again == cost:
         return None
     message = (
-        f"the cost is {cost:.9g} at one call and {function.recompute_cost(x):.9g} at "
-        "another, for the same weights. No minimizer can work with that. Draw dropout "
-        "masks, noise and batches once, outside the function, and do not change an "
-        "argument in place."
+        f"the cost is {cost:.9g} at one call and {again:.9g} at another, for the same "
+        "weights. No minimizer can work with that. Draw dropout masks, noise and "
+        "batches once, outside the function, and do not change an argument in place."
     )
     return GradientFault("random", "the cost", np.nan, message)
 
@@ -243,11 +315,6 @@ def _as_check(
     """Turn a fault, or the lack of one, into the result that users see."""
     if fault is None:
         message = f"Cost and gradient agree on {n_directions} directions."
-        if not n_directions:
-            message = (
-                "The finite differences are inconclusive along every direction: the "
-                "cost has jumps or is rounded."
-            )
         fault = GradientFault("", "", np.nan, message)
     return GradientCheck(
         ok=not fault.cause,

@@ -138,6 +138,8 @@ class Evidence:
         position = np.flatnonzero(self.sample.index == entry)
         if len(position):
             return bool(self.sample.is_wrong[position[0]])
+        if self.differences.units[entry] == 0:
+            return False  # equal bounds: its derivative is not known
         if entry not in self._is_wrong:
             one = _difference(self.differences, self.gradient, np.array([entry]))
             self._is_wrong[entry] = bool(one.is_wrong[0])
@@ -169,7 +171,7 @@ def _choose_entries(
     differences: FiniteDifferences, tree: PyTree, rng: np.random.Generator
 ) -> Array:
     begun = time.perf_counter()
-    differences.entry(0)
+    differences.entry(int(differences.free[0]))
     affordable = _SECONDS / (time.perf_counter() - begun + 1e-6)
     total = int(np.clip(affordable, _MIN_ENTRIES, _MAX_ENTRIES))
     per_array = max(total // len(tree.parts), _MIN_PER_ARRAY)
@@ -177,7 +179,7 @@ def _choose_entries(
         part.start + rng.permutation(part.stop - part.start)[:per_array]
         for part in tree.parts
     ]
-    return np.sort(np.concatenate(chosen))
+    return np.intersect1d(np.concatenate(chosen), differences.free)
 
 
 def _difference(
@@ -199,7 +201,7 @@ def _search_wrong_entry(
         expected = float(gradient * differences.units @ direction)
         return abs(differences.slope(direction, differences.step) - expected)
 
-    left = rng.permutation(len(gradient))
+    left = rng.permutation(differences.free)
     while len(left) > 1:
         left = max(np.array_split(left, 2), key=disagreement)
     return int(left[0])

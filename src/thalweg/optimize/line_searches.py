@@ -11,6 +11,7 @@ SciPy reports neither, but both can be told from what it does:
   Bounds bend the steps, so restarts are unknown with them. BFGS never restarts.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -52,21 +53,24 @@ class LineSearches:
         self.restarts = 0.0 if known else np.nan
         self._is_first, self._evaluations = True, 1
 
-    def record_iteration(self, step: Array, gradient: Array, evaluations: int) -> None:
+    def record_iteration(
+        self, step: Array, gradient: Array | None, evaluations: int
+    ) -> None:
         """Count what an iteration reveals.
 
         Parameters
         ----------
         step : ndarray of shape (n,)
             The change of the weights.
-        gradient : ndarray of shape (n,)
-            The gradient before the step.
+        gradient : ndarray of shape (n,) or None
+            The gradient before the step, if it is known.
         evaluations : int
             Evaluations of the objective so far.
         """
         self.failures += evaluations - self._evaluations > self.max_evaluations
-        if not self._is_first and self.method in _RESTARTING:
-            size = np.linalg.norm(step) * np.linalg.norm(gradient)
+        may_be_restart = not self._is_first and self.method in _RESTARTING
+        if may_be_restart and gradient is not None:
+            size = math.sqrt(step.dot(step)) * math.sqrt(gradient.dot(gradient))
             self.restarts += bool(step @ gradient < (_COSINE_TOLERANCE - 1) * size)
         self._is_first, self._evaluations = False, evaluations
 

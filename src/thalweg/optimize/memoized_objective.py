@@ -1,8 +1,8 @@
 """An objective that remembers its last values, counts calls and keeps the best point.
 
 SciPy's methods ask for the cost and the gradient of the same point in separate calls,
-and a callback asks again. Both `thalweg.minimize` and the full-batch methods of `fit`
-give SciPy a `MemoizedObjective`, which computes each only once.
+and a callback asks again. The full-batch methods of `fit` give SciPy a
+`MemoizedObjective`, which computes each only once.
 """
 
 from collections.abc import Callable

@@ -3,39 +3,39 @@
 The call and the result are SciPy's. Around them: weights in whatever structure the user
 holds them, a check of cost and gradient before the first iteration, a history, a
 progress line, a time limit, and the best point so far when it is interrupted.
+`docs/minimize.md` lists where the result is another than SciPy's.
 """
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from scipy import optimize
+from scipy.optimize import OptimizeResult
+from scipy.optimize import minimize as minimize_by_scipy
 
 from thalweg.core import Array, PyTree
 from thalweg.optimize.argument_types import check_types
 from thalweg.optimize.arguments import (
-    check_bounds,
     check_functions,
-    check_options,
     find_method,
-    is_difference_rule,
+    known_options,
+    read_start,
 )
-from thalweg.optimize.derivatives import Derivatives, find_derivatives
-from thalweg.optimize.finite_differences import FiniteDifferences
-from thalweg.optimize.gradient_check import LOG_OF_0_HINT, examine_gradient
-from thalweg.optimize.iteration_recorder import IterationRecorder, MinimizationStopped
-from thalweg.optimize.line_searches import LineSearches
-from thalweg.optimize.memoized_objective import MemoizedObjective
+from thalweg.optimize.gradient_check import LOG_OF_0_HINT
+from thalweg.optimize.iteration_recorder import (
+    IterationRecorder,
+    MinimizationStopped,
+    RecordedHistory,
+)
+from thalweg.optimize.minimization import Minimization
 from thalweg.optimize.scipy_methods import Method
-from thalweg.optimize.user_function import ONE_HOT_HINT, ShapeError, UserFunction
 
 
 def minimize(
     fun: Callable[..., Any],
     x0: Any,
     args: Any = (),
-    method: str | None = None,
+    method: str | Callable[..., Any] | None = None,
     jac: Any = None,
     hess: Any = None,
     hessp: Callable[..., Any] | None = None,
@@ -48,7 +48,7 @@ def minimize(
     check: str = "raise",
     max_time: float | None = None,
     progress: bool = False,
-) -> optimize.OptimizeResult:
+) -> OptimizeResult:
     """Minimize a function as `scipy.optimize.minimize` does, with a check of it first.
 
     Parameters
@@ -61,12 +61,15 @@ def minimize(
         The point to begin at.
     args : tuple
         Further arguments of fun, jac, hess and hessp.
-    method : str, optional
-        SciPy's name in any spelling (``"CG"``, ``"l-bfgs-b"``, ``"fmin_tnc"``); by
-        default ``"L-BFGS-B"``, or ``"SLSQP"`` with constraints.
+    method : str or callable, optional
+        SciPy's name in any spelling (``"CG"``, ``"l-bfgs-b"``, ``"fmin_tnc"``), or a
+        minimizer of your own, which is called as SciPy calls it. By default SciPy's:
+        ``"SLSQP"`` with constraints, ``"L-BFGS-B"`` with bounds, otherwise ``"BFGS"``
+        (from 5,000 weights on ``"L-BFGS-B"``, as BFGS keeps a full matrix).
     jac : callable, True, str or None
-        Gradient, shaped like x or flat. With None, JAX derives it; if it cannot, SciPy
-        takes finite differences, with a warning. SciPy's ``"2-point"``, ``"3-point"``
+        Gradient, shaped like x or flat. With None, JAX derives that of a cost which
+        returns an array of JAX's; otherwise SciPy takes finite differences, with a
+        warning unless `check` is ``"off"``. SciPy's ``"2-point"``, ``"3-point"``
         and ``"cs"`` ask for finite differences, without a warning.
     hess, hessp : callable, optional
         Hessian ``(x, *args) -> (n, n)``, or its product ``(x, p, *args) -> (n,)``, on
@@ -80,12 +83,13 @@ def minimize(
         As in SciPy.
     callback : callable, optional
         ``callback(x)`` after each iteration, or with SciPy's keyword
-        ``intermediate_result``, whatever the method. Raise StopIteration or return
-        True to stop.
+        ``intermediate_result``, whatever the method. x is a copy. Raise StopIteration
+        or return True to stop.
     options : dict, optional
-        SciPy's options of the method.
+        SciPy's options of the method. TNC takes ``maxiter`` as well.
     check : {"raise", "warn", "off"}
-        What to do if cost and gradient disagree (see `check_gradient`).
+        What to do if cost and gradient disagree (see `check_gradient`). A right
+        gradient costs at most 20 evaluations more.
     max_time : float, optional
         Seconds after which no further iteration begins.
     progress : bool
@@ -97,13 +101,15 @@ def minimize(
         SciPy's, with x in the structure of x0, and with ``history``
         (`thalweg.core.history.History`), ``check``
         (`thalweg.optimize.GradientCheck`, or None without a check) and ``notes`` (a
-        list of what was repaired).
+        list of what was repaired, or is slow). If it was stopped from outside the
+        method, ``stop_reason`` says by what: ``"callback"``, ``"max_time"``,
+        ``"maxiter"``, ``"interrupt"`` or ``"nan"``.
 
     Raises
     ------
     ValueError, TypeError
-        Before the first iteration, for a bad start, cost, gradient, method, option or
-        bounds, or a gradient that does not belong to the cost.
+        Before the first iteration, for a bad start, cost, method or bounds, or a
+        gradient that does not belong to the cost.
 
     Examples
     --------
@@ -119,180 +125,157 @@ def minimize(
     (array([2.]), np.float64(1.0))
     """
     check_types(tol, options, constraints, max_time, progress)
-    # Prepare the user's function.
-    scipy_method = find_method(method, constraints)
+    check_functions(fun, jac, callback, "minimize")
     args = args if isinstance(args, tuple) else (args,)
-    tree = PyTree(x0)
-    check_functions(scipy_method, fun, jac, hess, hessp, callback)
-    check_options(scipy_method, constraints, options, check)
-    check_bounds(scipy_method, tree, bounds)
-    function, start = UserFunction(fun, jac, tree, args), tree.pack(x0)
-    start_cost = _compute_start_cost(function, start)
-
-    # Check its gradient, or find out how to get one.
-    derivatives = find_derivatives(function, scipy_method, hess, hessp)
-    gradient_check = None
-    if derivatives.compute_gradient is not None and check != "off":
-        gradient_check = examine_gradient(function, start)
-        if not gradient_check.ok:
-            _raise_or_warn(gradient_check.message, check)
-    if derivatives.needs_differences:
-        if check != "off" and FiniteDifferences(function, start).is_single:
-            _raise_or_warn(_VANISHING_DIFFERENCES, check)
-        if jac == "cs":
-            _check_complex(function, start)
-        if not is_difference_rule(jac):
-            _warn_of_differences(tree.size)
-
-    # Call SciPy.
-    options = dict(options or {})
-    searches = _line_searches(scipy_method, derivatives, bounds, options)
-    objective = MemoizedObjective(
-        derivatives.compute, derivatives.compute_gradient, start, searches, start_cost
+    tree, start = read_start(x0, check_finite=check != "off")
+    if callable(method):
+        chosen = Method(getattr(method, "__name__", "custom"), _ALL)
+    else:
+        chosen = find_method(method, bounds, constraints, tree.size)
+        options = known_options(chosen, options)
+    problem = Minimization(
+        chosen, fun, tree, start, args, jac, bounds=bounds, constraints=constraints,
+        hess=hess, hessp=hessp, check=check,
+    )  # fmt: skip
+    given: dict[str, Any] = {
+        "args": args, "bounds": bounds, "constraints": constraints, "tol": tol,
+        "options": dict(options or {}),
+    }  # fmt: skip
+    if callable(method):
+        return _call_custom(problem, method, callback, given)
+    limit = given["options"].pop("maxiter", None) if chosen.label == "TNC" else None
+    recorder = problem.recorder(
+        callback,
+        max_searches=given["options"].get("maxls", 20)
+        if chosen.label == "L-BFGS-B"
+        else np.inf,
+        max_time=max_time,
+        max_iterations=np.inf if limit is None else limit,
+        progress=progress,
     )
-    recorder = IterationRecorder(
-        objective, tree, callback, scipy_method.label, max_time, progress
-    )
-    rule = jac if is_difference_rule(jac) else None
-    result = _call_scipy(
-        recorder,
-        fun=_real_or_complex(objective, function) if jac == "cs" else objective.value,
-        x0=start,
-        method=scipy_method.label,
-        jac=objective.gradient if derivatives.has_gradient else rule,
-        bounds=bounds,
-        constraints=constraints,
-        tol=tol,
-        callback=recorder.record_iteration,
-        options=options,
-        **derivatives.second,
-    )
-
-    # Put the result together.
-    result.x = tree.unpack(result.x)
-    result.history = recorder.history()
-    result.check = gradient_check
-    result.notes = list(function.notes)
-    return result
+    return _call_scipy(problem, recorder, given)
 
 
-# ----------------------------------------------------------- checks of the function
-
-
-def _compute_start_cost(function: UserFunction, start: Array) -> float:
-    try:
-        cost = function.cost(start)
-    except ShapeError as error:
-        raise ValueError(f"minimize: {error}") from None
-    except Exception as error:
-        raise ValueError(
-            f"minimize: the cost raised {type(error).__name__} at x0: {error}. If "
-            "shapes do not match, look for bias columns that were not dropped. "
-            f"{ONE_HOT_HINT}"
-        ) from error
-    if not np.isfinite(cost):
-        raise ValueError(f"minimize: the cost is {cost} at x0. {LOG_OF_0_HINT}")
-    return cost
-
-
-def _check_complex(function: UserFunction, start: Array) -> None:
-    """Raise if the cost cannot be differentiated by complex steps."""
-    beside = start.astype(complex)
-    beside[0] += 1e-20j
-    try:
-        with warnings.catch_warnings():
-            # NumPy only warns where an imaginary part is dropped.
-            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
-            function.complex_cost(beside)
-    except ShapeError as error:
-        raise ValueError(f"minimize: {error}") from None
-    except Exception as error:
-        raise ValueError(
-            f"minimize: the cost raised {type(error).__name__} at a complex x, which "
-            f"jac='cs' needs: {error}. Use jac='2-point' or '3-point'."
-        ) from error
-
-
-_VANISHING_DIFFERENCES = (
-    "the cost is computed in float32, in which finite differences vanish. Compute it "
-    "in float64 (X.astype(float)), or pass jac."
-)
-
-
-def _warn_of_differences(n_weights: int) -> None:
-    warnings.warn(
-        "minimize got no gradient, and the cost is not written in jax.numpy: finite "
-        f"differences take {n_weights} evaluations for each gradient. Pass jac, or "
-        "write the cost in jax.numpy.",
-        RuntimeWarning,
-        stacklevel=3,
-    )
-
-
-def _raise_or_warn(message: str, check: str) -> None:
-    if check == "raise":
-        raise ValueError(
-            f"minimize: {message} (check='warn' minimizes in spite of this.)"
-        )
-    warnings.warn(f"minimize: {message}", RuntimeWarning, stacklevel=3)
-
-
-# --------------------------------------------------------------------- around SciPy
-
-
-def _line_searches(
-    method: Method, derivatives: Derivatives, bounds: Any, options: Mapping[str, Any]
-) -> LineSearches:
-    if not derivatives.has_gradient:
-        return LineSearches()  # differences hide how often a search evaluates the cost
-    limit = options.get("maxls", 20) if method.label == "L-BFGS-B" else np.inf
-    return LineSearches(method.label, bounds is not None, limit)
-
-
-def _real_or_complex(
-    objective: MemoizedObjective, function: UserFunction
-) -> Callable[[Array], float | complex]:
-    """Return the cost for SciPy's complex steps, which are not iterates."""
-    return lambda x: (
-        function.complex_cost(x) if np.iscomplexobj(x) else objective.value(x)
-    )
+_ALL = frozenset({"gradient", "hess", "hessp", "bounds", "constraints"})
+"""What a user's own method may make use of."""
+STOPPED = 99
+"""SciPy's status of a minimization that a callback stopped."""
+_TNC_LIMIT = 3
+"""TNC's status where it reached its limit of evaluations."""
 
 
 def _call_scipy(
-    recorder: IterationRecorder, **arguments: Any
-) -> optimize.OptimizeResult:
+    problem: Minimization, recorder: IterationRecorder, given: dict[str, Any]
+) -> OptimizeResult:
     """Call SciPy; if it does not end by itself, return the best point so far."""
-    constrained = bool(arguments["constraints"])
+    is_paired = problem.returns_pair
     try:
-        result: Any = optimize.minimize(**arguments)
-    except MinimizationStopped as stopped:
-        return _best_so_far(recorder, constrained, str(stopped))
+        result: Any = minimize_by_scipy(
+            problem.scipy_cost(),
+            problem.start,
+            method=problem.method.label,
+            jac=True if is_paired else problem.scipy_gradient(),
+            callback=problem.scipy_callback(recorder),
+            **given,
+            **problem.second,
+        )
+        if recorder.stop_reason and recorder.message:
+            result.message, result.status = recorder.message, STOPPED
+            result.success = False
+    except MinimizationStopped:
+        result = _stopped(problem, recorder)
     except KeyboardInterrupt:
-        message = "Interrupted from the keyboard."
-        return _best_so_far(recorder, constrained, message)
+        result = _best_so_far(problem, recorder, bool(given["constraints"]))
+        recorder.stop_reason = "interrupt"
     finally:
         recorder.end_progress()
+    if np.isnan(result.fun):
+        _replace_nan(result, problem)
+        recorder.stop_reason = "nan"
     recorder.record_end(result)
-    if np.isfinite(result.fun):
-        return result
-    message = f"The cost became {result.fun}. {LOG_OF_0_HINT}"
-    return _best_so_far(recorder, constrained, message)
+    if recorder.stop_reason:
+        result.stop_reason = recorder.stop_reason
+    result.x = _shaped(result.x, problem.tree)
+    result.history = RecordedHistory(recorder)
+    result.check, result.notes = problem.gradient_check, problem.notes()
+    return result
+
+
+def _call_custom(
+    problem: Minimization, method: Any, callback: Any, given: dict[str, Any]
+) -> Any:
+    """Call a user's own minimizer, through SciPy; it gets what the user gave."""
+    is_flat = problem.tree.is_flat
+    is_paired = problem.returns_pair
+    user = problem.user
+    jac = True if is_paired else problem.jac
+    if not is_flat and not is_paired:
+        jac = problem.scipy_gradient()
+    result: Any = minimize_by_scipy(
+        user.fun if is_flat else problem.scipy_cost(),
+        problem.start,
+        method=method,
+        jac=jac,
+        callback=callback,
+        **given,
+        **problem.second,
+    )
+    if isinstance(result, OptimizeResult):
+        result.check, result.notes = problem.gradient_check, problem.notes()
+        if not is_flat and np.size(result.get("x")) == problem.tree.size:
+            result.x = problem.tree.unpack(np.ravel(result.x))
+    return result
+
+
+def _shaped(x: Array, tree: PyTree) -> Any:
+    return x if tree.is_flat else tree.unpack(x)
+
+
+# ------------------------------------------------------------ other ends than SciPy's
+
+
+def _stopped(problem: Minimization, recorder: IterationRecorder) -> OptimizeResult:
+    """Return where TNC was when it was stopped, as TNC returns it."""
+    x, log = recorder.previous, problem.log
+    point = x.tobytes()
+    gradient = log.gradient_at(point)
+    return OptimizeResult(
+        x=x,
+        fun=log.cost_at(point),
+        jac=np.full(len(x), np.nan) if gradient is None else gradient,
+        nfev=log.n_costs,
+        nit=recorder.n_iterations,
+        status=_TNC_LIMIT if recorder.stop_reason == "maxiter" else STOPPED,
+        message=recorder.message,
+        success=False,
+    )
 
 
 def _best_so_far(
-    recorder: IterationRecorder, constrained: bool, message: str
-) -> optimize.OptimizeResult:
-    objective = recorder.objective
+    problem: Minimization, recorder: IterationRecorder, constrained: bool
+) -> OptimizeResult:
+    log = problem.log
+    x, cost = recorder.previous, recorder.previous_cost
     # Of points that may break constraints, the one of the lowest cost is not the best.
-    last = objective.evaluation_at(objective.previous)
-    best = last if constrained else objective.best
-    return optimize.OptimizeResult(
-        x=best.x,
-        fun=best.cost,
+    if log.best_point and not (constrained and recorder.n_iterations):
+        x, cost = np.frombuffer(log.best_point).copy(), log.best_cost
+    return OptimizeResult(
+        x=x,
+        fun=cost,
         success=False,
-        status=99,
-        message=message,
-        nit=len(recorder.rows),
-        nfev=objective.n_values,
-        njev=objective.n_gradients,
+        status=STOPPED,
+        message="Interrupted from the keyboard.",
+        nit=recorder.n_iterations,
+        nfev=log.n_costs,
+        njev=log.n_gradients,
     )
+
+
+def _replace_nan(result: OptimizeResult, problem: Minimization) -> None:
+    """Never end in success with NaN: return the best finite point instead."""
+    log = problem.log
+    result.success, result.status = False, STOPPED
+    result.message = f"The cost became {result.fun}. {LOG_OF_0_HINT}"
+    if np.isfinite(log.best_cost):
+        result.x = np.frombuffer(log.best_point).copy()
+        result.fun = log.best_cost

@@ -36,7 +36,10 @@ def _method(label: str, uses: str, options: str, needs: str = "") -> Method:
 
 
 _DIFFERENCES = "eps finite_diff_rel_step workers"
-_TRUST = "initial_trust_radius max_trust_radius eta gtol maxiter disp return_all"
+_TRUST = (
+    "initial_trust_radius max_trust_radius eta gtol maxiter disp return_all inexact "
+    "subproblem_maxiter workers"
+)
 _METHODS = (
     _method(
         "CG", "gradient", f"maxiter gtol norm c1 c2 return_all disp {_DIFFERENCES}"
@@ -49,13 +52,13 @@ _METHODS = (
     _method(
         "L-BFGS-B",
         "gradient bounds",
-        f"maxiter maxfun maxcor maxls ftol gtol {_DIFFERENCES}",
+        f"maxiter maxfun maxcor maxls ftol gtol disp iprint {_DIFFERENCES}",
     ),
     _method(
         "TNC",
         "gradient bounds",
-        "maxfun ftol gtol xtol scale offset maxCGit eta stepmx accuracy minfev rescale "
-        f"disp {_DIFFERENCES}",
+        "maxiter maxfun ftol gtol xtol scale offset maxCGit eta stepmx accuracy minfev "
+        f"rescale mesg_num disp {_DIFFERENCES}",
     ),
     _method(
         "Newton-CG",
@@ -67,13 +70,13 @@ _METHODS = (
     _method(
         "trust-krylov",
         "gradient hess hessp",
-        f"{_TRUST} inexact",
+        _TRUST,
         needs="gradient hess",
     ),
     _method(
         "trust-exact",
         "gradient hess",
-        f"{_TRUST} subproblem_maxiter",
+        _TRUST,
         needs="gradient hess",
     ),
     _method("dogleg", "gradient hess", _TRUST, needs="gradient hess"),
@@ -85,7 +88,9 @@ _METHODS = (
         "factorization_method finite_diff_rel_step workers verbose disp",
     ),
     _method(
-        "SLSQP", "gradient bounds constraints", f"maxiter ftol disp {_DIFFERENCES}"
+        "SLSQP",
+        "gradient bounds constraints",
+        f"maxiter ftol disp iprint {_DIFFERENCES}",
     ),
     _method("Powell", "bounds", "maxiter maxfev xtol ftol direc return_all disp"),
     _method(

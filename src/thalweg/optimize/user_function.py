@@ -40,8 +40,8 @@ class ShapeError(ValueError):
 
 
 class _LastCall(NamedTuple):
-    x: Array
-    value: Any
+    point: bytes
+    value: tuple[float, Any]
 
 
 class UserFunction:
@@ -64,6 +64,10 @@ class UserFunction:
         What was repaired so far, each once.
     is_single : bool
         Whether a cost was computed in float32 or less.
+    cost_type : type
+        What the cost function returned last.
+    first_gradient : tuple of (bytes, ndarray) or None
+        The first gradient, and where it was computed.
     """
 
     def __init__(
@@ -77,22 +81,23 @@ class UserFunction:
         self.has_gradient = jac is True or callable(jac)
         self.notes: list[str] = []
         self.is_single = False
+        self.cost_type: type = float
+        self.first_gradient: tuple[bytes, Array] | None = None
         self._last: _LastCall | None = None
+        self._flat_shape = (tree.size,) if tree.is_flat else None
 
     def cost(self, x: Array) -> float:
         """Compute the cost at the flat vector `x`."""
-        value = self._call(x)
-        return self._check_cost(value[0] if self.jac is True else value)
-
-    def cost_alone(self, x: Array) -> tuple[float, None]:
-        """Compute the cost at the flat vector `x`, and no gradient with it."""
-        return self.cost(x), None
+        return self._call(x)[0]
 
     def gradient(self, x: Array) -> Array:
         """Compute the gradient at the flat vector `x`: flat as well, and a copy."""
         if self.jac is True:
-            return self._check_gradient(self._call(x)[1])
-        return self._check_gradient(self.jac(self.tree.unpack(x), *self.args))
+            return self._call(x)[1].copy()
+        gradient = self.flatten_gradient(self.jac(self.tree.unpack(x), *self.args))
+        if self.first_gradient is None:
+            self.first_gradient = x.tobytes(), gradient.copy()
+        return gradient
 
     def recompute_cost(self, x: Array) -> float:
         """Compute the cost at `x` once more, even if it is remembered."""
@@ -117,22 +122,45 @@ class UserFunction:
             )
         return complex(value.item())
 
-    def _call(self, x: Array) -> Any:
-        """Call the cost function; a second call at the same x uses the first result."""
-        if self._last is None or not np.array_equal(self._last.x, x):
+    def _call(self, x: Array) -> tuple[float, Any]:
+        """Call the cost function; a second call at the same x uses the first result.
+
+        The gradient that may come with it is a copy: the function may write into the
+        same array at its next call.
+        """
+        point = x.tobytes()
+        if self._last is None or self._last.point != point:
             value = self.fun(self.tree.unpack(x), *self.args)
-            self._last = _LastCall(x.copy(), value)
-        value = self._last.value
-        is_pair = isinstance(value, tuple | list) and len(value) > 1
-        if self.jac is True and not is_pair:
+            cost, gradient = self.split(value) if self.jac is True else (value, None)
+            self.cost_type = type(cost)
+            self._last = _LastCall(point, (self.check_cost(cost), gradient))
+        return self._last.value
+
+    def split(self, value: Any) -> tuple[Any, Array]:
+        """Split what a function of jac=True returned, with a copy of the gradient.
+
+        Raises
+        ------
+        ShapeError
+            If it is not (cost, gradient), or the gradient does not fit.
+        """
+        is_sequence = isinstance(value, tuple | list) or np.ndim(value) == 1
+        if not is_sequence or len(value) < 2:
             raise ShapeError(
                 "jac=True says that the cost function returns (cost, gradient), but it "
                 f"returned {type(value).__name__}. Return both, or pass a function as "
                 "jac."
             )
-        return value
+        return value[0], self.flatten_gradient(value[1])
 
-    def _check_cost(self, value: Any) -> float:
+    def check_cost(self, value: Any) -> float:
+        """Turn what the cost function returned into a number.
+
+        Raises
+        ------
+        ShapeError
+            If it is not one real number.
+        """
         if value is None:
             raise ShapeError("the cost is None. Return it from the cost function.")
         if self.jac is not True and isinstance(value, tuple):
@@ -141,17 +169,20 @@ class UserFunction:
                 "pass jac=True; if not, return the cost alone."
             )
         array = _as_array(value)
+        if array.size == 1 and array.dtype.kind == "O":
+            array = _as_real(array, "cost")
         if array.size != 1 or array.dtype.kind not in "fiub":
             raise ShapeError(
                 f"the cost is not one real number: it has shape {array.shape} and type "
-                f"{array.dtype}. Sum or average the losses of the rows. If an (n, 1) "
+                f"{array.dtype}. The user-provided objective function must return a "
+                "scalar value. Sum or average the losses of the rows. If an (n, 1) "
                 "array is subtracted from an (n,) array, the difference is (n, n): "
                 f"give both the same shape. {ONE_HOT_HINT}"
             )
         if array.ndim:
             self._note(
-                f"The cost has shape {array.shape} and was used as a number. SciPy "
-                "refuses it from NumPy 2.4 on. Return cost.item()."
+                f"The cost has shape {array.shape} and was used as a number. Return "
+                "cost.item()."
             )
         if array.dtype in (np.float32, np.float16):
             self.is_single = True
@@ -162,7 +193,20 @@ class UserFunction:
             )
         return float(array.reshape(-1)[0])
 
-    def _check_gradient(self, value: Any) -> Array:
+    def flatten_gradient(self, value: Any) -> Array:
+        """Turn what the gradient function returned into a flat float64 copy.
+
+        Raises
+        ------
+        ShapeError
+            If it does not fit x.
+        """
+        if (
+            type(value) is np.ndarray
+            and value.shape == self._flat_shape
+            and value.dtype == float
+        ):
+            return value.copy()
         if value is None:
             raise ShapeError(
                 "the gradient is None. Return it from the gradient function."
@@ -174,6 +218,8 @@ class UserFunction:
 
     def _flatten_array(self, array: Array) -> Array:
         """Flatten a gradient that is one array."""
+        if array.dtype.kind == "O":
+            array = _as_real(array, "gradient")
         if array.dtype.kind not in "fiub":
             raise ShapeError(
                 f"the gradient has type {array.dtype}; it must hold real numbers."
@@ -240,6 +286,16 @@ def _as_array(value: Any) -> Array:
             f"a {type(value).__name__} of arrays of different shapes was returned, "
             "where one array is needed. Concatenate their ravel()s, or give x0 the "
             "same structure."
+        ) from None
+
+
+def _as_real(array: Array, name: str) -> Array:
+    """Turn objects that are numbers, such as fractions, into float64."""
+    try:
+        return np.asarray(array, float)
+    except (TypeError, ValueError):
+        raise ShapeError(
+            f"the {name} has type {array.dtype}; it must hold real numbers."
         ) from None
 
 

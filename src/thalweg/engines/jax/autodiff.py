@@ -61,7 +61,8 @@ def derive(
             return float(cost), np.array(gradient)
 
     def product(x: Array, v: Array) -> Array:
+        # SciPy's LinearOperator probes with integers, which jvp refuses.
         with jax.enable_x64(True):
-            return np.array(along(x, v))
+            return np.array(along(x, np.asarray(v, float)))
 
     return Derived(both, product)
