@@ -1,7 +1,7 @@
 """Files of every format, damaged at random: a table, or an error with a sentence.
 
-`pytest -m slow` reads thousands of them. The sample without the marker is drawn with the
-same function, so that a number names a file in both.
+`pytest -m slow` reads thousands of them. The sample without the marker is drawn with
+the same function, so that a number names a file in both.
 """
 
 import bz2
@@ -78,8 +78,8 @@ def originals() -> tuple[tuple[str, bytes], ...]:
     )
     plain = frame.assign(name=["ab", "cd", "ef", "gh"] * 6)
     comma = frame.to_csv(index=False).encode()
-    records = frame.to_json(orient="records", lines=True, date_format="iso")
-    array = frame.to_json(orient="records", date_format="iso")
+    records = str(frame.to_json(orient="records", lines=True, date_format="iso"))
+    array = str(frame.to_json(orient="records", date_format="iso"))
     files = {
         "comma.csv": comma,
         "semicolon.csv": frame.to_csv(sep=";", decimal=",", index=False).encode(),
@@ -131,8 +131,9 @@ def flip(data: bytes, rng: np.random.Generator) -> bytes:
 
 def insert(data: bytes, rng: np.random.Generator) -> bytes:
     pieces = (
-        b",", b";", b"\t", b'"', b"\\", b"\0", b"\n", b"\r", b"\n\n", b" ", b"#", b"\xff",
-        b"\xef\xbb\xbf", b"sep=;\n", b"{", b"]", b"'", b"\xc3", b"\x80", b'""', b"\x1a",
+        b",", b";", b"\t", b'"', b"\\", b"\0", b"\n", b"\r", b"\n\n", b" ", b"#",
+        b"\xff", b"\xef\xbb\xbf", b"sep=;\n", b"{", b"]", b"'", b"\xc3", b"\x80", b'""',
+        b"\x1a",
     )  # fmt: skip
     for _ in range(rng.integers(1, 4)):
         at = rng.integers(len(data) + 1)

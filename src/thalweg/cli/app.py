@@ -22,10 +22,8 @@ from thalweg.cli.options import (
     Ignore,
     ModelPath,
     Names,
-    NoHeader,
     ResultsPath,
     Seed,
-    TablePath,
     Target,
     Task,
     encode_table,
@@ -36,6 +34,13 @@ from thalweg.cli.options import (
     read_columns,
 )
 from thalweg.cli.predict import predict
+from thalweg.cli.reading import (
+    AS_FOUND,
+    ReadingOptions,
+    TablePath,
+    TablePaths,
+    reads_table,
+)
 from thalweg.cli.results import write_results
 from thalweg.cli.serve import serve
 from thalweg.cli.splitting import (
@@ -101,8 +106,9 @@ for command in (fit, predict, evaluate, serve):
 
 
 @app.command(no_args_is_help=True)
+@reads_table()
 def diagnose(
-    table: TablePath,
+    tables: TablePaths,
     target: Target,
     model: Annotated[
         File,
@@ -119,7 +125,7 @@ def diagnose(
         float, option("Time limit for the tests of remedies, in seconds.", of="SECONDS")
     ] = 60.0,
     output: ResultsPath = None,
-    no_header: NoHeader = False,
+    reading: ReadingOptions = AS_FOUND,
     ignore: Ignore = None,
 ) -> None:
     """Find out what is wrong with a table or a model, and test the remedies.
@@ -136,8 +142,8 @@ def diagnose(
     from thalweg.diagnosis import diagnose
     from thalweg.estimators import lacks_target, load
 
-    prepare(output, read=[table, model])
-    X, y = read_columns(table, no_header, target, ignore)
+    prepare(output, read=[*tables, model])
+    X, y = read_columns(tables, reading, target, ignore)
     known = ~lacks_target(y)
     given = (model and load(model), X[known], y[known])
     found = diagnose(*given, trials=trials, budget=budget)
@@ -146,6 +152,7 @@ def diagnose(
 
 
 @app.command(no_args_is_help=True)
+@reads_table(columns=True)
 def compare(
     table: TablePath,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
@@ -179,7 +186,7 @@ def compare(
         File,
         option("File to draw the training curves in: PNG, SVG or PDF.", of="FILE"),
     ] = None,
-    no_header: NoHeader = False,
+    reading: ReadingOptions = AS_FOUND,
     ignore: Ignore = None,
 ) -> None:
     """Train the same network with several optimizers, and find out which is better.
@@ -199,8 +206,8 @@ def compare(
     if not target:
         raise ValueError("--target is missing. Name the column to predict.")
     prepare(output, picture=plot, read=[table])
-    X, y = read_columns(table, no_header, target, ignore)
-    inputs, encoded = encode_table(X, y, task)
+    X, y = read_columns([table], reading, target, ignore)
+    inputs, encoded = encode_table(X, y, task, reading)
     names = [*(optimizers or ([] if more else _COMPARED)), *(more or [])]
     found = train_and_compare(
         [name for part in names for name in part.split(",") if name],
@@ -248,8 +255,9 @@ def gallery(
 
 
 @app.command(no_args_is_help=True)
+@reads_table(columns=True)
 def search(
-    table: TablePath,
+    tables: TablePaths,
     target: Target,
     task: Task = "auto",
     trials: Annotated[int, option("Maximum number of settings to try.", of="N")] = 100,
@@ -288,7 +296,7 @@ def search(
         File,
         option("File to draw the scores of the trials in: PNG, SVG or PDF.", of="FILE"),
     ] = None,
-    no_header: NoHeader = False,
+    reading: ReadingOptions = AS_FOUND,
     ignore: Ignore = None,
     seed: Seed = 0,
     metric: Metric = None,
@@ -312,13 +320,13 @@ def search(
     from thalweg.cli import live_table
     from thalweg.tuning import PRUNERS
 
-    output = model_output(output, table)
-    prepare(output, trace, picture=plot, read=[table])
-    X, y = read_columns(table, no_header, target, ignore)
+    output = model_output(output, tables)
+    prepare(output, trace, picture=plot, read=tables)
+    X, y = read_columns(tables, reading, target, ignore)
     seconds, time_column = time_or_column(time, time_column, X.columns)
     divided = divide_columns(X, group, time_column, keep_split_columns)
     X = divided.X
-    choice, known = describe_table(table, task, X, y)
+    choice, known = describe_table(tables, task, X, y, reading)
     found = live_table.search_table(
         printing.console(),
         choice.model.set_params(random_state=seed, scoring=metric),

@@ -6,24 +6,31 @@ import typer
 
 from thalweg.cli.options import (
     File,
-    NoHeader,
     ResultsPath,
-    TablePath,
     option,
     prepare,
+    read_whole,
 )
 from thalweg.cli.predict import ModelFile
 from thalweg.cli.printing import crop, plain, score_lines, show_lines, warn
+from thalweg.cli.reading import (
+    AS_FOUND,
+    ReadingOptions,
+    TablePaths,
+    one_name,
+    reads_table,
+)
 from thalweg.cli.results import write_results
 from thalweg.cli.splitting import Metric
 
 _MOST_CLASSES = 20
 
 
+@reads_table()
 def evaluate(
     context: typer.Context,
     model: ModelFile,
-    table: TablePath,
+    tables: TablePaths,
     target: Annotated[
         str | None,
         option(
@@ -38,7 +45,7 @@ def evaluate(
     report: Annotated[
         File, option("File to write a report to, as HTML.", of="FILE")
     ] = None,
-    no_header: NoHeader = False,
+    reading: ReadingOptions = AS_FOUND,
 ) -> None:
     """Score a model on a table that holds the target: all metrics, with intervals.
 
@@ -53,9 +60,8 @@ def evaluate(
     """
     from thalweg.core import check_names
     from thalweg.estimators import DriftWatch, load, score_model
-    from thalweg.io import read_table
 
-    prepare(output, report, read=[model, table])
+    prepare(output, report, read=[model, *tables])
     if report:
         from thalweg import report as report_page
 
@@ -67,7 +73,7 @@ def evaluate(
             f"{model} holds a {kind}, which has no description of a table. Give a "
             "model that `thalweg fit` wrote, a Classifier or a Regressor."
         )
-    frame = read_table(table, header=not no_header)
+    frame = read_whole(tables, reading)
     name = target or fitted.target_name_
     if name is None:
         raise ValueError(
@@ -89,8 +95,8 @@ def evaluate(
         from thalweg import report as report_page
 
         summary = report_page.summarize(
-            fitted, found, X, y, path=table, task=f"scored with {model.name}",
-            command=context.obj,
+            fitted, found, X, y, path=one_name(tables),
+            task=f"scored with {model.name}", command=context.obj,
         )  # fmt: skip
         report_page.write(summary, report)
         show_lines({"Report": str(report)})

@@ -11,9 +11,7 @@ from thalweg.cli.options import (
     Ignore,
     ModelPath,
     Names,
-    NoHeader,
     Seed,
-    TablePath,
     Target,
     Task,
     model_output,
@@ -23,6 +21,13 @@ from thalweg.cli.options import (
     read_columns,
 )
 from thalweg.cli.printing import show_lines
+from thalweg.cli.reading import (
+    AS_FOUND,
+    ReadingOptions,
+    TablePaths,
+    one_name,
+    reads_table,
+)
 from thalweg.cli.results import write_results
 from thalweg.cli.splitting import (
     ClassWeight,
@@ -39,16 +44,17 @@ from thalweg.cli.splitting import (
 from thalweg.cli.training import describe_table, examine, show_result, train
 
 
+@reads_table(columns=True)
 def fit(
     context: typer.Context,
-    table: TablePath,
+    tables: TablePaths,
     target: Target,
     task: Task = "auto",
     output: ModelPath = None,
     report: Annotated[
         File, option("File to write a report to, as HTML.", of="FILE")
     ] = None,
-    no_header: NoHeader = False,
+    reading: ReadingOptions = AS_FOUND,
     ignore: Ignore = None,
     category: Annotated[
         Names,
@@ -174,17 +180,17 @@ def fit(
     from thalweg.estimators import n_networks, refit_pays
 
     started = monotonic()
-    output = model_output(output, table)
-    prepare(output, report, results, read=[table])
+    output = model_output(output, tables)
+    prepare(output, report, results, read=tables)
     if report:
         from thalweg import report as report_page
 
         report_page.check()
-    X, y = read_columns(table, no_header, target, ignore, category)
+    X, y = read_columns(tables, reading, target, ignore, category)
     seconds, time_column = time_or_column(time, time_column, X.columns)
     divided = divide_columns(X, group, time_column, keep_split_columns)
     X = divided.X
-    choice, known = describe_table(table, task, X, y)
+    choice, known = describe_table(tables, task, X, y, reading)
     n_rows = int(known.sum())
     refit = refit_pays(n_rows) if refit is None else refit
     crossed = n_networks(n_rows, time=time_column is not None, refit=False) > 1
@@ -230,7 +236,7 @@ def fit(
             evaluation,
             X,
             y,
-            path=table,
+            path=one_name(tables),
             task=choice.reason,
             command=context.obj,
             diagnosis=found,

@@ -4,11 +4,19 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from thalweg.cli.printing import warn
+from thalweg.cli.reading import (
+    AS_FOUND,
+    ReadingOptions,
+    check_kinds,
+    how_columns_read,
+)
 
 # Everything else is imported by the function that needs it, so that --help is quick.
 if TYPE_CHECKING:
@@ -29,19 +37,6 @@ def output(text: str) -> Any:
     return option(text, "--output", "-o", of="FILE")
 
 
-TablePath = Annotated[
-    Path,
-    typer.Argument(
-        metavar="TABLE", help="A CSV file (also gzipped) or a Parquet file."
-    ),
-]
-NoHeader = Annotated[
-    bool,
-    option(
-        "The first line holds data, not names. Columns are then named 1, 2, 3, ...",
-        "--no-header",
-    ),
-]
 Target = Annotated[str, option("Column to predict.", "--target", "-t", of="COLUMN")]
 Task = Annotated[
     Literal["auto", "classification", "regression"],
@@ -86,7 +81,9 @@ class ModelChoice:
     reason: str
 
 
-def encode_table(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
+def encode_table(
+    X: "Frame", y: "Series", task: str, reading: ReadingOptions = AS_FOUND
+) -> tuple[Any, Any]:
     """Return X and y as a network takes them: columns encoded, numbers standardized."""
     from thalweg.estimators import (
         Classifier,
@@ -97,18 +94,30 @@ def encode_table(X: "Frame", y: "Series", task: str) -> tuple[Any, Any]:
         study,
     )
 
-    known = ~lacks_target(y)
+    model = choose_model(task, y, reading).model
+    known = ~lacks_target(y, model.missing)
     frame, target = as_frame(X[known]), y[known]
-    inputs = encode(study(frame), frame).astype("float32")
-    if isinstance(choose_model(task, y).model, Classifier):
+    inputs = encode(study(frame, model.reading()), frame).astype("float32")
+    if isinstance(model, Classifier):
         return inputs, target.to_numpy().astype(str)
     values = numbers(str(target.name), target)
     return inputs, ((values - values.mean()) / (values.std() or 1)).astype("float32")
 
 
-def model_output(output: File, table: Path) -> Path:
-    """Return the file to write a model to: as given, or named after the table."""
-    return output or Path(table.name.split(".")[0] + ".thalweg")
+def model_output(output: File, tables: Sequence[Path]) -> Path:
+    """Return the file to write a model to: as given, or named after the first table.
+
+    Raises
+    ------
+    OSError
+        If no table is found.
+    """
+    from thalweg.io import table_files
+
+    if output:
+        return output
+    name = Path(table_files(tables)[0]).name.split(".")[0]
+    return Path(f"{'model' if name in ('-', '') else name}.thalweg")
 
 
 def prepare(*outputs: File, picture: File = None, read: Sequence[File] = ()) -> None:
@@ -142,41 +151,56 @@ def prepare(*outputs: File, picture: File = None, read: Sequence[File] = ()) -> 
 
 
 def read_columns(
-    table: Path, no_header: bool, target: str, ignore: Names, category: Names = None
-) -> tuple["Frame", "Series"]:
+    tables: Sequence[Path], reading: ReadingOptions, target: str, ignore: Names,
+    category: Names = None,
+) -> tuple["Frame", "Series"]:  # fmt: skip
     """Read a table; return the columns to learn from, and the target."""
     import pandas as pd
 
     from thalweg.core import check_names
-    from thalweg.estimators import lacks_target, numbers, task_of
-    from thalweg.io import read_table
+    from thalweg.estimators import lacks_target, numbers, study_numbers, task_of
 
-    frame = read_table(table, header=not no_header)
+    frame = read_whole(tables, reading)
     ignore, category = ignore or [], category or []
     named = {"--target": [target], "--ignore": ignore, "--category": category}
     for flag, names in named.items():
         check_names("column of the table", names, frame.columns, owner=flag)
+    check_kinds(reading, [*frame.columns], target)
+    how = how_columns_read(reading)
+    how = replace(how, usual_decimal=frame.attrs.get("decimal", how.usual_decimal))
     X, y = frame.drop(columns=[target, *ignore]), frame[target]
-    if task_of(y)[0] == "regression":
-        y = pd.Series(numbers(target, y), name=target)
+    if task_of(y, how)[0] == "regression":
+        y = pd.Series(numbers(target, y, study_numbers(y, how)), name=target)
     elif pd.api.types.is_string_dtype(y.dtype):
-        known = y[~lacks_target(y)].astype(str)
+        known = y[~lacks_target(y, how.missing)].astype(str)
         if known.str.fullmatch("-?(0|[1-9][0-9]{0,17})").all():  # and no 01
             y = pd.to_numeric(y, errors="coerce").astype("Int64")
     return X.astype({name: "category" for name in category if name in X}), y
 
 
-def choose_model(task: str, y: "Series") -> ModelChoice:
+def read_whole(tables: Sequence[Path], reading: ReadingOptions) -> "Frame":
+    """Read a table, and tell on standard error what was assumed of its files."""
+    from thalweg.io import read_table
+
+    frame = read_table(tables, **reading.file)
+    for note in frame.attrs.get("notes", ()):
+        warn(f"Note: {note}")
+    return frame
+
+
+def choose_model(
+    task: str, y: "Series", reading: ReadingOptions = AS_FOUND
+) -> ModelChoice:
     """Return the model for a target."""
     from thalweg.estimators import Classifier, Regressor, task_of
 
     other = {"classification": "regression", "regression": "classification"}
     why = "as asked"
     if task == "auto":
-        task, reason = task_of(y)
+        task, reason = task_of(y, how_columns_read(reading))
         why = f"because {reason} (to change it: --task {other[task]})"
-    model = Classifier() if task == "classification" else Regressor()
-    return ModelChoice(model, f"{task}, {why}")
+    model = Classifier if task == "classification" else Regressor
+    return ModelChoice(model(**reading.columns), f"{task}, {why}")
 
 
 def parse_widths(given: str) -> tuple[int, ...]:

@@ -3,15 +3,16 @@
 A table is read, predicted and written in parts, so that memory does not grow with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from thalweg.cli.options import File, Names, NoHeader, TablePath, option, output
+from thalweg.cli.options import File, Names, option, output
 from thalweg.cli.printing import plain, show_lines, warn
+from thalweg.cli.reading import AS_FOUND, ReadingOptions, TablePaths, reads_table
 
 if TYPE_CHECKING:
     from thalweg.core import Frame
@@ -24,13 +25,14 @@ _ROWS = 100_000  # of one part
 _SCORED = 1_000_000  # rows that are scored, at most
 
 
+@reads_table()
 def predict(
     model: ModelFile,
-    table: TablePath,
+    tables: TablePaths,
     output: Annotated[
         File, output("A .csv or .parquet file. [default: CSV to standard output]")
     ] = None,
-    no_header: NoHeader = False,
+    reading: ReadingOptions = AS_FOUND,
     keep: Annotated[
         Names,
         option(
@@ -70,9 +72,9 @@ def predict(
     from thalweg.core import check_names
     from thalweg.estimators import DriftWatch
 
-    prepare(output, read=[model, table])
+    prepare(output, read=[model, *tables])
     fitted = load_table_model(model)
-    parts = table_parts(table, not no_header)
+    parts = table_parts(tables, reading)
     first = next(parts)
     names = [str(name) for name in first.columns]
     check_names("column of the table", keep or (), names, owner="--keep")
@@ -112,11 +114,17 @@ def load_table_model(path: Path) -> "FittedTable":
     return load_fitted_table(path)
 
 
-def table_parts(table: Path, header: bool) -> "Iterator[Frame]":
-    """Yield the rows of a table in parts."""
+def table_parts(tables: Sequence[Path], reading: ReadingOptions) -> "Iterator[Frame]":
+    """Yield the rows of a table in parts, and tell what was assumed of its files."""
     from thalweg.io import iter_table
 
-    return iter_table(table, rows=_ROWS, header=header)
+    told: set[str] = set()
+    for part in iter_table(tables, rows=_ROWS, **reading.file):
+        for note in part.attrs.get("notes", ()):
+            if note not in told:
+                warn(f"Note: {note}")
+        told.update(part.attrs.get("notes", ()))
+        yield part
 
 
 def predictions(model: "FittedTable", frame: "Frame") -> tuple["Frame", Any]:

@@ -1,12 +1,13 @@
 """Training the model of a command: evaluate it, hand it over, and examine it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thalweg.cli import printing
 from thalweg.cli.options import ModelChoice, choose_model
+from thalweg.cli.reading import ReadingOptions, one_name
 
 if TYPE_CHECKING:
     from thalweg.core import Frame, Plan, Series
@@ -18,15 +19,15 @@ _MOST_SCORED = 20_000  # rows of which the score with training rows is printed
 
 
 def describe_table(
-    table: Path, task: str, X: "Frame", y: "Series"
+    tables: Sequence[Path], task: str, X: "Frame", y: "Series", reading: ReadingOptions
 ) -> tuple[ModelChoice, "Series"]:
     """Choose a model and describe the table; return also which rows have a target."""
     from thalweg.estimators import as_frame, lacks_target, study
 
-    choice = choose_model(task, y)
+    choice = choose_model(task, y, reading)
     known = ~lacks_target(y, choice.model.missing)
     columns = study(as_frame(X), choice.model.reading())
-    printing.show_table(table, int(known.sum()), columns, y, choice.reason)
+    printing.show_table(one_name(tables), int(known.sum()), columns, y, choice.reason)
     return choice, known
 
 

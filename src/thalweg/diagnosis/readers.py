@@ -232,12 +232,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     columns : tuple of Column or None
         What a fitted estimator learned about the columns; None learns it.
     reading : Reading or None
-        What the estimator says about the texts in a table.
+        What the estimator's parameters say about the columns.
     """
 
     def __init__(self, columns: Any = None, reading: Any = None) -> None:
-        self.columns = columns
-        self.reading = reading
+        self.columns, self.reading = columns, reading
 
     def fit(self, X: Any, y: Any = None) -> Any:
         """Learn the kinds of the columns."""

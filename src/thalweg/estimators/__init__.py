@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     from thalweg.estimators.tabular.columns import numbers as numbers
     from thalweg.estimators.tabular.columns import show as show
     from thalweg.estimators.tabular.columns import study as study
+    from thalweg.estimators.tabular.columns import study_numbers as study_numbers
     from thalweg.estimators.tabular.columns import texts as texts
     from thalweg.estimators.tabular.drift import DriftWatch as DriftWatch
     from thalweg.estimators.tabular.estimators import FEW_ROWS as FEW_ROWS
     from thalweg.estimators.tabular.estimators import Classifier as Classifier
     from thalweg.estimators.tabular.estimators import Regressor as Regressor
     from thalweg.estimators.tabular.estimators import encode_once as encode_once
-    from thalweg.estimators.tabular.estimators import known_rows as known_rows
     from thalweg.estimators.tabular.estimators import table_blueprint as table_blueprint
     from thalweg.estimators.tabular.evaluation import Calibration as Calibration
     from thalweg.estimators.tabular.evaluation import Confusion as Confusion
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from thalweg.estimators.tabular.evaluation import n_networks as n_networks
     from thalweg.estimators.tabular.evaluation import refit_pays as refit_pays
     from thalweg.estimators.tabular.evaluation import score_model as score_model
+    from thalweg.estimators.tabular.labels import known_rows as known_rows
     from thalweg.estimators.tabular.labels import lacks_target as lacks_target
     from thalweg.estimators.tabular.metrics import ClassMetrics as ClassMetrics
     from thalweg.estimators.tabular.metrics import Metric as Metric
@@ -121,7 +122,7 @@ _HOMES = {
     "hold_out_honestly": "splits",
     "is_missing": "tabular.columns",
     "kind_of": "tabular.columns",
-    "known_rows": "tabular.estimators",
+    "known_rows": "tabular.labels",
     "lacks_target": "tabular.labels",
     "linear_of": "tabular.baselines",
     "load": "model_files",
@@ -137,6 +138,7 @@ _HOMES = {
     "seeded": "ensemble",
     "show": "tabular.columns",
     "study": "tabular.columns",
+    "study_numbers": "tabular.columns",
     "table_blueprint": "tabular.estimators",
     "task_of": "tabular.targets",
     "texts": "tabular.columns",
@@ -144,9 +146,12 @@ _HOMES = {
 }
 
 _LIGHT = (
-    "tabular.columns", "tabular.drift", "tabular.labels", "tabular.prediction",
+    "tabular.columns",
+    "tabular.labels",
+    "tabular.drift",
+    "tabular.prediction",
     "tabular.targets",
-)  # fmt: skip
+)
 """What needs no scikit-learn."""
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -9,7 +9,13 @@ from thalweg.io.model_file import (
     unpack_run,
     write_model_file,
 )
-from thalweg.io.tables import TableWriter, iter_table, read_table, write_table
+from thalweg.io.tables import (
+    TableWriter,
+    iter_table,
+    read_table,
+    table_files,
+    write_table,
+)
 
 __all__ = [
     "PathLike",
@@ -22,6 +28,7 @@ __all__ = [
     "read_model_of_kind",
     "read_table",
     "save_run",
+    "table_files",
     "unpack_run",
     "write_model_file",
     "write_table",

@@ -12,7 +12,7 @@ def check_types(
     """Raise ValueError or TypeError for an argument of the wrong type, by its name."""
     owner = "minimize"
     if tol is not None:
-        check_number("tol", tol, Interval("[0, inf)"), owner=owner)
+        check_number("tol", tol, Interval("[-inf, inf]"), owner=owner)
     if max_time is not None:
         check_number("max_time", max_time, Interval("(0, inf]"), owner=owner)
     check_flag("progress", progress, owner=owner)

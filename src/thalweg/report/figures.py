@@ -165,7 +165,7 @@ def _describe(label: str, values: Array) -> str:
 
 def scores(evaluation: Evaluation) -> Figure:
     """Draw the score and those of the baselines, with confidence intervals."""
-    rows = {"this network": (evaluation.score, evaluation.interval)}
+    rows = {f"this {evaluation.subject}": (evaluation.score, evaluation.interval)}
     for name, score in evaluation.baselines.items():
         rows[name] = (score, evaluation.intervals.get(name, (score, score)))
     said = [f"{name} {_with_interval(*row)}" for name, row in rows.items()]

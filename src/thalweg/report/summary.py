@@ -51,7 +51,7 @@ def summarize(
     Parameters
     ----------
     model : Classifier or Regressor
-        Fitted.
+        Fitted; boosted trees too.
     evaluation : Evaluation
     X, y : DataFrame and Series
         The table that the model was fitted on, including rows without a target.
@@ -69,7 +69,7 @@ def summarize(
     """
     return Report(
         title=f"{y.name}, predicted from {path.name}",
-        run=model.run_,
+        run=getattr(model, "run_", None),
         evaluation=evaluation,
         table=_sketch_table(model, X, y, path.name, task),
         diagnosis=diagnosis,
@@ -92,15 +92,18 @@ def _sketch_table(model: Any, X: Frame, y: Series, name: str, task: str) -> Tabl
 
 
 def _origin(model: Any, path: Path, command: Sequence[str]) -> dict[str, str]:
-    run = model.run_
-    return {
-        "Command": join(["thalweg", *command]),
-        "Table": f"{path.name}, {path.stat().st_size:,} bytes, SHA-256 {_hash(path)}",
-        "Seed": str(model.random_state),
-        "Estimator": repr(model),
+    run = getattr(model, "run_", None)
+    trained = {} if run is None else {
         "Network": str(run.network),
         "Plan": str(run.plan),
         "Engine": run.engine,
+    }  # fmt: skip
+    return {
+        "Command": join(["thalweg", *command]),
+        "Table": path.name + _fingerprint(path),
+        "Seed": str(model.random_state),
+        "Estimator": repr(model),
+        **trained,
         "Versions": ", ".join(f"{k} {v}" for k, v in _versions().items()),
         "Machine": f"{platform.machine()}, {platform.system()}",
         "Written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -117,9 +120,12 @@ def _versions() -> Mapping[str, str]:
     return found
 
 
-def _hash(path: Path) -> str:
+def _fingerprint(path: Path) -> str:
+    if not path.is_file():  # several tables, or standard input
+        return ""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return f", {path.stat().st_size:,} bytes, SHA-256 {digest}"
 
 
 def sketch(column: Column, values: Series) -> ColumnSketch:

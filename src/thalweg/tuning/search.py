@@ -209,10 +209,9 @@ def search(
     )
     if nested is None:
         return wanted.run(X, y)
+    given = {"groups": wanted.groups, "time": wanted.time}
     with naming("nested", owner="search"):
-        outer = divide(
-            estimator, X, y, cv=nested, groups=wanted.groups, time=wanted.time
-        )
+        outer = divide(estimator, X, y, cv=nested, **given)
     found = wanted.run(X, y)
     return replace(found, nested=wanted.nested_scores(X, y, outer))
 

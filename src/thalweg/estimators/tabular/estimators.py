@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import column_or_1d
 
 from thalweg import training
 from thalweg.core import (
@@ -81,7 +80,12 @@ from thalweg.estimators.tabular.columns import (
     warn_left_out,
     whole,
 )
-from thalweg.estimators.tabular.labels import lacks_target
+from thalweg.estimators.tabular.labels import (
+    as_target,
+    known_rows,
+    lacks_target,
+    target_name,
+)
 from thalweg.estimators.tabular.metrics import (
     Truth,
     find_metric,
@@ -166,12 +170,12 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         "dtype": DTYPE,
         "engine": ENGINE,
         "scoring": [str, callable, None],
+        **ReadsTables._reading_constraints,
         "verbose": ["verbose"],
         "max_iter": [AT_LEAST_1, ListOf(AT_LEAST_1), None],
         "alpha": [NONNEGATIVE, None],
         "learning_rate_init": [POSITIVE, None],
         "n_iter_no_change": [AT_LEAST_1, INFINITY, None],
-        **ReadsTables._reading_constraints,
     }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
@@ -227,7 +231,6 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
                 "fit got only one of X_val and y_val. Give both of them or neither."
             )
         frame, target, weights = labeled(X, y, sample_weight, self.missing)
-        _check_size(frame)
         kept = None
         if groups is not None or time is not None:
             kept = known_rows(y, self.missing)
@@ -235,6 +238,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             each if each is None else read(each, len(kept), "fit")[kept]
             for each, read in ((groups, as_groups), (time, as_times))
         )
+        _check_size(frame)
         self._study(X, frame)
         self.target_ = self._study_target(target)
         self.target_name_ = name_of(y)
@@ -361,6 +365,12 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     def _inputs(self, X: Any) -> CompactRows:
         return self._encode(X) if isinstance(X, Encoded) else super()._inputs(X)
 
+    def aligned(self, X: Any) -> Frame:
+        """Return a table in which the fitted columns are found by their names."""
+        frame = super().aligned(X)
+        _check_size(frame)
+        return frame
+
     def _study_target(self, target: Any) -> Any:
         return self._target.study(target, self.reading())
 
@@ -374,7 +384,6 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     def _encode(self, frame: "Frame | Encoded") -> CompactRows:
         if isinstance(frame, Encoded):
             return frame.inputs[self.piecewise].astype(self.dtype)
-        _check_size(frame)
         return super()._encode(frame)
 
     def _network(self, n_inputs: int, settings: Mapping[str, Any]) -> DenseNetwork:
@@ -552,6 +561,9 @@ class Classifier(ClassifierMixin, _Tabular):
         Floating-point type of the computation.
     engine : {"auto", "native", "jax"}
         The engine that trains.
+    column_kinds, decimal, thousands, date_format, missing
+        As for `thalweg.estimators.tabular.reading.ReadsTables`: what columns hold, how
+        numbers and dates are written, and what texts stand for a missing value.
     verbose : bool or int
         Whether to print each epoch.
     max_iter, learning_rate_init, n_iter_no_change
@@ -559,9 +571,6 @@ class Classifier(ClassifierMixin, _Tabular):
     alpha : float or None
         L2 penalty as in scikit-learn's MLP, in place of `l2`: it is divided by the
         number of rows of a batch.
-    column_kinds, decimal, thousands, date_format, missing
-        As for `thalweg.estimators.tabular.reading.ReadsTables`: what columns hold, how
-        numbers and dates are written, and what texts stand for a missing value.
 
     Attributes
     ----------
@@ -619,20 +628,6 @@ class Classifier(ClassifierMixin, _Tabular):
         """
         return self._outputs(X)
 
-    def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithm of each probability, (n_rows, n_classes)."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def _study_target(self, target: Any) -> Classes:
-        if target.ndim == 2:
-            raise ValueError(
-                f"Classifier predicts one target and got y with {target.shape[1]} "
-                "columns. Fit one classifier for each with "
-                "sklearn.multioutput.MultiOutputClassifier(Classifier())."
-            )
-        return super()._study_target(target)
-
     def _inner_split(self, encoded: Array, groups: Any, times: Any) -> Split | None:
         if isinstance(self.threshold, str) and groups is None and times is None:
             n_rows = len(encoded)
@@ -681,6 +676,20 @@ class Classifier(ClassifierMixin, _Tabular):
         owner = "Classifier: threshold"
         self.threshold_ = best_threshold(self.threshold, truth, shares, owner)
 
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of each probability, (n_rows, n_classes)."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _study_target(self, target: Any) -> Classes:
+        if target.ndim == 2:
+            raise ValueError(
+                f"Classifier predicts one target and got y with {target.shape[1]} "
+                "columns. Fit one classifier for each with "
+                "sklearn.multioutput.MultiOutputClassifier(Classifier())."
+            )
+        return super()._study_target(target)
+
     def _class_weight(self) -> Mapping[int, float] | str | None:
         given = self.class_weight
         if not isinstance(given, Mapping):
@@ -701,9 +710,9 @@ class Regressor(RegressorMixin, _Tabular):
         standardized target.
     hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
     schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
-    max_time, callbacks, random_state, dtype, engine, verbose, max_iter, alpha, \
-    learning_rate_init, n_iter_no_change, column_kinds, decimal, thousands, \
-    date_format, missing
+    max_time, callbacks, random_state, dtype, engine, column_kinds, decimal, \
+    thousands, date_format, missing, verbose, max_iter, alpha, \
+    learning_rate_init, n_iter_no_change
         As for `Classifier`.
     scoring : str, callable or None
         What `score` returns, such as ``"neg_mean_absolute_error"``. None is R².
@@ -772,6 +781,8 @@ def labeled(
     """
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None.")
+    import pandas as pd
+
     frame = X if isinstance(X, Encoded) else as_frame(X)
     wide = _as_wide(y)
     target: Any = as_target(y) if wide is None else wide
@@ -780,7 +791,9 @@ def labeled(
             f"X has {len(frame)} rows and y has {len(target)}; inconsistent numbers of "
             "samples. Give one value of y for each row."
         )
-    known = _have_target(target, missing)
+    several = [target] if wide is None else [target[name] for name in target]
+    lacking = np.any([lacks_target(each, missing) for each in several], axis=0)
+    known = pd.Series(~lacking)
     if known.sum() < fewest:
         raise ValueError(
             f"the target {target_name(y)!r} has a value in {known.sum()} of "
@@ -793,69 +806,9 @@ def labeled(
     return frame[known.to_numpy()], target[known], weights
 
 
-def as_target(y: Any) -> Series:
-    """Return targets as a Series in which each value has the type that it was given in.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_rows,)
-        Also a DataFrame of one column, a list of values of any type, or an array of
-        Arrow's or polars'.
-    """
-    import pandas as pd
-
-    name = target_name(y)
-    if hasattr(y, "to_arrow"):  # of polars
-        y = y.to_arrow()
-    if hasattr(y, "to_pandas"):  # of Arrow, whose type keeps integers beside nulls
-        y = pd.Series(y, dtype=pd.ArrowDtype(y.type))
-    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
-        name, y = str(y.columns[0]), y.iloc[:, 0]
-    if isinstance(y, pd.Series):
-        target = pd.Series(y.array, name=name)
-        target.attrs = y.attrs
-        return target
-    if isinstance(y, pd.api.extensions.ExtensionArray | pd.Index):
-        return pd.Series(y, name=name)
-    if isinstance(y, np.ma.MaskedArray):
-        y = y.astype(object).filled(None)
-    flat = isinstance(y, list | tuple) and not any(
-        isinstance(each, list | tuple | np.ndarray) for each in y
-    )
-    # NumPy would make texts of 1 and "a", and cells as wide as the longest of texts.
-    if flat and {type(each) for each in y} - {int, float, bool}:
-        return pd.Series(list(y), name=name, dtype=object)
-    return pd.Series(column_or_1d(y, warn=True), name=name)
-
-
-def known_rows(y: Any, missing: Sequence[str] | None = None) -> Array:
-    """Return which rows have a target."""
-    wide = _as_wide(y)
-    target = as_target(y) if wide is None else wide
-    return _have_target(target, missing).to_numpy(bool)
-
-
-def _have_target(target: Any, missing: Sequence[str] | None) -> Series:
-    """Tell which rows have a target, or all of several targets."""
-    if target.ndim == 1:
-        return ~lacks_target(target, missing)
-    lacking = target.apply(lacks_target, missing=missing)
-    return ~lacking.any(axis=1)
-
-
 def _n_rows(y: Any) -> int:
     """Return the number of rows, also of what has no length but becomes an array."""
     return len(y) if hasattr(y, "__len__") else len(np.asarray(y))
-
-
-def target_name(y: Any) -> str:
-    """Return the name of a target."""
-    return str(getattr(y, "name", None) or "y")
-
-
-def _batch_rows(n_rows: int) -> int:
-    """Return a fortieth of the rows, as a power of two between 16 and 256."""
-    return int(np.clip(2 ** round(np.log2(n_rows / 40)), 16, 256))
 
 
 def _check_size(frame: Any, what: str = "column") -> None:
@@ -893,3 +846,8 @@ def _tell(epoch: EpochRecord) -> None:
     print(f"Epoch {epoch.epoch}, loss = {epoch.loss:.8f}")  # noqa: T201
     if not np.isnan(epoch.validation_score):
         print(f"Validation score: {epoch.validation_score:f}")  # noqa: T201
+
+
+def _batch_rows(n_rows: int) -> int:
+    """Return a fortieth of the rows, as a power of two between 16 and 256."""
+    return int(np.clip(2 ** round(np.log2(n_rows / 40)), 16, 256))

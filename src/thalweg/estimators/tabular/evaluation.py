@@ -44,12 +44,8 @@ from thalweg.estimators.tabular.baselines import (
     trees_of,
 )
 from thalweg.estimators.tabular.columns import encode_each
-from thalweg.estimators.tabular.estimators import (
-    FEW_ROWS,
-    as_target,
-    known_rows,
-    labeled,
-)
+from thalweg.estimators.tabular.estimators import FEW_ROWS, labeled
+from thalweg.estimators.tabular.labels import as_target, known_rows
 from thalweg.estimators.tabular.metrics import (
     ClassMetrics,
     Guess,

@@ -53,6 +53,53 @@ def lacks_target(target: Series, missing: Sequence[str] | None = None) -> Series
     return known_texts(values, WORDLESS).isna()
 
 
+def as_target(y: Any) -> Series:
+    """Return targets as a Series in which each value has the type that it was given in.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Also a DataFrame of one column, a list of values of any type, or an array of
+        Arrow's or polars'.
+    """
+    import pandas as pd
+
+    name = target_name(y)
+    if hasattr(y, "to_arrow"):  # of polars
+        y = y.to_arrow()
+    if hasattr(y, "to_pandas"):  # of Arrow, whose type keeps integers beside nulls
+        y = pd.Series(y, dtype=pd.ArrowDtype(y.type))
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
+        name, y = str(y.columns[0]), y.iloc[:, 0]
+    if isinstance(y, pd.Series):
+        target = pd.Series(y.array, name=name)
+        target.attrs = y.attrs
+        return target
+    if isinstance(y, pd.api.extensions.ExtensionArray | pd.Index):
+        return pd.Series(y, name=name)
+    if np.ma.isMaskedArray(y):
+        y = np.where(np.ma.getmaskarray(y), None, np.asarray(y, object))
+    flat = isinstance(y, list | tuple) and not any(
+        isinstance(each, list | tuple | np.ndarray) for each in y
+    )
+    # NumPy would make texts of 1 and "a", and cells as wide as the longest of texts.
+    if flat and {type(each) for each in y} - {int, float, bool}:
+        return pd.Series(list(y), name=name, dtype=object)
+    from sklearn.utils.validation import column_or_1d  # slow to import
+
+    return pd.Series(column_or_1d(y, warn=True), name=name)
+
+
+def known_rows(y: Any, missing: Sequence[str] | None = None) -> Array:
+    """Return which rows have a target."""
+    return ~lacks_target(as_target(y), missing).to_numpy(bool)
+
+
+def target_name(y: Any) -> str:
+    """Return the name of a target."""
+    return str(getattr(y, "name", None) or "y")
+
+
 def labels_of(target: Series) -> tuple[Array, Array]:
     """Return the different labels, sorted, and the number of each row's label.
 

@@ -56,7 +56,7 @@ class ReadsTables:
 
         Raises
         ------
-        ValueError, TypeError
+        ValueError
             If one is not valid.
         """
         owner = type(self).__name__
@@ -74,11 +74,6 @@ class ReadsTables:
             raise ValueError(
                 f"{owner} got decimal={self.decimal!r} and thousands={mark!r}; they "
                 "must be two characters."
-            )
-        if isinstance(self.missing, str | bytes):
-            raise TypeError(
-                f"{owner} got missing={self.missing!r}; it must be a sequence of "
-                f"texts. Write missing=[{self.missing!r}]."
             )
         if self.date_format is not None and "%" not in self.date_format:
             raise ValueError(

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.metrics import r2_score
 
 from thalweg.core import Array, Frame, Record
 from thalweg.estimators.tabular.columns import Reading
@@ -23,10 +22,12 @@ class SeveralValues(Record):
 
     targets: tuple[Values, ...]
 
+    metric: ClassVar[str] = Values.metric
+
     @classmethod
     def study(cls, target: Frame, reading: Reading | None = None) -> Self:
         """Learn from the targets that a model is fitted on."""
-        return cls(tuple(Values.study(values, reading) for _, values in target.items()))
+        return cls(tuple(Values.study(each, reading) for _, each in target.items()))
 
     @property
     def n_outputs(self) -> int:
@@ -48,12 +49,10 @@ class SeveralValues(Record):
         pairs = zip(self.targets, self._columns(target), strict=True)
         return np.column_stack([each.clean(values) for each, values in pairs])
 
-    def score(self, truth: Array, predicted: Array) -> float:
-        """Return the mean of the R² of the targets."""
-        return float(r2_score(truth, predicted))
-
     def compare(self, target: Frame, predicted: Array, weights: Array | None) -> float:
-        """Score predictions for rows of a table."""
+        """Return the mean of the R² of the targets for rows of a table."""
+        from sklearn.metrics import r2_score  # slow to import
+
         return float(r2_score(self.clean(target), predicted, sample_weight=weights))
 
     @classmethod

@@ -29,7 +29,8 @@ from thalweg.estimators.persistence import (
 from thalweg.estimators.splits import as_groups
 from thalweg.estimators.tabular.boosted_trees import BoostedTrees
 from thalweg.estimators.tabular.columns import arrays_of, study, whole
-from thalweg.estimators.tabular.estimators import known_rows, labeled
+from thalweg.estimators.tabular.estimators import labeled
+from thalweg.estimators.tabular.labels import known_rows
 from thalweg.estimators.tabular.metrics import Truth, positive_class
 from thalweg.estimators.tabular.prediction import TablePredictor, name_of
 from thalweg.estimators.tabular.reading import ReadsTables

@@ -5,7 +5,7 @@ from typing import Any
 
 from thalweg.core import Frame
 from thalweg.io.tables.options import Options
-from thalweg.io.tables.source import Source, memory_limit, too_large
+from thalweg.io.tables.source import Refused, Source, memory_limit, too_large
 
 _PARQUET = b"PAR1"
 _FEATHER = b"ARROW1"
@@ -38,16 +38,17 @@ def read_arrow(source: Source, kind: str, options: Options) -> Iterator[Frame]:
         If the file is damaged, a column is nested, or the table does not fit in memory.
     """
     try:
-        import pyarrow as pa
+        import pyarrow  # noqa: F401
     except ImportError as error:
         raise needs_pyarrow(source.name, kind) from error
     try:
         read = _read_parquet if kind == "Parquet" else _read_feather
         yield from read(source)
-    except (pa.ArrowException, OSError, OverflowError, ValueError) as error:
-        if isinstance(error, _Refusal):
-            raise ValueError(str(error)) from None
-        if isinstance(error, OSError) and error.errno:
+    except _Refusal as error:
+        raise ValueError(str(error)) from None
+    # What pandas wrote into a damaged file fails in many ways.
+    except Exception as error:
+        if getattr(error, "errno", None) or isinstance(error, Refused):
             raise
         raise ValueError(
             f"{source.name} cannot be read as {kind} ({_first_line(error)}). Write the "
@@ -74,7 +75,7 @@ def _first_line(error: Exception) -> str:
 def _read_parquet(source: Source) -> Iterator[Frame]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(source.seekable()) as file:
+    with pq.ParquetFile(source.path or source.seekable()) as file:
         schema = file.schema_arrow
         _check_schema(source.name, schema)
         metadata = file.metadata
@@ -102,8 +103,7 @@ def _read_feather(source: Source) -> Iterator[Frame]:
             else:
                 yield from map(_frame, stream)
         return
-    given = source.seekable()
-    opened = pa.memory_map(str(given)) if given is source.path else given
+    opened = pa.memory_map(str(source.path)) if source.path else source.seekable()
     with pa.ipc.open_file(opened) as file:
         _check_schema(source.name, file.schema)
         if source.whole:

@@ -1,6 +1,5 @@
 """Sheets of Excel workbooks (.xlsx)."""
 
-import io
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -80,8 +79,6 @@ def _check_workbook(source: Source, content: Any) -> None:
     limit = memory_limit()
     if size > limit:
         raise too_large(source.name, "unpacks to", limit)
-    if isinstance(content, io.BytesIO):
-        content.seek(0)
 
 
 class _Other(Exception):
@@ -102,6 +99,7 @@ def _rows(
 ) -> tuple[list[Row], list[str], str]:  # fmt: skip
     """Return the rows of a sheet, notes, and the title of the sheet."""
     try:
+        content.seek(0)
         with warnings.catch_warnings():
             # They tell of drawings, styles and checks, which are no part of a table.
             warnings.simplefilter("ignore")

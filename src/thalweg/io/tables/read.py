@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from thalweg.core import Frame, Series
+from thalweg.core import Frame
 from thalweg.io.atomic_write import PathLike
 from thalweg.io.tables.arrow import arrow_format, read_arrow
 from thalweg.io.tables.delimited import read_delimited
 from thalweg.io.tables.excel import is_workbook, read_excel
 from thalweg.io.tables.json_records import is_json, read_json
 from thalweg.io.tables.options import Options
-from thalweg.io.tables.source import expand, open_source
+from thalweg.io.tables.source import open_source, table_files
 from thalweg.io.tables.text import text_blocks
 
 
@@ -73,15 +73,15 @@ def read_table(
     import pandas as pd
 
     options = Options(header, encoding, delimiter, sheet)
-    frames = list(_frames(expand(path), options, whole=True))
+    frames = list(_frames(table_files(path), options, whole=True))
     attrs = _common_attrs(frames)
-    frame = frames[0]
+    frame: Frame = frames[0]
     if len(frames) > 1:
         for each in frames:
             each.attrs = {}
         frame = pd.concat(frames, ignore_index=True)
     frame.attrs = attrs
-    return _with_points(frame)
+    return frame
 
 
 def iter_table(
@@ -120,7 +120,7 @@ def iter_table(
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
         raise ValueError(f"rows must be an int above 0. Got {rows!r} instead.")
     options = Options(header, encoding, delimiter, sheet)
-    return _parts(expand(path), options, rows)
+    return _parts(table_files(path), options, rows)
 
 
 def _parts(files: list[PathLike], options: Options, rows: int) -> Iterator[Frame]:
@@ -141,7 +141,7 @@ def _parts(files: list[PathLike], options: Options, rows: int) -> Iterator[Frame
         taken = taken.set_axis(pd.RangeIndex(begin, begin + len(taken)))
         begin += len(taken)
         taken.attrs = attrs
-        return _with_points(taken)
+        return taken
 
     for frame in _frames(files, options, whole=False):
         held.append(frame)
@@ -217,24 +217,3 @@ def _common_attrs(frames: Sequence[Frame]) -> dict[str, Any]:
     if all(frame.attrs.get("decimal") == "," for frame in frames):
         attrs["decimal"] = ","
     return attrs
-
-
-def _with_points(frame: Frame) -> Frame:
-    """Replace decimal commas with points in columns of numbers.
-
-    This stands in until the estimators read `frame.attrs["decimal"]`.
-    """
-    if frame.attrs.get("decimal") != ",":
-        return frame
-    attrs = frame.attrs
-    frame = frame.apply(_column_with_points)
-    frame.attrs = attrs
-    return frame
-
-
-def _column_with_points(values: Series) -> Series:
-    unknown = ("", "?", "-", "na", "n/a", "nan", "null", "none")
-    known = values[~values.str.lower().isin(unknown)]
-    if known.str.fullmatch(r"[-+]?\d*,?\d+").all():
-        return values.str.replace(",", ".", regex=False)
-    return values

@@ -6,6 +6,7 @@ read, any other one as soon as it passes the limit.
 """
 
 import bz2
+import errno
 import glob
 import gzip
 import io
@@ -48,7 +49,7 @@ class Source:
     ----------
     name : str
         What messages call it.
-    file : BufferedReader
+    file : io.BufferedReader
         The bytes, decompressed.
     head : bytes
         The first bytes, which tell the format. They are not yet read from `file`.
@@ -61,7 +62,7 @@ class Source:
     """
 
     name: str
-    file: io.BufferedReader
+    file: Any
     head: bytes
     path: Path | None
     suffix: str
@@ -69,10 +70,10 @@ class Source:
 
     def seekable(self) -> Any:
         """Return the file itself, or all its bytes if it is compressed or a pipe."""
-        return self.path or io.BytesIO(self.file.read())
+        return self.file if self.path else io.BytesIO(self.file.read())
 
 
-def expand(path: PathLike | Sequence[PathLike]) -> list[PathLike]:
+def table_files(path: PathLike | Sequence[PathLike]) -> list[PathLike]:
     """Return the files that a path, a pattern, or several of them name.
 
     Raises
@@ -80,9 +81,9 @@ def expand(path: PathLike | Sequence[PathLike]) -> list[PathLike]:
     FileNotFoundError
         If nothing is named, or no file matches a pattern.
     """
-    several = isinstance(path, Sequence) and not isinstance(path, (str, bytes))
+    one: Any = isinstance(path, (str, bytes, os.PathLike))
     files: list[PathLike] = []
-    for each in path if several else [path]:
+    for each in path if isinstance(path, Sequence) and not one else [path]:
         text = os.fspath(each) if isinstance(each, os.PathLike) else each
         if not isinstance(text, str) or "\0" in text or not text:
             raise ValueError(
@@ -163,15 +164,15 @@ def available_memory() -> int:
     return max(min(limits, default=4 << 30), 0)
 
 
-def too_large(name: str, what: str, limit: int) -> "_Refused":
+def too_large(name: str, what: str, limit: int) -> "Refused":
     """Return the error of a table that the memory cannot hold."""
-    return _Refused(
+    return Refused(
         f"{name} {what} more than {limit / 2**30:.2g} GiB, which is half of the free "
         "memory. Read a part of its rows or columns, or use a machine with more memory."
     )
 
 
-class _Refused(ValueError):
+class Refused(ValueError):
     """A sentence about a file, to pass through the layers of its compression."""
 
 
@@ -190,10 +191,10 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             data = self.inner.read(len(buffer))
-        except _Refused:  # of the layer below
+        except Refused:  # of the layer below
             raise
         except _DAMAGE as error:
-            if getattr(error, "errno", None):
+            if _of_system(error):
                 raise
             raise _damaged(self.source, self.kind, error) from error
         self.count += len(data)
@@ -203,15 +204,20 @@ class _Unpacked(io.RawIOBase):
         return len(data)
 
 
-def _damaged(name: str, kind: str, error: Exception) -> "_Refused":
-    return _Refused(
+def _of_system(error: Exception) -> bool:
+    """Whether the disk failed, and not the content: a wrong offset is content."""
+    return getattr(error, "errno", None) not in (None, errno.EINVAL)
+
+
+def _damaged(name: str, kind: str, error: Exception) -> "Refused":
+    return Refused(
         f"{name} is a damaged {kind} file ({error or type(error).__name__}). Copy or "
         "compress it again."
     )
 
 
 @contextmanager
-def _open(path: PathLike) -> Iterator[tuple[str, io.BufferedReader, int]]:
+def _open(path: PathLike) -> Iterator[tuple[str, Any, int]]:
     """Open a file or standard input; give its name and size (0 if it cannot seek)."""
     if os.fspath(path) == "-":
         if sys.stdin is None or sys.stdin.isatty():
@@ -247,7 +253,7 @@ def _compression(head: bytes) -> str:
     return ""
 
 
-def _unpack(name: str, kind: str, file: io.BufferedReader) -> Any:
+def _unpack(name: str, kind: str, file: Any) -> Any:
     if kind == "gzip":
         return gzip.open(file)
     if kind == "bzip2":
@@ -284,7 +290,7 @@ def _open_member(name: str, packed: Any) -> IO[bytes]:
         if len(members) == 1:
             return archive.open(members[0])
     except _DAMAGE as error:
-        if getattr(error, "errno", None):
+        if _of_system(error):
             raise
         if "password" in str(error):
             raise ValueError(

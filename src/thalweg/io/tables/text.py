@@ -23,10 +23,10 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 # Python leaves five bytes without a character; browsers give them control characters.
-_CP1252 = "".join(
-    chr(code) if char == "\ufffe" else char
+_CP1252 = {
+    code: chr(code) if char == "\ufffe" else char
     for code, char in enumerate(cp1252.decoding_table)
-)
+}
 _PADDING = "\0\x1a"  # zeros of a disk, and the end mark of DOS
 _OTHER_FORMATS = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",
@@ -143,7 +143,7 @@ def _decode_utf8_or_cp1252(source: Source, block: bytes) -> Iterator[str]:
                 ) from error
             block = held + block
             while block:
-                yield codecs.charmap_decode(block, "strict", _CP1252)[0]
+                yield _as_cp1252(block)
                 block = _read(source)
             return
         plain = plain and text.isascii()
@@ -156,7 +156,11 @@ def _decode_utf8_or_cp1252(source: Source, block: bytes) -> Iterator[str]:
                 f"{source.name} ends within a character: the file is cut off. Copy it "
                 "again."
             )
-        yield codecs.charmap_decode(decoder.getstate()[0], "strict", _CP1252)[0]
+        yield _as_cp1252(decoder.getstate()[0])
+
+
+def _as_cp1252(block: bytes) -> str:
+    return block.decode("latin-1").translate(_CP1252)
 
 
 def _is_cp1252(block: bytes) -> bool:

@@ -1,6 +1,6 @@
 """Columns of booleans, in any spelling, which become -1 and 1."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,15 +15,18 @@ _PAIRS = (
     ("ja", "nein"), ("j", "n"), ("oui", "non"), ("si", "no"), ("sí", "no"),
     ("wahr", "falsch"), ("vrai", "faux"), (".true.", ".false."),
 )  # fmt: skip
+_SPELLINGS = 4  # of one word, such as "Yes" and "YES"
 _TRUTH = {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0} | {
     word: 1.0 - place for pair in _PAIRS for place, word in enumerate(pair)
 }
 
 
-def recognize(distinct: Iterable[str]) -> bool:
+def recognize(distinct: Sequence[str]) -> bool:
     """Tell whether the different texts of a column are true and false."""
+    if not 0 < len(distinct) <= 2 * _SPELLINGS:
+        return False
     words = {text.lower() for text in distinct}
-    return bool(words) and any(words <= set(pair) for pair in _PAIRS)
+    return any(words <= set(pair) for pair in _PAIRS)
 
 
 def study(draft: Column, values: Series) -> Column:

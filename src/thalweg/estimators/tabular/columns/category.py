@@ -28,18 +28,23 @@ _WHOLE = re.compile(r"([-+]?(?:0|[1-9][0-9]*))\.0+")
 
 def study(draft: Column, values: Series) -> Column:
     """Learn how to encode a column of categories."""
-    text = raw_texts(plain(values))
-    named = _named(text, draft.absent)
-    text = text.where(~_is_absent(text, draft.absent, named), None)
-    counts = text.value_counts()
-    least = np.clip(len(text) // 100, 1, 10)
-    known = sorted(counts.index, key=lambda value: (-counts[value], value))
+    import pandas as pd
+
+    codes, distinct = pd.factorize(raw_texts(plain(values)))  # -1 for a missing value
+    words, n_rows = pd.Series(distinct, dtype=object), len(codes)
+    n_uses = np.bincount(codes + 1, minlength=len(words) + 1)
+    empty = n_uses[0] + n_uses[1:][np.asarray(words == "", bool)].sum()
+    named = _named(words, n_uses[1:], empty, draft.absent)
+    gone = _is_absent(words, draft.absent, named)
+    counts = dict(zip(words[~gone], n_uses[1:][~gone].tolist(), strict=True))
+    least = np.clip(n_rows // 100, 1, 10)
+    known = sorted(counts, key=lambda value: (-counts[value], value))
     kept = tuple(value for value in known[:MOST_CATEGORIES] if counts[value] >= least)
     shown = ", ".join(map(_crop, known[:20]))
-    missing, detail = int(text.isna().sum()), f"{len(known)}: {shown}"
+    missing, detail = n_rows - sum(counts.values()), f"{len(known)}: {shown}"
     rare = known[len(kept) :]
-    n_rows = sum(counts[value] for value in rare)
-    shared = len(rare) > _BUCKETS // 2 and n_rows >= _ROWS_A_BUCKET * len(rare)
+    n_rare = sum(counts[value] for value in rare)
+    shared = len(rare) > _BUCKETS // 2 and n_rare >= _ROWS_A_BUCKET * len(rare)
     facts = {
         "categories": kept,
         "others": len(rare) > 0,
@@ -48,7 +53,7 @@ def study(draft: Column, values: Series) -> Column:
     column = replace(draft, missing=missing, detail=detail, **facts)
     if len(known) == 1 and not column.missing:
         return column.leave_out(f"{_crop(known[0])!r} in each row")
-    unique = not kept or (len(known) == counts.sum() and len(known) > 1)
+    unique = not kept or (len(known) == sum(counts.values()) and len(known) > 1)
     if unique and known and not (kept and draft.detail == ASKED):
         why = "almost every value is unique"
         return column.leave_out(f"{why}; {draft.detail}" if draft.detail else why)
@@ -112,13 +117,14 @@ def _is_absent(
     return np.asarray(gone & ~text.isin(kept))
 
 
-def _named(text: Series, absent: Sequence[str] | None) -> tuple[str, ...]:
-    """Return words such as "None" that are categories, as empty fields are missing."""
-    if absent is not None:
+def _named(
+    words: Series, n_uses: Array, empty: int, absent: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return "None" if it is a category, as the fields that are missing are empty."""
+    if absent is not None or not empty or not len(words):
         return ()
-    empty = text.isna() | (text == "")
-    words = text[~empty & lower(text).eq("none")]
-    return tuple(sorted(words.unique())) if empty.any() and len(words) > 1 else ()
+    named = np.asarray(lower(words) == "none", bool)
+    return tuple(sorted(words[named])) if n_uses[named].sum() > 1 else ()
 
 
 def _crop(text: str) -> str:

@@ -73,12 +73,12 @@ class Column(Record):
         The texts that stand for a missing value; None for the usual ones.
     buckets : int
         Number of columns that rarer categories share by each of two hashes; 0 for none.
+    arrays : mapping of str to ndarray
+        What is learned about a column of texts. A model file keeps it apart.
     low, high : float or None
         The fitted range of numbers, or of days since 1970; None where it is not known.
     rows : int
         Number of rows that were studied; 0 where it is not known.
-    arrays : mapping of str to ndarray
-        What is learned about a column of texts. A model file keeps it apart.
     """
 
     name: str
@@ -96,10 +96,10 @@ class Column(Record):
     unit: str = ""
     absent: tuple[str, ...] | None = None
     buckets: int = 0
+    arrays: Mapping[str, Array] = field(default_factory=dict, repr=False, compare=False)
     low: float | None = None
     high: float | None = None
     rows: int = 0
-    arrays: Mapping[str, Array] = field(default_factory=dict, repr=False, compare=False)
 
     def leave_out(self, why: str) -> "Column":
         """Return the same column, marked as left out of training."""

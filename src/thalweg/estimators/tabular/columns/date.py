@@ -314,9 +314,10 @@ def _read(known: Series, layout: str) -> Array:
     if layout == "ISO8601":
         moments = pd.to_datetime(known, format=layout, errors="coerce", utc=True)
         return _days(moments)
-    text = known.map(_normal, na_action="ignore")
-    zoned = layout.endswith(" %z")
-    if zoned:
+    worded = re.search("%[pbBaAq]| %z$", layout)
+    text = known.map(_normal, na_action="ignore") if worded else known
+    zones = None
+    if layout.endswith(" %z"):
         zones = text.str.extract(_ZONE, expand=False)
         text, layout = text.str.replace(_ZONE, "", regex=True), layout[:-3]
     if "%q" in layout:
@@ -331,7 +332,7 @@ def _read(known: Series, layout: str) -> Array:
         text, layout = text + "-1", f"{layout}-%u"
     moments = pd.to_datetime(text, format=layout, errors="coerce", utc=True)
     days = _days(moments)
-    if zoned:
+    if zones is not None:
         days = days - _ahead(zones, moments)
     return days % 1 if _is_time(layout) else days
 

@@ -47,6 +47,8 @@ _SAME = str.maketrans(
 )
 """Characters that mean the same: blanks, minus signs, apostrophes, digits."""
 
+_MOST_VERSIONS = 200
+_EXAMPLES = 1000  # among which one is chosen
 _SYMBOLS = "$€£¥₹₩₽₺₪₫฿₦₱₴₡₲₵₸₼¢"
 _CODES = (
     "USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|SGD|HKD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|"
@@ -67,6 +69,9 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
+
+_PLAIN = re.compile(r"[-+]?[0-9](?:[0-9.,' ]*[0-9])?")  # as most are
+_NINES = str.maketrans("012345678", "999999999")
 
 _MULTIPLES = {
     "k": 1e3, "K": 1e3, "tsd": 1e3, "thousand": 1e3, "M": 1e6, "m": 1e6, "mn": 1e6,
@@ -154,7 +159,7 @@ def find_notation(
         If fewer than nine tenths of the texts are numbers of one notation, or their
         units differ.
     """
-    parts = [_take_apart(text) for text in distinct]
+    parts = _take_all_apart(distinct)
     found = [each for each in parts if each]
     if len(found) < len(parts) and len(found) <= _MOSTLY * len(parts):
         raise NotNumbers("")
@@ -164,7 +169,7 @@ def find_notation(
     )
     if words and len(found) < len(parts):
         raise NotNumbers("")
-    shapes = Counter(_shape(each.body) for each in found)
+    shapes = Counter(_shapes([each.body for each in found]))
     money = _is_currency(unit)
     given = (decimal, thousands, usual)
     mark, group, doubt = _separators(shapes, len(parts), *given, money=money)
@@ -172,7 +177,7 @@ def find_notation(
     return replace(notation, note=_note(distinct, notation, doubt))
 
 
-def read(texts: Iterable[str], notation: Notation) -> Array:
+def read(texts: Sequence[str], notation: Notation) -> Array:
     """Read texts as numbers of a notation; NaN for what is none.
 
     Texts without a unit are taken to have that of the notation.
@@ -181,18 +186,18 @@ def read(texts: Iterable[str], notation: Notation) -> Array:
     -------
     ndarray of shape (n_texts,), float64
     """
-    parts = [_take_apart(text) for text in texts]
-    fits = _pattern(notation.decimal, notation.thousands)
-    known: dict[str, bool] = {}
+    parts = _take_all_apart(texts)
+    rows = [row for row, each in enumerate(parts) if each]
+    found = [each for each in parts if each]
+    shapes = _shapes([each.body for each in found])
+    pattern = _pattern(notation.decimal, notation.thousands)
+    fits = {shape: bool(pattern.fullmatch(shape)) for shape in set(shapes)}
     values = np.full(len(parts), np.nan)
-    for row, each in enumerate(parts):
-        if each is None:
+    for row, each, shape in zip(rows, found, shapes, strict=True):
+        if not fits[shape]:
             continue
-        shape = _shape(each.body)
-        if shape not in known:
-            known[shape] = fits.fullmatch(shape) is not None
-        factor = _factor(each, notation.unit)
-        if known[shape] and factor:
+        bare = not (each.before or each.after)
+        if factor := 1.0 if bare else _factor(each, notation.unit):
             values[row] = factor * _value(each, notation)
     return values
 
@@ -255,8 +260,10 @@ def _share(pattern: re.Pattern[str], texts: Sequence[str]) -> float:
 
 def _has_two_texts_of_one(distinct: Sequence[str]) -> bool:
     """Whether 3.1 and 3.10 are different values, as among versions."""
+    if len(distinct) > _MOST_VERSIONS:
+        return False
     ends = [text for text in distinct if re.fullmatch(r"[0-9]+\.[1-9]0", text)]
-    return len(distinct) <= 200 and bool({text[:-1] for text in ends} & set(distinct))
+    return bool({text[:-1] for text in ends} & set(distinct))
 
 
 def _has_check_digit(digits: str) -> bool:
@@ -269,8 +276,20 @@ def _has_check_digit(digits: str) -> bool:
     return ean % 10 == 0 or luhn % 10 == 0
 
 
+def _take_all_apart(texts: Sequence[str]) -> list[_Parts | None]:
+    cleaned = clean("\n".join(texts)).split("\n")  # one call is quicker than many
+    if len(cleaned) != len(texts):  # a text has several lines
+        cleaned = [clean(text) for text in texts]
+    return [
+        _Parts(text.lstrip("+-"), "", text[0] == "-", "", "")
+        if _PLAIN.fullmatch(text)
+        else _take_apart(text)
+        for text in cleaned
+    ]
+
+
 def _take_apart(text: str) -> _Parts | None:
-    match = _NUMBER.fullmatch(clean(text))
+    match = _NUMBER.fullmatch(text)
     if match is None:
         return None
     signs = [match["sign"], match["inner"], match["trail"], match["open"]]
@@ -285,10 +304,15 @@ def _take_apart(text: str) -> _Parts | None:
     )
 
 
-def _shape(body: str) -> str:
-    """Return a number with each digit as 9, but for a leading 0."""
-    nines = re.sub("[0-9]", "9", body)
-    return f"0{nines[1:]}" if body[0] == "0" else nines
+def _shapes(bodies: Sequence[str]) -> list[str]:
+    """Return numbers with each digit as 9, but for a leading 0."""
+    if not bodies:
+        return []
+    nines = "\n".join(bodies).translate(_NINES).split("\n")
+    return [
+        f"0{shape[1:]}" if body[0] == "0" else shape
+        for body, shape in zip(bodies, nines, strict=True)
+    ]
 
 
 def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
@@ -370,6 +394,7 @@ def _note(distinct: Sequence[str], notation: Notation, doubt: str) -> str:
     ]
     if not dressed:
         return ""
+    dressed = sorted(dressed[:_EXAMPLES])
 
     def telling(text: str) -> tuple[bool, bool, int]:
         return bool(re.search(r"\d[^\d]\d", text)), len(text) < 20, len(text)

@@ -24,9 +24,8 @@ from thalweg.estimators.tabular.columns.notation import (
 )
 from thalweg.estimators.tabular.columns.scale import measure, spread
 from thalweg.estimators.tabular.columns.values import (
-    MARKS,
     check_read,
-    lower,
+    marks_among,
     plain,
     texts,
 )
@@ -52,8 +51,8 @@ def recognize(name: str, distinct: Sequence[str], reading: Reading) -> Draft:
 def _recognize_notation(distinct: Sequence[str], reading: Reading) -> Draft:
     import pandas as pd
 
-    parsed = pd.to_numeric(pd.Series(distinct, dtype=object), errors="coerce")
-    share = np.mean(parsed.notna()) if len(distinct) else 1.0
+    parsed = _parse(pd.Series(distinct, dtype=object))
+    share = np.mean(~np.isnan(parsed)) if len(distinct) else 1.0
     usual = reading.decimal or reading.usual_decimal
     # Which numbers hold a point matters only where it may group thousands.
     grouped = usual == "," or reading.thousands == "."
@@ -128,14 +127,18 @@ def _without(numbers: Array, absent: Sequence[str]) -> Array:
     """Return numbers, NaN where they stand for a missing value, such as -999."""
     import pandas as pd
 
-    marks = pd.to_numeric(pd.Series(absent, dtype=object), errors="coerce").dropna()
-    return np.where(np.isin(numbers, marks.to_numpy(float)), np.nan, numbers)
+    marks = _parse(pd.Series(absent, dtype=object))
+    return np.where(np.isin(numbers, marks[~np.isnan(marks)]), np.nan, numbers)
 
 
 def without_marks(values: Series, absent: Sequence[str] | None) -> Series:
     """Return a column as texts, None also where a mark such as "-" says missing."""
     known = texts(values, absent)
-    return known if absent is not None else known.where(~lower(known).isin(MARKS), None)
+    return (
+        known
+        if absent is not None
+        else known.where(~known.isin(marks_among(known.dropna())), None)
+    )
 
 
 def _read_texts(name: str, values: Series, column: Column | None) -> Array:
@@ -144,7 +147,7 @@ def _read_texts(name: str, values: Series, column: Column | None) -> Array:
     if column is None:
         distinct = without_marks(pd.Series(values.dropna().unique()), None).dropna()
         try:
-            draft = _recognize_notation(distinct.tolist(), Reading())
+            draft: Draft = _recognize_notation(distinct.tolist(), Reading())
         except NotNumbers:
             draft = {"kind": "number"}
         column = Column(name, missing=0, **draft)

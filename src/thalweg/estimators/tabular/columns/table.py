@@ -17,7 +17,7 @@ from thalweg.estimators.tabular.columns import (
 )
 from thalweg.estimators.tabular.columns.column import ASKED, Column, Draft, Reading
 from thalweg.estimators.tabular.columns.notation import NotNumbers
-from thalweg.estimators.tabular.columns.values import is_mark, plain, texts
+from thalweg.estimators.tabular.columns.values import marks_among, plain, texts
 
 _BY_TYPE = {"b": "boolean", "M": "date", **dict.fromkeys("iufm", "number")}
 
@@ -100,17 +100,34 @@ def _from_rows(X: Any) -> Frame:
             "X.toarray()."
         )
     if isinstance(X, Mapping):
-        return pd.DataFrame({name: _listed(column) for name, column in X.items()})
+        return _from_columns(X)
     if isinstance(X, list | tuple) and X and all(isinstance(r, Mapping) for r in X):
         return pd.DataFrame.from_records(list(X))
     if isinstance(X, np.ndarray) and X.dtype.names:
         return pd.DataFrame(np.asarray(X))
-    if isinstance(X, np.ma.MaskedArray):
-        return pd.DataFrame(_as_matrix(X.astype(float).filled(np.nan)))
+    if np.ma.isMaskedArray(X):
+        cells = np.where(np.ma.getmaskarray(X), None, np.asarray(X, object))
+        return pd.DataFrame(_as_matrix(cells)).infer_objects()
     kinds = _types_of(X) if isinstance(X, list | tuple) else set()
     if len(kinds) > 1 and not kinds <= {int, float}:
         return pd.DataFrame(list(map(list, X)), dtype=object).infer_objects()
     return pd.DataFrame(_as_matrix(X))
+
+
+def _from_columns(columns: Mapping[Any, Any]) -> Frame:
+    import pandas as pd
+
+    listed = {name: _listed(column) for name, column in columns.items()}
+    lengths = {
+        name: len(each) if hasattr(each, "__len__") and not isinstance(each, str) else 0
+        for name, each in listed.items()
+    }
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        said = ", ".join(f"{name!r}: {n}" for name, n in list(lengths.items())[:5])
+        raise ValueError(
+            f"the columns of the table must hold as many values each; they hold {said}."
+        )
+    return pd.DataFrame(listed)
 
 
 def _listed(column: Any) -> Any:
@@ -257,8 +274,8 @@ def _recognize(name: str, values: Series, reading: Reading) -> Draft:
     if boolean.recognize(words):
         return {"kind": "boolean"}
     # "-" says missing among numbers and dates, and may be a category.
-    marks = [] if reading.missing is not None else [w for w in words if is_mark(w)]
-    distinct = [word for word in words if not is_mark(word)] if marks else words
+    marks = marks_among(words) if reading.missing is None else []
+    distinct = [word for word in words if word not in marks] if marks else words
     if not distinct and marks:
         return {"kind": "category"}
     draft = _recognize_texts(name, distinct, len(known), reading)
@@ -292,7 +309,7 @@ def study_numbers(values: Series, reading: Reading) -> Column:
     typed = values.dtype.kind in _BY_TYPE or isinstance(
         values.dtype, pd.CategoricalDtype
     )
-    draft = {} if typed else _recognize(name, values, reading)
+    draft: Draft = {} if typed else _recognize(name, values, reading)
     if draft.get("kind") != "number":
         draft = {"kind": "number"}
     return Column(name, missing=0, absent=reading.missing, **draft)
@@ -331,7 +348,13 @@ def _asked(name: str, values: Series, reading: Reading) -> Draft:
 
 
 def _as_matrix(X: Any) -> Array:
-    matrix = np.asarray(X)
+    try:
+        matrix = np.asarray(X)
+    except ValueError:
+        raise ValueError(
+            "the rows of the table have different lengths, or a cell holds a list. "
+            "Give each row one value for each column."
+        ) from None
     if matrix.ndim != 2:
         raise ValueError(
             f"the table has shape {matrix.shape}; it must have rows and columns. "
@@ -353,8 +376,7 @@ def _study(name: str, values: Series, reading: Reading) -> Column:
     draft = Column(
         name, missing=0, absent=reading.missing, **recognize(name, values, reading)
     )
-    column = _KINDS[draft.kind][0](draft, values)
-    column = replace(column, rows=len(values))
+    column = replace(_KINDS[draft.kind][0](draft, values), rows=len(values))
     if column.missing == len(values):
         raise ValueError(
             f"column {name!r} has no value in any row. Fill it in, or take it out."

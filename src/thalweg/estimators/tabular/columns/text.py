@@ -29,21 +29,22 @@ _FEWEST_WORDS = 2.5  # on average, in a column of free text
 _BATCH = 20_000  # rows that are counted at once
 
 
-def recognize(distinct: Sequence[str], n_known: int) -> bool:
+def recognize(distinct: list[str], n_known: int) -> bool:
     """Tell whether the different texts of a column are free text.
 
     They are if most rows have their own, or there are hundreds, of several words each.
 
     Parameters
     ----------
-    distinct : sequence of str
+    distinct : list of str
     n_known : int
         Number of rows that are not missing.
     """
     many = len(distinct) > 50 and (len(distinct) > 0.3 * n_known or len(distinct) > 500)
     if not many:
         return False
-    sample = [distinct[k] for k in np.linspace(0, len(distinct) - 1, 500).astype(int)]
+    places = np.linspace(0, len(distinct) - 1, 500).astype(int).tolist()
+    sample = [distinct[place] for place in places]
     return float(np.mean([_count_words(text) for text in sample])) >= _FEWEST_WORDS
 
 
@@ -74,7 +75,7 @@ def study(draft: Column, values: Series) -> Column:
             "directions": directions.astype(np.float32),
         },
         detail=f"{len(distinct)} texts of {words:.0f} words on average, as "
-        f"{directions.shape[1]} directions of their words and characters",
+        f"{directions.shape[1]} direction(s) of their words and characters",
     ).describe(draft.detail)
 
 
@@ -83,16 +84,19 @@ def encode(column: Column, values: Series) -> list[Features]:
     import pandas as pd
 
     text = texts(plain(values), column.absent)
-    codes, distinct = pd.factorize(text)  # -1 for a missing value
+    codes, found = pd.factorize(text)  # -1 for a missing value
+    distinct: list[str] = found.tolist()
     idf = column.arrays["idf"].astype(float)
     directions = column.arrays["directions"].astype(float)
     parts = [
         _weighted(_counts(distinct[start : start + _BATCH]), idf) @ directions
         for start in range(0, len(distinct), _BATCH)
     ]
-    found = np.concatenate([*parts, np.zeros((1, directions.shape[1]))])
+    projected = np.concatenate([*parts, np.zeros((1, directions.shape[1]))])
     lengths = np.array([*(np.log1p(len(each)) for each in distinct), np.nan])
-    return [found[codes], *spread(column, lengths[codes])]
+    if not directions.shape[1]:  # texts of the same words
+        return spread(column, lengths[codes])
+    return [projected[codes], *spread(column, lengths[codes])]
 
 
 def _count_words(text: str) -> float:
@@ -142,7 +146,7 @@ def _directions(weighted: Any, most: int) -> Array:
     n = int(np.clip(most, 2, _MOST_DIRECTIONS))
     n = max(1, min(n, *(size - 1 for size in weighted.shape)))
     svd = TruncatedSVD(n, n_iter=3, random_state=0)
-    projected = svd.fit_transform(weighted)
-    spread_of = projected.std(axis=0)
+    spread_of = svd.fit_transform(weighted).std(axis=0)
     used = spread_of > 1e-6 * spread_of.max(initial=0)
-    return (svd.components_[used] / spread_of[used, None]).T
+    components: Any = svd.components_
+    return (components[used] / spread_of[used, None]).T

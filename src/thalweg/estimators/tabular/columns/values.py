@@ -5,7 +5,7 @@ Decimal 1 are all "1" where they are numbers, and a date is written as ISO 8601 
 So a category that was fitted from a column of floats is found again in a CSV.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -29,6 +29,9 @@ MARKS = (
 )  # fmt: skip
 """Texts that stand for a missing value among numbers and dates, in any case."""
 
+_SPELLED = {
+    spelled for mark in MARKS for spelled in (mark, mark.upper(), mark.capitalize())
+}
 _EXACT = 2.0**53  # floats below are exact where they are whole
 
 
@@ -71,9 +74,9 @@ def lower(text: Series) -> Series:
     return text.str.lower() if text.notna().any() else text
 
 
-def is_mark(text: str) -> bool:
-    """Tell whether a text stands for a missing value among numbers and dates."""
-    return text.lower() in MARKS
+def marks_among(words: Iterable[str]) -> list[str]:
+    """Return the texts that stand for a missing value among numbers and dates."""
+    return sorted(_SPELLED.intersection(words))
 
 
 def is_missing(values: Series) -> Series:
@@ -188,8 +191,8 @@ def write(value: Any) -> str:
         case np.datetime64() | np.timedelta64():
             import pandas as pd
 
-            moment = pd.Timestamp if value.dtype.kind == "M" else pd.Timedelta
-            return str(moment(value))
+            moment: Any = pd.Timestamp if value.dtype.kind == "M" else pd.Timedelta
+            return write(moment(value))
         case Real():
             return _write_float(float(value))
     return str(value).strip()
