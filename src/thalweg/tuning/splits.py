@@ -145,9 +145,6 @@ def _by_splitter(
     time: Array | None,
 ) -> Folds:  # fmt: skip
     classifies = is_classifier(estimator)
-    if isinstance(cv, Integral):
-        check_whole("cv", cv, "[2, 1e9]", owner="search")
-        cv = int(cv)
     if isinstance(cv, int) and time is not None:
         cv = _in_order(time, cv)
     elif isinstance(cv, int) and groups is not None:

@@ -231,7 +231,6 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
                 "fit got only one of X_val and y_val. Give both of them or neither."
             )
         frame, target, weights = labeled(X, y, sample_weight, self.missing)
-        _check_size(frame)
         kept = None
         if groups is not None or time is not None:
             kept = known_rows(y, self.missing)
@@ -385,7 +384,6 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     def _encode(self, frame: "Frame | Encoded") -> CompactRows:
         if isinstance(frame, Encoded):
             return frame.inputs[self.piecewise].astype(self.dtype)
-        _check_size(frame)
         return super()._encode(frame)
 
     def _network(self, n_inputs: int, settings: Mapping[str, Any]) -> DenseNetwork:
@@ -844,43 +842,12 @@ def _as_wide(y: Any) -> Frame | None:
     return table.set_axis(map(str, table.columns), axis=1).reset_index(drop=True)
 
 
-def _batch_rows(n_rows: int) -> int:
-    """Return a fortieth of the rows, as a power of two between 16 and 256."""
-    return int(np.clip(2 ** round(np.log2(n_rows / 40)), 16, 256))
-
-
-def _check_size(frame: Any, what: str = "column") -> None:
-    """Raise ValueError for numbers so large that their squares overflow."""
-    if isinstance(frame, Encoded):
-        return
-    for name, values in frame.items():
-        if getattr(values.dtype, "kind", "O") not in "iuf":
-            continue
-        numbers = values.to_numpy(dtype=float, na_value=np.nan)
-        large = np.isfinite(numbers) & (np.abs(numbers) > _LARGEST)
-        if large.any():
-            row = int(np.flatnonzero(large)[0])
-            raise ValueError(
-                f"the {what} {name!r} holds {numbers[row]:g} in row {row + 1}. Numbers "
-                f"beyond {_LARGEST:g} cannot be standardized. Divide the column, take "
-                "its logarithm, or leave it empty there."
-            )
-
-
-def _as_wide(y: Any) -> Frame | None:
-    """Return several targets as a table, and None for one target."""
-    import pandas as pd
-
-    if hasattr(y, "to_pandas"):
-        y = y.to_pandas()
-    shape = np.shape(y)
-    if len(shape) != 2 or shape[1] < 2:
-        return None
-    table = y.copy(deep=False) if isinstance(y, pd.DataFrame) else pd.DataFrame(y)
-    return table.set_axis(map(str, table.columns), axis=1).reset_index(drop=True)
-
-
 def _tell(epoch: EpochRecord) -> None:
     print(f"Epoch {epoch.epoch}, loss = {epoch.loss:.8f}")  # noqa: T201
     if not np.isnan(epoch.validation_score):
         print(f"Validation score: {epoch.validation_score:f}")  # noqa: T201
+
+
+def _batch_rows(n_rows: int) -> int:
+    """Return a fortieth of the rows, as a power of two between 16 and 256."""
+    return int(np.clip(2 ** round(np.log2(n_rows / 40)), 16, 256))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -21,6 +21,8 @@ class SeveralValues(Record):
     """
 
     targets: tuple[Values, ...]
+
+    metric: ClassVar[str] = Values.metric
 
     @classmethod
     def study(cls, target: Frame, reading: Reading | None = None) -> Self:
