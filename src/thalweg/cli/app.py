@@ -326,7 +326,7 @@ def search(
     seconds, time_column = time_or_column(time, time_column, X.columns)
     divided = divide_columns(X, group, time_column, keep_split_columns)
     X = divided.X
-    choice, known = describe_table(tables, task, X, y, reading)
+    choice, known, X = describe_table(tables, task, X, y, reading)
     found = live_table.search_table(
         printing.console(),
         choice.model.set_params(random_state=seed, scoring=metric),

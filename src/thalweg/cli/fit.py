@@ -190,7 +190,7 @@ def fit(
     seconds, time_column = time_or_column(time, time_column, X.columns)
     divided = divide_columns(X, group, time_column, keep_split_columns)
     X = divided.X
-    choice, known = describe_table(tables, task, X, y, reading)
+    choice, known, X = describe_table(tables, task, X, y, reading)
     n_rows = int(known.sum())
     refit = refit_pays(n_rows) if refit is None else refit
     crossed = n_networks(n_rows, time=time_column is not None, refit=False) > 1

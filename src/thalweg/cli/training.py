@@ -12,7 +12,7 @@ from thalweg.cli.reading import ReadingOptions, one_name
 if TYPE_CHECKING:
     from thalweg.core import Frame, Plan, Series
     from thalweg.diagnosis import Diagnosis
-    from thalweg.estimators import Evaluation
+    from thalweg.estimators import Column, Evaluation
 
 _LEAST = 5.0  # seconds that the doctor may take, however short the training was
 _MOST_SCORED = 20_000  # rows of which the score with training rows is printed
@@ -20,15 +20,32 @@ _MOST_SCORED = 20_000  # rows of which the score with training rows is printed
 
 def describe_table(
     tables: Sequence[Path], task: str, X: "Frame", y: "Series", reading: ReadingOptions
-) -> tuple[ModelChoice, "Series"]:
-    """Choose a model and describe the table; return also which rows have a target."""
+) -> tuple[ModelChoice, "Series", "Frame"]:
+    """Choose a model and describe a table; return also its known rows, and itself."""
     from thalweg.estimators import as_frame, lacks_target, study
 
     choice = choose_model(task, y, reading)
     known = ~lacks_target(y, choice.model.missing)
     columns = study(as_frame(X), choice.model.reading())
     printing.show_table(one_name(tables), int(known.sum()), columns, y, choice.reason)
-    return choice, known
+    return choice, known, _parsed(columns, as_frame(X))
+
+
+def _parsed(columns: "Sequence[Column]", X: "Frame") -> "Frame":
+    """Return a table whose numbers, if plainly written, are numbers and not texts.
+
+    Each fit would read them again.
+    """
+    from thalweg.estimators import measured
+
+    read = {
+        column.name: measured(column, X[column.name])
+        for column in columns
+        if column.kind == "number" and X[column.name].dtype.kind not in "biufM"
+        and (column.decimal, column.thousands, column.unit, column.layout)
+        == (".", "", "", "") and column.absent is None
+    }  # fmt: skip
+    return X.assign(**read) if read else X
 
 
 def train(
