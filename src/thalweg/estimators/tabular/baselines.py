@@ -3,7 +3,8 @@
 They are fitted as the network is: on the same rows, with the same weights of the
 classes, and with a threshold where the network has one. To be cheap, they are fitted on
 at most 10,000 rows, chosen evenly among the training data, fewer if the table is wide.
-The trees have at most 100 rounds, and 30 where there are few rows or many classes.
+The trees have at most 100 rounds, fewer where there are few rows, many classes or many
+columns.
 """
 
 from typing import Any
@@ -22,6 +23,8 @@ _ROWS = 10_000
 _CELLS = 2_000_000
 _LEAST_ROWS = 500
 _ITERATIONS = 100
+_COLUMN_ROUNDS = 20_000  # columns times rounds of trees
+_LEAST_ROUNDS = 10
 _WIDE = 500  # columns, from which on numbers get no piecewise-linear encoding
 
 
@@ -78,8 +81,12 @@ def some_rows(n_rows: int, n_columns: int) -> Array:
 def fitted_baseline(model: Any, frame: Any, target: Any) -> Any:
     """Return a baseline, fitted on some of the rows."""
     copy: Any = clone(model)
-    if frame.shape[1] >= _WIDE and "piecewise" in copy.get_params():
+    width, known = frame.shape[1], copy.get_params()
+    if width >= _WIDE and "piecewise" in known:
         copy.set_params(piecewise=False)
+    most = max(_COLUMN_ROUNDS // width, _LEAST_ROUNDS)
+    if known.get("n_rounds", 0) > most:
+        copy.set_params(n_rounds=most, learning_rate=0.3)
     rows = some_rows(len(frame), frame.shape[1])
     if len(np.unique(target.iloc[rows])) < 2:  # a rare class is among the other rows
         rows = np.arange(len(frame))
