@@ -35,6 +35,15 @@ if TYPE_CHECKING:
     from thalweg.estimators import save as save
     from thalweg.optimize import GradientCheck as GradientCheck
     from thalweg.optimize import check_gradient as check_gradient
+    from thalweg.optimize import fmin as fmin
+    from thalweg.optimize import fmin_bfgs as fmin_bfgs
+    from thalweg.optimize import fmin_cg as fmin_cg
+    from thalweg.optimize import fmin_cobyla as fmin_cobyla
+    from thalweg.optimize import fmin_l_bfgs_b as fmin_l_bfgs_b
+    from thalweg.optimize import fmin_ncg as fmin_ncg
+    from thalweg.optimize import fmin_powell as fmin_powell
+    from thalweg.optimize import fmin_slsqp as fmin_slsqp
+    from thalweg.optimize import fmin_tnc as fmin_tnc
     from thalweg.optimize import minimize as minimize
     from thalweg.training import find_rate as find_rate
     from thalweg.training import fit as fit
@@ -77,6 +86,15 @@ _HOMES = {
     "fit": "training",
     "fit_over_hosts": "training",
     "fit_population": "training",
+    "fmin": "optimize",
+    "fmin_bfgs": "optimize",
+    "fmin_cg": "optimize",
+    "fmin_cobyla": "optimize",
+    "fmin_l_bfgs_b": "optimize",
+    "fmin_ncg": "optimize",
+    "fmin_powell": "optimize",
+    "fmin_slsqp": "optimize",
+    "fmin_tnc": "optimize",
     "from_keras": "estimators",
     "load": "estimators",
     "minimize": "optimize",

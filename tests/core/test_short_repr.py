@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.core import short_repr
+from thalweg.core import html_repr, short_repr
 from thalweg.datasets import moons
 from thalweg.estimators import evaluate
 
@@ -79,10 +79,10 @@ def test_a_result_names_what_it_holds() -> None:
 def test_html_is_escaped() -> None:
     evil = "<script>alert('1')</script>"
     wide = Wide(evil, None, [], {evil: evil})
-    html: str = wide._repr_html_()  # pyright: ignore[reportAttributeAccessIssue]
+    html = html_repr(wide)
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
     run = tw.fit(NETWORK, X, Y, loss="cross_entropy", epochs=1)
     shown = dataclasses.replace(run, why=evil * 20)
-    assert "<script>" not in shown._repr_html_()
+    assert "<script>" not in html_repr(shown)
     assert len(repr(shown)) <= 300

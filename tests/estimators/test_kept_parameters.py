@@ -62,7 +62,7 @@ LABELS = st.sampled_from(
         NUMBERS.astype(np.uint64) + np.uint64(2**63),
         NUMBERS == 1,
         NUMBERS.astype(float),
-        np.array(["", "ü\n\t\0x", "=1+1 🙂"])[NUMBERS],
+        np.array(["-", "ü\n\t\0x", "=1+1 🙂"])[NUMBERS],
         np.array(["no", "x" * 99, "Ω"], object)[NUMBERS],
     ]
 )
@@ -168,7 +168,7 @@ TABLE = {
 @given(data=st.data(), y=LABELS)
 def test_mlp_classifier(data: Any, y: Any, folder: Path) -> None:
     given = drawn(data, **MLP, class_weight=class_weights(y))
-    model = tw.MLPClassifier(**{"random_state": 0, **given}, max_iter=np.int64(2))
+    model = tw.MLPClassifier(**{"random_state": 0, **given, "max_iter": np.int64(2)})
     check_refit(model, y, folder)
 
 
@@ -185,7 +185,7 @@ def test_mlp_regressor(data: Any, n_outputs: int, folder: Path) -> None:
 @given(data=st.data(), y=LABELS)
 def test_classifier(data: Any, y: Any, folder: Path) -> None:
     given = drawn(data, **TABLE, class_weight=class_weights(y))
-    model = tw.Classifier(**{"random_state": 0, **given}, max_epochs=np.int64(2))
+    model = tw.Classifier(**{"random_state": 0, **given, "max_epochs": np.int64(2)})
     check_refit(model, y, folder)
 
 
@@ -235,7 +235,7 @@ def test_hidden_features(folder: Path) -> None:
     network = tw.MLPClassifier((3, 2), max_iter=1, random_state=0)
     fitted = FrozenEstimator(tw.MLPClassifier((3,), max_iter=1).fit(X, NUMBERS))
     for layer, inner in ((np.int64(0), network), (-1, fitted)):
-        features = tw.HiddenFeatures(inner, layer=layer).fit(X, NUMBERS)
+        features = tw.HiddenFeatures(inner).set_params(layer=layer).fit(X, NUMBERS)
         tw.save(features, folder / "features")
         back = tw.load(folder / "features")
         np.testing.assert_array_equal(back.transform(X), features.transform(X))

@@ -70,7 +70,7 @@ def test_what_contradicts_is_said(parameters: dict[str, Any], message: str) -> N
 
 
 def test_the_names_are_parameters_like_any_other() -> None:
-    model = clone(tw.Classifier(**FEW).set_params(max_iter=2))
+    model: Any = clone(tw.Classifier(**FEW).set_params(max_iter=2))
     assert model.get_params()["max_iter"] == 2
     grid = {"max_iter": [1, 2], "activation": ["sigmoid", "swish"]}
     found = GridSearchCV(model, grid, cv=2).fit(X, Y > 0)
@@ -103,7 +103,8 @@ def test_several_targets_are_predicted(as_frame: bool, tmp_path: Path) -> None:
 def test_rows_without_one_of_the_targets_are_left_out() -> None:
     y = BOTH.copy()
     y[3, 1] = np.nan
-    left = tw.Regressor(**FEW, max_iter=2).fit(X, y)
+    with pytest.warns(UserWarning, match="1 of 60 rows have no target"):
+        left = tw.Regressor(**FEW, max_iter=2).fit(X, y)
     rows = np.arange(60) != 3
     right = tw.Regressor(**FEW, max_iter=2).fit(X[rows], y[rows])
     np.testing.assert_array_equal(left.predict(X), right.predict(X))

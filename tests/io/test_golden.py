@@ -38,11 +38,10 @@ def rows_of(record: Any) -> Any:
 )
 def test_an_old_model_file_predicts_what_it_predicted(path: Path) -> None:
     record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    rows, model = rows_of(record["rows"]), tw.load(path)
-    if isinstance(model, tw.Run):
-        predicted = tw.predict(model, rows)
-    else:
-        predicted = np.asarray(model.predict(rows))
+    rows = rows_of(record["rows"])
+    model: Any = tw.load(path)
+    is_run = path.stem.startswith("run_")
+    predicted = np.asarray(tw.predict(model, rows) if is_run else model.predict(rows))
     expected = np.array(record["predict"])
     if expected.dtype.kind == "f":
         np.testing.assert_allclose(predicted, expected, rtol=RTOL, atol=ATOL)

@@ -255,8 +255,7 @@ class DenseNetwork(Record):
         >>> network.n_parameters
         403
         """
-        kinds = Sequence | np.ndarray
-        several = isinstance(sizes, kinds) and not isinstance(sizes, str)
+        several = not isinstance(sizes, str) and np.ndim(sizes) == 1
         if not several or len(sizes) < 2:
             given = tuple(sizes) if several else sizes
             raise ValueError(

@@ -24,9 +24,10 @@ def short_repr(kind: Kind) -> Kind:
 
     A class decorator, to be written above ``@dataclass``.
     """
-    kind.__repr__ = _line
+    made: Any = kind
+    made.__repr__ = _line
     if "_repr_html_" not in vars(kind):
-        kind._repr_html_ = html_repr
+        made._repr_html_ = html_repr
     return kind
 
 

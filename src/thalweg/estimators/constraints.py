@@ -108,7 +108,8 @@ class ListOf(Options):
 
     def is_satisfied_by(self, val: Any) -> bool:
         """Whether the value is such a list."""
-        return isinstance(val, self.type) and all(map(self._allows, val))
+        several = isinstance(val, self.type) and getattr(val, "ndim", 1) > 0
+        return several and all(map(self._allows, val))
 
     def _allows(self, element: Any) -> bool:
         return any(each.is_satisfied_by(element) for each in self.constraints)

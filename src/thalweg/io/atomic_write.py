@@ -19,12 +19,9 @@ from pathlib import Path
 from thalweg.core import shown
 
 try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
+    import fcntl
 except ImportError:  # Windows removes no file that somebody has open
-    LOCK_EX = LOCK_NB = 0
-
-    def flock(fd: int, operation: int, /) -> None:
-        """Do nothing."""
+    fcntl = None
 
 
 PathLike = str | os.PathLike[str]
@@ -197,7 +194,7 @@ def _open_draft(path: PathLike, target: Path, private: bool) -> tuple[Path, int]
         except OSError as error:
             raise _refusal(path, error) from error
         with suppress(OSError):  # a file system without locks
-            flock(file, LOCK_EX)
+            _lock(file)
         if os.fstat(file).st_nlink:
             return draft, file
         os.close(file)  # another writer swept it before we had the lock
@@ -215,10 +212,16 @@ def _remove_if_left(draft: Path) -> None:
     """Remove a draft, or raise OSError if its writer lives."""
     file = os.open(draft, os.O_RDWR)
     try:
-        flock(file, LOCK_EX | LOCK_NB)
+        _lock(file, wait=False)
         draft.unlink()
     finally:
         os.close(file)
+
+
+def _lock(file: int, wait: bool = True) -> None:
+    """Lock a file until its descriptor is closed; raise OSError if another has it."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def _copy_access(before: os.stat_result, target: Path, draft: Path, file: int) -> None:

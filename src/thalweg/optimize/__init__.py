@@ -1,5 +1,16 @@
 """Minimizing a function that you wrote, with its gradient checked."""
 
+from thalweg.optimize.fmin import (
+    fmin,
+    fmin_bfgs,
+    fmin_cg,
+    fmin_cobyla,
+    fmin_l_bfgs_b,
+    fmin_ncg,
+    fmin_powell,
+    fmin_slsqp,
+    fmin_tnc,
+)
 from thalweg.optimize.gradient_check import GradientCheck, check_gradient
 from thalweg.optimize.levenberg_marquardt import minimize_damped
 from thalweg.optimize.line_searches import LineSearches
@@ -17,6 +28,15 @@ __all__ = [
     "ShapeError",
     "UserFunction",
     "check_gradient",
+    "fmin",
+    "fmin_bfgs",
+    "fmin_cg",
+    "fmin_cobyla",
+    "fmin_l_bfgs_b",
+    "fmin_ncg",
+    "fmin_powell",
+    "fmin_slsqp",
+    "fmin_tnc",
     "minimize",
     "minimize_damped",
 ]

@@ -123,14 +123,9 @@ def read_bounds(bounds: Any, size: int) -> tuple[Array, Array] | None:
 
 def _read_pairs(bounds: Any) -> tuple[Array, Array]:
     try:
-        ends = [[_number(end) for end in pair] for pair in bounds]
-        low, high = np.array(
-            [
-                (-np.inf if low is None else low, np.inf if high is None else high)
-                for low, high in ends
-            ],
-            float,
-        ).T
+        ends = [(_number(low), _number(high)) for low, high in bounds]
+        low = np.array([-np.inf if low is None else low for low, _ in ends], float)
+        high = np.array([np.inf if high is None else high for _, high in ends], float)
     except (TypeError, ValueError):
         raise ValueError(
             f"minimize got bounds={bounds!r}; it must be a sequence of pairs "

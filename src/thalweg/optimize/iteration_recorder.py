@@ -4,13 +4,14 @@ import inspect
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from thalweg.core import Array, EpochRecord, History, PyTree
+from thalweg.core import Array, History, PyTree
 from thalweg.optimize.line_searches import LineSearches
 from thalweg.optimize.recorded_functions import EvaluationLog
 
@@ -18,7 +19,8 @@ _COLUMNS = (
     "loss", "gradient_norm", "update_ratio", "seconds", "evaluations",
     "gradient_evaluations", "line_search_failures", "restarts",
 )  # fmt: skip
-_GRADIENT_NORM = _COLUMNS.index("gradient_norm")
+_MOST_NUMBERS = 1_000_000
+"""So many numbers of iterates and gradients are kept until they are digested."""
 
 
 class MinimizationStopped(Exception):
@@ -56,8 +58,9 @@ class IterationRecorder:
         ``"maxiter"``, or ``""``.
     message : str
         The same as a sentence; ``""`` where SciPy has its own.
-    previous : ndarray of shape (n,)
-        Where the last iteration ended.
+    rows : list of tuple
+        The history, up to the iterations whose norms are not yet computed: few of them
+        are ever read.
     """
 
     def __init__(
@@ -79,56 +82,86 @@ class IterationRecorder:
         self.max_time = np.inf if max_time is None else max_time
         self.max_iterations, self.progress = max_iterations, progress
         self.stop_reason = self.message = ""
-        self.rows: list[list[float]] = []
-        self.previous, self._previous_gradient = start, None
-        self._previous_size = math.sqrt(start.dot(start))
+        self._is_watched = (
+            progress or callback is not None or max_time is not None
+            or max_iterations < np.inf
+        )  # fmt: skip
+        self.rows: list[tuple[float, ...]] = []
+        self._iterations: list[tuple[Any, ...]] = []
+        self._most_kept = _MOST_NUMBERS // (2 * len(start)) + 1
+        self._previous, self._previous_gradient = start, None
+        self._end: dict[str, Any] | None = None
         self._started = time.perf_counter()
 
-    def record(self, intermediate_result: Any) -> None:
-        """Record an iteration; SciPy calls this after each with its own record."""
-        self._record(intermediate_result.x, intermediate_result)
+    def for_records(self) -> Callable[..., None]:
+        """Return the callback for methods that pass SciPy's record."""
 
-    def record_point(self, x: Array) -> None:
-        """Record an iteration of a method, or in a case, where SciPy only tells x."""
-        self._record(x, None)
+        def callback(intermediate_result: Any) -> None:
+            self._record(intermediate_result["x"], intermediate_result)
+
+        # SciPy inspects it, which is slow without this.
+        callback.__signature__ = _SIGNATURE  # type: ignore[attr-defined]
+        return callback
+
+    def for_points(self) -> Callable[[Array], None]:
+        """Return the callback for where SciPy only passes x."""
+        return lambda x: self._record(x, None)
 
     def _record(self, x: Array, record: Any) -> None:
-        seconds, log = time.perf_counter() - self._started, self.log
+        log = self.log
         x = np.array(x, float)
         if self.fixed is not None and len(x) < len(self.fixed[0]):
             x = _with_fixed(x, *self.fixed)
         point = x.tobytes()
-        cost = log.cost_at(point) if record is None else float(record.fun)
+        if log.awaited_gradient is not None:
+            self.fill_in()
         gradient = log.gradient_at(point)
-        self._fill_in()
-        step = x - self.previous
-        self.searches.record_iteration(step, self._previous_gradient, log.n_costs)
-        norm = math.nan
-        if gradient is not None:
-            norm = math.sqrt(gradient.dot(gradient))
-        elif not step.any() and self.rows:
-            norm, gradient = self.rows[-1][_GRADIENT_NORM], self._previous_gradient
-        else:
-            log.awaited = point
-        ratio = math.sqrt(step.dot(step)) / (self._previous_size or 1.0)
-        self.rows.append(
-            [cost, norm, ratio, seconds, log.n_costs, log.n_gradients,
-             self.searches.failures, self.searches.restarts]
-        )  # fmt: skip
-        self.previous, self._previous_gradient = x, gradient
-        self._previous_size = math.sqrt(x.dot(x))
-        if self.progress:
-            self._show_progress(self.rows[-1])
-        self._call_back(record, x, cost)
-        self._check_limits(seconds)
+        log.awaited = point if gradient is None else None
+        iterations = self._iterations
+        iterations.append((
+            log.cost_at(point) if record is None else record["fun"], x, gradient,
+            time.perf_counter(), log.n_costs, log.n_gradients,
+        ))  # fmt: skip
+        if len(iterations) > self._most_kept:
+            self._digest(iterations[:-1])
+            del iterations[:-1]
+        if self._is_watched:
+            self._watch(record)
 
-    def _fill_in(self) -> None:
-        """Complete the last row by a gradient that was computed after it."""
-        gradient = self.log.awaited_gradient
-        if gradient is not None:
-            self.rows[-1][_GRADIENT_NORM] = math.sqrt(gradient.dot(gradient))
-            self._previous_gradient = gradient
+    def _watch(self, record: Any) -> None:
+        """Tell of the last iteration, and stop the method if that is asked for."""
+        cost, x, _, now, *_ = self._iterations[-1]
+        if self.progress:
+            self._show_progress()
+        if self.callback is not None:
+            self._call_back(record, x, float(cost))
+        self._check_limits(now - self._started)
+
+    def fill_in(self) -> None:
+        """Complete the last iteration by a gradient that was computed after it."""
+        if self.log.awaited_gradient is not None:
+            cost, x, _, *counts = self._iterations[-1]
+            gradient = self.log.awaited_gradient
+            self._iterations[-1] = cost, x, gradient, *counts
         self.log.awaited = self.log.awaited_gradient = None
+
+    def _digest(self, iterations: list[tuple[Any, ...]]) -> None:
+        """Turn iterations into rows of the history."""
+        for cost, x, gradient, now, n_costs, n_gradients in iterations:
+            step = x - self._previous
+            if gradient is None and self.rows and not step.any():
+                gradient = self._previous_gradient
+            norm = math.nan
+            if gradient is not None:
+                norm = math.sqrt(gradient.dot(gradient))
+            self.searches.record_iteration(step, self._previous_gradient, n_costs)
+            size = math.sqrt(self._previous.dot(self._previous))
+            ratio = math.sqrt(step.dot(step)) / (size or 1.0)
+            self.rows.append(
+                (float(cost), norm, ratio, now - self._started, n_costs, n_gradients,
+                 self.searches.failures, self.searches.restarts)
+            )  # fmt: skip
+            self._previous, self._previous_gradient = x, gradient
 
     def _call_back(self, record: Any, x: Array, cost: float) -> None:
         """Call the user's callback, with copies."""
@@ -148,7 +181,7 @@ class IterationRecorder:
         if seconds > self.max_time:
             message = f"The time budget of {self.max_time:g} s was used up."
             self._stop("max_time", message)
-        if len(self.rows) >= self.max_iterations:
+        if self.n_iterations >= self.max_iterations:
             message = "Maximum number of iterations has been exceeded."
             self._stop("maxiter", message)
 
@@ -157,6 +190,21 @@ class IterationRecorder:
         self.stop_reason, self.message = reason, message
         raise MinimizationStopped if self.method == "TNC" else StopIteration
 
+    @property
+    def n_iterations(self) -> int:
+        """How many iterations were recorded."""
+        return len(self.rows) + len(self._iterations)
+
+    @property
+    def previous(self) -> Array:
+        """Where the last iteration ended, or the start."""
+        return self._iterations[-1][1] if self._iterations else self._previous
+
+    @property
+    def previous_cost(self) -> float:
+        """The cost there; NaN before the first iteration."""
+        return float(self._iterations[-1][0]) if self._iterations else math.nan
+
     def record_end(self, result: Any) -> None:
         """Record how SciPy ended.
 
@@ -164,34 +212,62 @@ class IterationRecorder:
         ----------
         result : scipy.optimize.OptimizeResult
         """
-        self._fill_in()
-        self.searches.record_end(result, self.log.n_costs)
-        if self.rows:
-            self.rows[-1][-2] = self.searches.failures
+        self.fill_in()
+        self._end = {"status": result.get("status"), "fun": result.fun}
+
+    def columns(self) -> dict[str, Sequence[float]]:
+        """Return the history by column."""
+        self.fill_in()
+        self._digest(self._iterations)
+        self._iterations = []
+        columns = [list(column) for column in zip(*self.rows, strict=True)]
+        columns = columns or [[] for _ in _COLUMNS]
+        if self._end is not None and self.rows:
+            self.searches.record_end(OptimizeResult(self._end), self.log.n_costs)
+            columns[-2][-1] = self.searches.failures
+        return dict(zip(_COLUMNS, columns, strict=True))
 
     def end_progress(self) -> None:
         """End the line on stderr."""
-        if self.progress and self.rows:
+        if self.progress and self.n_iterations:
             sys.stderr.write("\n")
 
-    def history(self) -> History:
-        """Return every iteration."""
-        columns = zip(*self.rows, strict=True) if self.rows else ([],) * len(_COLUMNS)
-        return History.from_columns(dict(zip(_COLUMNS, columns, strict=True)))
-
-    def records(self) -> list[EpochRecord]:
-        """Return every iteration as a record of its own."""
-        return list(self.history())
-
-    def _show_progress(self, row: list[float]) -> None:
-        cost, norm, _, _, evaluations, *_ = row
+    def _show_progress(self) -> None:
+        cost, _, gradient, _, n_costs, _ = self._iterations[-1]
+        norm = math.nan if gradient is None else math.sqrt(gradient.dot(gradient))
         sys.stderr.write(
-            f"\riteration {len(self.rows)}  cost {cost:.6g}  gradient "
-            f"{norm:.3g}  evaluations {evaluations:g}   "
+            f"\riteration {self.n_iterations}  cost {cost:.6g}  gradient "
+            f"{norm:.3g}  evaluations {n_costs:g}   "
         )
         sys.stderr.flush()
 
 
+class RecordedHistory(History):
+    """A history whose norms are computed when something first reads it.
+
+    Parameters
+    ----------
+    recorder : IterationRecorder
+    """
+
+    def __init__(self, recorder: IterationRecorder) -> None:
+        object.__setattr__(self, "_recorder", recorder)
+
+    def __getattr__(self, name: str) -> Any:
+        recorder = self.__dict__.get("_recorder")
+        if recorder is None or name.startswith("_"):
+            raise AttributeError(name)
+        self.__dict__.update(History.from_columns(recorder.columns()).__dict__)
+        del self.__dict__["_recorder"]
+        return getattr(self, name)
+
+    def __reduce__(self) -> Any:
+        return History, tuple(getattr(self, each.name) for each in fields(History))
+
+
+_SIGNATURE = inspect.Signature(
+    [inspect.Parameter("intermediate_result", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+)
 STOP_ITERATION = "`callback` raised `StopIteration`."
 """SciPy's message."""
 

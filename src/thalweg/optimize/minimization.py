@@ -227,7 +227,7 @@ class Minimization:
             raise ValueError(
                 f"{self.owner}: {message} (check='warn' minimizes in spite of this.)"
             )
-        warnings.warn(f"{self.owner}: {message}", RuntimeWarning, stacklevel=5)
+        warnings.warn(f"{self.owner}: {message}", RuntimeWarning, stacklevel=6)
 
     # ----------------------------------------------------------- handed to SciPy
 
@@ -282,8 +282,8 @@ class Minimization:
         label = self.method.label
         shortened = label in _SHORTENING and recorder.fixed is not None
         if label == "TNC" or shortened:
-            return recorder.record_point
-        return recorder.record
+            return recorder.for_points()
+        return recorder.for_records()
 
     def notes(self) -> list[str]:
         """Return what was repaired, and whether the functions are slow."""

@@ -22,7 +22,11 @@ from thalweg.optimize.arguments import (
     read_start,
 )
 from thalweg.optimize.gradient_check import LOG_OF_0_HINT
-from thalweg.optimize.iteration_recorder import IterationRecorder, MinimizationStopped
+from thalweg.optimize.iteration_recorder import (
+    IterationRecorder,
+    MinimizationStopped,
+    RecordedHistory,
+)
 from thalweg.optimize.minimization import Minimization
 from thalweg.optimize.scipy_methods import Method
 
@@ -192,7 +196,7 @@ def _call_scipy(
     if recorder.stop_reason:
         result.stop_reason = recorder.stop_reason
     result.x = _shaped(result.x, problem.tree)
-    result.history = recorder.history()
+    result.history = RecordedHistory(recorder)
     result.check, result.notes = problem.gradient_check, problem.notes()
     return result
 
@@ -240,7 +244,7 @@ def _stopped(problem: Minimization, recorder: IterationRecorder) -> OptimizeResu
         fun=log.cost_at(point),
         jac=np.full(len(x), np.nan) if gradient is None else gradient,
         nfev=log.n_costs,
-        nit=len(recorder.rows),
+        nit=recorder.n_iterations,
         status=_TNC_LIMIT if recorder.stop_reason == "maxiter" else STOPPED,
         message=recorder.message,
         success=False,
@@ -251,9 +255,9 @@ def _best_so_far(
     problem: Minimization, recorder: IterationRecorder, constrained: bool
 ) -> OptimizeResult:
     log = problem.log
-    x, cost = recorder.previous, recorder.rows[-1][0] if recorder.rows else np.nan
+    x, cost = recorder.previous, recorder.previous_cost
     # Of points that may break constraints, the one of the lowest cost is not the best.
-    if log.best_point and not (constrained and recorder.rows):
+    if log.best_point and not (constrained and recorder.n_iterations):
         x, cost = np.frombuffer(log.best_point).copy(), log.best_cost
     return OptimizeResult(
         x=x,
@@ -261,7 +265,7 @@ def _best_so_far(
         success=False,
         status=STOPPED,
         message="Interrupted from the keyboard.",
-        nit=len(recorder.rows),
+        nit=recorder.n_iterations,
         nfev=log.n_costs,
         njev=log.n_gradients,
     )

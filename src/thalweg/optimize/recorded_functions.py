@@ -6,8 +6,8 @@ that may be a buffer, and keep the last few evaluations for the history. They ca
 pickled, because SciPy's `workers` send the cost to other processes.
 """
 
-import time
 from collections import deque
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from thalweg.optimize.user_function import UserFunction
 
 _N_REMEMBERED = 4
 _PLAIN_NUMBERS = (float, np.float64)
+_FLOAT64 = np.dtype(float)
 
 
 class EvaluationLog:
@@ -51,13 +52,6 @@ class EvaluationLog:
         self.awaited: bytes | None = None
         self.awaited_gradient: Array | None = None
 
-    def add_cost(self, point: bytes, cost: float) -> None:
-        """Remember a cost."""
-        self.n_costs += 1
-        self.costs.append((point, cost))
-        if cost < self.best_cost:
-            self.best_cost, self.best_point = cost, point
-
     def add_gradient(self, point: bytes, gradient: Array) -> None:
         """Remember a gradient."""
         self.n_gradients += 1
@@ -67,12 +61,17 @@ class EvaluationLog:
 
     def cost_at(self, point: bytes) -> float:
         """Return a remembered cost; NaN if it is forgotten."""
-        costs = (cost for at, cost in reversed(self.costs) if at == point)
-        return next(costs, self.best_cost if point == self.best_point else np.nan)
+        for at, cost in reversed(self.costs):
+            if at == point:
+                return cost
+        return self.best_cost if point == self.best_point else np.nan
 
     def gradient_at(self, point: bytes) -> Array | None:
         """Return a remembered gradient; None if it is forgotten."""
-        return next((g for at, g in reversed(self.gradients) if at == point), None)
+        for at, gradient in reversed(self.gradients):
+            if at == point:
+                return gradient
+        return None
 
 
 class _RecordedFunction:
@@ -108,16 +107,17 @@ class RecordedCost(_RecordedFunction):
         if log.known_costs and point in log.known_costs:
             cost = log.known_costs.pop(point)
         else:
-            begun = time.perf_counter()
-            if self.arrange is not None:
-                x = self.arrange(x)
-            cost = self.fun(x, *args)
-            log.cost_seconds += time.perf_counter() - begun
+            begun = perf_counter()
+            cost = self.fun(x if self.arrange is None else self.arrange(x), *args)
+            log.cost_seconds += perf_counter() - begun
             if type(cost) not in _PLAIN_NUMBERS:
                 if np.iscomplexobj(cost):
                     return cost  # SciPy's complex steps are not iterates
                 cost = self.function.check_cost(cost)
-        log.add_cost(point, cost)
+        log.n_costs += 1
+        log.costs.append((point, cost))
+        if cost < log.best_cost:
+            log.best_cost, log.best_point = cost, point
         return cost
 
 
@@ -130,15 +130,18 @@ class RecordedPair(_RecordedFunction):
         if log.known_costs and point in log.known_costs:
             cost, gradient = log.known_costs.pop(point)
         else:
-            begun = time.perf_counter()
-            if self.arrange is not None:
-                x = self.arrange(x)
-            value = self.fun(x, *args)
-            log.cost_seconds += time.perf_counter() - begun
+            begun = perf_counter()
+            value = self.fun(x if self.arrange is None else self.arrange(x), *args)
+            log.cost_seconds += perf_counter() - begun
+            if x.dtype.kind == "c":
+                return value[0], np.ravel(value[1])
             cost, gradient = self.function.split(value)
             if type(cost) not in _PLAIN_NUMBERS:
                 cost = self.function.check_cost(cost)
-        log.add_cost(point, cost)
+        log.n_costs += 1
+        log.costs.append((point, cost))
+        if cost < log.best_cost:
+            log.best_cost, log.best_point = cost, point
         log.add_gradient(point, gradient)
         return cost, gradient
 
@@ -152,14 +155,19 @@ class RecordedGradient(_RecordedFunction):
         if log.known_gradients and point in log.known_gradients:
             gradient = log.known_gradients.pop(point)
         else:
-            begun = time.perf_counter()
-            if self.arrange is not None:
-                x = self.arrange(x)
-            gradient = self.jac(x, *args)
-            log.gradient_seconds += time.perf_counter() - begun
-            if np.iscomplexobj(gradient):
-                return np.ravel(gradient)  # SciPy's complex steps for a Hessian
-            gradient = self.function.flatten_gradient(gradient)
+            begun = perf_counter()
+            value = self.jac(x if self.arrange is None else self.arrange(x), *args)
+            log.gradient_seconds += perf_counter() - begun
+            if (
+                type(value) is np.ndarray
+                and value.dtype is _FLOAT64
+                and value.shape == self.shape
+            ):
+                gradient = value.copy()
+            elif x.dtype.kind == "c":
+                return np.ravel(value)  # SciPy's complex steps for a Hessian
+            else:
+                gradient = self.function.flatten_gradient(value)
         log.add_gradient(point, gradient)
         return gradient
 

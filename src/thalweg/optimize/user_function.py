@@ -218,8 +218,12 @@ class UserFunction:
 
     def _flatten_array(self, array: Array) -> Array:
         """Flatten a gradient that is one array."""
-        if array.dtype.kind not in "fiub":
+        if array.dtype.kind == "O":
             array = _as_real(array, "gradient")
+        if array.dtype.kind not in "fiub":
+            raise ShapeError(
+                f"the gradient has type {array.dtype}; it must hold real numbers."
+            )
         if array.size != self.tree.size:
             raise self._wrong_total(array.size)
         part, *others = self.tree.parts

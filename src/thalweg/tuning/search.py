@@ -181,6 +181,11 @@ def search(
     >>> len(found.trials), 1e-5 <= found.best_params["alpha"] <= 1
     (5, True)
     """
+    if X is None or y is None:
+        missing = "X" if X is None else "y"
+        raise ValueError(f"search got {missing}=None. Give both X and y.")
+    with naming("X", "y", owner="search"):
+        check_consistent_length(X, y)
     wanted = _Search(
         estimator=estimator,
         space=space,
@@ -202,11 +207,6 @@ def search(
         groups=as_groups(groups, len(y), "search"),
         time=as_times(time, len(y), "search"),
     )
-    if X is None or y is None:
-        missing = "X" if X is None else "y"
-        raise ValueError(f"search got {missing}=None. Give both X and y.")
-    with naming("X", "y", owner="search"):
-        check_consistent_length(X, y)
     if nested is None:
         return wanted.run(X, y)
     given = {"groups": wanted.groups, "time": wanted.time}

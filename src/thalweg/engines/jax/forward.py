@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from thalweg.core import Choice, Dense, DenseNetwork, Network
+from thalweg.core import Choice, Dense, DenseNetwork, Network, naming
 from thalweg.engines.jax import random
 
 Tree = tuple[dict[str, jax.Array], ...]
@@ -76,7 +76,8 @@ def forward(
 def activate(activation: Choice, z: jax.Array) -> jax.Array:
     """Apply an activation elementwise."""
     if not isinstance(activation.name, str):
-        result = activation.name(z)
+        with naming("activation", owner="fit"):
+            result = activation.name(z)
         if jnp.shape(result) != z.shape:
             raise ValueError(
                 f"the activation {activation.label!r} returned "

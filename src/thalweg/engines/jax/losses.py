@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
 
-from thalweg.core import Choice, Number
+from thalweg.core import Choice, Number, naming
 
 _A = jax.Array
 
@@ -21,7 +21,8 @@ def row_losses(
 ) -> jax.Array:
     """Loss of each row, shape (batch,)."""
     if callable(loss.name):
-        losses = loss.name(outputs, y)
+        with naming("loss", owner="fit"):
+            losses = loss.name(outputs, y)
         if not hasattr(losses, "shape"):
             raise ValueError(
                 f"the loss {loss.label!r} returned {type(losses).__name__}; it must "

@@ -391,12 +391,13 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         elif self._stops_early():
             from sklearn.model_selection import train_test_split  # loads much
 
-            parts: Any = train_test_split(
-                X, target, weights,
-                random_state=self._random_state,
-                test_size=float(self.validation_fraction),
-                stratify=self._strata(target),
-            )  # fmt: skip
+            with naming("validation_fraction", owner=type(self).__name__):
+                parts: Any = train_test_split(
+                    X, target, weights,
+                    random_state=self._random_state,
+                    test_size=float(self.validation_fraction),
+                    stratify=self._strata(target),
+                )  # fmt: skip
             (X, target, weights), held = parts[::2], parts[1::2]
             if held[0].shape[0] < 2:
                 raise ValueError(
