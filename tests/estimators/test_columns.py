@@ -403,3 +403,6 @@ def test_a_target_of_prices_is_a_target_of_numbers():
     again = Regressor(**QUICK).fit(x[:, None], price)
     np.testing.assert_array_equal(model.predict(x[:, None]), again.predict(x[:, None]))
     assert model.score(x[:, None], texts) == again.score(x[:, None], price)
+    found = [tw.diagnose(each, x[:, None], y, trials=False)
+             for each, y in ((model, texts), (again, price))]  # fmt: skip
+    assert str(found[0]) == str(found[1])

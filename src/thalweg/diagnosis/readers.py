@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,9 @@ from thalweg.estimators import (
     as_frame,
     blueprint,
     encode,
+    numbers,
     study,
+    study_numbers,
     table_blueprint,
 )
 
@@ -261,6 +264,10 @@ def _problem_of_table(
     if isinstance(last, Classifier):
         labels, y, held = numbered(y, held)
         target = labels[y]
+    elif y.dtype.kind not in "fiub":
+        read = partial(_as_numbers, reading=last.reading())
+        target = y = read(y)
+        held = held and ValidationData(held.X, read(held.y))
     run = getattr(last, "run_", None)
     width = _width(X, steps, y) if run is None else run.network.n_inputs
     network, plan, watched = table_blueprint(last, X, target, width)
@@ -270,6 +277,14 @@ def _problem_of_table(
         validation=last.validation_fraction if watched else None,
         scales_target=labels is None,
     )  # fmt: skip
+
+
+def _as_numbers(y: Array, reading: Any) -> Array:
+    """Return a target of texts that are numbers, such as "$1,200"."""
+    import pandas as pd
+
+    values = pd.Series(y, name="y")
+    return numbers("y", values, study_numbers(values, reading))
 
 
 def _problem_of_network(

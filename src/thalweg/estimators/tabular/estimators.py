@@ -835,7 +835,11 @@ def _as_wide(y: Any) -> Frame | None:
 
     if hasattr(y, "to_pandas"):
         y = y.to_pandas()
-    shape = np.shape(y)
+    rows = (list, tuple, np.ndarray)
+    # As an array, texts would all be as wide as the longest.
+    if isinstance(y, list | tuple) and not (y and isinstance(y[0], rows)):
+        return None
+    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
     if len(shape) != 2 or shape[1] < 2:
         return None
     table = y.copy(deep=False) if isinstance(y, pd.DataFrame) else pd.DataFrame(y)
