@@ -85,8 +85,8 @@ def main() -> None:
     storage.HEARTBEAT_INTERVAL = 0.05
     ready: dict[str, Any] = {"models": models(), "runs": runs()}
     # To compress Plotly's program takes longer than all else: kills would hit that.
-    inside = vars(page)
-    inside["_plotly"] = cache(inside["_plotly"])
+    inside: Any = page
+    inside._plotly = cache(inside._plotly)
     with TemporaryDirectory() as folder:
         report.write(ready["runs"][0], Path(folder) / "first.html")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
