@@ -69,7 +69,11 @@ def known_options(method: Method, options: Mapping[str, Any] | None) -> dict[str
     Names that are like none of ours are left to SciPy, which may be newer. (Its
     trust-constr has no warning, so there all of them are left out.)
     """
-    kept = dict(options or {})
+    # SciPy's Powell writes into its option `direc`.
+    kept = {
+        name: value.copy() if isinstance(value, np.ndarray) else value
+        for name, value in (options or {}).items()
+    }
     for name in (options or {}).keys() - set(method.options):
         hint = _did_you_mean(name, method.options)
         if hint or method.label == "trust-constr":

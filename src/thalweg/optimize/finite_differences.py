@@ -78,7 +78,9 @@ class FiniteDifferences:
             self.units = np.minimum(self.units, self.region.room(x))
         self.n_left = np.inf
         self._step = step
-        self._steps = _STEPS
+        # In float32 only long steps can tell, and less closely.
+        self._steps = _STEPS[::-1] if function.is_single else _STEPS
+        self._close = WRONG if function.is_single else _DOUBTFUL
         self._disagreements = dict.fromkeys(pairwise(sorted(_STEPS)), 0.0)
 
     @cached_property
@@ -144,7 +146,7 @@ class FiniteDifferences:
             slopes[step] = self.slope(direction, step)
             scale = max(abs(expected), typical, *map(abs, slopes.values()), 1e-300)
             error = min(abs(slope - expected) for slope in slopes.values()) / scale
-            if error <= _DOUBTFUL:
+            if error <= self._close:
                 others = (other for other in _STEPS if other != step)
                 self._steps = (step, *others)  # it may be the best again
                 return DirectionResult(error, True)

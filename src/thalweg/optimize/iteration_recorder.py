@@ -182,8 +182,11 @@ class IterationRecorder:
             message = f"The time budget of {self.max_time:g} s was used up."
             self._stop("max_time", message)
         if self.n_iterations >= self.max_iterations:
-            message = "Maximum number of iterations has been exceeded."
-            self._stop("maxiter", message)
+            self.stop_at_limit()
+
+    def stop_at_limit(self) -> None:
+        """Stop the method because of its iterations."""
+        self._stop("maxiter", "Maximum number of iterations has been exceeded.")
 
     def _stop(self, reason: str, message: str) -> None:
         """Stop the method."""

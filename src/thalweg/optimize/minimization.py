@@ -41,6 +41,8 @@ from thalweg.optimize.recorded_functions import (
 from thalweg.optimize.scipy_methods import Method
 from thalweg.optimize.user_function import ONE_HOT_HINT, ShapeError, UserFunction
 
+SINGLE_EPSILON = 1e-3
+"""Newton-CG's step where it differences a gradient computed in float32."""
 _CLIPPING = ("L-BFGS-B", "SLSQP", "Nelder-Mead", "Powell", "COBYLA", "COBYQA")
 """Methods that move x0 into the bounds before they evaluate anything."""
 _SHORTENING = ("L-BFGS-B", "SLSQP", "TNC")
@@ -72,6 +74,8 @@ class Minimization:
     start : ndarray of shape (n,)
     log : EvaluationLog
     gradient_check : GradientCheck or None
+    has_single_gradient : bool
+        Whether Newton-CG will difference a gradient computed in float32.
     second : dict
         SciPy's keywords ``hess`` and ``hessp``, as far as they are given or derived.
     """
@@ -104,6 +108,7 @@ class Minimization:
             ends = np.full(tree.size, -np.inf), np.full(tree.size, np.inf)
         self.region = FeasibleRegion(*ends, constraints)
         self.gradient_check: GradientCheck | None = None
+        self.has_single_gradient = False
         self._prepare(hess, hessp)
 
     # ------------------------------------------------------------ before SciPy
@@ -140,6 +145,25 @@ class Minimization:
                 self._check_gradient(first)
             else:
                 self._check_differences(first)
+        if method.label == "Newton-CG" and not self.second:
+            self._look_for_single_gradient(first)
+
+    def _look_for_single_gradient(self, first: Array) -> None:
+        """Tell whether Newton-CG will difference a float32 gradient.
+
+        SciPy's step vanishes in float32: the method would end where it began.
+        """
+        gradient, point = self.function.gradient(first), first.tobytes()
+        if self.returns_pair:
+            self.log.known_costs[point] = self.function.cost(first), gradient
+        else:
+            self.log.known_gradients[point] = gradient
+        self.has_single_gradient = self.function.gradient_is_single
+        if self.has_single_gradient:
+            self.user.notes.append(
+                "The gradient is computed in float32. Newton-CG differences it with a "
+                f"step of {SINGLE_EPSILON}. Compute it in float64: X.astype(float)."
+            )
 
     def _first_point(self) -> Array:
         """Return the first point that SciPy will evaluate."""
@@ -228,6 +252,12 @@ class Minimization:
         raise_or_warn(self.owner, message, self.check, stacklevel=7)
 
     # ----------------------------------------------------------- handed to SciPy
+
+    def evaluate_start(self) -> None:
+        """Compute cost and gradient at the start, as SciPy would."""
+        self.scipy_cost()(self.start, *self.user.args)
+        if not self.returns_pair and callable(self.scipy_gradient()):
+            self.scipy_gradient()(self.start, *self.user.args)
 
     @property
     def returns_pair(self) -> bool:

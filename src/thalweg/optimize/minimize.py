@@ -27,7 +27,7 @@ from thalweg.optimize.iteration_recorder import (
     MinimizationStopped,
     RecordedHistory,
 )
-from thalweg.optimize.minimization import Minimization
+from thalweg.optimize.minimization import SINGLE_EPSILON, Minimization
 from thalweg.optimize.scipy_methods import Method
 
 
@@ -144,6 +144,8 @@ def minimize(
     if callable(method):
         return _call_custom(problem, method, callback, given)
     limit = given["options"].pop("maxiter", None) if chosen.label == "TNC" else None
+    if problem.has_single_gradient:
+        given["options"].setdefault("eps", SINGLE_EPSILON)
     recorder = problem.recorder(
         callback,
         max_searches=given["options"].get("maxls", 20)
@@ -168,12 +170,17 @@ def _call_scipy(
     problem: Minimization, recorder: IterationRecorder, given: dict[str, Any]
 ) -> OptimizeResult:
     """Call SciPy; if it does not end by itself, return the best point so far."""
-    is_paired = problem.returns_pair
+    is_paired, method = problem.returns_pair, problem.method.label
+    if method == "COBYLA" and problem.region.fixed.all():
+        method = "SLSQP"  # SciPy then only evaluates the cost; its COBYLA fails
     try:
+        if recorder.max_iterations < 1:
+            problem.evaluate_start()
+            recorder.stop_at_limit()
         result: Any = minimize_by_scipy(
             problem.scipy_cost(),
             problem.start,
-            method=problem.method.label,
+            method=method,
             jac=True if is_paired else problem.scipy_gradient(),
             callback=problem.scipy_callback(recorder),
             **given,
@@ -189,7 +196,9 @@ def _call_scipy(
         recorder.stop_reason = "interrupt"
     finally:
         recorder.end_progress()
-    if np.isnan(result.fun):
+    # COBYLA takes NaN for 1e30, and calls that a success.
+    has_none = problem.method.label == "COBYLA" and problem.log.best_cost == np.inf
+    if np.isnan(result.fun) or has_none:
         _replace_nan(result, problem)
         recorder.stop_reason = "nan"
     recorder.record_end(result)
@@ -275,7 +284,7 @@ def _replace_nan(result: OptimizeResult, problem: Minimization) -> None:
     """Never end in success with NaN: return the best finite point instead."""
     log = problem.log
     result.success, result.status = False, STOPPED
-    result.message = f"The cost became {result.fun}. {LOG_OF_0_HINT}"
+    result.message = f"The cost became nan. {LOG_OF_0_HINT}"
     if np.isfinite(log.best_cost):
         result.x = np.frombuffer(log.best_point).copy()
         result.fun = log.best_cost

@@ -64,6 +64,8 @@ class UserFunction:
         What was repaired so far, each once.
     is_single : bool
         Whether a cost was computed in float32 or less.
+    gradient_is_single : bool
+        Whether a gradient was computed in float32 or less.
     cost_type : type
         What the cost function returned last.
     first_gradient : tuple of (bytes, ndarray) or None
@@ -80,7 +82,7 @@ class UserFunction:
         self.fun, self.jac, self.tree, self.args = fun, jac, tree, args
         self.has_gradient = jac is True or callable(jac)
         self.notes: list[str] = []
-        self.is_single = False
+        self.is_single = self.gradient_is_single = False
         self.cost_type: type = float
         self.first_gradient: tuple[bytes, Array] | None = None
         self._last: _LastCall | None = None
@@ -218,6 +220,8 @@ class UserFunction:
 
     def _flatten_array(self, array: Array) -> Array:
         """Flatten a gradient that is one array."""
+        if array.dtype in (np.float32, np.float16):
+            self.gradient_is_single = True
         if array.dtype.kind == "O":
             array = _as_real(array, "gradient")
         if array.dtype.kind not in "fiub":
