@@ -176,7 +176,7 @@ def read_columns(
     elif pd.api.types.is_string_dtype(y.dtype):
         known = y[~lacks_target(y, how.missing)].astype(str)
         if known.str.fullmatch("-?(0|[1-9][0-9]{0,17})").all():  # and no 01
-            y = pd.to_numeric(y, errors="coerce").astype("Int64")
+            y = pd.Series(pd.to_numeric(y, errors="coerce"), dtype="Int64", name=target)
     return X.astype({name: "category" for name in category if name in X}), y
 
 

@@ -78,7 +78,8 @@ def as_target(y: Any) -> Series:
     if isinstance(y, pd.api.extensions.ExtensionArray | pd.Index):
         return pd.Series(y, name=name)
     if np.ma.isMaskedArray(y):
-        y = np.where(np.ma.getmaskarray(y), None, np.asarray(y, object))
+        mask, y = np.ma.getmaskarray(y), np.array(y, object)
+        y[mask] = None
     flat = isinstance(y, list | tuple) and not any(
         isinstance(each, list | tuple | np.ndarray) for each in y
     )

@@ -106,7 +106,8 @@ def _from_rows(X: Any) -> Frame:
     if isinstance(X, np.ndarray) and X.dtype.names:
         return pd.DataFrame(np.asarray(X))
     if np.ma.isMaskedArray(X):
-        cells = np.where(np.ma.getmaskarray(X), None, np.asarray(X, object))
+        cells = np.array(X, object)
+        cells[np.ma.getmaskarray(X)] = None
         return pd.DataFrame(_as_matrix(cells)).infer_objects()
     kinds = _types_of(X) if isinstance(X, list | tuple) else set()
     if len(kinds) > 1 and not kinds <= {int, float}:
