@@ -34,7 +34,7 @@ SHARP := not (slow or integration or browser or keras or dask or ray or postgres
 PROGRAMS := JAX_COMPILATION_CACHE_DIR=$(abspath $(VENV))/.programs \
   JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 
-.PHONY: check test coverage smoke test-minimum demo lint style types sharp sanitize \
+.PHONY: check test scipy-tests coverage smoke test-minimum demo lint style types sharp sanitize \
   benchmarks clean
 
 check: $(EDITABLE)
@@ -44,6 +44,10 @@ TEST := $(BIN)/python -m pytest -n 2 --dist worksteal --doctest-modules
 
 test: $(PACKAGE)
 	$(TEST) --pyargs tests/ thalweg
+
+# All of SciPy's own tests of what thalweg has under the same name. `make test` runs most.
+scipy-tests: $(PACKAGE)
+	ALL_SCIPY_TESTS=1 $(BIN)/python -m pytest -q tests/integration
 
 # The branches that the sharp tests take, and the public functions that none of them
 # calls. It fails on no number. Coverage doubles the time of a test, hence these alone.

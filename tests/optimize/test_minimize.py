@@ -155,9 +155,11 @@ def test_jax_gradient_reaches_every_array():
         3.0,
         np.zeros((4, 1)),
         [np.zeros(2), np.zeros((2, 2))],
+        [np.zeros(3)],
+        {"a": np.zeros(3)},
         {"a": np.zeros(3), "b": {"c": 0.0, "d": (np.zeros(1),)}},
     ],
-    ids=["number", "column", "list", "nested"],
+    ids=["number", "column", "list", "list of one", "dict of one", "nested"],
 )
 def test_structures_come_back_as_they_went(x0: Any):
     tree = PyTree(x0)

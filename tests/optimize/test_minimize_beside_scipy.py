@@ -34,6 +34,9 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
 DEVIATING = {"x", "history", "check", "notes"}
 
 
+Bounds: Any = optimize.Bounds  # its stub takes numbers alone
+
+
 class Problem(NamedTuple):
     """A smooth cost with a valley, and how to minimize it."""
 
@@ -74,9 +77,7 @@ def problems(draw: Any) -> Problem:
         high = np.maximum(start, low + rng.choice([0.0, 0.5, np.inf], size=n))
         high = np.where(low == start, np.maximum(high, low), high)
         given["bounds"] = draw(
-            st.sampled_from(
-                [optimize.Bounds(low, high), list(zip(low, high, strict=True))]
-            )
+            st.sampled_from([Bounds(low, high), list(zip(low, high, strict=True))])
         )
     if method in ("SLSQP", "COBYLA", "COBYQA", "trust-constr") and draw(st.booleans()):
         given["constraints"] = draw(

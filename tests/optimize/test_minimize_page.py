@@ -20,7 +20,7 @@ ROWS = [
     if line.startswith("|")
 ]
 TABLE = {row[0]: dict(zip(ROWS[0][1:], row[1:], strict=True)) for row in ROWS[2:17]}
-START = [0.5, 0.7]
+START = [1.5, 2.0]
 
 
 def call(minimize: Any, method: str, **given: Any) -> tuple[Any, str]:
@@ -48,8 +48,8 @@ def test_every_method_has_a_row():
         ("gradient", {"jac": rosen_der}, "gradient information"),
         ("hess", {"hess": rosen_hess}, "Hessian information"),
         ("hessp", {"hess": rosen_hess, "hessp": rosen_hess_prod}, "Hessian-vector"),
-        ("bounds", {"bounds": [(0, 2)] * 2}, "cannot handle bounds"),
-        ("constraints", {"constraints": {"type": "ineq", "fun": lambda x: 4 - x @ x}},
+        ("bounds", {"bounds": [(0, 3)] * 2}, "cannot handle bounds"),
+        ("constraints", {"constraints": {"type": "ineq", "fun": lambda x: 9 - x @ x}},
          "cannot handle constraints"),
     ],
 )  # fmt: skip
@@ -90,16 +90,17 @@ def test_callbacks(method: str):
 
 @pytest.mark.parametrize("method", TABLE)
 def test_maxiter(method: str):
-    options = {"maxiter": 5}
+    most = 5 if method == "COBYLA" else 3  # it needs some to begin with
+    options = {"maxiter": most}
     theirs, said = call(optimize.minimize, method, options=options)
     ours, _ = call(tw.minimize, method, options=options)
     counted = {"iterations": "nit", "evaluations": "nfev", "ours": "nit"}
     count = counted[TABLE[method]["maxiter"]]
-    assert ours[count] == 5
+    assert ours[count] == most
     assert not ours.success
     if TABLE[method]["maxiter"] == "ours":
         assert "Unknown solver options: maxiter" in said
-        assert theirs.nit > 5
+        assert theirs.nit > most
     else:
         assert (ours[count], ours.message) == (theirs[count], theirs.message)
 

@@ -65,7 +65,8 @@ class PyTree:
     @property
     def is_flat(self) -> bool:
         """Whether x0 is one vector, so that packing changes nothing."""
-        return len(self.parts) == 1 and len(self.parts[0].shape) == 1
+        is_array = not isinstance(self.example, Mapping) and self.parts[0].name == "x0"
+        return is_array and len(self.parts[0].shape) == 1
 
     def pack(self, value: Any) -> Array:
         """Flatten a structure like x0 to a float64 vector of shape (size,)."""

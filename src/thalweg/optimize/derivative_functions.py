@@ -75,7 +75,7 @@ def approx_fprime(
         The gradient; of a vector-valued function the Jacobian of shape (m, n).
     """
     tree, start = read_start(xk, check_finite=False)
-    found = _APPROX_FPRIME(
+    found: Any = _APPROX_FPRIME(
         start, lambda x, *more: f(tree.unpack(x), *more), epsilon, *args
     )
     return found if tree.is_flat or np.ndim(found) > 1 else tree.unpack(found)

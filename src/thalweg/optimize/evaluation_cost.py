@@ -114,7 +114,7 @@ def _product_speed() -> float:
     with threadpool_limits(1):
         while time.perf_counter() < end or fastest == np.inf:
             begun = time.perf_counter()
-            matrix @ matrix
+            np.dot(matrix, matrix)
             fastest = min(fastest, time.perf_counter() - begun)
     return 2.0 * _PRODUCT_SIZE**3 / fastest
 

@@ -20,26 +20,23 @@ class FeasibleRegion:
 
     Parameters
     ----------
-    low, high : ndarray of shape (n,)
-        Infinite where there is no bound.
+    low, high : ndarray of shape (n,) or None
+        Infinite, or None, where there is no bound.
     constraints : SciPy's constraints, or a sequence of them
         Only those with `keep_feasible` count.
     """
 
-    def __init__(self, low: Array, high: Array, constraints: Any = ()) -> None:
-        self.low, self.high = low, high
-        self.is_bounded = bool(np.isfinite(low).any() or np.isfinite(high).any())
+    def __init__(
+        self, low: Array | None = None, high: Array | None = None, constraints: Any = ()
+    ) -> None:
+        self.is_bounded = low is not None and high is not None
+        self.low, self.high = np.asarray(low), np.asarray(high)
         self.constraints = [
             each
             for each in _as_list(constraints)
             if isinstance(each, LinearConstraint | NonlinearConstraint)
             and np.any(each.keep_feasible)
         ]
-
-    @classmethod
-    def everywhere(cls, size: int) -> "FeasibleRegion":
-        """Return the region without an end."""
-        return cls(np.full(size, -np.inf), np.full(size, np.inf))
 
     @property
     def is_everywhere(self) -> bool:
@@ -49,7 +46,7 @@ class FeasibleRegion:
     @property
     def fixed(self) -> Array:
         """Which variables have equal bounds."""
-        return self.low == self.high
+        return self.low == self.high if self.is_bounded else np.zeros(1, bool)
 
     def clip(self, x: Array) -> Array:
         """Move x into the box."""

@@ -72,7 +72,7 @@ class FiniteDifferences:
         step: float | None = None,
     ) -> None:
         self.function, self.x = function, x
-        self.region = region or FeasibleRegion.everywhere(len(x))
+        self.region = region or FeasibleRegion()
         self.units = np.maximum(typical_sizes(function.tree, x), 0.01)
         if self.region.is_bounded:
             self.units = np.minimum(self.units, self.region.room(x))

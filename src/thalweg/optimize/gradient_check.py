@@ -157,7 +157,7 @@ def examine_gradient(
     brief : bool
         Whether a right gradient may cost at most 20 evaluations.
     """
-    region = region or FeasibleRegion.everywhere(len(x0))
+    region = region or FeasibleRegion()
     with np.errstate(all="ignore"):
         try:
             return _examine(function, x0, region, brief)

@@ -100,7 +100,7 @@ class IterationRecorder:
             self._record(intermediate_result["x"], intermediate_result)
 
         # SciPy inspects it, which is slow without this.
-        callback.__signature__ = _SIGNATURE  # type: ignore[attr-defined]
+        callback.__signature__ = _SIGNATURE
         return callback
 
     def for_points(self) -> Callable[[Array], None]:

@@ -69,7 +69,7 @@ tr_options, jac_sparsity, max_nfev, verbose, args, kwargs, callback, workers
         raise TypeError(f"least_squares got fun={fun!r}; it must be a function of x.")
     tree, start = read_start(x0, check_finite=check != "off")
     residuals = _OwnStructure(fun, tree)
-    jacobian = _OwnStructure(jac, tree) if callable(jac) else jac
+    jacobian: Any = _OwnStructure(jac, tree) if callable(jac) else jac
     found = None
     if check != "off" and callable(jac):
         further = args if isinstance(args, tuple) else (args,)
@@ -83,7 +83,8 @@ tr_options, jac_sparsity, max_nfev, verbose, args, kwargs, callback, workers
         )
         if not found.ok and found.cause != "inconclusive":
             raise_or_warn("least_squares", found.message, check, stacklevel=3)
-    result = least_squares_by_scipy(
+    minimize_squares: Any = least_squares_by_scipy  # its stub is too narrow
+    result = minimize_squares(
         residuals, start, jacobian, bounds, method, ftol, xtol, gtol, x_scale, loss,
         f_scale, diff_step, tr_solver, {} if tr_options is None else tr_options,
         jac_sparsity, max_nfev, verbose, args, {} if kwargs is None else kwargs,
@@ -117,5 +118,5 @@ def _region(bounds: Any, size: int) -> FeasibleRegion:
     )
     low, high = (np.asarray(end, float) for end in (low, high))
     if not all(end.shape in ((), (1,), (size,)) for end in (low, high)):
-        return FeasibleRegion.everywhere(size)  # SciPy refuses them
+        return FeasibleRegion()  # SciPy refuses them
     return FeasibleRegion(np.broadcast_to(low, (size,)), np.broadcast_to(high, (size,)))

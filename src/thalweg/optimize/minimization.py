@@ -103,9 +103,7 @@ class Minimization:
         own = jac if jac is True or callable(jac) else None
         self.user = self.function = UserFunction(fun, own, tree, args)
         self.log = EvaluationLog()
-        ends = read_bounds(bounds, tree.size)
-        if ends is None:
-            ends = np.full(tree.size, -np.inf), np.full(tree.size, np.inf)
+        ends = read_bounds(bounds, tree.size) or (None, None)
         self.region = FeasibleRegion(*ends, constraints)
         self.gradient_check: GradientCheck | None = None
         self.has_single_gradient = False

@@ -231,7 +231,7 @@ def _call_custom(
     )
     if isinstance(result, OptimizeResult):
         result.check, result.notes = problem.gradient_check, problem.notes()
-        if not is_flat and np.size(result.get("x")) == problem.tree.size:
+        if not is_flat and np.size(result.x) == problem.tree.size:
             result.x = problem.tree.unpack(np.ravel(result.x))
     return result
 
