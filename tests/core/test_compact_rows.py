@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from thalweg.engines import load
 from thalweg.training import fit, predict
 
 
-def written_out(features):
+def written_out(features: list[Any]) -> Any:
     """Write out features one row and one feature at a time."""
     parts = []
     for each in features:
@@ -30,7 +32,7 @@ def written_out(features):
 
 
 @st.composite
-def features(draw):
+def features(draw: Any) -> list[Any]:
     n_rows = draw(st.integers(1, 40))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     drawn = []
@@ -47,7 +49,7 @@ def features(draw):
 
 
 @given(features(), st.sampled_from(["float32", "float64"]))
-def test_rows_are_written_out_as_their_features_say(drawn, dtype):
+def test_rows_are_written_out_as_their_features_say(drawn: Any, dtype: str):
     rows = CompactRows.of(drawn, dtype)
     expected = written_out(drawn).astype(dtype)
     assert rows.shape == expected.shape
@@ -60,7 +62,9 @@ def test_rows_are_written_out_as_their_features_say(drawn, dtype):
 @pytest.mark.parametrize("engine", ["native", "jax"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("units", [3, 200])
-def test_a_network_is_the_same_on_rows_in_compact_form(engine, dtype, units):
+def test_a_network_is_the_same_on_rows_in_compact_form(
+    engine: Any, dtype: str, units: int
+):
     rng = np.random.default_rng(0)
     n = 150
     rows = CompactRows.of(

@@ -74,6 +74,7 @@ def test_metrics_of_classes_are_scikit_learns(name: str, n_classes: int):
 def test_metrics_of_one_class_are_about_the_positive_one():
     truth, guess = drawn(2)
     shares: Any = guess.probabilities
+    label: Any
     for positive, label in enumerate("ab"):
         told = Truth(truth.values, truth.labels, positive)
         f1 = theirs.f1_score(truth.values, guess.predicted, pos_label=label)

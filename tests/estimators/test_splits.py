@@ -164,6 +164,7 @@ def test_evaluate_says_how_the_rows_were_divided():
 def test_a_search_respects_groups_and_refuses_a_splitter_without_splits():
     X, y = cancer()
     model, groups = tw.Classifier(**QUICK), np.arange(len(y)) // 9
+    how: Any
     for how in ({"cv": 3}, {"cv": None, "validation": 0.2}):
         for part in divide(model, X, y, groups=groups, **how).parts:
             assert part.validation is not None

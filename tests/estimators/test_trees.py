@@ -44,7 +44,8 @@ def test_trees_predict_what_scikit_learns_do(load: Any, tmp_path: Path):
 
 
 def test_trees_of_values(tmp_path: Path):
-    X, y = datasets.load_diabetes(return_X_y=True, as_frame=True)
+    loaded: Any = datasets.load_diabetes(return_X_y=True, as_frame=True)
+    X, y = loaded
     ours = TreesRegressor(n_rounds=20, random_state=0).fit(X, y)
     theirs = HistGradientBoostingRegressor(min_samples_leaf=11, **SAME)
     scaled = (y - y.mean()) / y.std(ddof=0)

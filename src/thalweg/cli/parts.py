@@ -52,7 +52,7 @@ def quote_formulas(frame: "Frame") -> "Frame":
             continue
         text = values.astype("string")
         risky = text.str.startswith(tuple(_FORMULA)).fillna(False).astype(bool)
-        risky &= pd.to_numeric(text, errors="coerce").isna()
+        risky &= pd.Series(pd.to_numeric(text, errors="coerce")).isna()
         if risky.any():
             changed[name] = values.astype(object).where(~risky, "'" + text)
     risky_names = [n for n in frame.columns if str(n).startswith(tuple(_FORMULA))]

@@ -231,13 +231,12 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
                 "fit got only one of X_val and y_val. Give both of them or neither."
             )
         frame, target, weights = labeled(X, y, sample_weight, self.missing)
-        kept = None
         if groups is not None or time is not None:
             kept = known_rows(y, self.missing)
-        groups, time = (
-            each if each is None else read(each, len(kept), "fit")[kept]
-            for each, read in ((groups, as_groups), (time, as_times))
-        )
+            known_groups = as_groups(groups, len(kept), "fit")
+            known_times = as_times(time, len(kept), "fit")
+            groups = None if known_groups is None else known_groups[kept]
+            time = None if known_times is None else known_times[kept]
         _check_size(frame)
         self._study(X, frame)
         self.target_ = self._study_target(target)
@@ -663,7 +662,8 @@ class Classifier(ClassifierMixin, _Tabular):
             shares = training.predict(self.run_, held_out[0])[:, self.positive_]
         else:
             truth = Truth(values, self.classes_, self.positive_, groups)
-            copy: Any = clone(self).set_params(threshold=None, callbacks=())
+            copy: Any = clone(self)
+            copy.set_params(threshold=None, callbacks=())
             shares = out_of_fold(
                 lambda rows: copy.fit(
                     frame[rows],
@@ -839,7 +839,7 @@ def _as_wide(y: Any) -> Frame | None:
     # As an array, texts would all be as wide as the longest.
     if isinstance(y, list | tuple) and not (y and isinstance(y[0], rows)):
         return None
-    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    shape = getattr(y, "shape", None) or np.asarray(y).shape
     if len(shape) != 2 or shape[1] < 2:
         return None
     table = y.copy(deep=False) if isinstance(y, pd.DataFrame) else pd.DataFrame(y)

@@ -520,7 +520,7 @@ def evaluation_splits(
         groups, whole = _linked(groups, repeats), groups
         n_groups = len(np.unique(whole))
     else:
-        n_groups = 0
+        whole, n_groups = np.zeros(n_rows, int), 0
     if times is not None:
         split = hold_out_honestly(values, _SHARE, groups, times, classes, "evaluate")
         if groups is None and repeats is not None:
@@ -692,6 +692,7 @@ class _Found:
         shares = []
         for guess, labels in own:
             assert guess.probabilities is not None
+            assert labels is not None
             wide = np.zeros((len(guess.predicted), len(truth.labels)))
             wide[:, np.isin(truth.labels, labels)] = guess.probabilities
             shares.append(wide)

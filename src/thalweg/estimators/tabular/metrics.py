@@ -608,7 +608,7 @@ def default_metrics(truth: Truth) -> tuple[_Scorer, ...]:
     """Return the metrics that are printed unless another is asked for."""
     if truth.labels is None:
         return tuple(_OWN[name] for name in _FOR_VALUES)
-    names = list(_FOR_CLASSES)
+    names: list[str] = list(_FOR_CLASSES)
     if len(truth.labels) == 2 and (truth.codes == truth.positive).mean() < RARE:
         names.append("average_precision")
     if len(np.unique(truth.codes)) < 2:  # no area is known
@@ -626,17 +626,18 @@ def measure_all(first: _Scorer, truth: Truth, guess: Guess) -> tuple[Metric, ...
 
 def measure_classes(truth: Truth, guess: Guess) -> tuple[ClassMetrics, ...]:
     """Return precision, recall and F1 of each class, in the order of the labels."""
-    assert truth.labels is not None
+    labels = truth.labels
+    assert labels is not None
     ones = np.ones((1, len(truth)))
     right, true, said = (each[0] for each in _counts(truth, guess, ones))
     precision, recall = _ratio(right, said), _ratio(right, true)
     f1 = _ratio(2 * right, true + said)
     found = []
-    for k, label in enumerate(truth.labels):
+    for k, label in enumerate(labels):
         own = _Own(
             "f1", "F1", True, lambda t, g, w, k=k: _ratio(
-                2 * (w @ ((t.codes == k) & (g.predicted == t.labels[k]))),
-                w @ (t.codes == k) + w @ (g.predicted == t.labels[k]),
+                2 * (w @ ((t.codes == k) & (g.predicted == labels[k]))),
+                w @ (t.codes == k) + w @ (g.predicted == labels[k]),
             ),
         )  # fmt: skip
         area = None

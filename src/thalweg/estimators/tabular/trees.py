@@ -57,7 +57,7 @@ class _Trees(ReadsTables, TablePredictor, Persistent, Validated):
         **ReadsTables._reading_constraints,
     }
     _target: ClassVar[type[Classes] | type[Values]]
-    dtype: ClassVar[str] = "float64"
+    dtype = "float64"
 
     def fit(
         self,
@@ -204,7 +204,8 @@ class TreesClassifier(ClassifierMixin, _Trees):
             self.threshold_ = float(self.threshold)
             return
         truth = Truth(values, self.classes_, self.positive_, groups)
-        copy: Any = clone(self).set_params(threshold=None)
+        copy: Any = clone(self)
+        copy.set_params(threshold=None)
         shares = out_of_fold(
             lambda rows: copy.fit(frame[rows], target[rows]),
             lambda rows: frame[rows],
