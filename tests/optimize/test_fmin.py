@@ -101,9 +101,9 @@ def test_tnc_stops_where_a_callback_asks():
 
 def test_check_grad_and_approx_fprime_are_scipys():
     x = np.array(START)
-    theirs = optimize.check_grad(rosen, rosen_der, x)
-    assert tw.check_grad(rosen, rosen_der, START) == theirs
-    theirs = optimize.approx_fprime(x, rosen, 1e-6)
+    norm = optimize.check_grad(rosen, rosen_der, x)
+    assert tw.check_grad(rosen, rosen_der, START) == norm
+    theirs: Any = optimize.approx_fprime(x, rosen, 1e-6)
     assert np.array_equal(tw.approx_fprime(START, rosen, 1e-6), theirs)
     slope = tw.approx_fprime({"a": np.ones(2)}, lambda x: float(x["a"] @ x["a"]))
     assert np.allclose(slope["a"], 2)

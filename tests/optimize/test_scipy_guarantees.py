@@ -164,7 +164,7 @@ def test_buffers_are_safe(method: str):
 
 def test_newton_cg_moves_with_a_float32_gradient():
     X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
-    y = X @ np.float32([1, 2, 3])
+    y = X @ np.array([1, 2, 3], np.float32)
 
     def cost(w: Array) -> Any:
         return np.mean((X @ np.float32(w) - y) ** 2)
@@ -209,8 +209,9 @@ def test_functions_can_be_sent_to_other_processes():
         METHODS["bfgs"], rosen, *_vector([0.5, 0.7]), (), rosen_der, check="off"
     )
     for function in (problem.scipy_cost(), problem.scipy_gradient()):
-        again = pickle.loads(pickle.dumps(function))
-        assert np.array_equal(again(problem.start), function(problem.start))
+        again: Any = pickle.loads(pickle.dumps(function))
+        found: Any = function(problem.start)
+        assert np.array_equal(again(problem.start), found)
 
 
 def test_a_history_that_was_not_read_can_be_pickled():

@@ -105,6 +105,7 @@ class IterationRecorder:
 
     def for_points(self) -> Callable[[Array], None]:
         """Return the callback for where SciPy only passes x."""
+        self.log.keeps_costs = True
         return lambda x: self._record(x, None)
 
     def _record(self, x: Array, record: Any) -> None:
@@ -112,11 +113,12 @@ class IterationRecorder:
         x = np.array(x, float)
         if self.fixed is not None and len(x) < len(self.fixed[0]):
             x = _with_fixed(x, *self.fixed)
-        point = x.tobytes()
-        if log.awaited_gradient is not None:
-            self.fill_in()
-        gradient = log.gradient_at(point)
-        log.awaited = point if gradient is None else None
+        point, gradient = x.tobytes(), None
+        if log.n_gradients:
+            if log.awaited_gradient is not None:
+                self.fill_in()
+            gradient = log.gradient_at(point)
+            log.awaited = point if gradient is None else None
         iterations = self._iterations
         iterations.append((
             log.cost_at(point) if record is None else record["fun"], x, gradient,

@@ -16,6 +16,8 @@ from thalweg.core import Array
 from thalweg.optimize.user_function import UserFunction
 
 _N_REMEMBERED = 4
+_N_TIMED = 8
+"""So many calls are timed, and may be known from the check."""
 _PLAIN_NUMBERS = (float, np.float64)
 _FLOAT64 = np.dtype(float)
 
@@ -38,6 +40,8 @@ class EvaluationLog:
         Where it is.
     known_costs, known_gradients : dict of bytes to anything
         What the check computed already: it is used once, and not computed again.
+    keeps_costs : bool
+        Whether the history needs costs from here, because SciPy only tells x.
     awaited : bytes or None
         A point whose gradient the history lacks.
     """
@@ -50,15 +54,9 @@ class EvaluationLog:
         self.known_gradients: dict[bytes, Array] = {}
         self.costs: deque[tuple[bytes, float]] = deque(maxlen=_N_REMEMBERED)
         self.gradients: deque[tuple[bytes, Array]] = deque(maxlen=_N_REMEMBERED)
+        self.keeps_costs = False
         self.awaited: bytes | None = None
         self.awaited_gradient: Array | None = None
-
-    def add_gradient(self, point: bytes, gradient: Array) -> None:
-        """Remember a gradient."""
-        self.n_gradients += 1
-        self.gradients.append((point, gradient))
-        if point == self.awaited:
-            self.awaited, self.awaited_gradient = None, gradient
 
     def cost_at(self, point: bytes) -> float:
         """Return a remembered cost; NaN if it is forgotten."""
@@ -105,22 +103,29 @@ class RecordedCost(_RecordedFunction):
     def __call__(self, x: Array, *args: Any) -> Any:
         """Compute the cost at the flat vector `x`."""
         log, point = self.log, x.tobytes()
-        if log.known_costs and point in log.known_costs:
-            cost = log.known_costs.pop(point)
+        if log.n_costs < _N_TIMED:
+            cost = self._compute_first(x, point, args)
         else:
-            begun = perf_counter()
             cost = self.fun(x if self.arrange is None else self.arrange(x), *args)
-            spent = perf_counter() - begun
-            if spent < log.cost_seconds:
-                log.cost_seconds = spent
-            if type(cost) not in _PLAIN_NUMBERS:
-                if np.iscomplexobj(cost):
-                    return cost  # SciPy's complex steps are not iterates
-                cost = self.function.check_cost(cost)
+        if type(cost) not in _PLAIN_NUMBERS:
+            if np.iscomplexobj(cost):
+                return cost  # SciPy's complex steps are not iterates
+            cost = self.function.check_cost(cost)
         log.n_costs += 1
-        log.costs.append((point, cost))
+        if log.keeps_costs:
+            log.costs.append((point, cost))
         if cost < log.best_cost:
             log.best_cost, log.best_point = cost, point
+        return cost
+
+    def _compute_first(self, x: Array, point: bytes, args: tuple[Any, ...]) -> Any:
+        """Use what the check computed, or measure the time."""
+        log = self.log
+        if point in log.known_costs:
+            return log.known_costs.pop(point)
+        begun = perf_counter()
+        cost = self.fun(x if self.arrange is None else self.arrange(x), *args)
+        log.cost_seconds = min(log.cost_seconds, perf_counter() - begun)
         return cost
 
 
@@ -147,7 +152,10 @@ class RecordedPair(_RecordedFunction):
         log.costs.append((point, cost))
         if cost < log.best_cost:
             log.best_cost, log.best_point = cost, point
-        log.add_gradient(point, gradient)
+        log.n_gradients += 1
+        log.gradients.append((point, gradient))
+        if point == log.awaited:
+            log.awaited, log.awaited_gradient = None, gradient
         return cost, gradient
 
 
@@ -157,25 +165,34 @@ class RecordedGradient(_RecordedFunction):
     def __call__(self, x: Array, *args: Any) -> Array:
         """Compute the gradient at the flat vector `x`."""
         log, point = self.log, x.tobytes()
-        if log.known_gradients and point in log.known_gradients:
-            gradient = log.known_gradients.pop(point)
+        if log.n_gradients < _N_TIMED:
+            value = self._compute_first(x, point, args)
         else:
-            begun = perf_counter()
             value = self.jac(x if self.arrange is None else self.arrange(x), *args)
-            spent = perf_counter() - begun
-            if spent < log.gradient_seconds:
-                log.gradient_seconds = spent
-            if (
-                type(value) is np.ndarray
-                and value.dtype is _FLOAT64
-                and value.shape == self.shape
-            ):
-                gradient = value.copy()
-            elif x.dtype.kind == "c":
-                return np.ravel(value)  # SciPy's complex steps for a Hessian
-            else:
-                gradient = self.function.flatten_gradient(value)
-        log.add_gradient(point, gradient)
+        if (
+            type(value) is np.ndarray
+            and value.dtype is _FLOAT64
+            and value.shape == self.shape
+        ):
+            gradient = value.copy()
+        elif x.dtype.kind == "c":
+            return np.ravel(value)  # SciPy's complex steps for a Hessian
+        else:
+            gradient = self.function.flatten_gradient(value)
+        log.n_gradients += 1
+        log.gradients.append((point, gradient))
+        if point == log.awaited:
+            log.awaited, log.awaited_gradient = None, gradient
+        return gradient
+
+    def _compute_first(self, x: Array, point: bytes, args: tuple[Any, ...]) -> Any:
+        """Use what the check computed, or measure the time."""
+        log = self.log
+        if point in log.known_gradients:
+            return self.function.tree.unpack(log.known_gradients.pop(point))
+        begun = perf_counter()
+        gradient = self.jac(x if self.arrange is None else self.arrange(x), *args)
+        log.gradient_seconds = min(log.gradient_seconds, perf_counter() - begun)
         return gradient
 
 
