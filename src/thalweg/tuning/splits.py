@@ -164,7 +164,9 @@ def _by_splitter(
     with warnings.catch_warnings():  # of classes with fewer rows than folds
         warnings.filterwarnings("ignore", "The least populated class")
         parts = tuple(Fold(*part) for part in splitter.split(X, y, groups))
-    if not parts or any(not np.size(rows) for part in parts for rows in part):
+    if not parts or any(
+        not np.size(p.train) or not np.size(p.validation) for p in parts
+    ):
         raise ValueError(
             f"search got cv={cv!r}, which yields "
             f"{'a split without rows on one side' if parts else 'no split'}. Give a "
