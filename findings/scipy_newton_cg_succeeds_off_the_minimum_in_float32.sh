@@ -5,7 +5,7 @@
 # One would guess: it goes down, a little less exactly than in float64.
 #
 # What happens (SciPy 1.17.1): the step of the differences, about 1.5e-8, vanishes in
-# float32, so that all curvatures are 0. The method ends after a step or two, far from the
+# float32, so that all curvatures are 0. The method ends after a few steps, far from the
 # minimum, and reports success.
 #
 # Exits 0 if this is still so, 1 if it has changed.
