@@ -184,3 +184,13 @@ def test_task_follows_what_the_reader_says():
     values = pd.Series(["1,234", "2,345", "3,456"] * 9, name="y")
     assert task_of(values)[0] == "classification"  # three whole numbers
     assert task_of(values, Reading(decimal=","))[0] == "regression"
+
+
+def test_numbers_may_be_named_as_missing():
+    table = pd.DataFrame({"a": [1.0, 2.0, -999.0, 3.0] * 10, "b": range(40)})
+    y = ["x", "y", "x", -999] * 10
+    model = tw.Classifier(missing=[-999], max_epochs=1)
+    with pytest.warns(UserWarning, match="10 of 40 rows"):
+        model.fit(table, y)
+    assert model.classes_.tolist() == ["x", "y"]
+    assert model.columns_[0].missing == 10

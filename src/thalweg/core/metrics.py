@@ -67,7 +67,10 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     share, square = round(share * n) / n, _NORMAL**2 / n
     center = (share + square / 2) / (1 + square)
     half = _NORMAL * np.sqrt(share * (1 - share) / n + square / (4 * n)) / (1 + square)
-    return max(float(center - half), 0.0), min(float(center + half), 1.0)
+    # Exactly 0 and 1 where no row, or each, is right, whatever the rounding.
+    low = 0.0 if share == 0 else float(center - half)
+    high = 1.0 if share == 1 else float(center + half)
+    return low, high
 
 
 def default_score(plan: Plan, prediction: Any, y: Any, weights: Array) -> float:

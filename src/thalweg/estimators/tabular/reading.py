@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from thalweg.core import check_word
 from thalweg.estimators.constraints import Word
-from thalweg.estimators.tabular.columns import KINDS, Reading
+from thalweg.estimators.tabular.columns import KINDS, Reading, write
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -82,5 +82,5 @@ class ReadsTables:
             )
         absent = None
         if self.missing is not None:
-            absent = tuple(str(each).strip() for each in self.missing)
+            absent = tuple(write(each) for each in self.missing)
         return Reading(kinds, self.decimal, mark, self.date_format, absent)

@@ -15,7 +15,13 @@ import numpy as np
 
 from thalweg.core import Array, Features, OneHot, Series
 from thalweg.estimators.tabular.columns.column import ASKED, Column
-from thalweg.estimators.tabular.columns.values import MISSING, lower, plain, raw_texts
+from thalweg.estimators.tabular.columns.values import (
+    MISSING,
+    lower,
+    plain,
+    raw_texts,
+    write,
+)
 
 MOST_CATEGORIES = 50
 """The most categories of one column that are encoded separately; others share one."""
@@ -112,7 +118,9 @@ def _is_absent(
     text: Series, absent: Sequence[str] | None, kept: Sequence[str]
 ) -> Array:
     """Tell which texts are missing, but for those in `kept`."""
-    words = MISSING if absent is None else ("", *(word.lower() for word in absent))
+    words = (
+        MISSING if absent is None else ("", *(write(word).lower() for word in absent))
+    )
     gone = text.isna() | lower(text).isin(words)
     return np.asarray(gone & ~text.isin(kept))
 

@@ -45,7 +45,9 @@ def texts(values: Series, absent: Sequence[str] | None = None) -> Series:
         Texts that stand for a missing value, in any case; by default `MISSING`.
     """
     text = raw_texts(values)
-    words = MISSING if absent is None else ("", *(word.lower() for word in absent))
+    words = (
+        MISSING if absent is None else ("", *(write(word).lower() for word in absent))
+    )
     return text.where(~lower(text).isin(words), None)
 
 
