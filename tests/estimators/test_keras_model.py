@@ -19,7 +19,7 @@ from keras import layers as L  # noqa: TID253
 
 import thalweg as tw
 from thalweg.estimators.keras.dense import NotEquivalent, translate
-from thalweg.estimators.keras.model import rewritten
+from thalweg.estimators.keras.fast_layers import rewritten
 
 # Keras 3.15 reads its own variables in a way that NumPy 2 warns of.
 pytestmark = [

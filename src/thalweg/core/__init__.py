@@ -25,9 +25,9 @@ from thalweg.core.networks import (
     NORMALIZATIONS,
     Dense,
     DenseNetwork,
+    FitRequest,
     Network,
     NetworkAdapter,
-    Prepared,
     without_noise,
 )
 from thalweg.core.optimizers import (
@@ -85,6 +85,7 @@ __all__ = [
     "EpochRecord",
     "EpochSums",
     "Features",
+    "FitRequest",
     "Frame",
     "History",
     "Interval",
@@ -98,7 +99,6 @@ __all__ = [
     "Part",
     "Paths",
     "Plan",
-    "Prepared",
     "PyTree",
     "Record",
     "Run",
