@@ -27,6 +27,9 @@ class KerasCallbacks:
     ----------
     callbacks : sequence of keras.callbacks.Callback
     model : keras.Model
+    names : pair of list of str
+        Names of the weights that are trained and of those that are not, in the order of
+        the model.
     rule : KerasRule or None
         The optimizer of the model, if it is the one that trains.
     epochs, first_epoch : int
@@ -40,6 +43,7 @@ class KerasCallbacks:
         self,
         callbacks: Sequence[Any],
         model: Any,
+        names: tuple[Sequence[str], Sequence[str]],
         rule: Any,
         epochs: int,
         first_epoch: int,
@@ -49,6 +53,7 @@ class KerasCallbacks:
         import keras
 
         self.model, self.rule = model, rule
+        self.trained, self.kept = names
         self.epoch, self.epochs = first_epoch, epochs
         self.all: Any = keras.callbacks.CallbackList(
             list(callbacks), add_history=True, add_progbar=bool(verbose), model=model,
@@ -108,9 +113,10 @@ class KerasCallbacks:
     def lend(self) -> None:
         """Let Keras fetch the state of now, if a callback asks for the model."""
         trained, kept = self.session.parameters()
+        # JAX sorts the names, so they are no list in the model's order.
         state: dict[str, Any] = {
-            "trainable_variables": [*trained.values()],
-            "non_trainable_variables": [*kept.values()],
+            "trainable_variables": [trained[name] for name in self.trained],
+            "non_trainable_variables": [kept[name] for name in self.kept],
         }
         if self.rule is not None:
             state["optimizer_variables"] = self.session.memory()
@@ -122,10 +128,9 @@ class KerasCallbacks:
         model._jax_state, model._jax_state_synced = None, True
         if not asked:
             return
-        trained, kept = self.session.parameters()
         parameters = (
-            dict(zip(trained, _values(model.trainable_variables), strict=True)),
-            dict(zip(kept, _values(model.non_trainable_variables), strict=True)),
+            dict(zip(self.trained, _values(model.trainable_variables), strict=True)),
+            dict(zip(self.kept, _values(model.non_trainable_variables), strict=True)),
         )
         memory = self.session.memory()
         if self.rule is not None:

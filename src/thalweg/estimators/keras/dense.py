@@ -106,6 +106,8 @@ def translate(
     """
     chain = _chain(model)
     settings = _penalties(chain)
+    if compiled_loss and model._compile_loss is None:
+        raise NotEquivalent("a model that is compiled without a loss")
     if compiled_loss:
         _check_added(model, chain)
         settings |= _loss(model, chain)

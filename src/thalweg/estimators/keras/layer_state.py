@@ -95,6 +95,31 @@ def check_trained_in_call(model: Any, X: Any) -> None:
         )
 
 
+def check_some_loss(model: Any, X: Any) -> None:
+    """Raise ValueError if a model that is compiled without a loss adds none."""
+    import keras
+
+    own = type(model).compute_loss is not keras.Model.compute_loss
+    if model._compile_loss is not None or own:
+        return
+    counts: list[int] = []
+
+    def run(rows: Any) -> Any:
+        pairs = [(each, each.value) for each in model.variables]
+        with keras.StatelessScope(state_mapping=pairs, collect_losses=True):
+            outputs = model.call(rows)
+            counts.append(len(model.losses))
+        return outputs
+
+    _follow(run, X, model)
+    if counts == [0]:
+        raise ValueError(
+            f"fit got {model.name!r}, which is compiled without a loss and adds none, "
+            "so that nothing would be trained. Compile it with a loss, or pass loss= to "
+            "fit."
+        )
+
+
 def _is_known(layer: Any) -> bool:
     """Whether a layer of Keras's own is known to set no weight that is then lost."""
     import keras

@@ -26,6 +26,7 @@ from thalweg.estimators.keras.fast_layers import as_products, changed, forgetful
 from thalweg.estimators.keras.keywords import KERAS_KEYWORDS, Asked
 from thalweg.estimators.keras.layer_state import (
     check_layers,
+    check_some_loss,
     check_trained_in_call,
     layer_settings,
 )
@@ -373,6 +374,7 @@ class KerasAdapter:
             X, y = (batches() if batches.once else batches), None
         else:
             X, y = data.arrays(X), pack(y, weight)
+            check_some_loss(self.model, X)
             self._build(X, y)
         held = request.validation
         if isinstance(held, tuple):
@@ -425,8 +427,9 @@ class KerasAdapter:
         if isinstance(epochs, list):
             epochs = sum(epochs)
         self._callbacks = keras_callbacks.KerasCallbacks(
-            theirs, self.model, rule, epochs + asked.initial_epoch,
-            asked.initial_epoch, asked.verbose, request.validation is not None,
+            theirs, self.model, (list(self.trained), list(self.kept)), rule,
+            epochs + asked.initial_epoch, asked.initial_epoch, asked.verbose,
+            request.validation is not None,
         )  # fmt: skip
 
     def ready(self, settings: Mapping[str, Any]) -> tuple[Any, Any, Plan]:
