@@ -84,14 +84,17 @@ def class_weights(class_weight: Any, y: Any) -> Array:
             f"class_weight is {class_weight!r}; it must be 'balanced' or a dict from "
             "class numbers to weights."
         )
-    table = {int(key): float(value) for key, value in class_weight.items()}
-    most = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else int(numbers.max()) + 1
-    if unknown := [key for key in table if not 0 <= key < most]:
+    wide = y.ndim == 2 and y.shape[1] > 1
+    classes = range(y.shape[1]) if wide else range(int(numbers.max()) + 1)
+    if unknown := [key for key in class_weight if not any(key == k for k in classes)]:
         raise ValueError(
-            f"class_weight has the class {unknown[0]}, but y has the classes 0 to "
-            f"{most - 1}. Name only these."
+            f"class_weight has the class {unknown[0]!r}, but y has the classes 0 to "
+            f"{len(classes) - 1}. Name only these."
         )
-    return np.array([table.get(int(k), 1.0) for k in numbers], "float32")
+    found = np.ones(len(numbers), "float32")
+    for key, value in class_weight.items():
+        found[numbers == key] = value
+    return found
 
 
 def last_share(values: Any, share: float) -> tuple[Any, Any]:

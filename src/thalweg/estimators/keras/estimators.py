@@ -427,7 +427,8 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         if width == self.n_outputs_ or (width == 1 and n_classes <= 2):
             return
         raise ValueError(
-            f"KerasClassifier got a model with {width} outputs for {n_classes} "
+            f"KerasClassifier got a model with {width or 'several'} "
+            f"output{'s' * (width != 1)} for {n_classes} "
             "classes. Let build_fn end in a layer of n_outputs units, its second "
             "argument; for two classes one unit is allowed."
         )

@@ -115,8 +115,8 @@ def check_some_loss(model: Any, X: Any) -> None:
     if counts == [0]:
         raise ValueError(
             f"fit got {model.name!r}, which is compiled without a loss and adds none, "
-            "so that nothing would be trained. Compile it with a loss, or pass loss= to "
-            "fit."
+            "so that nothing would be trained. Compile it with a loss, or pass loss= "
+            "to fit."
         )
 
 

@@ -18,7 +18,16 @@ from typing import Any
 import numpy as np
 
 from thalweg import engines
-from thalweg.core import Array, DenseNetwork, FitRequest, Network, Plan, Run, link
+from thalweg.core import (
+    Array,
+    DenseNetwork,
+    FitRequest,
+    Network,
+    Plan,
+    Run,
+    link,
+    phases,
+)
 from thalweg.estimators.keras import callbacks as keras_callbacks
 from thalweg.estimators.keras import data, dense
 from thalweg.estimators.keras.dense import NotEquivalent
@@ -423,7 +432,15 @@ class KerasAdapter:
         """Begin to call callbacks of Keras."""
         rule = self._rule if self._trains_by_rule else None
         keras_callbacks.check(theirs, rule)
-        epochs = request.settings.get("epochs", Plan().epochs)
+        epochs, given = Plan().epochs, request.settings
+        for plan in phases(None, given):
+            if not plan.first_order:
+                raise ValueError(
+                    f"fit got callbacks of Keras with optimizer={plan.optimizer.label!r}"
+                    ", which trains without batches. Use callbacks that take an "
+                    "EpochRecord, or a first-order optimizer such as 'adam'."
+                )
+        epochs = given.get("epochs", epochs)
         if isinstance(epochs, list):
             epochs = sum(epochs)
         self._callbacks = keras_callbacks.KerasCallbacks(
