@@ -41,7 +41,7 @@ from thalweg.estimators.keras.layer_state import (
 )
 from thalweg.estimators.keras.loss import CompiledLoss
 from thalweg.estimators.keras.metric_score import score_of, usual_score
-from thalweg.estimators.keras.optimizer import KerasRule
+from thalweg.estimators.keras.optimizer import KerasRule, has_parts
 from thalweg.training import as_rows
 
 _STRANGE_STEPS = ("train_step", "test_step")
@@ -351,14 +351,15 @@ class KerasAdapter:
     def _check_rate(self, settings: Mapping[str, Any]) -> None:
         """Refuse what would act on a learning rate that a schedule of Keras gives."""
         rate = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        if hasattr(rate._learning_rate, "assign"):
+        if hasattr(rate._learning_rate, "assign") and not has_parts(rate):
             return
         for name in ("learning_rate", "schedule", "warmup"):
             if settings.get(name):
                 raise ValueError(
                     f"fit got {name}={settings[name]!r}, but {self.model.name!r} is "
-                    "compiled with a learning-rate schedule. Compile it with a number "
-                    "as learning_rate, or pass optimizer= too."
+                    "compiled with a learning-rate schedule or with several "
+                    "optimizers. Compile it with one optimizer and a number as "
+                    "learning_rate, or pass optimizer= too."
                 )
 
     def _with_targets(self, request: FitRequest, asked: Asked) -> FitRequest:
@@ -435,10 +436,11 @@ class KerasAdapter:
         epochs, given = Plan().epochs, request.settings
         for plan in phases(None, given):
             if not plan.first_order:
+                label = plan.optimizer.label
                 raise ValueError(
-                    f"fit got callbacks of Keras with optimizer={plan.optimizer.label!r}"
-                    ", which trains without batches. Use callbacks that take an "
-                    "EpochRecord, or a first-order optimizer such as 'adam'."
+                    f"fit got callbacks of Keras with optimizer={label!r}, which "
+                    "trains without batches. Use callbacks that take an EpochRecord, "
+                    "or a first-order optimizer such as 'adam'."
                 )
         epochs = given.get("epochs", epochs)
         if isinstance(epochs, list):

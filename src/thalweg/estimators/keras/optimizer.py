@@ -28,18 +28,23 @@ class KerasRule:
     def __init__(self, optimizer: Any, names: list[str]) -> None:
         self.optimizer, self.names = optimizer, names
         self.skips_nonfinite = hasattr(optimizer, "dynamic_scale")
-        rate = _inner(optimizer)._learning_rate
+        rate = _rate_variable(optimizer)
         places = [k for k, each in enumerate(optimizer.variables) if each is rate]
         self._rate = places[0] if places else None
 
     @property
     def scheduled(self) -> bool:
-        """Whether a schedule of Keras, or a function, gives the learning rate."""
+        """Whether there is no one number that is the learning rate.
+
+        A schedule of Keras gives it, or several optimizers have their own.
+        """
         return self._rate is None
 
     @property
     def rate(self) -> float:
         """The learning rate of the next update."""
+        if has_parts(self.optimizer):
+            return 1.0
         return float(np.asarray(_inner(self.optimizer).learning_rate))
 
     def memory(self, rate: float | None = None) -> list[Any]:
@@ -59,6 +64,8 @@ class KerasRule:
     def rates(self, iterations: Array) -> Array:
         """Return the rates of Keras's schedule at some iterations."""
         schedule = _inner(self.optimizer)._learning_rate
+        if not callable(schedule):
+            return np.full(len(iterations), np.nan)
         return np.array([float(np.asarray(schedule(int(each)))) for each in iterations])
 
     def init(self, params: Any) -> list[Any]:
@@ -105,6 +112,15 @@ class _AtFactor(NamedTuple):
         state = [*state[:place], rate * self.factor, *state[place + 1 :]]
         changes, state = self.rule.update(updates, state, params)
         return changes, [*state[:place], rate, *state[place + 1 :]]
+
+
+def has_parts(optimizer: Any) -> bool:
+    """Whether several optimizers train parts of the weights."""
+    return hasattr(optimizer, "optimizers")
+
+
+def _rate_variable(optimizer: Any) -> Any:
+    return None if has_parts(optimizer) else _inner(optimizer)._learning_rate
 
 
 def _inner(optimizer: Any) -> Any:

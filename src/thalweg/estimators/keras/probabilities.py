@@ -12,6 +12,12 @@ _PASSING = (
 )  # fmt: skip
 """Layers that leave probabilities what they are."""
 
+_OF_NUMBERS = (
+    "sparse_categorical_crossentropy", "categorical_generalized_cross_entropy",
+    "circle",
+)  # fmt: skip
+"""Losses of Keras whose targets are class numbers."""
+
 
 def output_width(model: Any, row: tuple[int, ...]) -> int | None:
     """Return the number of outputs of a row; None for a model with several outputs."""
@@ -117,4 +123,4 @@ def takes_one_hot(loss: Any) -> bool:
         function = function.func
     name = getattr(function, "__name__", "")
     own = getattr(keras.losses, name, None) is function
-    return own and name != "sparse_categorical_crossentropy"
+    return own and name not in _OF_NUMBERS
