@@ -88,7 +88,8 @@ def fit(
     **settings
         Fields of `Plan`, such as ``optimizer="adam"`` or ``epochs=20``. A list of
         optimizers, ``["adam", "lbfgs"]``, trains in phases; ``epochs`` may then be a
-        list too.
+        list too. For a Keras model also keywords of its own ``fit``, such as
+        ``validation_split``; see `from_keras`.
 
     Returns
     -------

@@ -351,7 +351,7 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
     epochs : int
         Largest number of epochs, or of iterations of a full-batch method.
     batch_size : int, "auto" or None
-        As in `thalweg.Plan`.
+        As in `thalweg.Plan`; "auto" is 32 for a compiled model, as in Keras.
     validation_fraction : float or None
         Share of the rows used as validation data; None for no validation data.
     patience : int or None
