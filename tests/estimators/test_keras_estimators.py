@@ -207,9 +207,7 @@ def ends(*layers: Callable[[int], Any], loss: Any = None) -> Callable[..., Any]:
 SPARSE, L = "sparse_categorical_crossentropy", keras.layers
 FROM_LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 GIVES_PROBABILITIES: dict[str, Any] = {
-    "an activation after": ends(
-        L.Dense, lambda n: L.Activation("softmax"), loss=SPARSE
-    ),
+    "one after": ends(L.Dense, lambda n: L.Activation("softmax"), loss=SPARSE),
     "nested": ends(lambda n: keras.Sequential([L.Dense(n, "softmax")]), loss=SPARSE),
     "a function": ends(L.Dense, lambda n: L.Lambda(keras.ops.softmax), loss=SPARSE),
     "trained on squares": ends(lambda n: L.Dense(n, "softmax"), loss="mse"),
@@ -235,7 +233,7 @@ def test_outputs_that_do_not_match_the_classes_are_refused(units: int, end: str)
 
 def test_a_model_is_no_function_that_builds_one():
     model: Any = keras.Sequential([keras.Input((4,)), L.Dense(3)])
-    with pytest.raises(ValueError, match="a Keras model. Give a function"):
+    with pytest.raises(ValueError, match=r"a Keras model\. Give a function"):
         KerasClassifier(model).fit(X, Y)
 
 
