@@ -125,9 +125,9 @@ class Loop:
         return StopReason.MAX_EPOCHS
 
     def _advance(self, session: Session, asked: Any, stop: Any) -> EpochSums:
-        if not self.monitor.watchers:
-            return session.advance(*asked, stop)
         orders, rates, mixes = asked
+        if not self.monitor.watchers:
+            return session.advance(orders, rates, mixes, stop)
         rows = np.arange(self.n_rows, dtype=np.int32) if orders is None else orders[0]
         size = batch_rows(self.plan, self.n_rows)
         watched = WatchedBatches(self.monitor)

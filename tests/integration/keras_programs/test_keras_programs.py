@@ -42,7 +42,7 @@ LOGITS = LOSSES.SparseCategoricalCrossentropy(from_logits=True)
 SPARSE = "sparse_categorical_crossentropy"
 
 
-class Cubed(LOSSES.MeanSquaredError):  # type: ignore[misc]
+class Cubed(LOSSES.MeanSquaredError):
     """A subclass of a built-in loss that computes something else."""
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -50,7 +50,7 @@ class Cubed(LOSSES.MeanSquaredError):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable("thalweg-tests")
-class Lopsided(LOSSES.Loss):  # type: ignore[misc]
+class Lopsided(LOSSES.Loss):
     """A registered loss whose configuration leaves its argument out."""
 
     def __init__(self, above: float = 1.0, **options: Any) -> None:
@@ -293,7 +293,6 @@ def equal(build: Build, inputs: Any, y: Any, fit: dict[str, Any]) -> Any:
     ours = build()
     ours.set_weights(theirs.get_weights())
     fit = {"epochs": 2, "batch_size": 8, "shuffle": False, **fit}
-    # Keras warns of what its own optimizers overflow.
     wanted = theirs.fit(inputs, y, verbose=0, **fit).history
     run = tw.fit(tw.from_keras(ours), inputs, y, **fit)
     assert set(run.history.metrics) == set(wanted)

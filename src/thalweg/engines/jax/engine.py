@@ -83,7 +83,8 @@ class JaxSession:
         self.measures: dict[str, float] = {}
         self.begin_epoch()
         if state is not None:
-            self._steps, rule, accumulated, measured = state
+            # A state of an earlier version has no measures.
+            self._steps, rule, accumulated, measured = (*state, ())[:4]
             self._carry = self._carry._replace(
                 rule=rule, accumulated=accumulated, measured=measured
             )
@@ -474,7 +475,7 @@ def _evaluated_at_once(
 
 
 def _evaluated_by_batch(
-    network: Network, plan: Plan, data: Data, parameters: Any
+    network: _Any, plan: Plan, data: Data, parameters: Any
 ) -> tuple[Any, Array, Any]:
     """Compute a loss of whole batches, which each of the rows of a batch is given."""
     loss: Any = plan.loss.name

@@ -149,7 +149,8 @@ class KerasBatches:
     def __init__(
         self, source: Any, pack: Callable[[Any, Any], Any], steps: int | None = None
     ) -> None:
-        self.source, self.pack, self.steps = source, pack, steps
+        self.source: Any = source
+        self.pack, self.steps = pack, steps
         self._going: Iterator[Any] | None = None
         self._head: list[Any] = []
 
@@ -224,7 +225,8 @@ def gathered(batches: Any, steps: int | None) -> tuple[Any, Any, Any]:
     parts = [(X, *rest) for X, rest in islice(read(), steps)]
     if not parts:
         raise ValueError("fit got validation data without a batch.")
-    return tuple(_joined(list(column)) for column in zip(*parts, strict=True))  # type: ignore[return-value]
+    X, y, weights = (_joined(list(column)) for column in zip(*parts, strict=True))
+    return X, y, weights
 
 
 def _joined(values: list[Any]) -> Any:
