@@ -84,7 +84,8 @@ class JaxSession:
         self.begin_epoch()
         if state is not None:
             # A state of an earlier version has no measures.
-            self._steps, rule, accumulated, measured = (*state, ())[:4]
+            self._steps, rule, accumulated, *rest = state
+            measured = rest[0] if rest else ()
             self._carry = self._carry._replace(
                 rule=rule, accumulated=accumulated, measured=measured
             )

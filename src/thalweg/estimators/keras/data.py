@@ -203,20 +203,22 @@ class KerasBatches:
             yield batch
 
     def _open(self) -> Iterator[Any]:
-        source = self.source
+        source: Any = self.source
         if hasattr(source, "num_batches"):
             return (source[k] for k in range(_count(source)))
-        return iter(source() if callable(source) else source)
+        opened: Any = source() if callable(source) else source
+        return iter(opened)
 
     def _batch(self, batch: Any) -> Any:
-        parts = batch if isinstance(batch, tuple) else (batch,)
+        parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
         X, y, weights = (*parts, None, None)[:3]
         return arrays(X), self.pack(y, weights)
 
 
 def _count(dataset: Any) -> int:
-    given = dataset.num_batches
-    return int(given() if callable(given) else given)
+    given: Any = dataset.num_batches
+    count: Any = given() if callable(given) else given
+    return int(count)
 
 
 def gathered(batches: Any, steps: int | None) -> tuple[Any, Any, Any]:
