@@ -34,6 +34,16 @@ def made(loss: Any = "mse", optimizer: Any = "adam", **options: Any) -> Any:
     return model
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _quickly_compiled() -> Any:
+    """Compile both sides in less time: what XLA would optimize is not tested here."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 class Meddler(C.Callback):
     """Changes rates and weights, and stops."""
 
