@@ -191,3 +191,60 @@ def test_stops_early_on_rows_held_out():
     ).fit(X, Y)  # fmt: skip
     assert clf.n_iter_ == len(seen) < 300
     assert "validation loss" in clf.stop_reason_
+
+
+def ends(*layers: Callable[[int], Any], loss: Any = None) -> Callable[..., Any]:
+    def made(shape: tuple[int, ...], n_outputs: int) -> Any:
+        found = [layer(n_outputs) for layer in layers]
+        model = keras.Sequential([keras.Input(shape), *found])
+        if loss is not None:
+            model.compile("adam", loss)
+        return model
+
+    return made
+
+
+SPARSE, L = "sparse_categorical_crossentropy", keras.layers
+FROM_LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+GIVES_PROBABILITIES: dict[str, Any] = {
+    "one after": ends(L.Dense, lambda n: L.Activation("softmax"), loss=SPARSE),
+    "nested": ends(lambda n: keras.Sequential([L.Dense(n, "softmax")]), loss=SPARSE),
+    "a function": ends(L.Dense, lambda n: L.Lambda(keras.ops.softmax), loss=SPARSE),
+    "trained on squares": ends(lambda n: L.Dense(n, "softmax"), loss="mse"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GIVES_PROBABILITIES)
+def test_probabilities_are_not_squashed_twice(name: str):
+    clf = KerasClassifier(GIVES_PROBABILITIES[name], epochs=1, random_state=0).fit(X, Y)
+    found = clf.predict_proba(X)
+    np.testing.assert_allclose(found, clf.model_(X.astype("f4")), atol=1e-6)
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(("units", "end"), [(1, "sigmoid"), (4, "linear")])
+def test_outputs_that_do_not_match_the_classes_are_refused(units: int, end: str):
+    loss = "binary_crossentropy" if units == 1 else FROM_LOGITS
+    build = ends(lambda n: L.Dense(units, end), loss=loss)
+    with pytest.raises(ValueError, match=rf"{units} outputs? for 3 classes"):
+        KerasClassifier(build).fit(X, Y)
+
+
+def test_a_model_is_no_function_that_builds_one():
+    model: Any = keras.Sequential([keras.Input((4,)), L.Dense(3)])
+    with pytest.raises(ValueError, match=r"a Keras model\. Give a function"):
+        KerasClassifier(model).fit(X, Y)
+
+
+def test_goes_on_from_the_weights_and_the_optimizer_of_now():
+    build = ends(lambda n: L.Dense(n, "softmax"), loss=SPARSE)
+    clf: Any = KerasClassifier(build, epochs=2, random_state=0, warm_start=True)
+    clf.set_params(optimizer__learning_rate=0.1)
+    first, second = clf.fit(X, Y).history_.loss, clf.fit(X, Y).history_.loss
+    assert second[0] < first[0]
+    clf.partial_fit(X, Y)
+    assert int(clf.model_.optimizer.iterations) == 10  # five epochs of two batches
+    assert float(clf.model_.optimizer.learning_rate) == pytest.approx(0.001)
+    with pytest.raises(ValueError, match="the class 3, which the first fit"):
+        clf.partial_fit(X, Y + 1)

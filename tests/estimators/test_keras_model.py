@@ -19,7 +19,7 @@ from keras import layers as L  # noqa: TID253
 
 import thalweg as tw
 from thalweg.estimators.keras.dense import NotEquivalent, translate
-from thalweg.estimators.keras.model import rewritten
+from thalweg.estimators.keras.fast_layers import rewritten
 
 # Keras 3.15 reads its own variables in a way that NumPy 2 warns of.
 pytestmark = [
@@ -516,12 +516,6 @@ def own_step() -> Any:
     return OwnStep(inputs, L.Dense(1)(inputs))
 
 
-def averaging() -> Any:
-    model = subclassed()
-    model.compile(keras.optimizers.Adam(use_ema=True), MSE)
-    return model
-
-
 def softmaxed() -> Any:
     return stack(L.Conv1D(2, 2), L.Flatten(), L.Dense(3, "softmax"), shape=(5, 3))
 
@@ -534,7 +528,6 @@ BAD: dict[str, tuple[Callable[[], Any], Any, Any, dict[str, Any], str]] = {
         subclassed, ROWS[:, :4], VALUES, {},
         r"X of shape \(16, 4\)(.|\n)*dense(.|\n)*value 6(.|\n)*\(16, 4\)",
     ),
-    "an average": (averaging, ROWS, VALUES, {}, r"uses use_ema,.* average=\('ema'"),
     "softmax twice": (
         softmaxed, SERIES, CLASSES, {"loss": "cross_entropy"}, "applies softmax",
     ),

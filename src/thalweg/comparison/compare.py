@@ -158,7 +158,8 @@ def compare(
         rows = _split(X, y, settings.get("loss"), validation, random_state)
     base = {"loss": rows.loss, "restore_best": False, "hidden": hidden, **settings}
     trainers = {
-        n: _trainer(n, each, base, rows, by, engine) for n, each in named.items()
+        n: _trainer(n, each, base, rows, by, engine, settings)
+        for n, each in named.items()
     }
     jobs = [(name, int(seed)) for name in named for seed in chosen]
 
@@ -286,8 +287,9 @@ def _named(variants: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
 
 
 def _trainer(
-    name: str, variant: Any, base: Mapping[str, Any], rows: _Rows, by: str, engine: str
-) -> "_Network | _Estimator":
+    name: str, variant: Any, base: Mapping[str, Any], rows: _Rows, by: str,
+    engine: str, given: Mapping[str, Any],
+) -> "_Network | _Estimator":  # fmt: skip
     """Return what trains a variant, after a check of all its settings."""
     if hasattr(variant, "fit") and hasattr(variant, "get_params"):
         if by != "score":
@@ -305,8 +307,15 @@ def _trainer(
     settings = _plan_settings(base, own)
     for plan in phases(None, settings):
         check_plan(network, plan)
-    if isinstance(network, Network):
-        network = replace(network, adapter=None)
+    if isinstance(network, Network) and network.adapter is not None:
+        reading = network.adapter.reading()
+        network = replace(network, adapter=reading)
+        if reading.compiled:  # then it has a loss and an optimizer of its own
+            said = {**given, **own}
+            usual = {"loss", "optimizer"} - set(said)
+            settings = {k: v for k, v in settings.items() if k not in usual}
+    elif isinstance(network, Network):
+        pass
     elif (network.n_inputs, network.n_outputs) != shape:
         raise ValueError(
             f"{owner} got a network with {network.n_inputs} inputs and "
@@ -371,7 +380,7 @@ class _Network:
             seed=seed,
             value=np.nan if diverged else self._value(run),
             passes=float(run.history.passes[-1]) if len(run.history) else 0.0,
-            updates=self._updates(run.history, len(X)),
+            updates=self._updates(run, len(X)),
             n_parameters=n_trained(
                 engines.pick("auto", network, run.plan)[0], network, run.parameters
             ),
@@ -391,9 +400,11 @@ class _Network:
             )
         return value
 
-    def _updates(self, history: History, n_rows: int) -> float:
+    def _updates(self, run: Run, n_rows: int) -> float:
         """Count the batches of first-order epochs, and full-batch iterations."""
-        plan = phases(None, self.settings)[0]
+        adapted = getattr(self.network, "adapter", None) is not None
+        plan = run.plan if adapted else phases(None, self.settings)[0]
+        history = run.history
         by_batch = np.isnan(history.evaluations).sum()
         each = 1 if plan.full_batch else steps_per_epoch(plan, n_rows)
         return float(by_batch * each + len(history) - by_batch)

@@ -33,9 +33,9 @@ from thalweg.core.networks import (
     NORMALIZATIONS,
     Dense,
     DenseNetwork,
+    FitRequest,
     Network,
     NetworkAdapter,
-    Prepared,
     without_noise,
 )
 from thalweg.core.optimizers import (
@@ -97,6 +97,7 @@ __all__ = [
     "EpochRecord",
     "EpochSums",
     "Features",
+    "FitRequest",
     "Frame",
     "History",
     "Interval",
@@ -110,7 +111,6 @@ __all__ = [
     "Part",
     "Paths",
     "Plan",
-    "Prepared",
     "PyTree",
     "Record",
     "Run",

@@ -6,7 +6,7 @@ Nothing here computes: engines and loops fill these in, views and the doctor rea
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -70,6 +70,9 @@ class EpochRecord:
         How often a full-batch method had computed the objective, its gradient and a
         product with its Hessian (one for each weight where it takes the whole of it; a
         Gauss-Newton matrix counts as one); NaN for first-order optimizers.
+    metrics : mapping of str to float
+        Of a Keras model, what it was compiled to measure, by Keras's names
+        (``val_accuracy``).
     line_search_failures, restarts : float
         How often its line search had given up, and how often it had dropped what it
         knew of the curvature and gone straight down again; NaN where there is no
@@ -89,9 +92,12 @@ class EpochRecord:
     hessian_products: float = float("nan")
     line_search_failures: float = float("nan")
     restarts: float = float("nan")
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-_COLUMNS = tuple(f.name for f in fields(EpochRecord) if f.name != "epoch")
+_COLUMNS = tuple(
+    f.name for f in fields(EpochRecord) if f.name not in ("epoch", "metrics")
+)
 
 
 @short_repr
@@ -100,7 +106,8 @@ class History(Record):
     """The epochs of a run by column: float64 arrays of shape (n_epochs,).
 
     Indexing and iterating give `EpochRecord` objects; the columns are attributes of
-    the same names.
+    the same names. ``metrics`` holds what a Keras model measured, by Keras's names, and
+    ``history["val_accuracy"]`` is a column of it.
     """
 
     loss: Array
@@ -115,14 +122,30 @@ class History(Record):
     hessian_products: Array
     line_search_failures: Array
     restarts: Array
+    metrics: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.loss)
 
-    def __getitem__(self, index: int) -> EpochRecord:
+    @overload
+    def __getitem__(self, index: int) -> EpochRecord: ...
+    @overload
+    def __getitem__(self, index: str) -> Array: ...
+    def __getitem__(self, index: int | str) -> EpochRecord | Array:
+        if isinstance(index, str):
+            return self._column(index)
         position = range(len(self))[index]
         row = {name: float(getattr(self, name)[position]) for name in _COLUMNS}
-        return EpochRecord(epoch=position + 1, **row)
+        measured = {name: v[position] for name, v in self.metrics.items()}
+        return EpochRecord(epoch=position + 1, **row, metrics=measured)
+
+    def _column(self, name: str) -> Array:
+        if name in self.metrics:
+            return self.metrics[name]
+        if name in _COLUMNS:
+            return getattr(self, name)
+        known = ", ".join([*self.metrics, *_COLUMNS])
+        raise KeyError(f"the history has no column {name!r}. It has {known}.")
 
     def __iter__(self) -> Iterator[EpochRecord]:
         return (self[i] for i in range(len(self)))
@@ -148,12 +171,24 @@ class History(Record):
         """Build from one sequence per column; a missing column becomes NaN."""
         missing = np.full(len(columns["loss"]), np.nan)
         filled = {name: columns.get(name, missing) for name in _COLUMNS}
-        return cls(**{name: np.asarray(v, float) for name, v in filled.items()})
+        own = {name: np.asarray(v, float) for name, v in filled.items()}
+        measured = columns.get("metrics", {})
+        metrics = {name: np.asarray(v, float) for name, v in measured.items()}
+        return cls(**own, metrics=metrics)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by column; ``metrics`` where there are any."""
+        content = super().to_json()
+        return content if self.metrics else _without(content, "metrics")
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "History":
         """Read what `to_json` wrote; what an older file does not have becomes NaN."""
         return cls.from_columns(content)
+
+
+def _without(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key != name}
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +208,8 @@ class EpochSums:
         training stopped before that update, and its epoch is the last one here.
     counts : mapping of str to ndarray
         Columns of `History` that only a full-batch method has, so far in this training.
+    measures : mapping of str to float
+        What the loss of a whole batch measured besides, of the last epoch.
     """
 
     loss: Array
@@ -180,6 +217,7 @@ class EpochSums:
     update_ratio: Array
     finite: bool
     counts: Mapping[str, Array] = field(default_factory=dict)
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

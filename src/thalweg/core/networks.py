@@ -21,7 +21,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -198,11 +198,15 @@ class DenseNetwork(Record):
         applied too: leave it ``"identity"`` for losses that take logits.
     input_noise : float
         Standard deviation of Gaussian noise added to the inputs while training.
+    raw_outputs : bool
+        Whether `predict` gives the outputs as they are, whatever the loss: those of a
+        Keras model are what the model gives. It is not kept in files.
     """
 
     n_inputs: int
     layers: tuple[Dense, ...]
     input_noise: float = 0.0
+    raw_outputs: bool = field(default=False, repr=False, compare=False)
 
     # Its parameters are nobody else's.
     adapter: ClassVar[None] = None
@@ -440,37 +444,58 @@ class DenseNetwork(Record):
         return drawn
 
 
-class Prepared(NamedTuple):
-    """What an adapter gives `thalweg.fit` to train in a model's place.
+@dataclass(frozen=True, eq=False)
+class FitRequest:
+    """What `thalweg.fit` was asked to do; an adapter completes it.
 
     Parameters
     ----------
     network : Network or DenseNetwork
-    settings : dict
-        Those that `fit` was given, completed by the model's own.
-    parameters : nested arrays or None
-        Where training begins.
-    scoring : callable or None
-        The score of the model, where `fit` was given none.
+    settings : mapping
+        Fields of `Plan`, and what only the adapter knows.
+    X, y, plan, sample_weight, class_weight, validation, scoring, parameters, callbacks
+        As `thalweg.fit` has them.
     """
 
     network: "Network | DenseNetwork"
-    settings: dict[str, Any]
-    parameters: Any
-    scoring: Any
+    settings: Mapping[str, Any]
+    X: Any = None
+    y: Any = None
+    plan: Any = None
+    sample_weight: Any = None
+    class_weight: Any = None
+    validation: Any = None
+    scoring: Any = None
+    parameters: Any = None
+    callbacks: Any = ()
 
 
 class NetworkAdapter(Protocol):
     """Whose parameters a `Network` trains, such as a Keras model's."""
 
-    def prepare(
-        self, settings: Mapping[str, Any], plan: Any = None, parameters: Any = None
-    ) -> Prepared:
+    @property
+    def compiled(self) -> bool:
+        """Whether the model has a loss and an optimizer of its own."""
+        ...
+
+    def reading(self) -> "NetworkAdapter":
+        """Return the same adapter, which leaves the model as it is after a fit."""
+        ...
+
+    def prepare(self, request: FitRequest) -> FitRequest:
         """Return what to train, and how."""
         ...
 
-    def finish(self, run: Any) -> Any:
-        """Put the trained parameters into the model; return the run."""
+    def begin(self, session: Any) -> None:
+        """Let the session go on from what the model's optimizer remembers."""
+        ...
+
+    def finish(self, run: Any, session: Any) -> Any:
+        """Put what was trained into the model; return the run."""
+        ...
+
+    def predict(self, run: Any, X: Any) -> Any:
+        """Compute what the model predicts with the weights of a run."""
         ...
 
 

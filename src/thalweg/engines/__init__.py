@@ -9,6 +9,7 @@ import importlib.util
 from typing import Any
 
 from thalweg.core import Data, DenseNetwork, Network, Plan, find
+from thalweg.engines.base import BatchLoss as BatchLoss
 from thalweg.engines.base import CurvedObjective as CurvedObjective
 from thalweg.engines.base import Engine as Engine
 from thalweg.engines.base import Evaluator as Evaluator

@@ -60,6 +60,10 @@ class Session(Protocol):
         """
         ...
 
+    def begin_epoch(self) -> None:
+        """Forget what a `BatchLoss` measured till now."""
+        ...
+
     def validate(self) -> tuple[Array, Array]:
         """Raw outputs (n_rows, n_outputs) and losses (n_rows,) on validation data."""
         ...
@@ -70,6 +74,30 @@ class Session(Protocol):
 
     def state(self) -> Any:
         """Copy what the optimizer remembers, and the steps done; can be pickled."""
+        ...
+
+
+class BatchLoss(Protocol):
+    """A loss that only a whole batch has, with the forward pass of a `Network` in it.
+
+    It may measure more, over the batches of an epoch.
+    """
+
+    validation_batch: int | None
+    """Rows of a batch of validation data; None for those of a batch in training."""
+
+    def of_batch(
+        self, trained: Any, kept: Any, measured: Any, X: Any, y: Any, *, training: bool
+    ) -> tuple[Any, Any, Any, Any]:
+        """Return the loss, the outputs, and `kept` and `measured` after the batch."""
+        ...
+
+    def nothing_measured(self) -> Any:
+        """Return what is measured before the first batch; empty if nothing is."""
+        ...
+
+    def results(self, measured: Any) -> dict[str, float]:
+        """Return what was measured, by name."""
         ...
 
 

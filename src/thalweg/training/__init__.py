@@ -6,7 +6,13 @@ from thalweg.training.full_batch import n_trained
 from thalweg.training.inspect import descend, look_inside, train_steps
 from thalweg.training.loop import check_plan, train
 from thalweg.training.lr_finder import RateFinding, find_rate
-from thalweg.training.monitor import Callback, EarlyStopping, Scoring, TrainingMonitor
+from thalweg.training.monitor import (
+    Callback,
+    EarlyStopping,
+    MeasuredScore,
+    Scoring,
+    TrainingMonitor,
+)
 from thalweg.training.multihost import fit_over_hosts
 from thalweg.training.parallel import make_ray_known, run_all
 from thalweg.training.phases import train_phases
@@ -15,6 +21,7 @@ from thalweg.training.population import fit_population
 __all__ = [
     "Callback",
     "EarlyStopping",
+    "MeasuredScore",
     "RateFinding",
     "Scoring",
     "TrainingMonitor",

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from thalweg import engines
 from thalweg.core import (
     DenseNetwork,
+    FitRequest,
     Network,
     NetworkAdapter,
     Plan,
@@ -89,7 +90,8 @@ def fit(
     **settings
         Fields of `Plan`, such as ``optimizer="adam"`` or ``epochs=20``. A list of
         optimizers, ``["adam", "lbfgs"]``, trains in phases; ``epochs`` may then be a
-        list too.
+        list too. For a Keras model also keywords of its own ``fit``, such as
+        ``validation_split``; see `from_keras`.
 
     Returns
     -------
@@ -151,7 +153,9 @@ class Training:
     def run(self) -> Run:
         """Train, and let the adapter have the trained parameters."""
         run = self.source.train(self.first, self.rng, self.monitor, self.engine)
-        return run if self.adapter is None else self.adapter.finish(run)
+        if self.adapter is None:
+            return run
+        return self.adapter.finish(run, self.monitor.subject)
 
 
 def make_ready(
@@ -172,19 +176,26 @@ def make_ready(
 ) -> Training:
     """Check what `fit` was given, and draw what a training begins with."""
     started = time.perf_counter()
-    callbacks = as_callbacks(callbacks, owner="fit")
     adapter = check_network(network).adapter
-    if adapter is not None:
-        prepared = adapter.prepare(settings, plan, parameters)
-        network, settings = prepared.network, prepared.settings
-        parameters, scoring = prepared.parameters, scoring or prepared.scoring
-    plans = [check_plan(network, phase) for phase in phases(plan, settings)]
+    asked = FitRequest(
+        network, settings, X, y, plan, sample_weight, class_weight, validation,
+        scoring, parameters, callbacks,
+    )  # fmt: skip
+    if adapter is not None:  # it makes ours of its library's callbacks
+        asked = adapter.prepare(asked)
+    callbacks = as_callbacks(asked.callbacks, owner="fit")
+    network = asked.network
+    plans = [check_plan(network, phase) for phase in phases(asked.plan, asked.settings)]
     rng = as_random_state(random_state)
-    source = prepare(network, plans, X, y, sample_weight, class_weight)
+    given = asked.X, asked.y, asked.sample_weight, asked.class_weight
+    source = prepare(network, plans, *given)
     trainer, _ = engines.pick(engine, network, plans[0])
-    first = trainer.initial_parameters(network, parameters, rng, source.dtype)
-    source, held_out = source.hold_out(validation, rng)
-    monitor = TrainingMonitor(plans[0], held_out, scoring, callbacks, started)
+    first = trainer.initial_parameters(network, asked.parameters, rng, source.dtype)
+    source, held_out = source.hold_out(asked.validation, rng)
+    begins = None if adapter is None else adapter.begin
+    monitor = TrainingMonitor(
+        plans[0], held_out, asked.scoring, callbacks, started, begins=begins
+    )
     return Training(source, first, rng, monitor, engine, adapter)
 
 
@@ -209,6 +220,11 @@ def predict(run: Run, X: Any) -> Any:
             f"predict got run={shown(run)}; it must be the Run that thalweg.fit "
             "returned. An estimator has a predict method of its own."
         )
+    adapter = getattr(run.network, "adapter", None)
+    if adapter is not None:
+        return adapter.predict(run, X)
     engine, _ = engines.pick("auto", run.network, run.plan)
     rows = as_rows(run.network, X, engine.floating_type(run.parameters))
-    return link(run.plan.loss)(engine.outputs(run.network, run.parameters, rows))
+    outputs = engine.outputs(run.network, run.parameters, rows)
+    raw = isinstance(run.network, DenseNetwork) and run.network.raw_outputs
+    return outputs if raw else link(run.plan.loss)(outputs)

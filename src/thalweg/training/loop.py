@@ -1,5 +1,7 @@
 """The training loop: any plan on any engine, epoch by epoch."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,7 @@ def train(
     size = n_trained(trainer, network, first)
     session = trainer.session(network, plan, data, first, seed, state, monitor.held_out)
     loop = Loop(plan, session, data.n_rows, size, rng, monitor, session.heeds_stop)
+    monitor.begin(session)
     reason = loop.run(session)
     why += session.note
     return finish(network, monitor, trainer, why, reason, session, data), session
@@ -109,8 +112,10 @@ class Loop:
         try:
             while self.left > 0:
                 stop = self.monitor.stop_rule
+                session.begin_epoch()
                 asked = self.ask(min(self.chunk(), self.left))
-                reason = self.tell(session.advance(*asked, stop))
+                sums = self._advance(session, asked, stop)
+                reason = self.tell(sums)
                 if reason is not None:
                     return reason
         except KeyboardInterrupt:
@@ -118,6 +123,21 @@ class Loop:
                 raise
             return StopReason.INTERRUPTED
         return StopReason.MAX_EPOCHS
+
+    def _advance(self, session: Session, asked: Any, stop: Any) -> EpochSums:
+        orders, rates, mixes = asked
+        if not self.monitor.watchers:
+            return session.advance(orders, rates, mixes, stop)
+        rows = np.arange(self.n_rows, dtype=np.int32) if orders is None else orders[0]
+        size = batch_rows(self.plan, self.n_rows)
+        watched = WatchedBatches(self.monitor)
+        for number in range(self.per_epoch):
+            part = slice(number * size, (number + 1) * size)
+            step = slice(number, number + 1)
+            own = rows[part][None], rates[step], mixes[step]
+            if watched.stops_after(len(own[0][0]), partial(session.advance, *own)):
+                break
+        return watched.sums()
 
     @property
     def left(self) -> int:
@@ -127,7 +147,8 @@ class Loop:
     def chunk(self) -> int:
         """Epochs that can go by in one call, short enough for Ctrl-C to be heard."""
         patient = self.monitor.plan.patience is not None
-        if self.monitor.hurries or (patient and not self.heeds_stop):
+        alone = getattr(self.subject, "by_epoch", False)
+        if self.monitor.hurries or alone or (patient and not self.heeds_stop):
             return 1
         most = _WORK_AT_ONCE // (self.n_rows * self.n_parameters)
         limit = min(self.monitor.waits, _EPOCHS_AT_ONCE)
@@ -165,6 +186,50 @@ class Loop:
             self.rng.shuffle(self.order)
             order[:] = self.order
         return orders
+
+
+class WatchedBatches:
+    """The batches of an epoch, of which callbacks see each."""
+
+    def __init__(self, monitor: TrainingMonitor) -> None:
+        self.watchers = monitor.watchers
+        self.seen: list[EpochSums] = []
+        self.sizes: list[tuple[int, int]] = []
+
+    def stops_after(self, rows: int, advance: Callable[[], EpochSums]) -> bool:
+        """Train a batch between the calls of the callbacks; True ends the epoch."""
+        number = len(self.seen)
+        for each in self.watchers:
+            each.begin_batch(number)
+        sums = advance()
+        self.seen.append(sums)
+        self.sizes.append((rows, 1))
+        loss = float(together(self.seen, self.sizes).loss[0])
+        logs = {**sums.measures, "loss": loss if sums.finite else float("nan")}
+        stops = [each.end_batch(number, logs) for each in self.watchers]
+        return any(stops) or not sums.finite
+
+    def sums(self) -> EpochSums:
+        """Return what was seen of the epoch."""
+        return together(self.seen, self.sizes)
+
+
+def together(seen: list[EpochSums], sizes: list[tuple[int, int]]) -> EpochSums:
+    """Put parts of an epoch together, by their rows and their steps."""
+    rows, steps = np.array(sizes, float).T
+    losses, norms, ratios = (
+        np.concatenate(column)
+        for column in zip(
+            *((s.loss, s.gradient_norm, s.update_ratio) for s in seen), strict=True
+        )
+    )
+    return EpochSums(
+        loss=np.array([np.average(losses, weights=rows)]),
+        gradient_norm=np.array([np.average(norms, weights=steps)]),
+        update_ratio=ratios[-1:],
+        finite=seen[-1].finite,
+        measures=seen[-1].measures,
+    )
 
 
 def check_network(network: DenseNetwork | Network) -> DenseNetwork | Network:

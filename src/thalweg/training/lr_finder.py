@@ -11,6 +11,7 @@ from thalweg.core import (
     Array,
     DenseNetwork,
     EpochSums,
+    FitRequest,
     Interval,
     Network,
     Plan,
@@ -21,7 +22,7 @@ from thalweg.core import (
     short_repr,
 )
 from thalweg.training.data import as_data
-from thalweg.training.loop import check_plan
+from thalweg.training.loop import check_network, check_plan
 
 
 @short_repr
@@ -90,14 +91,22 @@ def find_rate(
             f"find_rate got lowest={lowest!r}, highest={highest!r}, "
             f"n_steps={n_steps!r}; it needs 0 < lowest < highest and at least 10 steps."
         )
-    plan = check_plan(network, Plan.of(plan, **settings))
+    asked = FitRequest(network, settings, X, y, plan, sample_weight)
+    adapter = check_network(network).adapter
+    if adapter is not None:
+        adapter = adapter.reading()
+        asked = adapter.prepare(asked)
+        network = asked.network
+    plan = check_plan(network, Plan.of(asked.plan, **asked.settings))
     rng = as_random_state(random_state)
-    data = as_data(network, plan, X, y, sample_weight, None)
+    data = as_data(network, plan, asked.X, asked.y, asked.sample_weight, None)
     trainer, _ = engines.pick(engine, network, plan)
-    first = trainer.initial_parameters(network, None, rng, data.dtype)
+    first = trainer.initial_parameters(network, asked.parameters, rng, data.dtype)
     trainer.examine(network, [plan], data, first)
     seed = int(rng.randint(2**31))
     session = trainer.session(network, plan, data, first, seed)
+    if adapter is not None:
+        adapter.begin(session)
     rates = np.geomspace(lowest, highest, n_steps)
     orders = _batches(plan, data.n_rows, n_steps, rng)
     return _read_rates(rates, session.advance(orders, rates, np.ones(n_steps)))

@@ -32,11 +32,27 @@ Predict = Callable[[ArrayLike], Array]
 Scoring = Callable[[Predict, Array, Array], float]
 Callback = Callable[[Any], bool | None]
 
-_COLUMNS = tuple(f.name for f in fields(History))
+_COLUMNS = tuple(f.name for f in fields(History) if f.name != "metrics")
 _ROW = {name: row for row, name in enumerate(_COLUMNS)}
 _VALIDATED = [_ROW["validation_loss"], _ROW["validation_score"]]
 _SLOWER = "Lower the learning rate ({rate:g}), scale the inputs, or clip the gradient."
 _SMALLER = "Scale the inputs, begin with smaller weights, or raise l2."
+
+
+@dataclass(frozen=True)
+class MeasuredScore:
+    """A score that training itself measures on validation data, by its name.
+
+    Parameters
+    ----------
+    name : str
+        As in `Session.measures`, such as ``accuracy``.
+    sign : int
+        1 where greater is better, and -1 where smaller is.
+    """
+
+    name: str
+    sign: int
 
 
 class Subject(Protocol):
@@ -98,16 +114,19 @@ class TrainingMonitor:
         ``time.perf_counter()`` when the work began.
     patience : EarlyStopping, optional
         Counts of an earlier training, to continue from.
+    begins : callable, optional
+        Is given the session before its first epoch.
     """
 
     def __init__(
         self,
         plan: Plan,
         held_out: Data | None = None,
-        scoring: Scoring | None = None,
+        scoring: Scoring | MeasuredScore | None = None,
         callbacks: Sequence[Callback] = (),
         started: float | None = None,
         patience: EarlyStopping | None = None,
+        begins: Callable[[Any], None] | None = None,
     ) -> None:
         self.plan, self.held_out, self.scoring = plan, held_out, scoring
         self.callbacks = callbacks
@@ -120,9 +139,27 @@ class TrainingMonitor:
         by_score = plan.monitor == "score" or (plan.monitor == "auto" and scoring)
         self.monitor = "score" if by_score and self.judges else "loss"
         self.blocks: list[Array] = []
+        self.metrics: list[dict[str, float]] = []
+        self._begins = begins
         self.seen = self._before = 0
+        self._measures: Mapping[str, float] = {}
         self._subject: Subject | None = None  # what the last epochs trained
         self._clock = self._seconds()
+
+    def begin(self, session: Any) -> None:
+        """Let who asked for it have the session before its first epoch."""
+        if self._begins is not None:
+            self._begins(session)
+
+    @property
+    def watchers(self) -> list[Any]:
+        """Callbacks that want each batch: they have an attribute ``by_batch``."""
+        return [each for each in self.callbacks if getattr(each, "by_batch", False)]
+
+    @property
+    def subject(self) -> Any:
+        """What the last epochs trained; None before the first."""
+        return self._subject
 
     @property
     def epochs(self) -> int:
@@ -191,6 +228,8 @@ class TrainingMonitor:
         for name, column in columns.items():
             block[_ROW[name]] = column
         block[_VALIDATED, -1] = held_out
+        validated = {f"val_{name}": value for name, value in self._measures.items()}
+        self.metrics += [{}] * (count - 1) + [{**sums.measures, **validated}]
         self.blocks.append(block)
         self.seen += count
         if not sums.finite:
@@ -217,6 +256,7 @@ class TrainingMonitor:
         """Go on after the epochs that another monitor recorded, clock included."""
         self.blocks = [np.stack([columns[name] for name in _COLUMNS])]
         self.seen = self.blocks[0].shape[1]
+        self.metrics = [{}] * self.seen
         self.started -= float(columns["seconds"][-1])
 
     def amend(self, name: str, value: float) -> None:
@@ -252,13 +292,18 @@ class TrainingMonitor:
         return time.perf_counter() - self.started
 
     def _validate(self, subject: Subject) -> tuple[float, float]:
+        self._measures = {}
         if self.held_out is None:
             return np.nan, np.nan
         outputs, losses = subject.validate()
+        self._measures = getattr(subject, "measures", {})
         loss = float(np.average(losses, weights=self.held_out.weights))
         return loss, self._score(self.held_out, outputs)
 
     def _score(self, held_out: Data, outputs: Array) -> float:
+        if isinstance(self.scoring, MeasuredScore):
+            found = self._measures.get(self.scoring.name, np.nan)
+            return self.scoring.sign * float(np.mean(found))
         prediction = link(self.plan.loss)(outputs)
         if self.scoring is not None:
             return float(self.scoring(lambda asked: prediction, held_out.X, held_out.y))
@@ -305,13 +350,15 @@ class TrainingMonitor:
         last = self.blocks[-1][:, -1].tolist()
         answers = [
             each(self._history() if hasattr(each, "patient")
-                 else EpochRecord(self.seen, *last))
+                 else EpochRecord(self.seen, *last, metrics=self.metrics[-1]))
             for each in self.callbacks
         ]  # fmt: skip
         return any(answer is True for answer in answers)
 
     def _history(self) -> History:
-        return History.from_columns(self.columns())
+        names = dict.fromkeys(name for epoch in self.metrics for name in epoch)
+        metrics = {k: [each.get(k, np.nan) for each in self.metrics] for k in names}
+        return History.from_columns({**self.columns(), "metrics": metrics})
 
     def _facts(self, best_epoch: int) -> dict[str, Any]:
         """Gather what the sentences of `StopReason` speak of."""

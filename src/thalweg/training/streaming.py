@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -32,7 +33,7 @@ from thalweg.core import (
 )
 from thalweg.engines import Engine, Session
 from thalweg.training.data import as_data, floating_type
-from thalweg.training.loop import finish, noise_seed
+from thalweg.training.loop import WatchedBatches, finish, noise_seed, together
 from thalweg.training.monitor import TrainingMonitor
 
 _ROWS, _ENTRIES = 1 << 16, 1 << 23
@@ -188,17 +189,38 @@ class _Training:
     def _epoch(self) -> EpochSums:
         seen: list[EpochSums] = []
         sizes: list[tuple[int, int]] = []
+        watched = WatchedBatches(self.monitor)
         for window in _ahead(self.source.read()):
-            sums = self._window(window)
-            sizes.append((window.data.n_rows, -(-window.data.n_rows // window.step)))
-            seen.append(sums)
-            if not sums.finite:
+            rows, first = window.data.n_rows, not (seen or watched.seen)
+            session = self._open(window)
+            if first:
+                session.begin_epoch()
+            train = partial(self._train, window, session)
+            if watched.watchers:
+                if watched.stops_after(rows, train):
+                    break
+                continue
+            seen.append(train())
+            sizes.append((rows, -(-rows // window.step)))
+            if not seen[-1].finite:
                 break
-        return _together(seen, sizes)
+        return watched.sums() if watched.seen else together(seen, sizes)
 
-    def _window(self, window: Window) -> EpochSums:
-        self.window, rows = window, window.data.n_rows
-        plan = self._plan_of(window)
+    def _open(self, window: Window) -> Session:
+        """Begin a session on a window, from where the one before it is now."""
+        if self.session is not None:
+            self.parameters = self.session.parameters()
+            self.memory = self.session.state()
+        session = self.engine.session(
+            self.network, self._plan_of(window), window.data, self.parameters,
+            self.seed, self.memory, self.monitor.held_out,
+        )  # fmt: skip
+        self.monitor.begin(session)
+        self.session, self.window = session, window
+        return session
+
+    def _train(self, window: Window, session: Session) -> EpochSums:
+        rows, plan = window.data.n_rows, self._plan_of(window)
         count = steps_per_epoch(plan, rows)
         self.clock = self.clock or plan
         factors = rate_factors(self.clock, self.steps, count, self.n_rows or rows)
@@ -206,13 +228,7 @@ class _Training:
         orders = None
         if self.source.shuffled:
             orders = self.rng.permutation(rows)[None].astype(np.int32)
-        session = self.engine.session(
-            self.network, plan, window.data, self.parameters, self.seed, self.memory,
-            self.monitor.held_out,
-        )  # fmt: skip
-        self.session = session
         sums = session.advance(orders, rates, np.ones(count))
-        self.parameters, self.memory = session.parameters(), session.state()
         self.steps, self.rate = self.steps + count, float(rates[-1])
         return sums
 
@@ -223,23 +239,6 @@ class _Training:
             return plan
         share = float(window.data.weights.sum()) / self.weight
         return replace(plan, l1=plan.l1 * share, l2=plan.l2 * share)
-
-
-def _together(seen: list[EpochSums], sizes: list[tuple[int, int]]) -> EpochSums:
-    """Put the windows of an epoch together, by their rows and their steps."""
-    rows, steps = np.array(sizes, float).T
-    losses, norms, ratios = (
-        np.concatenate(column)
-        for column in zip(
-            *((s.loss, s.gradient_norm, s.update_ratio) for s in seen), strict=True
-        )
-    )
-    return EpochSums(
-        loss=np.array([np.average(losses, weights=rows)]),
-        gradient_norm=np.array([np.average(norms, weights=steps)]),
-        update_ratio=ratios[-1:],
-        finite=seen[-1].finite,
-    )
 
 
 def _ahead(windows: Iterator[Window]) -> Iterator[Window]:

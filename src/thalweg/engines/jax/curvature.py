@@ -92,7 +92,7 @@ def gauss_newton(
 
 def redrawn(shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any) -> Any:
     """Compute the objective at one step and at the next."""
-    first, after = over_all_rows(shape, kept, batch, numbers)(trained)
+    first, (after, _) = over_all_rows(shape, kept, batch, numbers)(trained)
     later = make_noise(numbers, batch, step=1)
     return first, objective(shape, trained, after, batch, numbers, later)[0]
 

@@ -270,6 +270,8 @@ def _check_loss(plan: Plan, outputs: Any, y: Any, data: Data, rows: int) -> None
                 f"the network gives outputs of shape {shapes} for {rows} rows; their "
                 "first axis must be that of the rows."
             )
+    if step.batch_loss(loss):
+        return  # whose maker has checked it with rows
     if not callable(loss.name):
         _check_named_loss(loss.label, outputs, data.y, shapes)
     program = step.compiled(step.losses, loss.structure)

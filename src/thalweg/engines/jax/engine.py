@@ -79,9 +79,16 @@ class JaxSession:
         begin = step.compiled(step.begin, self._shape(self._batch, False))
         first = split(network, parameters)
         self._carry = self._call(begin, *first, self._numbers)
+        self._loss: Any = plan.loss.name
+        self.measures: dict[str, float] = {}
+        self.begin_epoch()
         if state is not None:
-            self._steps, rule, accumulated = state
-            self._carry = self._carry._replace(rule=rule, accumulated=accumulated)
+            # A state of an earlier version has no measures.
+            self._steps, rule, accumulated, *rest = state
+            measured = rest[0] if rest else ()
+            self._carry = self._carry._replace(
+                rule=rule, accumulated=accumulated, measured=measured
+            )
 
     def advance(
         self, orders: Array | None, rates: Array, mixes: Array, stop: Any = None
@@ -98,7 +105,8 @@ class JaxSession:
         searched = self._searched
         found = (sums.evaluations.sum(), sums.failures.sum())
         self._searched = np.add(searched, found)
-        return arrays.epochs(sums, finite, searched)
+        told = arrays.epochs(sums, finite, searched)
+        return replace(told, measures=self._results(self._carry.measured))
 
     def _parts(self, orders: Array | None, n_epochs: int) -> Iterable[Any]:
         """Cut epochs into calls: the first one's number, row numbers, the steps."""
@@ -139,7 +147,12 @@ class JaxSession:
     def validate(self) -> tuple[Array, Array]:
         """Compute raw outputs and losses on the validation data."""
         assert self.validation is not None
-        return _evaluator(self.network, self.plan, self.validation)(self._current())
+        given = self.network, self.plan, self.validation
+        if not hasattr(self._loss, "of_batch"):
+            return _evaluator(*given)(self._current())
+        outputs, losses, measured = _evaluated_by_batch(*given, self._current())
+        self.measures = self._results(measured)
+        return outputs, losses
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are now."""
@@ -147,8 +160,32 @@ class JaxSession:
 
     def state(self) -> Any:
         """Copy what the update rule remembers, and the steps done."""
-        remembered = (self._carry.rule, self._carry.accumulated)
+        carry = self._carry
+        remembered = (carry.rule, carry.accumulated, carry.measured)
         return (self._steps, *custom_network.host(remembered))
+
+    @property
+    def by_epoch(self) -> bool:
+        """Whether epochs must come one by one, since each is measured apart."""
+        return bool(jax.tree.leaves(self._carry.measured))
+
+    def begin_epoch(self) -> None:
+        """Forget what a loss of whole batches measured till now."""
+        if hasattr(self._loss, "of_batch"):
+            self._carry = self._carry._replace(measured=self._loss.nothing_measured())
+
+    def memory(self) -> Any:
+        """Return what the update rule remembers."""
+        return self._carry.rule
+
+    def change(self, parameters: Any, memory: Any) -> None:
+        """Go on from other weights and another memory of the update rule."""
+        trained, kept = split(self.network, parameters)
+        self._carry = self._carry._replace(trained=trained, kept=kept, rule=memory)
+
+    def _results(self, measured: Any) -> dict[str, float]:
+        some = bool(jax.tree.leaves(measured))
+        return self._loss.results(jax.device_get(measured)) if some else {}
 
     def _shape(self, batch: int, shuffled: bool) -> step.Shape:
         shape = step.shape_of(self.network, self.plan, batch, shuffled)
@@ -436,6 +473,28 @@ def _evaluated_at_once(
     return _in_chunks(
         network, parameters, program, data.dtype, rows, numbers, exact=True
     )
+
+
+def _evaluated_by_batch(
+    network: _Any, plan: Plan, data: Data, parameters: Any
+) -> tuple[Any, Array, Any]:
+    """Compute a loss of whole batches, which each of the rows of a batch is given."""
+    loss: Any = plan.loss.name
+    program = step.compiled(
+        step.validation_of_batch, step.shape_of(network, plan, 0, False)
+    )
+    given, measured = split(network, parameters), loss.nothing_measured()
+    size = loss.validation_batch or batch_rows(plan, data.n_rows)
+    outputs, losses = [], np.zeros(data.n_rows)
+    for start in range(0, data.n_rows, size):
+        part = slice(start, start + size)
+        here = jax.tree.map(lambda v, part=part: v[part], (data.X, data.y))
+        found, value, measured = arrays.scoped(
+            data.dtype, program, *given, measured, *here
+        )
+        outputs.append(jax.tree.map(np.asarray, found))
+        losses[part] = float(value)
+    return jax.tree.map(lambda *v: np.concatenate(v), *outputs), losses, measured
 
 
 def _activations(network: _Any, parameters: Any, X: Any) -> list[Any]:

@@ -17,9 +17,15 @@ from thalweg.core import Choice, Number
 
 
 def rule(
-    optimizer: Choice, numbers: dict[str, Any], rate: Any
+    optimizer: Choice, numbers: dict[str, Any], rate: Any, base: Any = 1.0
 ) -> optax.GradientTransformation:
-    """Make the transformation of `optimizer`, with `numbers` over its constants."""
+    """Make the transformation of `optimizer`, with `numbers` over its constants.
+
+    A transformation with a method ``at_factor`` has a learning rate of its own, which
+    it multiplies by the share of `rate` in `base`, the plan's.
+    """
+    if hasattr(_own(optimizer), "at_factor"):
+        return _own(optimizer).at_factor(rate / base)
     if callable(optimizer.name):
         return optax.chain(optimizer.name(), optax.scale(rate))
     constants: dict[str, Number] = {**dict(optimizer.constants), **numbers}
@@ -31,6 +37,27 @@ def evaluated(optimizer: Choice, state: Any, parameters: Any) -> Any:
     if str(optimizer.name).startswith("schedule_free"):
         return contrib.schedule_free_eval_params(state, parameters)
     return parameters
+
+
+def scaled(optimizer: Choice, state: Any, value: Any) -> Any:
+    """Scale a loss as a rule for small floating types asks for."""
+    scale = getattr(_own(optimizer), "scale_loss", None)
+    return scale(state, value) if scale else value
+
+
+def skips(optimizer: Choice) -> bool:
+    """Whether the rule itself leaves out steps whose gradient is not finite."""
+    return getattr(_own(optimizer), "skips_nonfinite", False)
+
+
+def constrains(optimizer: Choice) -> bool:
+    """Whether the rule itself puts weights back where their constraints allow."""
+    return getattr(_own(optimizer), "constrains", False)
+
+
+def _own(optimizer: Choice) -> Any:
+    """Return the user's transformation, if that is the optimizer."""
+    return getattr(optimizer.name, "transformation", None)
 
 
 def searched(optimizer: Choice, state: Any) -> tuple[jax.Array, jax.Array] | None:

@@ -68,6 +68,7 @@ class Carry(NamedTuple):
     accumulated: Tree
     ratio: jax.Array
     finite: jax.Array
+    measured: Tree = ()  # what a loss of whole batches measures over an epoch
 
 
 class Sums(NamedTuple):
@@ -185,9 +186,17 @@ def padded_rows(n_rows: int) -> int:
 
 
 def objective(
-    shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any, training: Any
-) -> tuple[jax.Array, Tree]:
-    """Loss of a batch with its penalties, and what is kept, with new statistics."""
+    shape: Shape, trained: Tree, kept: Tree, batch: Batch, numbers: Any, training: Any,
+    measured: Tree = (),
+) -> tuple[jax.Array, tuple[Tree, Tree]]:  # fmt: skip
+    """Loss of a batch with its penalties; what is kept, and measured, after it."""
+    if of_batch := batch_loss(shape.loss):
+        given = trained, kept, measured, batch.X, batch.y
+        value, _, kept, measured = of_batch(*given, training=True)
+        if shape.penalized:
+            divisor = batch.weights.sum() if shape.by_batch else numbers["total_weight"]
+            value = value + _penalty(trained, numbers) / divisor
+        return value, (kept, measured)
     outputs, kept, added = propagate(shape.network, trained, kept, batch.X, training)
     losses = row_losses(
         shape.loss, loss_constants(shape.loss, numbers["loss"]), outputs[-1], batch.y
@@ -200,7 +209,12 @@ def objective(
     if shape.penalized:
         divisor = n_hosts * some if shape.by_batch else numbers["total_weight"]
         value = value + _penalty(trained, numbers) / divisor
-    return value, kept
+    return value, (kept, measured)
+
+
+def batch_loss(loss: Choice) -> Callable[..., Any] | None:
+    """Return how a loss is computed of a whole batch, if it is such a loss."""
+    return getattr(loss.name, "of_batch", None)
 
 
 def cost_and_gradient(shape: Shape, trained: Tree, *rest: Any) -> Any:
@@ -248,6 +262,17 @@ def validation(
     outputs = propagate(shape.network, trained, kept, X)[0][-1]
     constants = loss_constants(shape.loss, numbers)
     return outputs, row_losses(shape.loss, constants, outputs, y)
+
+
+def validation_of_batch(
+    shape: Shape, trained: Tree, kept: Tree, measured: Tree, X: Any, y: Any
+) -> Any:
+    """Compute raw outputs, the loss of the batch, and what was measured till now."""
+    of_batch: Any = batch_loss(shape.loss)
+    value, outputs, _, measured = of_batch(
+        trained, kept, measured, X, y, training=False
+    )
+    return outputs, value, measured
 
 
 def losses(loss: Choice, numbers: Any, outputs: jax.Array, y: jax.Array) -> jax.Array:
@@ -338,14 +363,19 @@ def one_step(
     training = make_noise(numbers, batch, pace.step, pace.seed)
 
     def cost(trained: Tree) -> Any:
-        return objective(shape, trained, carry.kept, batch, numbers, training)
+        given = shape, trained, carry.kept, batch, numbers, training, carry.measured
+        value, after = objective(*given)
+        return optimizers.scaled(shape.optimizer, carry.rule, value), (value, after)
 
-    (value, kept), gradient = jax.value_and_grad(cost, has_aux=True)(carry.trained)
+    (_, (value, after)), gradient = jax.value_and_grad(cost, has_aux=True)(
+        carry.trained
+    )
+    kept, measured = after
     rows = batch.mask.sum()
     if shape.hosts:
         value, gradient = lax.pmean((value, gradient), HOSTS)
         rows = lax.psum(rows, HOSTS)
-    norm = _norm(gradient)
+    norm = _norm(gradient) / optimizers.scaled(shape.optimizer, carry.rule, 1.0)
     move = partial(_move, shape, carry, numbers, pace)
     if shape.optimizer.name == "lbfgs_on_device":
         moved = move(gradient, value=value, value_fn=lambda at: cost(at)[0])
@@ -353,9 +383,10 @@ def one_step(
         moved = move(gradient)
     else:
         moved = _gather_or_move(shape, carry, gradient, pace.step, move)
-    finite = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.isfinite(moved.ratio)
-    finite = finite & carry.finite
-    moved = moved._replace(kept=kept)
+    finite = jnp.isfinite(moved.ratio) & carry.finite
+    if not optimizers.skips(shape.optimizer):
+        finite = jnp.isfinite(value) & jnp.isfinite(norm) & finite
+    moved = moved._replace(kept=kept, measured=measured)
     new = chosen(finite, moved, carry)._replace(finite=finite)
     searched = optimizers.searched(shape.optimizer, moved.rule)
     return new, (value, rows, norm, new.ratio, searched)
@@ -390,7 +421,8 @@ def _move(
         factors = zip(numbers["layer_rates"], update, strict=True)
         update = tuple({k: f * u for k, u in layer.items()} for f, layer in factors)
     trained = jax.tree.map(jnp.add, carry.trained, update)
-    trained = constrained(shape.network, trained)
+    if not optimizers.constrains(shape.optimizer):
+        trained = constrained(shape.network, trained)
     average = carry.average
     if shape.averaged:
         average = jax.tree.map(lambda a, t: a + pace.mix * (t - a), average, trained)
@@ -411,7 +443,8 @@ def _clip(shape: Shape, gradient: Tree, numbers: Any) -> Tree:
 
 
 def _rule(shape: Shape, numbers: Any, rate: Any) -> Any:
-    return optimizers.rule(shape.optimizer, numbers["optimizer"], rate)
+    base = numbers["rate"]
+    return optimizers.rule(shape.optimizer, numbers["optimizer"], rate, base)
 
 
 def _penalty(trained: Tree, numbers: Any) -> jax.Array:

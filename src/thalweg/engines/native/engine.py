@@ -45,6 +45,9 @@ from thalweg.engines.native.threads import run, steady
 CHUNK = 256
 """Rows whose outputs are computed at once, so that memory stays flat in the rows."""
 
+PAD = 16
+"""Vectors in the kernel's memory begin at multiples of this; see `memory.h`."""
+
 
 class NativeSession:
     """One network in training; see `thalweg.engines.Session`."""
@@ -96,6 +99,9 @@ class NativeSession:
         losses, norms, ratios = columns[:, :done]
         return EpochSums(losses, norms, ratios, finite)
 
+    def begin_epoch(self) -> None:
+        """Nothing: the kernel measures nothing besides its loss."""
+
     def cancel(self) -> None:
         """Make `advance`, running in another thread, return after its step."""
         self._training.cancel()
@@ -118,6 +124,14 @@ class NativeSession:
     def state(self) -> Any:
         """Copy what the update rule remembers, and the steps done."""
         return self._training.remember()
+
+    def remembered(self) -> tuple[int, list[Parameters]]:
+        """Return the updates done, and each vector of the update rule, by layer."""
+        _, updates, content = self._training.remember()
+        found = np.frombuffer(content, self._dtype)
+        padded = -(-self._layout.n_trained // PAD) * PAD
+        rows = found.reshape(-1, padded)[:, : self._layout.n_trained]
+        return updates, [self._layout.unpack(np.array(row)) for row in rows]
 
 
 class NativeObjective:

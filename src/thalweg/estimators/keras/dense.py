@@ -11,6 +11,7 @@ compute something else.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -105,7 +106,10 @@ def translate(
     """
     chain = _chain(model)
     settings = _penalties(chain)
+    if compiled_loss and model._compile_loss is None:
+        raise NotEquivalent("a model that is compiled without a loss")
     if compiled_loss:
+        _check_added(model, chain)
         settings |= _loss(model, chain)
     if compiled_optimizer:
         settings |= _optimizer(model)
@@ -130,7 +134,9 @@ def translate(
         for link, name in zip(chain, names, strict=True)
     ]
     n_inputs = int(chain[0].layer.kernel.shape[0])
-    return DenseNetwork(n_inputs, tuple(layers)), settings
+    # The outputs of a model stay what they are, whatever our loss makes of them.
+    raw = compiled_loss and names[-1] == chain[-1].activation
+    return DenseNetwork(n_inputs, tuple(layers), raw_outputs=raw), settings
 
 
 def weights(model: Any) -> Parameters:
@@ -151,6 +157,66 @@ def assign(model: Any, parameters: Parameters) -> None:
             own = {**own, "mean": own["mean"] - own["bias"]}
         for name, variable in _variables(link).items():
             variable.assign(own[name])
+
+
+def as_labels(request: Any, loss: Any, n_outputs: int) -> Any:
+    """Return a request with targets as our losses take them.
+
+    Keras takes class numbers of any type and in a column, and probabilities.
+    """
+
+    def cast(y: Any) -> Any:
+        array = np.asarray(y)
+        if loss[0] == "cross_entropy" and array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        numbers = loss[0] == "cross_entropy" and array.ndim == 1
+        if numbers and array.dtype.kind == "f":
+            whole = array.astype(np.int32)
+            array = whole if (whole == array).all() else array
+        return array
+
+    held = request.validation
+    if isinstance(held, tuple) and len(held) > 1:
+        held = (held[0], cast(held[1]), *held[2:])
+    return replace(request, y=cast(request.y), validation=held)
+
+
+_MEMORY: dict[str, tuple[str, ...]] = {
+    "SGD": ("momentums",),
+    "Adam": ("_momentums", "_velocities"),
+    "AdamW": ("_momentums", "_velocities"),
+    "RMSprop": ("_velocities", "_average_gradients"),
+    "Adagrad": ("_accumulators",),
+    "Adadelta": ("_accumulated_grads", "_accumulated_delta_vars"),
+    "Lion": ("_momentums",),
+}
+"""What Keras's optimizers keep for each variable, in the order of our vectors."""
+
+
+def remember(model: Any, session: Any) -> None:
+    """Put what our optimizer remembers into that of the model."""
+    import keras
+
+    optimizer, links = model.optimizer, _chain(model)
+    if not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    updates, kept = session.remembered()
+    optimizer.iterations.assign(updates)
+    names = _MEMORY[_find(type(optimizer), keras.optimizers, _MEMORY)]
+    lists = [found for name in names if (found := getattr(optimizer, name, None))]
+    places = {id(each): k for k, each in enumerate(model.trainable_variables)}
+    for variables, vector in zip(lists, kept[: len(lists)], strict=True):
+        for link, own in zip(links, vector, strict=True):
+            for name, variable in _variables(link).items():
+                if id(variable) in places and name in own:
+                    variables[places[id(variable)]].assign(own[name])
+
+
+def _check_added(model: Any, chain: list[_Link]) -> None:
+    """Refuse losses that a layer has added besides its penalty."""
+    penalties = [link for link in chain if link.layer.kernel_regularizer]
+    if len(model.losses) > sum(link.layer.trainable for link in penalties):
+        raise NotEquivalent("a loss that a layer adds")
 
 
 def refuse_twice(model: Any, loss: str) -> None:
@@ -323,8 +389,15 @@ def _loss(model: Any, chain: list[_Link]) -> dict[str, Any]:
     found = keras.losses.get(loss) if isinstance(loss, str) else loss
     function = getattr(found, "fn", found)
     name = _find(function, keras.losses, _LOSSES)
-    if not name:
-        raise NotEquivalent(f"the loss {getattr(function, '__name__', loss)}")
+    # A class of the user's own may compute something else than the function it has.
+    own_class = isinstance(found, keras.losses.Loss) and not any(
+        type(found) is kind for kind in (*_loss_classes(), _loss_classes()[0].__base__)
+    )
+    if not name or own_class:
+        label = getattr(function, "__name__", loss)
+        raise NotEquivalent(f"the loss {type(found).__name__ if own_class else label}")
+    if getattr(found, "dtype", "float32") != "float32":
+        raise NotEquivalent(f"the type of the loss {name}")
     own = {k: v for k, v in getattr(found, "_fn_kwargs", {}).items() if v is not None}
     reduced = getattr(found, "reduction", "sum_over_batch_size")
     if reduced != "sum_over_batch_size" or own.pop("axis", -1) != -1:
@@ -338,6 +411,16 @@ def _loss(model: Any, chain: list[_Link]) -> dict[str, Any]:
     if own or (inside and last.activation != wanted):
         raise NotEquivalent(f"the loss {name} with {last.activation or 'your'} outputs")
     return {"loss": (ours, constants)}
+
+
+def _loss_classes() -> list[type]:
+    from keras import losses
+
+    return [
+        losses.MeanSquaredError, losses.MeanAbsoluteError, losses.Huber, losses.LogCosh,
+        losses.BinaryCrossentropy, losses.CategoricalCrossentropy,
+        losses.SparseCategoricalCrossentropy,
+    ]  # fmt: skip
 
 
 def _optimizer(model: Any) -> dict[str, Any]:

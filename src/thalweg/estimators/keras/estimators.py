@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
-from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -24,13 +23,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from thalweg import engines
 from thalweg.core import (
     Array,
+    DenseNetwork,
     EpochRecord,
     History,
-    Plan,
     link,
-    logistic,
-    softmax,
-    with_complement,
 )
 from thalweg.estimators.constraints import (
     AT_LEAST_0,
@@ -44,6 +40,11 @@ from thalweg.estimators.constraints import (
     check_class_weight,
 )
 from thalweg.estimators.keras.model import from_keras
+from thalweg.estimators.keras.probabilities import (
+    as_probabilities,
+    output_width,
+    takes_one_hot,
+)
 from thalweg.estimators.persistence import (
     Persistent,
     parameters_from_json,
@@ -74,6 +75,7 @@ class _KerasEstimator(Persistent, Validated):
     validation_fraction: float | None = None
     patience: int | None = None
     random_state: int | np.random.RandomState | None = None
+    warm_start: bool = False
     callbacks: Sequence[Callable[[EpochRecord], bool | None]] = ()
 
     _parameter_constraints: ClassVar = {
@@ -85,6 +87,7 @@ class _KerasEstimator(Persistent, Validated):
         "validation_fraction": [OPEN_SHARE, None],
         "patience": [AT_LEAST_0, None],
         "random_state": ["random_state"],
+        "warm_start": ["boolean"],
         "callbacks": CALLBACKS,
     }
 
@@ -97,7 +100,19 @@ class _KerasEstimator(Persistent, Validated):
     def _encode(self, y: Array) -> Array:
         raise NotImplementedError
 
-    def _weights(self, sample_weight: Any, y: Array) -> Array:
+    def _check_outputs(self) -> None:
+        """Raise ValueError unless the outputs of the model fit the targets."""
+        width = output_width(self.model_, self._shape)
+        if width not in (None, self.n_outputs_):
+            raise ValueError(
+                f"{type(self).__name__} got a model with {width} outputs for "
+                f"{self.n_outputs_} targets. Let build_fn end in a layer of n_outputs "
+                "units, its second argument."
+            )
+
+    def _weights(self, sample_weight: Any, y: Array) -> Array | None:
+        if sample_weight is None:
+            return None
         return as_weights(sample_weight, len(y), np.dtype(float))
 
     # Fitting.
@@ -116,19 +131,47 @@ class _KerasEstimator(Persistent, Validated):
         self : object
         """
         self._validate_params()
-        X, y = self._check(X, y)
-        self._shape, self.n_outputs_ = X.shape[1:], self._learn(y)
+        goes_on = self.warm_start and hasattr(self, "model_")
+        return self._fit(X, y, sample_weight, goes_on, self.epochs)
+
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one epoch more, from the weights of now.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features, ...)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        self : object
+        """
+        self._validate_params()
+        return self._fit(X, y, sample_weight, hasattr(self, "model_"), 1)
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, goes_on: bool, epochs: Any
+    ) -> Self:
+        X, y = self._check(X, y, reset=not goes_on)
         weights = self._weights(sample_weight, y)
         rng = check_random_state(self.random_state)
-        self._seed = int(rng.randint(2**31))
-        self._build()
+        if goes_on:
+            self._check_known(y)
+        else:
+            self._shape, self.n_outputs_ = X.shape[1:], self._learn(y)
+            self._seed = int(rng.randint(2**31))
+            self._build(X)
+            self._check_outputs()
         run = fit(
             from_keras(self.model_), X, self._encode(y),
             sample_weight=weights,
             validation=self.validation_fraction,
             random_state=rng,
             callbacks=self.callbacks or (),
-            **self._plan_settings(),
+            **{**self._plan_settings(), "epochs": epochs},
         )  # fmt: skip
         self.history_, self.stop_reason_, self.engine_ = (
             run.history, run.why, run.engine
@@ -137,19 +180,39 @@ class _KerasEstimator(Persistent, Validated):
         self._make_ready()
         return self
 
+    def _check_known(self, y: Array) -> None:
+        """Raise ValueError for targets that the first fit did not have."""
+
     def _check(self, X: Any, y: Any, **more: Any) -> tuple[Any, Any]:
         checked: Any = validate_data(
             self, X, y, allow_nd=True, multi_output=True, dtype="numeric", **more
         )
         return checked
 
-    def _build(self) -> None:
+    def _build(self, X: Any = None) -> None:
         """Build the model with the initial weights of the seed."""
-        build = self.build_fn or default_model
+        import keras
+
+        build, owner = self.build_fn or default_model, type(self).__name__
+        if isinstance(build, keras.Model):
+            raise ValueError(
+                f"{owner} got build_fn={build.name!r}, a Keras model. Give a function "
+                "that builds one, such as lambda shape, n_outputs: "
+                "keras.models.clone_model(model); compile the clone in it too."
+            )
         with _seeded(self._seed):
-            self.model_ = build(
+            model: Any = build(
                 self._shape, self.n_outputs_, **(self.build_params or {})
             )
+            if not isinstance(model, keras.Model):
+                raise ValueError(
+                    f"{owner} got a build_fn that returned {type(model).__name__}; it "
+                    "must return a keras.Model."
+                )
+            if not model.built:
+                rows = np.zeros((1, *self._shape), "float32") if X is None else X[:1]
+                model(np.asarray(rows))
+        self.model_ = model
 
     def _plan_settings(self) -> dict[str, Any]:
         own = {
@@ -172,15 +235,14 @@ class _KerasEstimator(Persistent, Validated):
         network, parameters, plan = self._ready
         engine, _ = engines.pick("auto", network, plan)
         rows = as_rows(network, X, np.dtype("float32"))
-        return link(plan.loss)(engine.outputs(network, parameters, rows))
+        outputs = engine.outputs(network, parameters, rows)
+        raw = isinstance(network, DenseNetwork) and network.raw_outputs
+        return outputs if raw else link(plan.loss)(outputs)
 
     def _make_ready(self) -> None:
         """Prepare the network for predictions."""
         adapter: Any = from_keras(self.model_).adapter
-        prepared = adapter.prepare(self._plan_settings())
-        network, first = prepared.network, prepared.parameters
-        first = network.init(0) if first is None else first
-        self._ready = network, first, Plan(loss=prepared.settings["loss"])
+        self._ready = adapter.ready(self._plan_settings())
 
     # scikit-learn's contract.
 
@@ -193,9 +255,16 @@ class _KerasEstimator(Persistent, Validated):
         return found
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters; entries of dicts as ``build_params__name``."""
+        """Set parameters; entries of dicts as ``build_params__name``.
+
+        scikeras's names are taken as well: ``model__name`` is an entry of
+        `build_params`, and ``optimizer__learning_rate`` the learning rate.
+        """
         for key in list(params):
             name, _, rest = key.partition("__")
+            if key == "optimizer__learning_rate":
+                name, rest = "settings", "learning_rate"
+            name = "build_params" if name == "model" and rest else name
             if name in _NESTED and rest:
                 own = {**(params.get(name, getattr(self, name)) or {})}
                 params[name] = {**own, rest: params.pop(key)}
@@ -283,7 +352,7 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
     epochs : int
         Largest number of epochs, or of iterations of a full-batch method.
     batch_size : int, "auto" or None
-        As in `thalweg.Plan`.
+        As in `thalweg.Plan`; "auto" is 32 for a compiled model, as in Keras.
     validation_fraction : float or None
         Share of the rows used as validation data; None for no validation data.
     patience : int or None
@@ -292,6 +361,8 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         As in scikit-learn.
     random_state : int, RandomState or None
         Source of the initial weights and of all other random numbers.
+    warm_start : bool
+        Whether a further `fit` goes on from the weights of the one before.
     callbacks : sequence of callable
         Each is called with a `thalweg.EpochRecord` after each epoch. Training stops if
         one returns True.
@@ -331,11 +402,11 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
     def predict_proba(self, X: ArrayLike) -> Array:
         """Estimate the probability of each class; shape (n_samples, n_classes)."""
         outputs = self._outputs(X)
-        squash = logistic if outputs.shape[1] == 1 else softmax
         linked = self._ready[2].loss.name in _LINKED
-        done = linked or _ends_in_probabilities(self.model_)
-        probabilities = with_complement(outputs if done else squash(outputs))
-        return probabilities[:, : len(self.classes_)]
+        own = self._ready[0]
+        linked &= not (isinstance(own, DenseNetwork) and own.raw_outputs)
+        found = as_probabilities(self.model_, outputs, linked)
+        return found[:, : len(self.classes_)]
 
     def predict_log_proba(self, X: ArrayLike) -> Array:
         """Estimate the logarithms of the probabilities."""
@@ -352,26 +423,45 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         self.classes_ = np.unique(y)
         return max(2, len(self.classes_))
 
+    def _check_outputs(self) -> None:
+        width, n_classes = output_width(self.model_, self._shape), len(self.classes_)
+        if width == self.n_outputs_ or (width == 1 and n_classes <= 2):
+            return
+        raise ValueError(
+            f"KerasClassifier got a model with {width or 'several'} "
+            f"output{'s' * (width != 1)} for {n_classes} "
+            "classes. Let build_fn end in a layer of n_outputs units, its second "
+            "argument; for two classes one unit is allowed."
+        )
+
+    def _check_known(self, y: Array) -> None:
+        if unknown := sorted(set(y.tolist()) - set(self.classes_.tolist())):
+            raise ValueError(
+                f"KerasClassifier got the class {unknown[0]!r}, which the first fit "
+                f"did not have. It knows {self.classes_.tolist()}. Fit anew."
+            )
+
     def _encode(self, y: Array) -> Array:
         numbers = np.searchsorted(self.classes_, y)
-        width = int(self.model_.output_shape[-1])
+        width = output_width(self.model_, self._shape)
         if width == 1:
             return numbers[:, None].astype("float32")
-        if "loss" not in (self.settings or {}) and _takes_one_hot(self.model_.loss):
-            return np.eye(width, dtype="float32")[numbers]
+        if "loss" not in (self.settings or {}) and takes_one_hot(self.model_.loss):
+            return np.eye(width or 0, dtype="float32")[numbers]
         return numbers
 
     def _usual_loss(self) -> Any:
-        one = int(self.model_.output_shape[-1]) == 1
+        one = output_width(self.model_, self._shape) == 1
         return "binary_cross_entropy" if one else "cross_entropy"
 
-    def _weights(self, sample_weight: Any, y: Array) -> Array:
+    def _weights(self, sample_weight: Any, y: Array) -> Array | None:
         weights = super()._weights(sample_weight, y)
         if self.class_weight is None:
             return weights
         labels = self.classes_ if np.ndim(y) == 1 else None
         check_class_weight(self.class_weight, labels, type(self).__name__)
-        return weights * compute_sample_weight(self.class_weight, y)
+        by_class = compute_sample_weight(self.class_weight, y)
+        return by_class if weights is None else weights * by_class
 
 
 class KerasRegressor(RegressorMixin, _KerasEstimator):
@@ -442,28 +532,3 @@ def _seeded(seed: int) -> Any:
 
 def _variables(model: Any) -> list[Any]:
     return [*model.trainable_variables, *model.non_trainable_variables]
-
-
-def _takes_one_hot(loss: Any) -> bool:
-    """Tell whether a compiled loss takes rows of class probabilities as targets."""
-    import keras
-
-    found = keras.losses.get(loss) if isinstance(loss, str) else loss
-    function = getattr(found, "fn", found)
-    while isinstance(function, partial):
-        function = function.func
-    return function in (
-        keras.losses.categorical_crossentropy,
-        keras.losses.categorical_focal_crossentropy,
-    )
-
-
-def _ends_in_probabilities(model: Any) -> bool:
-    """Tell whether the last layer is a softmax or a sigmoid."""
-    import keras
-
-    last = model.layers[-1] if model.layers else model
-    squashing = (keras.activations.softmax, keras.activations.sigmoid)
-    return isinstance(last, keras.layers.Softmax) or (
-        getattr(last, "activation", None) in squashing
-    )

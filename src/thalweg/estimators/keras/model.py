@@ -2,41 +2,50 @@
 
 The Keras model keeps the weights. `fit` starts from them and puts the trained weights
 back, so that `evaluate`, `predict` and `save` of Keras use them. During training the
-model is a `Network` whose forward pass is Keras's own `stateless_call`. A chain of
-dense layers is translated into a `DenseNetwork` where that computes the same, and the
-native kernel trains it.
+model is a `Network` whose forward pass is Keras's own `stateless_call`. What the model
+was compiled with trains as `model.fit` would train it: `CompiledLoss` and `KerasRule`.
+A chain of dense layers is translated into a `DenseNetwork` where that computes the
+same, and the native kernel trains it.
 """
 
 import copy
 import inspect
-import math
 import operator as op
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
-from itertools import product
-from typing import Any, cast
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
 from thalweg import engines
-from thalweg.core import Array, Choice, DenseNetwork, Network, Plan, Prepared, Run
-from thalweg.estimators.keras import dense
+from thalweg.core import (
+    Array,
+    DenseNetwork,
+    FitRequest,
+    Network,
+    Plan,
+    Run,
+    link,
+    phases,
+)
+from thalweg.estimators.keras import callbacks as keras_callbacks
+from thalweg.estimators.keras import data, dense
 from thalweg.estimators.keras.dense import NotEquivalent
+from thalweg.estimators.keras.fast_layers import as_products, changed, forgetful
+from thalweg.estimators.keras.keywords import KERAS_KEYWORDS, Asked
+from thalweg.estimators.keras.layer_state import (
+    check_layers,
+    check_some_loss,
+    check_trained_in_call,
+    layer_settings,
+)
+from thalweg.estimators.keras.loss import CompiledLoss
+from thalweg.estimators.keras.metric_score import score_of, usual_score
+from thalweg.estimators.keras.optimizer import KerasRule, has_parts
+from thalweg.training import as_rows
 
-_STRANGE_STEPS = ("train_step", "compute_loss")
-_UNSUPPORTED = {
-    "use_ema": (
-        "Compile it without use_ema, and pass average=('ema', {'decay': 0.99}) to fit."
-    ),
-    "loss_scale_factor": (
-        "Compile it without loss_scale_factor, or pass another optimizer to fit."
-    ),
-}
-"""Options of Keras optimizers that change more than an update, and what to do."""
-_WINDOWS = 1 << 22
-"""Most entries of a convolution's windows: from 5 million on XLA's own was faster."""
+_STRANGE_STEPS = ("train_step", "test_step")
+_KERAS_BATCH = 32
 
 
 def from_keras(model: Any) -> Network:
@@ -46,8 +55,9 @@ def from_keras(model: Any) -> Network:
     ----------
     model : keras.Model
         Sequential, functional or a subclass, built, on the JAX back-end. If it is
-        compiled, `fit` uses its loss, its optimizer and its first metric, unless a plan
-        or a setting gives others.
+        compiled, `fit` trains it as ``model.fit`` would: by its loss, its optimizer and
+        its metrics, with batches of 32, and it keeps the last weights. A setting of
+        `fit` changes each.
 
     Returns
     -------
@@ -62,7 +72,7 @@ def from_keras(model: Any) -> Network:
         If `model` is not a Keras model.
     ValueError
         If Keras runs on another back-end, the model has no weights yet, or the model
-        overrides the training step.
+        has a step of its own or layers that `fit` would train otherwise.
 
     Examples
     --------
@@ -100,9 +110,10 @@ def from_keras(model: Any) -> Network:
         if getattr(type(model), name) is not getattr(keras.Model, name):
             raise ValueError(
                 f"from_keras got {model.name!r}, which overrides {name}; thalweg.fit "
-                "would not call that method. Add to the loss with add_loss, or pass a "
-                "loss function to fit."
+                "would not call that method. Train the model with its own fit, or "
+                "express the loss by add_loss or by overriding compute_loss."
             )
+    check_layers(model)
     held = vars(model).get("_thalweg")
     if held is None or not all(map(op.is_, held.made_of, _parts(model))):
         held = KerasAdapter(model)
@@ -113,7 +124,8 @@ def from_keras(model: Any) -> Network:
 
 def _parts(model: Any) -> list[Any]:
     """List what programs depend on and what their weights are: others, another size."""
-    made = [getattr(model, name, None) for name in ("optimizer", "_compile_loss")]
+    names = ("optimizer", "_compile_loss", "_compile_metrics")
+    made = [getattr(model, name, None) for name in names]
     kept = model.non_trainable_variables
     return [*made, *model.trainable_variables, None, *kept]
 
@@ -121,14 +133,16 @@ def _parts(model: Any) -> list[Any]:
 class KerasAdapter:
     """A Keras model that holds the weights of a `Network`."""
 
+    writes = True
+
     def __init__(self, model: Any) -> None:
         self.model, self.made_of = model, _parts(model)
         self.trained = _named(model.trainable_variables)
         self.kept = _named(model.non_trainable_variables)
         # Of the last fit: the same ones find their programs compiled.
         self._loss: CompiledLoss | None = None
-        self._rule: Rule | None = None
-        self._unlike = ""
+        self._rule: KerasRule | None = None
+        self._settings = layer_settings(model)
         self._takes_training = "training" in inspect.signature(model.call).parameters
         self.network = Network(
             self.init,
@@ -139,6 +153,24 @@ class KerasAdapter:
             dtype=model.variable_dtype,
             adapter=self,
         )
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget what a fit began."""
+        self._unlike, self._rate = "", None
+        self._callbacks: keras_callbacks.KerasCallbacks | None = None
+        self._trains_by_rule, self._begun, self._began = False, False, 0
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the model has a loss and an optimizer of its own."""
+        return bool(self.model.compiled)
+
+    def reading(self) -> "KerasAdapter":
+        """Return the same adapter, which leaves the model as it is after a fit."""
+        other = copy.copy(self)
+        other.writes = False
+        return other
 
     # The network.
 
@@ -151,11 +183,12 @@ class KerasAdapter:
         weights = [params[name] for name in self.trained]
         others = [state[name] for name in self.kept]
         more = {"training": training} if self._takes_training else {}
-        with _changed(_as_products(self.model)):
+        with changed(as_products(self.model)):
             outputs, after, losses = self.model.stateless_call(
                 weights, others, X, return_losses=True, **more
             )
-        return outputs, dict(zip(self.kept, after, strict=True)), sum(losses)
+        added = sum(self.model._aggregate_additional_loss(each) for each in losses)
+        return outputs, dict(zip(self.kept, after, strict=True)), added
 
     def project(self, params: Any) -> Any:
         """Project weights onto their constraints."""
@@ -164,161 +197,378 @@ class KerasAdapter:
 
     def settle(self, params: Any, state: Any, X: Any) -> Any:
         """Return the state with the statistics of batch normalization for all rows."""
-        with _changed(_forgetful(self.model)):
+        with changed(forgetful(self.model)):
             return self.apply(params, X, state, training=True)[1]
 
     def _constrained(self) -> bool:
         return any(variable.constraint for variable in self.trained.values())
 
-    # Before and after a fit.
+    def refresh(self) -> None:
+        """Forget compiled programs if a setting of a layer has changed."""
+        now = layer_settings(self.model)
+        if now != self._settings:
+            self.network.programs.clear()
+            self._settings = now
 
-    def prepare(
-        self,
-        settings: Mapping[str, Any],
-        plan: Plan | None = None,
-        parameters: Any = None,
-    ) -> Prepared:
+    # Before a fit.
+
+    def prepare(self, request: FitRequest) -> FitRequest:
         """Return what to train and how, by the model's settings where fit has none."""
-        scoring = self._scoring(settings, plan)
-        given, loss = dict(settings), Choice("")
-        takes_loss = self._takes_loss(settings, plan)
-        compiled = plan is None and getattr(self.model, "optimizer", None) is not None
-        by_theirs = compiled and not {"optimizer", "learning_rate"} & set(given)
-        if takes_loss:
-            given["monitor"] = given.get("monitor", "loss")  # as Keras does
-        else:
-            named = {"loss": given["loss"]} if "loss" in given else {}
-            loss = Plan.of(plan, **named).loss
-            dense.refuse_twice(self.model, str(loss.name))
+        self._forget()
+        self.refresh()
+        settings, asked = _asked(request)
+        theirs, ours = keras_callbacks.split(request.callbacks)
+        watched = bool(theirs or asked.verbose)
+        compiled, takes_loss = self.model.compiled, self._takes_loss(settings)
+        by_theirs = compiled and "optimizer" not in settings and self.model.optimizer
+        if compiled:
+            settings = self._keras_defaults(settings)
+        request = replace(
+            request, plan=None, settings=settings, callbacks=ours,
+            validation=asked.validation_of(request),
+        )  # fmt: skip
+        request = asked.cut(request, takes_loss)
+        if not takes_loss:
+            dense.refuse_twice(self.model, _loss_name(settings))
         try:
-            if parameters is not None or callable(loss.name):
-                raise NotEquivalent("weights or a loss function passed to fit")
-            network, changed = dense.translate(self.model, takes_loss, by_theirs)
-            if set(changed) & set(settings) or (plan and changed):
-                raise NotEquivalent(f"{', '.join(changed)} of the model itself")
+            if watched:
+                raise NotEquivalent("callbacks of Keras")
+            prepared = self._as_dense(request, takes_loss, bool(by_theirs), asked)
         except NotEquivalent as other:
             self._unlike = f"the native kernel has no equivalent of {other}"
+            prepared = self._as_keras(request, takes_loss, bool(by_theirs), asked)
         else:
-            kept = {} if plan else {"dtype": "float32"}
-            settled = {**kept, **given, **changed}
-            return Prepared(network, settled, dense.weights(self.model), scoring)
+            return prepared
+        if watched:
+            self._watch(theirs, prepared, asked)
+            prepared = replace(prepared, callbacks=[*ours, self._callbacks])
+        return prepared
+
+    def _takes_loss(self, settings: Mapping[str, Any]) -> bool:
+        own = type(self.model).compute_loss is not _model_class().compute_loss
+        if own and ("loss" in settings or not self.model.compiled):
+            raise ValueError(
+                f"fit got {self.model.name!r}, which overrides compute_loss, "
+                f"{'and a loss' if 'loss' in settings else 'and is not compiled'}. "
+                "Compile the model, and give no loss to fit."
+            )
+        return bool(self.model.compiled) and "loss" not in settings
+
+    def _keras_defaults(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return settings with what Keras means where nothing is said."""
+        own = {"restore_best": False, "batch_size": _KERAS_BATCH, **settings}
+        if own["batch_size"] == "auto":
+            own["batch_size"] = _KERAS_BATCH
+        return own
+
+    def _as_dense(
+        self, request: FitRequest, takes_loss: bool, by_theirs: bool, asked: Asked
+    ) -> FitRequest:
+        """Return what the native kernel trains.
+
+        Raises
+        ------
+        NotEquivalent
+            If it would compute something else.
+        """
+        settings, model = dict(request.settings), self.model
+        if request.parameters is not None or callable(settings.get("loss")):
+            raise NotEquivalent("weights or a loss function passed to fit")
+        weighted = request.sample_weight is not None or request.class_weight is not None
+        valued = request.validation
+        weighted |= isinstance(valued, tuple) and len(valued) > 2
+        if takes_loss and weighted and not asked.by_weights:
+            raise NotEquivalent("weights of rows that are divided by the rows")
+        if takes_loss and model._compile_metrics is not None:
+            raise NotEquivalent("metrics of Keras")
+        if takes_loss and (request.y is None or data.is_batches(request.X)):
+            raise NotEquivalent("batches that are read")
+        if {"learning_rate", "schedule", "warmup"} & set(settings) and by_theirs:
+            self._check_rate(settings)
+        network, changes = dense.translate(model, takes_loss, by_theirs)
+        if takes_loss and valued is not None and {"l1", "l2"} & set(changes):
+            raise NotEquivalent("penalties within the validation loss")
+        rate = settings.get("learning_rate") if by_theirs else None
+        if rate is not None:
+            self._rate = changes.pop("learning_rate")
+        if set(changes) & set(settings):
+            both = sorted(set(changes) & set(settings))
+            raise NotEquivalent(f"{', '.join(both)} of the model itself")
         if takes_loss:
-            if not (self._loss and self._loss.is_of(self.model)):
-                self._loss = CompiledLoss(self.model)
-            given["loss"] = self._loss
+            settings.setdefault("monitor", "loss")
+            scores = request.scoring is not None
+            if settings["monitor"] == "score" and not scores:
+                raise ValueError(_NO_METRIC.format(name=model.name))
+            request = dense.as_labels(request, changes["loss"], network.n_outputs)
+        self._trains_by_rule = by_theirs
+        settings = {"dtype": "float32", **settings, **changes}
+        return replace(
+            request, network=network, settings=settings, parameters=dense.weights(model)
+        )
+
+    def _as_keras(
+        self, request: FitRequest, takes_loss: bool, by_theirs: bool, asked: Asked
+    ) -> FitRequest:
+        """Return what Keras's own functions train, within our engine."""
+        check_trained_in_call(self.model, request.X)
+        settings = dict(request.settings)
         if by_theirs:
-            if not (self._rule and self._rule.is_of(self.model)):
-                self._rule = Rule(self.model, list(self.trained))
-            given["optimizer"] = self._rule
-        return Prepared(self.network, given, parameters, scoring)
+            settings |= self._by_rule(settings)
+        if takes_loss:
+            request = self._with_targets(request, asked)
+            settings["loss"] = self._loss_of(asked)
+            settings.setdefault("monitor", "loss")
+            request = self._with_score(request, settings["monitor"])
+        return replace(request, network=self.network, settings=settings)
 
-    def _scoring(
-        self, settings: Mapping[str, Any], plan: Plan | None
-    ) -> Callable[..., float] | None:
-        """Return the first compiled metric as a score, if there is one."""
-        measured = self.model.compiled and self.model._compile_metrics is not None
-        return self._score if measured and self._takes_loss(settings, plan) else None
+    def _by_rule(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the compiled optimizer as settings."""
+        self._check_rate(settings)
+        model = self.model
+        optimizer, variables = model.optimizer, model.trainable_variables
+        if optimizer.built:
+            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            known = list(inner._trainable_variables)
+            if len(known) != len(variables) or not all(map(op.is_, known, variables)):
+                raise ValueError(
+                    f"fit got {model.name!r}, whose trainable weights have changed "
+                    "since its optimizer was built. Call model.compile again."
+                )
+        else:
+            optimizer.build(variables)
+        if self._rule is None or self._rule.optimizer is not optimizer:
+            self._rule = KerasRule(optimizer, list(self.trained))
+        self._trains_by_rule = True
+        self._began = int(np.asarray(optimizer.iterations))
+        now = self._rule.rate
+        if self._rule.scheduled:
+            return {"optimizer": self._rule, "learning_rate": now}
+        if settings.get("learning_rate") is not None:
+            self._rate = now
+            now = float(settings["learning_rate"])
+        return {"optimizer": self._rule, "learning_rate": now}
 
-    def finish(self, run: Run) -> Run:
-        """Put the trained weights into the model."""
+    def _check_rate(self, settings: Mapping[str, Any]) -> None:
+        """Refuse what would act on a learning rate that a schedule of Keras gives."""
+        rate = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        if hasattr(rate._learning_rate, "assign") and not has_parts(rate):
+            return
+        for name in ("learning_rate", "schedule", "warmup"):
+            if settings.get(name):
+                raise ValueError(
+                    f"fit got {name}={settings[name]!r}, but {self.model.name!r} is "
+                    "compiled with a learning-rate schedule or with several "
+                    "optimizers. Compile it with one optimizer and a number as "
+                    "learning_rate, or pass optimizer= too."
+                )
+
+    def _with_targets(self, request: FitRequest, asked: Asked) -> FitRequest:
+        """Put targets and weights together, as Keras's functions want them."""
+        weight, classes = request.sample_weight, request.class_weight
+
+        def pack(y: Any, own: Any) -> Any:
+            return data.as_targets(y, own, classes)
+
+        X, y = request.X, request.y
+        if isinstance(X, str) or hasattr(X, "to_batches"):
+            if weight is not None or classes is not None:
+                raise ValueError(
+                    "fit got weights with the columns of a file, and a loss that a "
+                    "Keras model was compiled with. Read the file in batches "
+                    "(X, y, sample_weight), or pass loss= to fit."
+                )
+            return request
+        if data.is_batches(X) and y is None:
+            batches = data.KerasBatches(X, pack, asked.steps_per_epoch)
+            self._build(*batches.first())
+            X, y = (batches() if batches.once else batches), None
+        else:
+            X, y = data.arrays(X), pack(y, weight)
+            check_some_loss(self.model, X)
+            self._build(X, y)
+        held = request.validation
+        if isinstance(held, tuple):
+            X_val, y_val, w_val = (*held, None, None)[:3]
+            held = data.arrays(X_val), data.as_targets(y_val, w_val, None)
+        return replace(
+            request, X=X, y=y, sample_weight=None, class_weight=None, validation=held
+        )
+
+    def _build(self, X: Any, y: Any) -> None:
+        """Let Keras make its loss and metrics for rows like these."""
+        import jax
+
+        some = jax.tree.map(lambda v: v[:2], (X, y))
+        targets, weights = some[1].get("targets"), some[1].get("sample_weight")
+        try:
+            self.model._symbolic_build(data_batch=(some[0], targets, weights))
+        except Exception as error:
+            shapes = jax.tree.map(np.shape, (X, y))
+            raise ValueError(
+                f"the model {self.model.name!r}, with what it was compiled with, does "
+                f"not take X and y of shapes {shapes[0]} and {shapes[1]}: {error}"
+            ) from error
+
+    def _loss_of(self, asked: Asked) -> CompiledLoss:
+        if self._loss is None or not self._loss.is_of(self.model, asked.by_weights):
+            names = list(self.trained), list(self.kept)
+            self._loss = CompiledLoss(self.model, *names, asked.by_weights)
+        self._loss.validation_batch = asked.validation_batch
+        return self._loss
+
+    def _with_score(self, request: FitRequest, monitor: str) -> FitRequest:
+        """Return how validation data are scored."""
+        given = request.scoring
+        if given is not None:
+            labels = self._loss_labels
+            scoring = lambda predict, X, y: given(predict, X, labels(y))
+            return replace(request, scoring=scoring)
+        return replace(request, scoring=score_of(self.model, monitor) or usual_score)
+
+    @staticmethod
+    def _loss_labels(y: Any) -> Any:
+        return y.get("targets") if isinstance(y, Mapping) else y
+
+    def _watch(self, theirs: list[Any], request: FitRequest, asked: Asked) -> None:
+        """Begin to call callbacks of Keras."""
+        rule = self._rule if self._trains_by_rule else None
+        keras_callbacks.check(theirs, rule)
+        epochs, given = Plan().epochs, request.settings
+        for plan in phases(None, given):
+            if not plan.first_order:
+                label = plan.optimizer.label
+                raise ValueError(
+                    f"fit got callbacks of Keras with optimizer={label!r}, which "
+                    "trains without batches. Use callbacks that take an EpochRecord, "
+                    "or a first-order optimizer such as 'adam'."
+                )
+        epochs = given.get("epochs", epochs)
+        if isinstance(epochs, list):
+            epochs = sum(epochs)
+        self._callbacks = keras_callbacks.KerasCallbacks(
+            theirs, self.model, (list(self.trained), list(self.kept)), rule,
+            epochs + asked.initial_epoch, asked.initial_epoch, asked.verbose,
+            request.validation is not None,
+        )  # fmt: skip
+
+    def ready(self, settings: Mapping[str, Any]) -> tuple[Any, Any, Plan]:
+        """Return a network, parameters and a plan to predict with, as after a fit."""
+        asked, _ = _asked(FitRequest(self.network, settings))
+        takes_loss = self._takes_loss(asked)
+        loss = asked.get("loss", Plan().loss)
+        try:
+            if callable(loss):
+                raise NotEquivalent("a loss function passed to fit")
+            network, changes = dense.translate(self.model, takes_loss, False)
+        except NotEquivalent:
+            loss = self._loss_of(Asked()) if takes_loss else loss
+            return self.network, self.init(0), Plan(loss=loss)
+        plan = Plan(loss=changes["loss"] if takes_loss else loss)
+        return network, dense.weights(self.model), plan
+
+    # During a fit and after it.
+
+    def begin(self, session: Any) -> None:
+        """Let the session go on from what the optimizer remembers; begin callbacks."""
+        if self._callbacks is not None and self._begun:
+            self._callbacks.session = session
+        if self._begun:
+            return
+        self._begun = True
+        if self._trains_by_rule and hasattr(session, "change"):
+            assert self._rule is not None
+            rate = float(session.plan.rate) if self._rate is not None else None
+            session.change(session.parameters(), self._rule.memory(rate))
+        if self._callbacks is not None:
+            self._callbacks.begin(session)
+
+    def finish(self, run: Run, session: Any) -> Run:
+        """Put the trained weights into the model, and what the optimizer remembers."""
+        metrics = _metrics_of(run)
+        history = replace(run.history, metrics=metrics)
         if isinstance(run.network, DenseNetwork):
-            dense.assign(self.model, run.parameters)
             note = f"{run.engine}; the Keras model {self.model.name!r} is only dense"
-            return replace(run, engine=note)
-        for variables, values in zip(
-            (self.trained, self.kept), run.parameters, strict=True
-        ):
+            run = replace(run, engine=note, history=history)
+            if self.writes:
+                dense.assign(self.model, run.parameters)
+                if self._trains_by_rule and session is not None:
+                    dense.remember(self.model, session)
+            return run
+        run = replace(run, engine=f"{run.engine}; {self._unlike}", history=history)
+        if not self.writes:
+            return run
+        self._assign(run.parameters)
+        if self._trains_by_rule and session is not None:
+            run = self._finish_rule(run, session)
+        if self._callbacks is not None:
+            self._callbacks.end()
+        return replace(run, parameters=self.init(0))
+
+    def _finish_rule(self, run: Run, session: Any) -> Run:
+        assert self._rule is not None
+        rule, iterations = self._rule, self._began
+        rule.write_back(session.memory(), self._rate)
+        rule.optimizer.finalize_variable_values(self.model.trainable_variables)
+        if rule.scheduled and len(run.history):
+            done = int(np.asarray(rule.optimizer.iterations)) - iterations
+            ends = np.arange(1, len(run.history) + 1) * (done // len(run.history))
+            rates = rule.rates(np.maximum(iterations + ends - 1, 0))
+            run = replace(run, history=replace(run.history, rate=rates))
+        return run
+
+    def _assign(self, parameters: Any) -> None:
+        pairs = zip((self.trained, self.kept), parameters, strict=True)
+        for variables, values in pairs:
             for name, variable in variables.items():
                 variable.assign(values[name])
-        return replace(run, engine=f"{run.engine}; {self._unlike}")
 
-    def _takes_loss(self, settings: Mapping[str, Any], plan: Plan | None) -> bool:
-        return plan is None and "loss" not in settings and bool(self.model.loss)
-
-    def _score(self, predict: Callable[[Any], Any], X: Any, y: Any) -> float:
-        self.model.reset_metrics()
-        found = self.model.compute_metrics(X, y, predict(X))
-        self.model.reset_metrics()
-        name = next(name for name in found if name != "loss")
-        metrics = [m for each in self.model.metrics for m in _inside(each)]
-        up = any(m.name == name and _direction(m) == "up" for m in metrics)
-        return float(found[name]) * (1 if up else -1)
+    def predict(self, run: Run, X: Any) -> Any:
+        """Compute what the model, or our loss, predicts with the weights of a run."""
+        self.refresh()
+        engine, _ = engines.pick("auto", run.network, run.plan)
+        rows = as_rows(run.network, X, engine.floating_type(run.parameters))
+        outputs = engine.outputs(run.network, run.parameters, rows)
+        return link(run.plan.loss)(outputs)
 
 
-class CompiledLoss:
-    """The loss or losses that a model was compiled with, one number for each row.
-
-    Parameters
-    ----------
-    model : keras.Model
-    """
-
-    def __init__(self, model: Any) -> None:
-        self._compiled = model._compile_loss
-        weights = self._compiled._user_loss_weights
-        self.names = list(getattr(model, "output_names", None) or [])
-        self.losses, self.weights = copy.copy(model.loss), copy.copy(weights)
-        self.__name__ = str(getattr(model.loss, "name", model.loss))
-
-    def is_of(self, model: Any) -> bool:
-        """Tell whether the model is still compiled with this loss."""
-        return self._compiled is model._compile_loss
-
-    def __call__(self, outputs: Any, y: Any) -> Any:
-        """Compute the loss of each row, with the weights that a mask has in Keras."""
-        if isinstance(outputs, Mapping):
-            names, found = [*outputs], [*outputs.values()]
-        else:
-            found = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
-            names = self.names or [str(i) for i in range(len(found))]
-        targets = _aligned(y, names, "y") if len(found) > 1 else [_single(y)]
-        losses = _aligned(self.losses, names, "loss")
-        weights = _aligned(1.0 if self.weights is None else self.weights, names, "")
-        parts = zip(losses, weights, found, targets, strict=True)
-        return sum(w * _row_losses(loss, z, t) for loss, w, z, t in parts if loss)
+_NO_METRIC = (
+    "fit got monitor='score', but {name!r} is compiled without metrics. Compile it "
+    "with metrics=[...], pass scoring=, or use monitor='loss'."
+)
 
 
-class Rule:
-    """A Keras optimizer with the `init` and `update` of an optax transformation.
+def _model_class() -> Any:
+    import keras
 
-    Parameters
-    ----------
-    model : keras.Model
-        Compiled with the optimizer.
-    names : list of str
-        Names of the trained weights, in the order of the model.
-    """
+    return keras.Model
 
-    def __init__(self, model: Any, names: list[str]) -> None:
-        self.optimizer, self.names = model.optimizer, names
-        for name, advice in _UNSUPPORTED.items():
-            if getattr(self.optimizer, name, None):
-                raise ValueError(
-                    f"from_keras got {model.name!r}, whose compiled optimizer uses "
-                    f"{name}, which thalweg.fit does not support. {advice}"
-                )
-        self.optimizer.build(model.trainable_variables)
-        self.start = self._state()
 
-    def is_of(self, model: Any) -> bool:
-        """Tell whether it is the optimizer of the model, with an unchanged state."""
-        if self.optimizer is not model.optimizer:
-            return False
-        return all(map(np.array_equal, self.start, self._state()))
+def _asked(request: FitRequest) -> tuple[dict[str, Any], Asked]:
+    """Return fields of `Plan` that were given, and what else Keras's fit knows."""
+    given = dict(request.settings)
+    own = {name: given.pop(name) for name in list(given) if name in KERAS_KEYWORDS}
+    if request.plan is not None:
+        usual = Plan()
+        told = {f.name: getattr(request.plan, f.name) for f in fields(Plan)}
+        given = {k: v for k, v in told.items() if v != getattr(usual, k)} | given
+    asked = Asked(**own)
+    return asked.settings(given), asked
 
-    def _state(self) -> list[Array]:
-        return [np.array(variable.value) for variable in self.optimizer.variables]
 
-    def init(self, params: Any) -> list[Array]:
-        """Return the state of the optimizer; compiled programs hold it as constant."""
-        return self.start
+def _loss_name(settings: Mapping[str, Any]) -> str:
+    loss = settings.get("loss", Plan().loss.name)
+    return str(Plan.of(None, loss=loss).loss.name)
 
-    def update(self, updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        """Compute a step of the optimizer; return the changes of the weights."""
-        gradient, weights = ([t[n] for n in self.names] for t in (updates, params))
-        updated, state = self.optimizer.stateless_apply(state, gradient, weights)
-        pairs = zip(self.names, updated, weights, strict=True)
-        return {name: new - old for name, new, old in pairs}, state
+
+def _metrics_of(run: Run) -> dict[str, Array]:
+    """Return the metrics of a run as Keras's history has them."""
+    history = run.history
+    found = {"loss": history.loss, **history.metrics}
+    if np.isfinite(history.validation_loss).any():
+        own = {k: v for k, v in found.items() if not k.startswith("val_")}
+        validated = {k: v for k, v in found.items() if k.startswith("val_")}
+        found = {**own, "val_loss": history.validation_loss, **validated}
+    return found
 
 
 def _named(variables: list[Any]) -> dict[str, Any]:
@@ -334,152 +584,3 @@ def _named(variables: list[Any]) -> dict[str, Any]:
 
 def _values(variables: Mapping[str, Any]) -> dict[str, Array]:
     return {name: np.array(variable.value) for name, variable in variables.items()}
-
-
-@contextmanager
-def _changed(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
-    """Replace attributes of layers for a while, unnoticed by Keras's tracking."""
-    before = [vars(layer).get(name) for layer, name, _ in changes]
-    try:
-        for change in changes:
-            object.__setattr__(*change)
-        yield
-    finally:
-        for (layer, name, _), old in zip(changes, before, strict=True):
-            vars(layer).pop(name)
-            if old is not None:
-                object.__setattr__(layer, name, old)
-
-
-def _as_products(model: Any) -> list[tuple[Any, str, Any]]:
-    """List faster equivalents of layers that are slow on a CPU.
-
-    The gradients that XLA computes of convolutions and of maxima over windows are slow
-    on a CPU. A pooling whose windows tile the image becomes a maximum over axes: a step
-    of a network of two convolutions and poolings then took 4.6 ms instead of 10.2 (28
-    by 28, 16 and 32 channels, batches of 32). A convolution becomes a product of the
-    kernel with all windows, up to a size: that step then took 2.4 ms instead of 3.3,
-    and with 4 and 8 channels 1.6 instead of 2.5. Inside a loop it is as fast.
-    """
-    layers = [] if engines.on_gpu() else model._flatten_layers()
-    found = [(layer, *rewritten(layer)) for layer in layers]
-    return [(layer, name, partial(own, layer)) for layer, name, own in found if own]
-
-
-def _forgetful(model: Any) -> list[tuple[Any, str, Any]]:
-    """List the changes that make running statistics those of the batch."""
-    return [
-        (layer, "momentum", 0.0)
-        for layer in model._flatten_layers()
-        if hasattr(layer, "moving_mean") and hasattr(layer, "momentum")
-    ]
-
-
-def rewritten(layer: Any) -> tuple[str, Callable[..., Any] | None]:
-    """Return the name of a method of a layer, and a faster equivalent on a CPU."""
-    from keras import layers
-
-    kind, last = type(layer), getattr(layer, "data_format", "") == "channels_last"
-    if last and kind in (layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D):
-        tiles = layer.pool_size == layer.strides and layer.padding == "valid"
-        return "call", _tiled_max if tiles else None
-    if last and kind in (layers.Conv1D, layers.Conv2D, layers.Conv3D):
-        plain = {*layer.strides, *layer.dilation_rate, layer.groups} == {1}
-        fits = plain and layer.padding in ("valid", "same")
-        return "convolution_op", _by_windows if fits else None
-    return "", None
-
-
-def _tiled_max(layer: Any, inputs: Any) -> Any:
-    import keras
-
-    size = layer.pool_size
-    tiles = [n // p for n, p in zip(inputs.shape[1:-1], size, strict=True)]
-    kept = [slice(n * p) for n, p in zip(tiles, size, strict=True)]
-    pairs = [each for pair in zip(tiles, size, strict=True) for each in pair]
-    windows = keras.ops.reshape(
-        inputs[(slice(None), *kept)], (-1, *pairs, inputs.shape[-1])
-    )
-    return keras.ops.max(windows, axis=tuple(range(2, 2 + len(pairs), 2)))
-
-
-def _by_windows(layer: Any, inputs: Any, kernel: Any) -> Any:
-    import keras
-
-    *size, _, units = kernel.shape
-    filled = inputs
-    if layer.padding == "same":
-        around = [((k - 1) // 2, k // 2) for k in size]
-        filled = cast(Any, keras.ops.pad(inputs, [(0, 0), *around, (0, 0)]))
-    spots = [n - k + 1 for n, k in zip(filled.shape[1:-1], size, strict=True)]
-    if inputs.shape[0] * math.prod(spots) * math.prod(kernel.shape[:-1]) > _WINDOWS:
-        return type(layer).convolution_op(layer, inputs, kernel)
-    windows = [
-        filled[
-            (slice(None), *(slice(i, i + n) for i, n in zip(at, spots, strict=True)))
-        ]
-        for at in product(*map(range, size))
-    ]
-    flat = keras.ops.reshape(kernel, (-1, units))
-    return keras.ops.matmul(keras.ops.concatenate(windows, axis=-1), flat)
-
-
-def _aligned(values: Any, names: list[str], what: str) -> list[Any]:
-    """Return one value for each output from a single value, a list or a dict."""
-    if isinstance(values, Mapping):
-        if what and set(values) != set(names):
-            raise ValueError(
-                f"fit got {what} for {[*values]}, but the Keras model has the outputs "
-                f"{names}. Give one for each output."
-            )
-        return [values.get(name, 1.0) for name in names]
-    if not isinstance(values, tuple | list):
-        return [values] * len(names)
-    if len(values) != len(names):
-        raise ValueError(
-            f"fit got {len(values)} values of {what or 'loss_weights'}, but the Keras "
-            f"model has the outputs {names}. Give one for each output."
-        )
-    return list(values)
-
-
-def _single(y: Any) -> Any:
-    """Return the target, which may be in a list or dict of one."""
-    if isinstance(y, Mapping):
-        y = [*y.values()]
-    return y[0] if isinstance(y, tuple | list) else y
-
-
-def _row_losses(loss: Any, outputs: Any, y: Any) -> Any:
-    import keras
-
-    found = keras.losses.get(loss)
-    if not isinstance(found, keras.losses.Loss):
-        # The wrapper that compile puts around functions has no public name.
-        wrapper: Any = keras.losses.MeanSquaredError.__base__
-        found = wrapper(found)
-    losses = found.call(keras.ops.cast(y, outputs.dtype), outputs)
-    losses = losses * _shares(losses, outputs, y)
-    rows = losses.reshape(len(losses), -1)
-    return rows.sum(1) * len(rows) if found.reduction == "sum" else rows.mean(1)
-
-
-def _shares(losses: Any, outputs: Any, y: Any) -> Any:
-    """Return the weight of each loss under the mask of the outputs; the mean is 1."""
-    import keras
-
-    class Ones(keras.losses.Loss):
-        # The mask is accessible only through its effect on a loss.
-        def call(self, y_true: Any, y_pred: Any) -> Any:
-            return keras.ops.ones_like(losses)
-
-    counted: Any = Ones(reduction="none")(y, outputs)
-    return counted / keras.ops.maximum(keras.ops.mean(counted), 1e-12)
-
-
-def _inside(metric: Any) -> list[Any]:
-    return list(getattr(metric, "metrics", [metric]))
-
-
-def _direction(metric: Any) -> str:
-    return getattr(metric, "_direction", "down")
