@@ -64,7 +64,8 @@ def test_rows_are_the_columns(columns: History) -> None:
 def test_indices_count_as_in_a_list() -> None:
     three = history(3)
     assert [three[i].epoch for i in (0, 2, -1, -3)] == [1, 3, 3, 1]
-    assert three[-1] == EpochRecord(3, *(2.0 + 10 * i for i in range(len(COLUMNS))))
+    last: list[Any] = [2.0 + 10 * i for i in range(len(COLUMNS))]
+    assert three[-1] == EpochRecord(3, *last)
     for index in (3, -4):
         with pytest.raises(IndexError):
             three[index]

@@ -189,7 +189,8 @@ def test_task_follows_what_the_reader_says():
 def test_numbers_may_be_named_as_missing():
     table = pd.DataFrame({"a": [1.0, 2.0, -999.0, 3.0] * 10, "b": range(40)})
     y = ["x", "y", "x", -999] * 10
-    model = tw.Classifier(missing=[-999], max_epochs=1)
+    words: Any = [-999]
+    model = tw.Classifier(missing=words, max_epochs=1)
     with pytest.warns(UserWarning, match="10 of 40 rows"):
         model.fit(table, y)
     assert model.classes_.tolist() == ["x", "y"]

@@ -321,7 +321,7 @@ class _Descent:
         at = getattr(intermediate_result, "x", intermediate_result)
         x = np.array(at, float)
         row = {**self.trail.record_iteration(x), "hessian_products": self.n_products}
-        own = {name: np.array([row.pop(name)]) for name in _OF_SUMS}
+        own: Any = {name: np.array([row.pop(name)]) for name in _OF_SUMS}
         finite = bool(np.isfinite(own["loss"]).all())
         counts = {name: np.array([n], float) for name, n in row.items()}
         sums = EpochSums(**own, finite=finite, counts=counts)

@@ -164,9 +164,8 @@ def _by_splitter(
     with warnings.catch_warnings():  # of classes with fewer rows than folds
         warnings.filterwarnings("ignore", "The least populated class")
         parts = tuple(Fold(*part) for part in splitter.split(X, y, groups))
-    if not parts or any(
-        not np.size(p.train) or not np.size(p.validation) for p in parts
-    ):
+    sides = [rows for p in parts for rows in (p.train, p.validation)]
+    if not parts or any(rows is not None and not len(rows) for rows in sides):
         raise ValueError(
             f"search got cv={cv!r}, which yields "
             f"{'a split without rows on one side' if parts else 'no split'}. Give a "

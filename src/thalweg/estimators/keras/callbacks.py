@@ -5,7 +5,7 @@ now into it (`jax_state_sync`). If it did so, the training goes on from the weig
 the optimizer that the callback left behind.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from thalweg.core import EpochRecord
@@ -170,9 +170,11 @@ def split(callbacks: Any) -> tuple[list[Any], list[Any]]:
     """Part callbacks of Keras from others."""
     import keras
 
-    given = [callbacks] if callable(callbacks) else list(callbacks or ())
-    if isinstance(callbacks, keras.callbacks.Callback):
-        given = [callbacks]
+    single = callable(callbacks) or isinstance(callbacks, keras.callbacks.Callback)
+    if single or (callbacks and not isinstance(callbacks, Iterable)):
+        given = [callbacks]  # what is none is refused later, with a sentence
+    else:
+        given = list(callbacks or ())
     theirs = [each for each in given if isinstance(each, keras.callbacks.Callback)]
     return theirs, [each for each in given if each not in theirs]
 

@@ -153,15 +153,17 @@ class _KerasEstimator(Persistent, Validated):
         return self._fit(X, y, sample_weight, hasattr(self, "model_"), 1)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, goes_on: bool, epochs: Any
-    ) -> Self:
+        self, X: Any, y: Any, sample_weight: Any, goes_on: bool, epochs: Any,
+        classes: Any = None,
+    ) -> Self:  # fmt: skip
         X, y = self._check(X, y, reset=not goes_on)
-        weights = self._weights(sample_weight, y)
         rng = check_random_state(self.random_state)
-        if goes_on:
-            self._check_known(y)
-        else:
-            self._shape, self.n_outputs_ = X.shape[1:], self._learn(y)
+        if not goes_on:
+            self._shape = X.shape[1:]
+            self.n_outputs_ = self._learn(y if classes is None else np.asarray(classes))
+        self._check_known(y)
+        weights = self._weights(sample_weight, y)
+        if not goes_on:
             self._seed = int(rng.randint(2**31))
             self._build(X)
             self._check_outputs()
@@ -393,6 +395,28 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         **_KerasEstimator._parameter_constraints,
         "class_weight": CLASS_WEIGHT,
     }
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:  # fmt: skip
+        """Train for one epoch more, from the weights of now.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features, ...)
+        y : array-like of shape (n_samples,)
+        classes : array-like of shape (n_classes,), optional
+            All classes, at the first call; by default those of `y`.
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        self : object
+        """
+        self._validate_params()
+        goes_on = hasattr(self, "model_")
+        return self._fit(X, y, sample_weight, goes_on, 1, classes)
 
     def predict(self, X: ArrayLike) -> Array:
         """Predict the classes of rows; shape (n_samples,)."""
