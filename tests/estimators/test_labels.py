@@ -215,6 +215,13 @@ def test_dates_are_no_target_where_they_are_too_many_for_classes():
     with pytest.raises(ValueError, match="days since the first one") as caught:
         tw.Regressor((4,)).fit(np.arange(60.0)[:, None], days)
     assert "column_kinds" not in str(caught.value)
+    with pytest.raises(ValueError, match="'y' holds dates, and a regression needs"):
+        tw.Regressor((4,)).fit(np.arange(60.0)[:, None], pd.to_datetime(days))
+
+
+def test_complex_labels_are_named_without_their_values():
+    with pytest.raises(ValueError, match=r"^Complex data not supported.* 'y' .{,90}$"):
+        Classifier((4,)).fit(np.ones((90, 1)), np.full(90, 1j))
 
 
 def test_task_follows_what_the_reader_says():

@@ -95,6 +95,11 @@ def as_target(y: Any) -> Series:
     # NumPy would make texts of 1 and "a", and cells as wide as the longest of texts.
     if flat and {type(each) for each in y} - {int, float, bool}:
         return pd.Series(list(y), name=name, dtype=object)
+    if getattr(getattr(y, "dtype", None), "kind", "") == "c":
+        raise ValueError(
+            f"Complex data not supported: the target {name!r} holds complex numbers. "
+            "Give their real part, imaginary part or size."
+        )
     from sklearn.utils.validation import column_or_1d  # slow to import
 
     return pd.Series(column_or_1d(y, warn=True), name=name)

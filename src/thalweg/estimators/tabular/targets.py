@@ -19,6 +19,7 @@ from thalweg.estimators.tabular.columns import (
     is_missing,
     kind_of,
     numbers,
+    plain,
     shorten,
     study_numbers,
 )
@@ -186,6 +187,12 @@ class Values(Record):
 
 def _numbers(target: Series, how: Column | None) -> Array:
     """Return a target of numbers as float64."""
+    if plain(target).dtype.kind == "M":
+        raise ValueError(
+            f"the target {str(target.name)!r} holds dates, and a regression needs "
+            "numbers. Turn the dates into numbers, e.g. days since the first one, or "
+            "choose another target."
+        )
     try:
         return numbers(str(target.name), target, how)
     except UnreadError as error:
