@@ -210,6 +210,7 @@ def test_own_defect_ends_in_1():
         (lambda t: t.assign(gap=None), "column 'gap' has no value in any row"),
         (lambda t: t.assign(a=np.inf), "column 'a' is infinite (inf) in row 1"),
         (lambda t: t.assign(species="setosa"), "has one class, 'setosa'"),
+        (lambda t: t[["species"]], "the table has only the target. Give"),
         (lambda t: t.assign(species=None), "has a value in 0 of 30 row(s)"),
         (lambda t: t.assign(species=[f"s{i}" for i in range(30)]), "as many classes"),
         (lambda t: t.rename(columns={"b": "a"}), "2 columns named 'a'"),

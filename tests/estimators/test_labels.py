@@ -124,6 +124,17 @@ def test_labels_are_found_in_another_type():
     assert found.encode(pd.Series([2.0, 1.0])).tolist() == [1, 0]
     with pytest.raises(ValueError, match=r"has '3', which is not one of .*: '1', '2'"):
         found.encode(pd.Series(["1", "3"]))
+    written = Classes.study(target_of(["1.0", "0.0"]))
+    assert written.encode(pd.Series(["1", "0"])).tolist() == [1, 0]
+    assert found.encode(pd.Series(["2.0", "1.0"])).tolist() == [1, 0]
+    with pytest.raises(ValueError, match="has '01', which is not one of"):
+        found.encode(pd.Series(["01"]))
+
+
+def test_a_number_is_one_label_with_and_without_its_point():
+    assert Classes.study(target_of(["1.0", "1", "0"])).labels.tolist() == ["0", "1"]
+    assert Classes.study(target_of(["01", "1", "1.0"])).labels.tolist() == ["01", "1"]
+    assert Classes.study(target_of(["1.10", "1.1"])).labels.tolist() == ["1.1", "1.10"]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +143,8 @@ def test_labels_are_found_in_another_type():
         (["a", "", None, "?", "NA"], None, [0, 1, 1, 1, 0]),
         (["a", "b", "NA", "n/a", ""], ["na"], [0, 0, 1, 0, 1]),
         (["1", "2", "NA", "-", ""], None, [0, 0, 1, 1, 1]),
+        (["NA", "None", "", "NA"], None, [0, 0, 1, 0]),
+        (["NA", "n/a", ""], None, [1, 1, 1]),
         ([1, -999, 2.5, 3, np.nan], ["-999"], [0, 1, 0, 0, 1]),
         (["yes", "no", "unknown", "no", "yes"], None, [0, 0, 0, 0, 0]),
         ([1.0, np.nan, 2.0, 1.0, 2.0], None, [0, 1, 0, 0, 0]),
@@ -178,6 +191,37 @@ def test_a_class_that_was_not_fitted_is_scored_as_wrong():
 )
 def test_task_follows_from_what_texts_mean(values: list[str], task: str):
     assert task_of(pd.Series(values, name="y"))[0] == task
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (["None", "yes"] * 4, "it is a column of texts"),
+        (["Yes", "yes", "No"] * 4, "it is a column of texts"),
+        (["NA", "None"] * 4, "it is a column of texts"),
+        (["yes", "no", ""] * 4, "it is a column of booleans"),
+        (["1.0", "1", "0"] * 4, "it holds 2 different whole numbers"),
+    ],
+)
+def test_the_reason_of_a_task_counts_the_classes(values: list[str], reason: str):
+    assert task_of(pd.Series(values, name="y")) == ("classification", reason)
+
+
+def test_dates_are_no_target_where_they_are_too_many_for_classes():
+    days = pd.Series(pd.date_range("2024-01-01", periods=60).astype(str), name="y")
+    with pytest.raises(ValueError, match="'y' holds 60 different dates in 60 rows"):
+        task_of(days)
+    assert task_of(days.iloc[[0, 1] * 9])[1].endswith("dates")
+    with pytest.raises(ValueError, match="days since the first one") as caught:
+        tw.Regressor((4,)).fit(np.arange(60.0)[:, None], days)
+    assert "column_kinds" not in str(caught.value)
+    with pytest.raises(ValueError, match="'y' holds dates, and a regression needs"):
+        tw.Regressor((4,)).fit(np.arange(60.0)[:, None], pd.to_datetime(days))
+
+
+def test_complex_labels_are_named_without_their_values():
+    with pytest.raises(ValueError, match=r"^Complex data not supported.* 'y' .{,90}$"):
+        Classifier((4,)).fit(np.ones((90, 1)), np.full(90, 1j))
 
 
 def test_task_follows_what_the_reader_says():

@@ -80,6 +80,11 @@ def test_the_better_model_is_handed_over():
     assert "better than the network's" in found.notes[0]
     line = rng.standard_normal((400, 3))
     target = line @ [1.0, 2, 3] + 0.01 * rng.standard_normal(400)
+    network = tw.Regressor((4,), max_epochs=2, scoring="neg_mean_absolute_error")
+    _, found = evaluate_best(network, X, y.astype(float))
+    assert found.subject == "tree ensemble"
+    assert found.metric == "neg_mean_absolute_error"
+    assert "its MAE is better" in found.notes[0]
     model, found = evaluate_best(tw.Regressor((4,), max_epochs=2), line, target)
     assert model.hidden_layer_sizes == ()
     assert found.score > 0.99

@@ -89,9 +89,20 @@ def divide_columns(
         if name is not None:
             check_names("column of the table", [name], X.columns, owner=flag)
     groups, times = (None if n is None else X[n] for n in named.values())
+    if group is not None and X[group].nunique(dropna=False) < 2:
+        raise ValueError(
+            f"--group got {group!r}, a column with one value, "
+            f"{X[group].iloc[0]!r}, in each row. Choose a column of at least two "
+            "groups, because rows of one group are never on both sides of a split."
+        )
     left = [name for name in named.values() if name is not None and not keep]
     X = X.drop(columns=list(dict.fromkeys(left)))
     if not X.shape[1]:
+        if not left:
+            raise ValueError(
+                "no column is left to learn from: the table has only the target. Give "
+                "a table with other columns, or ignore fewer of them."
+            )
         raise ValueError(
             "no column is left to learn from: the table has only the target and the "
             "columns of --group and --time-column. Use --keep-split-columns."

@@ -58,11 +58,14 @@ def train(
     """
     from thalweg.estimators import evaluate, evaluate_best, linear_of, trees_of
 
+    scoring = model.scoring  # which trees do not keep
     if kind == "linear":
         model = linear_of(model)
     elif kind == "trees":
         model = trees_of(model, int(y.notna().sum()))
-    how: dict[str, Any] = {"closely": closely, "refit": refit, **divided}
+    how: dict[str, Any] = {
+        "closely": closely, "scoring": scoring, "refit": refit, **divided
+    }  # fmt: skip
     with printing.live_line(model) as announce:
         if kind == "auto":
             model, evaluation = evaluate_best(model, X, y, announce, **how)
@@ -78,9 +81,8 @@ def show_result(
 ) -> None:  # fmt: skip
     """Print the score first, then what was trained and why training stopped."""
     lines = printing.score_lines(evaluation)
-    rivals = max(evaluation.baselines.values(), default=-float("inf"))
-    if evaluation.verdict and rivals > evaluation.score:
-        lines["Verdict"] += " --model auto hands over the better one."
+    if evaluation.verdict and evaluation.best != evaluation.subject:
+        lines["Verdict"] += f" thalweg fit --model auto hands over {evaluation.best}."
     if len(y) <= _MOST_SCORED:
         metric = evaluation.metrics[0]
         value = model.score(X, y) if metric.name in ("accuracy", "r2") else None

@@ -333,6 +333,8 @@ def evaluate_best(
         Fitted.
     evaluation : Evaluation
     """
+    if scoring is None:  # which trees do not keep
+        scoring = getattr(model, "scoring", None)
     how: dict[str, Any] = {"scoring": scoring, "groups": groups, "time": time}
     done = _evaluate(model, X, y, announce, closely, **how, refit=refit)
     first = done.evaluation
@@ -340,7 +342,7 @@ def evaluate_best(
         fit = refit or done.crossed
         return model, done.finish(model) if fit else first
     if first.best == TREES:
-        better = trees_of(model, len(known_rows(y, model.missing)))
+        better = trees_of(model, int(known_rows(y, model.missing).sum()))
     else:
         better = linear_of(model)
     found = evaluate(better, X, y, announce, closely, **how, refit=refit)
@@ -349,7 +351,9 @@ def evaluate_best(
         f"The model is the {found.subject}: on these rows its "
         f"{found.metrics[0].label} is better than the network's, by {gain:.3f}."
     )
-    return better, replace(found, verdict="", notes=(told, *found.notes))
+    constant = max(v for k, v in found.baselines.items() if k in _CONSTANTS)
+    verdict = found.verdict if constant >= found.score else ""
+    return better, replace(found, verdict=verdict, notes=(told, *found.notes))
 
 
 def _evaluate(
@@ -542,7 +546,7 @@ def evaluation_splits(
         count = step if few else 1
         n_held = len(np.unique(whole[fold == 0]))
         method = (
-            f"each predicted by one of {step} networks trained on other groups"
+            f"each predicted by one of {step} models trained on other groups"
             if few
             else f"{n_held} of {n_groups} groups, held out from training"
         )
@@ -791,8 +795,8 @@ def _describe(n_held_out: int, n_rows: int) -> str:
     if n_held_out == 1:
         return "held out from training"
     if n_held_out == n_rows:
-        return "each predicted by a network trained on all the others"
-    return f"each predicted by one of {n_held_out} networks not trained on it"
+        return "each predicted by a model trained on all the others"
+    return f"each predicted by one of {n_held_out} models not trained on it"
 
 
 _MOST_LABELS = 40

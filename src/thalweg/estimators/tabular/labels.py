@@ -5,6 +5,7 @@ in a column of objects stay integers, and dates, bytes and booleans stay what th
 A text is one class with and without blanks around it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from thalweg.estimators import typed_json
 from thalweg.estimators.tabular.columns import (
     WORDLESS,
     kind_of,
+    lower,
     plain,
     raw_texts,
     shorten,
@@ -24,6 +26,8 @@ from thalweg.estimators.tabular.columns import (
 from thalweg.estimators.tabular.columns import texts as known_texts
 
 _LONGEST = 32  # characters of a label in an array of fixed width
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)\.0+")  # numbers, as pandas writes whole ones
+_NOTHING, _UNKNOWN = frozenset({"none", "null"}), frozenset({"na", "n/a", "nan"})
 _MOST_INTEGER = 2**53  # floats hold whole numbers up to here
 
 
@@ -49,7 +53,12 @@ def lacks_target(target: Series, missing: Sequence[str] | None = None) -> Series
     if values.dtype.kind in "biufmM" or not _has_texts(values):
         return values.isna()
     if kind_of(values) == "number":
-        return without_marks(values, None).isna()
+        lacks = without_marks(values, None).isna()
+        words = lower(raw_texts(values)).unique().tolist()
+        # NA and None, and nothing else, are classes and no two ways to say missing.
+        nothing, unknown = _NOTHING.intersection(words), _UNKNOWN.intersection(words)
+        if not (lacks.all() and nothing and unknown):
+            return lacks
     return known_texts(values, WORDLESS).isna()
 
 
@@ -86,6 +95,11 @@ def as_target(y: Any) -> Series:
     # NumPy would make texts of 1 and "a", and cells as wide as the longest of texts.
     if flat and {type(each) for each in y} - {int, float, bool}:
         return pd.Series(list(y), name=name, dtype=object)
+    if getattr(getattr(y, "dtype", None), "kind", "") == "c":
+        raise ValueError(
+            f"Complex data not supported: the target {name!r} holds complex numbers. "
+            "Give their real part, imaginary part or size."
+        )
     from sklearn.utils.validation import column_or_1d  # slow to import
 
     return pd.Series(column_or_1d(y, warn=True), name=name)
@@ -150,10 +164,10 @@ def match_labels(found: Array, labels: Array) -> Array:
     places = {_same(label): place for place, label in enumerate(labels.tolist())}
     known = [places.get(_same(label), -1) for label in found.tolist()]
     if -1 in known:  # the same values in a table that keeps them as another type
-        written = {write(label): place for place, label in enumerate(labels.tolist())}
+        written = {_text(label): place for place, label in enumerate(labels.tolist())}
         pairs = zip(known, found.tolist(), strict=True)
         known = [
-            written.get(write(label), -1) if place == -1 else place
+            written.get(_text(label), -1) if place == -1 else place
             for place, label in pairs
         ]
     return np.array(known, int)
@@ -256,10 +270,16 @@ def _check_same_numbers(values: Series, kinds: set[str]) -> None:
 
 
 def _text_labels(values: Series) -> tuple[Array, Array]:
-    """Group texts that differ in the blanks around them only."""
+    """Group texts that differ in the blanks around them only, and "1" with "1.0"."""
     import pandas as pd
 
-    codes, distinct = pd.factorize(raw_texts(values))
+    bare_texts = raw_texts(values)
+    words = bare_texts.unique().tolist()
+    whole = {each: _text(each) for each in words}
+    same = {each: one for each, one in whole.items() if one in whole and one != each}
+    if same:
+        bare_texts = values = bare_texts.replace(same)
+    codes, distinct = pd.factorize(bare_texts)
     written = pd.Series(values.unique(), dtype=object)
     # A label that always has blanks around it keeps them.
     bare = set(written)
@@ -320,6 +340,12 @@ def _type_name(value: Any) -> str:
 def _same(label: Any) -> Any:
     """Return what is equal for one label in any of its types."""
     return label.strip() if isinstance(label, str) else (isinstance(label, bool), label)
+
+
+def _text(label: Any) -> str:
+    """Return the text of a label, "1" also for "1.0" but not for "01"."""
+    text = write(label)
+    return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 
 def _objects(values: Sequence[Any]) -> Array:

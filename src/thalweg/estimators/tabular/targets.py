@@ -6,7 +6,7 @@ compare with.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,8 +15,11 @@ from thalweg.core import Array, Record, Series, accuracy, r2
 from thalweg.estimators.tabular.columns import (
     Column,
     Reading,
+    UnreadError,
+    is_missing,
     kind_of,
     numbers,
+    plain,
     shorten,
     study_numbers,
 )
@@ -135,7 +138,7 @@ class Values(Record):
     def study(cls, target: Series, reading: Reading | None = None) -> Self:
         """Learn from the targets that a model is fitted on."""
         how = study_numbers(target, reading or Reading())
-        values = numbers(str(target.name), target, how)
+        values = _numbers(target, how)
         if np.ptp(values) == 0:
             raise ValueError(
                 f"the target {target.name!r} is {values[0]:g} in each row. Choose a "
@@ -164,7 +167,7 @@ class Values(Record):
             unit=self.unit,
             layout=self.layout,
         )
-        return numbers(name, target, how)
+        return _numbers(target, how)
 
     def score(self, truth: Array, predicted: Array) -> float:
         """Score predictions; greater is better."""
@@ -182,6 +185,32 @@ class Values(Record):
         return 1 - (truth - predicted) ** 2 / (truth.var() or 1.0)
 
 
+def _numbers(target: Series, how: Column | None) -> Array:
+    """Return a target of numbers as float64."""
+    if plain(target).dtype.kind == "M":
+        raise ValueError(
+            f"the target {str(target.name)!r} holds dates, and a regression needs "
+            "numbers. Turn the dates into numbers, e.g. days since the first one, or "
+            "choose another target."
+        )
+    try:
+        return numbers(str(target.name), target, how)
+    except UnreadError as error:
+        holds = kind_of(target)
+        raise ValueError(
+            f"{error.where} That column is the target of a regression, which needs "
+            "numbers. "
+            + (
+                "Turn the dates into numbers, e.g. days since the first one, or choose "
+                "another target."
+                if holds == "date"
+                else "Correct that value or leave it empty; if it means that the value "
+                "is missing, name it in missing (the command's --missing). If the "
+                "target holds classes, use a Classifier (--task classification)."
+            )
+        ) from None
+
+
 def task_of(target: Series, reading: Reading | None = None) -> tuple[str, str]:
     """Return "classification" or "regression", and the reason as a clause.
 
@@ -191,8 +220,28 @@ def task_of(target: Series, reading: Reading | None = None) -> tuple[str, str]:
     """
     reading = reading or Reading()
     known = target[~lacks_target(target, reading.missing)]
+    if not len(known):
+        raise ValueError(
+            f"the target {target.name!r} has a value in 0 of {len(target)} row(s). "
+            "Fill it in, or choose another column."
+        )
     kind = kind_of(known, reading)
+    if kind == "number" and is_missing(known).all():
+        kind = "category"  # the words NA and None
     if kind != "number":
+        count = known.nunique()
+        if kind == "date" and count > max(_MOST_CLASSES, len(known) / 3):
+            raise ValueError(
+                f"the target {target.name!r} holds {count} different dates in "
+                f"{len(known)} rows, which are too many for classes. To predict when "
+                "something happens, turn the dates into numbers, e.g. days since the "
+                "first one. To learn each date as a class all the same, ask for "
+                "classification."
+            )
+        # None and yes, or Yes, yes and No, are classes and no booleans.
+        words = kind_of(known, replace(reading, missing=()))
+        if kind == "boolean" and (count > 2 or words != "boolean"):
+            kind = "category"
         return "classification", f"it is a column of {_PLURALS[kind]}"
     values = numbers(str(target.name), known, study_numbers(known, reading))
     count = len(np.unique(values))

@@ -4,6 +4,7 @@ They take a table as `Classifier` and `Regressor` do, and their model files are 
 the same functions. scikit-learn grows the trees.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -107,7 +108,12 @@ class _Trees(ReadsTables, TablePredictor, Persistent, Validated):
         inputs = self._encode(frame).toarray()
         # On few rows threads wait for each other longer than they work.
         few = inputs.size < _SMALL
-        with threadpool_limits(1 if few else None, user_api="openmp"):
+        with (
+            threadpool_limits(1 if few else None, user_api="openmp"),
+            warnings.catch_warnings(),
+        ):
+            # The user asked for classes, however many there are.
+            warnings.filterwarnings("ignore", "The number of unique classes")
             grower.fit(inputs, self.target_.encode(target), weights)
         self.trees_ = BoostedTrees.of(grower, self._target is Classes)
         self._choose_threshold(frame, target, groups)

@@ -383,7 +383,8 @@ def _study(name: str, values: Series, reading: Reading) -> Column:
     column = replace(_KINDS[draft.kind][0](draft, values), rows=len(values))
     if column.missing == len(values):
         raise ValueError(
-            f"column {name!r} has no value in any row. Fill it in, or take it out."
+            f"column {name!r} has no value in any row. Fill it in, or leave it out "
+            f'with column_kinds={{{name!r}: "ignore"}} (the command\'s --ignore).'
         )
     return column
 

@@ -116,10 +116,24 @@ def plain(values: Series) -> Series:
     return values
 
 
+class UnreadError(ValueError):
+    """A value that could not be read as what its column holds.
+
+    Attributes
+    ----------
+    where : str
+        The sentence without advice: the column, the row and the value.
+    """
+
+    def __init__(self, where: str, advice: str) -> None:
+        super().__init__(f"{where} {advice}")
+        self.where = where
+
+
 def check_read(
     name: str, wanted: str, known: Series, unread: Array, rows: Array | None = None
 ) -> None:
-    """Raise a ValueError that names the first value that could not be read.
+    """Raise an UnreadError that names the first value that could not be read.
 
     Parameters
     ----------
@@ -135,12 +149,12 @@ def check_read(
     if len(wrong):
         value = known.iloc[wrong[0]]
         row = wrong[0] if rows is None else rows[wrong[0]]
-        raise ValueError(
-            f"column {name!r} holds {wanted}, but row {row + 1} has "
-            f"{shorten(value)}. Correct that value or leave it empty; if it means that "
-            "the value is missing, name it in missing (the command's --missing). To "
-            f"fit the whole column as categories, pass column_kinds={{{name!r}: "
-            '"category"} (the command\'s --kind).'
+        raise UnreadError(
+            f"column {name!r} holds {wanted}, but row {row + 1} has {shorten(value)}.",
+            "Correct that value or leave it empty; if it means that the value is "
+            "missing, name it in missing (the command's --missing). To fit the whole "
+            f"column as categories, pass column_kinds={{{name!r}: "
+            '"category"} (the command\'s --kind).',
         )
 
 
