@@ -361,6 +361,14 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         """Why training stopped, in a sentence."""
         return self.run_.why
 
+    @property
+    def n_iter_(self) -> int:
+        """Number of epochs that were trained, or of iterations of a full-batch method.
+
+        scikit-learn asks for it, since ``max_iter`` is a parameter.
+        """
+        return len(self.run_.history)
+
     def _inputs(self, X: Any) -> CompactRows:
         return self._encode(X) if isinstance(X, Encoded) else super()._inputs(X)
 
