@@ -31,7 +31,9 @@ def measure(draft: Column, values: Array, show: Callable[[Any], str]) -> Column:
     if low == high and not column.missing:
         return column.leave_out(f"{show(low)} in each row")
     n_pieces = min(_MOST_PIECES, len(present) // _ROWS_A_PIECE)
-    knots = np.unique(np.quantile(present, np.linspace(0, 1, n_pieces + 1)))
+    knots = np.empty(0)
+    if n_pieces > 1:
+        knots = np.unique(np.quantile(present, np.linspace(0, 1, n_pieces + 1)))
     return replace(
         column,
         detail=f"{show(low)} to {show(high)}, median {show(center)}",
@@ -39,15 +41,17 @@ def measure(draft: Column, values: Array, show: Callable[[Any], str]) -> Column:
         high=float(high),
         center=float(center),
         scale=_spread_of(present, center),
-        knots=tuple(knots.tolist()) if n_pieces > 1 else (),
+        knots=tuple(knots.tolist()),
     ).describe(draft.detail)
 
 
 def _spread_of(values: Array, center: float) -> float:
     """Return a robust estimate of the standard deviation."""
     deviation = np.median(np.abs(values - center)) / 0.6745
+    if deviation:
+        return float(deviation)
     quartiles = np.subtract(*np.quantile(values, (0.75, 0.25))) / 1.349
-    return float(deviation or quartiles or values.std() or 1.0)
+    return float(quartiles or values.std() or 1.0)
 
 
 def spread(column: Column, values: Array) -> list[Features]:
