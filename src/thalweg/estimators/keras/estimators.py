@@ -134,24 +134,6 @@ class _KerasEstimator(Persistent, Validated):
         goes_on = self.warm_start and hasattr(self, "model_")
         return self._fit(X, y, sample_weight, goes_on, self.epochs)
 
-    def partial_fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None = None
-    ) -> Self:
-        """Train for one epoch more, from the weights of now.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features, ...)
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        sample_weight : array-like of shape (n_samples,), optional
-
-        Returns
-        -------
-        self : object
-        """
-        self._validate_params()
-        return self._fit(X, y, sample_weight, hasattr(self, "model_"), 1)
-
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, goes_on: bool, epochs: Any,
         classes: Any = None,
@@ -513,6 +495,24 @@ patience, random_state, callbacks
     >>> reg.fit(X, np.sin(3 * X[:, 0])).score(X, np.sin(3 * X[:, 0])) > 0.99
     True
     """
+
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one epoch more, from the weights of now.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features, ...)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        self : object
+        """
+        self._validate_params()
+        return self._fit(X, y, sample_weight, hasattr(self, "model_"), 1)
 
     def predict(self, X: ArrayLike) -> Array:
         """Predict values, in the shape of y: (n_samples,) or (n_samples, n_outputs)."""
