@@ -46,7 +46,8 @@ def recognize(name: str, distinct: Sequence[str], reading: Reading) -> Draft:
         If they are none.
     """
     # "inf" and "nan" alone are words, although Python reads them as numbers.
-    if is_code(name, distinct) or not any(map(_DIGIT.search, distinct)):
+    words = bool(distinct) and not any(map(_DIGIT.search, distinct))
+    if words or is_code(name, distinct):
         raise NotNumbers("")
     return _recognize_notation(distinct, reading)
 
