@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from thalweg.core.history import EpochRecord, History, Run, StopReason
 from thalweg.estimators.tabular.evaluation import Evaluation
 
-COLUMNS = [f.name for f in dataclasses.fields(EpochRecord) if f.name != "epoch"]
+COLUMNS = [
+    f.name
+    for f in dataclasses.fields(EpochRecord)
+    if f.name not in ("epoch", "metrics")
+]
 # JSON has one value for what is not finite, so an infinity comes back as NaN.
 NUMBERS = st.floats(allow_infinity=False)
 
@@ -22,7 +26,11 @@ NUMBERS = st.floats(allow_infinity=False)
 def histories(draw: st.DrawFn) -> History:
     n = draw(st.integers(0, 4))
     column = st.lists(NUMBERS, min_size=n, max_size=n)
-    return History.from_columns({name: draw(column) for name in COLUMNS})
+    columns: dict[str, Any] = {name: draw(column) for name in COLUMNS}
+    names = draw(st.lists(st.sampled_from(["mae", "val_mae", "auc"]), unique=True))
+    return History.from_columns(
+        {**columns, "metrics": {name: draw(column) for name in names}}
+    )
 
 
 def history(n: int) -> History:
@@ -38,6 +46,9 @@ def test_history_goes_through_json_and_back(written: History) -> None:
     for name in COLUMNS:
         assert getattr(read, name).dtype == np.float64
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
+    assert [*read.metrics] == [*written.metrics]
+    for name, values in written.metrics.items():
+        np.testing.assert_array_equal(read.metrics[name], values)
 
 
 def test_infinity_is_written_as_nothing() -> None:
@@ -59,6 +70,8 @@ def test_rows_are_the_columns(columns: History) -> None:
     for name in COLUMNS:
         found = [getattr(row, name) for row in rows]
         np.testing.assert_array_equal(found, getattr(columns, name))
+    for name, values in columns.metrics.items():
+        np.testing.assert_array_equal([row.metrics[name] for row in rows], values)
 
 
 def test_indices_count_as_in_a_list() -> None:
