@@ -69,7 +69,7 @@ def _of_classes(model: Any) -> dict[str, Any]:
 
 def is_linear(model: Any) -> bool:
     """Whether a model is a network without hidden layers."""
-    return not len(getattr(model, "hidden_layer_sizes", (1,)))
+    return np.size(getattr(model, "hidden_layer_sizes", 1)) == 0
 
 
 def some_rows(n_rows: int, n_columns: int) -> Array:
