@@ -84,7 +84,7 @@ def test_fit_and_predict(capsys: pytest.CaptureFixture[str]):
         "flowers.csv: 30 rows, 5 columns",
         "Target species: classification, because it is a column of texts",
         "color category 10 2: blue, red",
-        "30 rows, each predicted by one of 10 networks",
+        "30 rows, each predicted by one of 10 models",
         "majority class 0.500, logistic regression 1.000",
         "adam, rate 0.001, batches of 16, cross_entropy",
         "Stopped All",

@@ -239,9 +239,3 @@ def test_numbers_may_be_named_as_missing():
         model.fit(table, y)
     assert model.classes_.tolist() == ["x", "y"]
     assert model.columns_[0].missing == 10
-
-
-def test_words_that_python_reads_as_numbers_are_classes():
-    table = pd.DataFrame({"a": np.arange(40) % 2})
-    model = tw.Classifier(max_epochs=1).fit(table, ["nan", "inf"] * 20)
-    assert model.classes_.tolist() == ["inf", "nan"]

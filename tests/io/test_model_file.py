@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +26,9 @@ ARRAYS = {
 def some_run(dtype: str = "float32") -> Run:
     layers = (Dense(3, "tanh", normalization="batch"), Dense(2, "identity"))
     network = DenseNetwork(4, layers)
-    names = [*History.__dataclass_fields__]
-    columns = {name: [0.5, np.nan] for name in names}
+    names = [name for name in History.__dataclass_fields__ if name != "metrics"]
+    columns: dict[str, Any] = {name: [0.5, np.nan] for name in names}
+    columns["metrics"] = {"val_mae": [0.5, np.nan]}
     return Run(
         network=network,
         plan=Plan(

@@ -222,6 +222,7 @@ class DenseNetwork(Record):
         _check_count("n_inputs", self.n_inputs, 1)
         noise, allowed = self.input_noise, Interval("[0, inf)")
         check_number("input_noise", noise, allowed, owner="DenseNetwork")
+        check_flag("raw_outputs", self.raw_outputs, owner="DenseNetwork")
         if not self.layers:
             raise ValueError(
                 "DenseNetwork got no layers; it needs at least the output layer, "

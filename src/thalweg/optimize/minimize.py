@@ -124,7 +124,9 @@ def minimize(
     >>> np.round(res.x["slope"], 4), np.round(res.x["offset"], 4)
     (array([2.]), np.float64(1.0))
     """
-    check_types(tol, options, constraints, max_time, progress)
+    # What a function as `method` takes is its own matter.
+    own = callable(method)
+    check_types(tol, options, () if own else constraints, max_time, progress)
     check_functions(fun, jac, callback, "minimize")
     args = args if isinstance(args, tuple) else (args,)
     tree, start = read_start(x0, check_finite=check != "off")

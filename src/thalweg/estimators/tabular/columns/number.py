@@ -34,7 +34,6 @@ _MOSTLY = 0.9  # share of distinct texts that are numbers in a column of numbers
 _FIRST = 20  # texts of which one at least is a number in a column of numbers
 _ROW_NAMES = re.compile(r"(?i:(^|[\W_])(id|idx|index|row|no|nr)$)|[a-z]I[dD]$")
 _BARE = Notation()
-_DIGIT = re.compile("[0-9]")
 
 
 def recognize(name: str, distinct: Sequence[str], reading: Reading) -> Draft:
@@ -45,9 +44,7 @@ def recognize(name: str, distinct: Sequence[str], reading: Reading) -> Draft:
     NotNumbers
         If they are none.
     """
-    # "inf" and "nan" alone are words, although Python reads them as numbers.
-    words = bool(distinct) and not any(map(_DIGIT.search, distinct))
-    if words or is_code(name, distinct):
+    if is_code(name, distinct):
         raise NotNumbers("")
     return _recognize_notation(distinct, reading)
 
