@@ -248,7 +248,7 @@ class _Theirs(_Scorer):
     scorer: Any = None
 
     def value_of(self, truth: Truth, guess: Guess) -> float:
-        """Return the metric of all rows, NaN where scikit-learn knows none."""
+        """Return the metric of all rows, NaN where scikit-learn defines none."""
         X = truth.frame if truth.frame is not None else np.zeros((len(truth), 1))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
