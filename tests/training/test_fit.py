@@ -30,6 +30,7 @@ from thalweg.core.data import Data
 from thalweg.core.history import EpochRecord, Run, StopReason
 from thalweg.core.networks import Dense, DenseNetwork
 from thalweg.core.plan import Plan, rate_factors, steps_per_epoch
+from thalweg.core.schedules import SCHEDULES
 from thalweg.core.types import Array, Parameters
 from thalweg.training.data import split
 from thalweg.training.fit import fit, predict
@@ -154,6 +155,21 @@ def test_trajectory(name: str) -> None:
     assert found.why == "All 4 epochs were done."
 
 
+@pytest.mark.parametrize("engine", ["native", "jax"])
+@pytest.mark.parametrize("schedule", [*SCHEDULES, lambda update: 1 / (2 + update)])
+def test_accumulated_batches_are_one_update_of_a_schedule(
+    engine: str, schedule: Any
+) -> None:
+    """Three batches of four rows are one of twelve, at each rate of each schedule."""
+    own = {"schedule": schedule, "warmup": 3, "shuffle": False, "patience": 9}
+    own |= {"random_state": 0, "engine": engine, "epochs": 3, "optimizer": "sgd"}
+    data = NETWORK, X[:24], Y[:24].astype(np.int32)
+    single = tw.fit(*data, loss="cross_entropy", batch_size=12, **own)
+    several = tw.fit(*data, loss="cross_entropy", batch_size=4, accumulate=3, **own)
+    np.testing.assert_allclose(several.history.rate, single.history.rate, rtol=1e-12)
+    references.assert_close(several.parameters, single.parameters, rtol=1e-5, atol=1e-6)
+
+
 MOONS = [
     "0.432387", "0.081007", "0.075384", "0.073729", "0.072895", "0.072376", "0.072013",
     "0.071742", "0.071530", "0.071357", "0.071214", "0.071092", "0.070986", "0.070894",
@@ -276,17 +292,20 @@ def no(record: EpochRecord) -> None:
     """A callback that only makes the loop go epoch by epoch."""
 
 
-def test_callbacks_see_every_epoch_and_only_true_stops() -> None:
+YES = [True, np.True_, np.array(True), 1, np.float64(0.5), "stop", [0]]
+NO = [None, False, np.False_, 0, 0.0, "", [], np.ones(3)]
+
+
+@pytest.mark.parametrize("yes", YES, ids=repr)
+def test_callbacks_see_every_epoch_and_any_true_stops(yes: Any) -> None:
     seen: list[EpochRecord] = []
 
-    def third(record: EpochRecord) -> bool:
+    def third(record: EpochRecord) -> Any:
         seen.append(record)
-        return record.epoch == 3
+        return yes if record.epoch == 3 else NO[record.epoch]
 
-    def truthy(record: EpochRecord) -> Any:
-        return "not True"
-
-    found = run(epochs=9, callbacks=[truthy, third])
+    nothing = [lambda record, each=each: each for each in NO]
+    found = run(epochs=9, callbacks=[*nothing, third])
     assert found.stop_reason is StopReason.CALLBACK
     assert [record.epoch for record in seen] == [1, 2, 3]
     for record, kept in zip(seen, found.history, strict=True):

@@ -24,13 +24,14 @@ from thalweg.core import (
     Plan,
     Run,
     StopReason,
+    asks_to_stop,
     default_score,
     link,
 )
 
 Predict = Callable[[ArrayLike], Array]
 Scoring = Callable[[Predict, Array, Array], float]
-Callback = Callable[[Any], bool | None]
+Callback = Callable[[Any], Any]
 
 _COLUMNS = tuple(f.name for f in fields(History) if f.name != "metrics")
 _ROW = {name: row for row, name in enumerate(_COLUMNS)}
@@ -353,7 +354,7 @@ class TrainingMonitor:
                  else EpochRecord(self.seen, *last, metrics=self.metrics[-1]))
             for each in self.callbacks
         ]  # fmt: skip
-        return any(answer is True for answer in answers)
+        return any(map(asks_to_stop, answers))
 
     def _history(self) -> History:
         names = dict.fromkeys(name for epoch in self.metrics for name in epoch)
