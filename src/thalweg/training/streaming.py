@@ -28,6 +28,7 @@ from thalweg.core import (
     StopReason,
     batch_rows,
     cpus_are_shared,
+    each_array,
     rate_factors,
     steps_per_epoch,
 )
@@ -348,7 +349,9 @@ def _checked(check: _Check, batches: Iterable[Any]) -> Iterator[Data]:
             data = check(*batch)
         except ValueError as error:
             raise ValueError(f"batch {number}: {error}") from None
-        yield data
+        # Batches are read ahead, and a source may write the next one into this memory.
+        X, y = (each_array(np.array, part) for part in (data.X, data.y))
+        yield Data(X, y, data.weights.copy())
     if known is None:
         raise ValueError(
             "fit got no batch to train on. If X is a callable, let it return a new "

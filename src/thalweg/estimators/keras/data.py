@@ -223,12 +223,17 @@ def _count(dataset: Any) -> int:
 
 def gathered(batches: Any, steps: int | None) -> tuple[Any, Any, Any]:
     """Read validation data that come in batches; return X, y and weights."""
-    read = KerasBatches(batches, lambda y, w: (y, w))
+    read = KerasBatches(batches, lambda *parts: tuple(map(_copied, parts)))
     parts = [(X, *rest) for X, rest in islice(read(), steps)]
     if not parts:
         raise ValueError("fit got validation data without a batch.")
     X, y, weights = (_joined(list(column)) for column in zip(*parts, strict=True))
     return X, y, weights
+
+
+def _copied(values: Any) -> Any:
+    """Copy what the source may write the next batch into."""
+    return None if values is None else arrays(values)
 
 
 def _joined(values: list[Any]) -> Any:
