@@ -574,6 +574,28 @@ def test_class_weights_are_weights_of_rows() -> None:
     assert_same_bits(both.parameters, product.parameters)
 
 
+@pytest.mark.parametrize("y", [Y > 0, (Y > 0)[:, None], 1.0 * (Y > 0)])
+@pytest.mark.parametrize("key", [1, 1.0, True, np.True_, np.int8(1), np.float32(1)])
+def test_class_weights_of_a_binary_loss(y: Any, key: Any) -> None:
+    network = DenseNetwork.from_sizes((X.shape[1], 1))
+    own = {"loss": "binary_cross_entropy", "network": network, "epochs": 2, "y": y}
+    by_class = run(class_weight={key: 5.0}, **own)
+    by_row = run(sample_weight=np.where(Y > 0, 5.0, 1.0), **own)
+    assert_same_bits(by_class.parameters, by_row.parameters)
+
+
+def test_class_weights_of_one_hot_rows() -> None:
+    by_class = run(class_weight={2: 5.0}, y=np.eye(3)[Y], epochs=2)
+    by_row = run(sample_weight=np.where(Y == 2, 5.0, 1.0), y=np.eye(3)[Y], epochs=2)
+    assert_same_bits(by_class.parameters, by_row.parameters)
+
+
+def test_a_batch_need_not_have_rows_of_each_weighted_class() -> None:
+    first = np.flatnonzero(Y == 0)
+    batches = [(X[first], Y[first]), (X, Y)]
+    fit(NETWORK, batches, loss="cross_entropy", class_weight={2: 5.0}, epochs=1)
+
+
 # ------------------------------------------------------------------- validation
 
 
@@ -703,7 +725,20 @@ ERRORS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "class weight of numbers": (
         {"class_weight": "balanced", "loss": "squared", "y": np.eye(3)[Y]},
+        ["class_weight with loss='squared'", "no classes"],
+    ),
+    "class weight of labels of several kinds": (
+        {"class_weight": "balanced", "loss": "binary_cross_entropy",
+         "y": np.eye(3)[Y] + np.eye(3)[::-1][Y] > 0},
         ["class_weight needs y to hold class numbers"],
+    ),
+    "weight of an unknown class": (
+        {"class_weight": {0: 1.0, "1": 2.0}}, ["the class '1'", "0 to 2"],
+    ),
+    "weight of a third class of two": (
+        {"class_weight": {2: 2.0}, "loss": "binary_cross_entropy",
+         "network": DenseNetwork.from_sizes((X.shape[1], 1)), "y": Y > 0},
+        ["the class 2", "0 to 1"],
     ),
     "validation share": ({"validation": 1.5}, ["validation=1.5", "(0, 1)"]),
     "validation leaves nothing": (

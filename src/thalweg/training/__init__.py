@@ -1,5 +1,6 @@
 """Train a network: any plan on any engine."""
 
+from thalweg.training.class_weight import class_weights
 from thalweg.training.data import as_rows, as_weights
 from thalweg.training.fit import fit, predict
 from thalweg.training.full_batch import n_trained
@@ -28,6 +29,7 @@ __all__ = [
     "as_rows",
     "as_weights",
     "check_plan",
+    "class_weights",
     "descend",
     "find_rate",
     "fit",

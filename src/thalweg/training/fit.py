@@ -71,8 +71,9 @@ def fit(
     sample_weight : array-like of shape (n_rows,), optional
         Non-negative weight of each row in the loss.
     class_weight : dict of int to float or "balanced", optional
-        Further weight of the rows of each class; "balanced" gives each class the same
-        total weight.
+        Further weight of the rows of each class: of class numbers, of 0 and 1 of a
+        binary loss, or of one-hot rows. "balanced" gives each class the same total
+        weight.
     validation : float or tuple, optional
         Share of the rows to hold out (stratified for class numbers), or
         ``(X_val, y_val)`` or ``(X_val, y_val, sample_weight)``.
