@@ -134,6 +134,24 @@ class CompactRows:
         """Return the same rows with numbers in `dtype`."""
         return replace(self, values=self.values.astype(dtype, copy=False))
 
+    @property
+    def pieces(self) -> Array:
+        """Which features belong to a piecewise-linear encoding, (n_features,)."""
+        ladders = [_NONE not in (group.value, group.code) for group in self.groups]
+        return np.repeat(ladders, [group.width for group in self.groups]).astype(bool)
+
+    def keep(self, features: Array) -> "CompactRows":
+        """Return the same rows with some of the groups, which share the memory.
+
+        Parameters
+        ----------
+        features : ndarray of bool, shape (n_features,)
+            Of a group, all features or none.
+        """
+        starts = np.cumsum([0, *(group.width for group in self.groups[:-1])])
+        kept = [g for g, at in zip(self.groups, starts, strict=True) if features[at]]
+        return replace(self, groups=tuple(kept))
+
     def toarray(self) -> Array:
         """Write out all features, as an array of shape (n_rows, n_features)."""
         found = np.empty(self.shape, self.dtype)

@@ -31,6 +31,7 @@ from thalweg.core import (
     Frame,
     History,
     Plan,
+    Run,
     Series,
     Spec,
     StopReason,
@@ -80,12 +81,14 @@ from thalweg.estimators.tabular.columns import (
     warn_left_out,
     whole,
 )
+from thalweg.estimators.tabular.cross_fitting import member_splits
 from thalweg.estimators.tabular.labels import (
     as_target,
     known_rows,
     lacks_target,
     target_name,
 )
+from thalweg.estimators.tabular.members import Members, equal
 from thalweg.estimators.tabular.metrics import (
     Truth,
     find_metric,
@@ -96,11 +99,12 @@ from thalweg.estimators.tabular.reading import ReadsTables
 from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
-from thalweg.io import pack_run
 from thalweg.training import Callback, as_weights
 
 FEW_ROWS = 200
 """With fewer rows there are no validation data: all rows are used for training."""
+_FEWEST_CROSSED = 40  # rows, from which on members hold out folds
+_MEMBERS = 8
 _UPDATES = 512  # in training without validation data
 _LARGEST = 1e150  # its square is a number yet
 _DIVERGED = 1e4  # a loss of standardized targets that no training ends with
@@ -139,6 +143,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     patience: int | None = 10
     max_time: float | None = None
     callbacks: Sequence[Callback] = ()
+    members: int | None = None
     random_state: int | np.random.RandomState | None = None
     dtype: str = "float32"
     engine: str = "auto"
@@ -166,6 +171,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         "patience": [AT_LEAST_0, None],
         "max_time": [POSITIVE, None],
         "callbacks": CALLBACKS,
+        "members": [AT_LEAST_1, None],
         "random_state": ["random_state"],
         "dtype": DTYPE,
         "engine": ENGINE,
@@ -248,34 +254,109 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         inputs, encoded = self._encode(frame), self.target_.encode(target)
         if watch_only and self._validates(len(frame)):
             X_val, watch_only = None, False
-        validation = self._validation(len(frame), X_val, y_val)
-        settings = self._settings(len(frame), validation is not None and not watch_only)
-        network = self._network(inputs.shape[1], settings)
-        held_out = validation if isinstance(validation, tuple) else None
+        n_members = self._n_members(len(frame))
+        given = None
+        if X_val is not None:
+            rows, known, _ = labeled(X_val, y_val, None, self.missing)
+            given = self._encode(rows), self.target_.encode(known)
+        task = _Task(inputs, encoded, weights, given, watch_only, groups, time)
+        fit = self._fit_one if n_members == 1 else self._fit_members
+        held_out = fit(task, n_members)
+        self._choose_threshold(frame, target, groups, held_out)
+        self._warn_if_diverged()
+        return self
+
+    def _n_members(self, n_rows: int) -> int:
+        """Return how many networks are trained."""
+        if self.members is not None:
+            return plain_number(self.members)
+        fixed = any(plan.full_batch for plan in phases(None, self._settings(2, False)))
+        return 1 if fixed or not hidden_sizes(self) else _MEMBERS
+
+    def _fit_one(self, task: "_Task", n_members: int) -> Any:
+        """Train one network; return the validation data that it chose itself."""
+        inputs, encoded, weights = task.inputs, task.encoded, task.weights
+        n_rows = len(inputs)
+        share = self.validation_fraction if self._validates(n_rows) else None
+        validation = share if task.given is None else task.given
+        watched = validation is not None and not task.watch_only
+        settings = self._settings(n_rows, watched)
+        held_out = task.given
         if isinstance(validation, float):
-            split = self._inner_split(encoded, groups, time)
+            split = self._inner_split(encoded, task.groups, task.times)
             if split is not None:
                 rows, held = split
-                share = () if weights is None else (weights[held],)
-                held_out = validation = (inputs[held], encoded[held], *share)
+                own = () if weights is None else (weights[held],)
+                held_out = validation = (inputs[held], encoded[held], *own)
                 inputs, encoded = inputs[rows], encoded[rows]
                 weights = None if weights is None else weights[rows]
-        self.run_ = training.fit(
-            network,
+        run = training.fit(
+            self._network(inputs.shape[1], settings),
             inputs,
             encoded,
             sample_weight=weights,
             class_weight=self._class_weight(),
             validation=validation,
             random_state=self.random_state,
-            callbacks=[*(self.callbacks or ()), *([_tell] if self.verbose else [])],
+            callbacks=self._callbacks(),
             engine=self.engine,
             **settings,
-            monitor="training" if watch_only else "auto",
+            monitor="training" if task.watch_only else "auto",
         )
-        self._choose_threshold(frame, target, groups, held_out)
-        self._warn_if_diverged()
-        return self
+        self.trained_ = Members((run,))
+        return held_out
+
+    def _fit_members(self, task: "_Task", n_members: int) -> Any:
+        """Train several networks, each without a fold of the rows."""
+        n_rows, rng = len(task.inputs), as_random_state(self.random_state)
+        seeds = rng.randint(2**31, size=n_members)
+        splits: list[Split] | None = None
+        if task.given is None and self._crosses(n_rows):
+            splits = member_splits(
+                task.encoded,
+                n_members,
+                self.validation_fraction,
+                groups=task.groups,
+                times=task.times,
+                classes=self._target is Classes,
+                rng=rng,
+            )
+        watched = splits is not None or (task.given is not None)
+        settings = self._settings(n_rows, watched and not task.watch_only)
+
+        def train(number: int) -> Run:
+            inputs, encoded, weights = task.inputs, task.encoded, task.weights
+            validation = task.given
+            if splits is not None:
+                rows, held = splits[number]
+                own = () if weights is None else (weights[held],)
+                validation = (inputs[held], encoded[held], *own)
+                inputs, encoded = inputs[rows], encoded[rows]
+                weights = None if weights is None else weights[rows]
+            return training.fit(
+                self._network(inputs.shape[1], settings),
+                inputs,
+                encoded,
+                sample_weight=weights,
+                class_weight=self._class_weight(),
+                validation=validation,
+                random_state=int(seeds[number]),
+                callbacks=self._callbacks() if number == 0 else (),
+                engine=self.engine,
+                **settings,
+                monitor="training" if task.watch_only else "auto",
+            )
+
+        runs = training.run_all(train, [(number,) for number in range(n_members)])
+        self.trained_ = equal(runs, [None] * n_members)
+        return task.given
+
+    def _crosses(self, n_rows: int) -> bool:
+        """Whether each member holds out a fold of the rows."""
+        return n_rows >= _FEWEST_CROSSED and self.validation_fraction > 0
+
+    def _callbacks(self) -> list[Callback]:
+        return [*(self.callbacks or ()), *([_tell] if self.verbose else [])]
 
     def _warn_if_diverged(self) -> None:
         loss = self.run_.history.loss
@@ -329,12 +410,9 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the fitted estimator as values that JSON can hold, and arrays."""
         settings = parameters_to_json(self)
-        run, arrays = pack_run(self.run_)
+        content, arrays = self.trained_.to_document()
         arrays = {**arrays, **arrays_of(self.columns_)}
-        content = {
-            "run": run,
-            "settings": settings,
-        }
+        content["settings"] = settings
         return {**content, **self._kept()}, arrays
 
     @classmethod
@@ -448,13 +526,6 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
                     f"{ours}={pair[1]!r}, two names of one parameter. Give one of them."
                 )
 
-    def _validation(self, n_rows: int, X_val: Any, y_val: Any) -> Any:
-        """Return the validation data: a share, rows, or None."""
-        if X_val is None:
-            return self.validation_fraction if self._validates(n_rows) else None
-        frame, target, _ = labeled(X_val, y_val, None, self.missing)
-        return self._encode(frame), self.target_.encode(target)
-
     def _validates(self, n_rows: int) -> bool:
         """Whether a part of the rows is used as validation data."""
         return n_rows >= FEW_ROWS and self.validation_fraction > 0
@@ -467,6 +538,19 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         tags.input_tags.allow_nan = tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """The encoded rows that a fit trains on, and what it knows of them."""
+
+    inputs: CompactRows
+    encoded: Array
+    weights: Array | None
+    given: tuple[CompactRows, Array] | None  # validation data
+    watch_only: bool
+    groups: Array | None
+    times: Array | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -559,6 +643,9 @@ class Classifier(ClassifierMixin, _Tabular):
         where the other is 0, false or no, and otherwise the rarer one.
     max_time : float or None
         No epoch starts after this many seconds.
+    members : int or None
+        How many networks are trained, whose predictions are averaged. None is 8, or 1
+        for a network without hidden layers and for a full-batch method.
     callbacks : sequence of callable
         Each is called with the `EpochRecord` after each epoch. Training stops if one
         returns True.
@@ -667,7 +754,7 @@ class Classifier(ClassifierMixin, _Tabular):
         if held_out is not None:
             values = self.classes_[np.asarray(held_out[1], int)]
             truth = Truth(values, self.classes_, self.positive_)
-            shares = training.predict(self.run_, held_out[0])[:, self.positive_]
+            shares = self.outputs_of(held_out[0])[:, self.positive_]
         else:
             truth = Truth(values, self.classes_, self.positive_, groups)
             copy: Any = clone(self)
@@ -718,7 +805,7 @@ class Regressor(RegressorMixin, _Tabular):
         standardized target.
     hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
     schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
-    max_time, callbacks, random_state, dtype, engine, column_kinds, decimal, \
+    max_time, members, callbacks, random_state, dtype, engine, column_kinds, decimal, \
     thousands, date_format, missing, verbose, max_iter, alpha, \
     learning_rate_init, n_iter_no_change
         As for `Classifier`.

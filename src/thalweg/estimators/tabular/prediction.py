@@ -11,8 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from thalweg import engines
-from thalweg.core import Array, CompactRows, Frame, Run, Series, link
+from thalweg.core import Array, CompactRows, Frame, Run, Series
 from thalweg.estimators.tabular.boosted_trees import BoostedTrees
 from thalweg.estimators.tabular.columns import (
     Column,
@@ -20,6 +19,7 @@ from thalweg.estimators.tabular.columns import (
     encode_compact,
     with_arrays,
 )
+from thalweg.estimators.tabular.members import Members
 from thalweg.estimators.tabular.metrics import (
     Guess,
     Metric,
@@ -30,7 +30,7 @@ from thalweg.estimators.tabular.metrics import (
 )
 from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
-from thalweg.io import PathLike, read_model, unpack_run
+from thalweg.io import PathLike, read_model
 
 _TARGETS = {
     "Classifier": Classes,
@@ -51,8 +51,8 @@ class TablePredictor:
     ----------
     columns_ : tuple of Column
     target_ : Classes or Values
-    run_ : Run
-        The trained network; missing where trees predict.
+    trained_ : Members
+        The trained networks; missing where trees predict.
     trees_ : BoostedTrees or None
     n_features_in_ : int
     feature_names_in_ : ndarray of object
@@ -68,13 +68,23 @@ class TablePredictor:
 
     columns_: tuple[Column, ...]
     target_: Any
-    run_: Run
+    trained_: Members
     trees_: BoostedTrees | None = None
     n_features_in_: int
     threshold_: float | None = None
     positive_: int = 1
     target_name_: str | None = None
     dtype: str = "float32"
+
+    @property
+    def runs_(self) -> tuple[Run, ...]:
+        """The trained networks, whose outputs are averaged."""
+        return self.trained_.runs
+
+    @property
+    def run_(self) -> Run:
+        """The first of the trained networks, or the only one."""
+        return self.trained_.run
 
     @property
     def classes_(self) -> Array:
@@ -137,11 +147,7 @@ class TablePredictor:
         if self.trees_ is not None:
             dense = inputs.toarray() if isinstance(inputs, CompactRows) else inputs
             return self.trees_.outputs(dense)
-        # As `thalweg.predict`, whose package has much that only training needs.
-        run = self.run_
-        engine, _ = engines.pick("auto", run.network, run.plan)
-        rows = inputs.astype(engine.floating_type(run.parameters))
-        return link(run.plan.loss)(engine.outputs(run.network, run.parameters, rows))
+        return self.trained_.outputs(inputs)
 
     def compared(self, frame: Any, target: Series) -> tuple[Truth, Guess]:
         """Return the targets of some rows, and what is predicted for them."""
@@ -194,7 +200,7 @@ class TablePredictor:
         if "trees" in content:
             self.trees_ = BoostedTrees.from_arrays(content["trees"], arrays)
         else:
-            self.run_ = unpack_run(content["run"], arrays)
+            self.trained_ = Members.from_document(content, arrays)
         self.target_name_ = content.get("target_name")
         if (kept := content.get("threshold")) is not None:
             self.threshold_, self.positive_ = kept["value"], kept["positive"]
