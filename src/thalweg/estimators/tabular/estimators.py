@@ -8,13 +8,16 @@ them. `thalweg.estimators.evaluate` scores them on test data.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
+from time import monotonic
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.class_weight import compute_sample_weight
 
 from thalweg import training
 from thalweg.core import (
@@ -77,34 +80,58 @@ from thalweg.estimators.tabular.columns import (
     Column,
     arrays_of,
     as_frame,
+    as_seen,
+    seen,
     study,
     warn_left_out,
     whole,
 )
-from thalweg.estimators.tabular.cross_fitting import member_splits
+from thalweg.estimators.tabular.cross_fitting import (
+    CrossFit,
+    Task,
+    Trained,
+    available_at_once,
+    averaged,
+)
 from thalweg.estimators.tabular.labels import (
     as_target,
     known_rows,
     lacks_target,
     target_name,
 )
-from thalweg.estimators.tabular.members import Members, equal
+from thalweg.estimators.tabular.members import Members, heated
 from thalweg.estimators.tabular.metrics import (
     Truth,
     find_metric,
     positive_class,
+)
+from thalweg.estimators.tabular.out_of_fold import (
+    OutOfFold,
+    best_share,
+    best_temperature,
+    gather,
+)
+from thalweg.estimators.tabular.portfolio import (
+    FEWEST_CROSSED,
+    MEMBERS,
+    MOST_MEMBERS,
+    Recipe,
+    frequencies,
+    has_linear,
+    n_linear,
+    network_recipes,
 )
 from thalweg.estimators.tabular.prediction import TablePredictor, name_of
 from thalweg.estimators.tabular.reading import ReadsTables
 from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
+from thalweg.estimators.tabular.views import View, wave_places
 from thalweg.training import Callback, as_weights
 
 FEW_ROWS = 200
 """With fewer rows there are no validation data: all rows are used for training."""
-_FEWEST_CROSSED = 40  # rows, from which on members hold out folds
-_MEMBERS = 8
+_USUAL_SHARE = 0.15
 _UPDATES = 512  # in training without validation data
 _LARGEST = 1e150  # its square is a number yet
 _DIVERGED = 1e4  # a loss of standardized targets that no training ends with
@@ -139,10 +166,11 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     max_epochs: int | Sequence[int] | None = None
     l2: float = 1.0
     weight_decay: float = 0.0
-    validation_fraction: float = 0.15
+    validation_fraction: float = _USUAL_SHARE
     patience: int | None = 10
     max_time: float | None = None
     callbacks: Sequence[Callback] = ()
+    time_limit: float | None = None
     members: int | None = None
     random_state: int | np.random.RandomState | None = None
     dtype: str = "float32"
@@ -171,6 +199,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         "patience": [AT_LEAST_0, None],
         "max_time": [POSITIVE, None],
         "callbacks": CALLBACKS,
+        "time_limit": [POSITIVE, None],
         "members": [AT_LEAST_1, None],
         "random_state": ["random_state"],
         "dtype": DTYPE,
@@ -230,6 +259,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             If a parameter, a column or a value is not valid. The message names it and
             says what to do.
         """
+        started = monotonic()
         self._validate_params()
         check_flag("watch_only", watch_only, owner=f"{type(self).__name__}.fit")
         if (X_val is None) != (y_val is None):
@@ -244,7 +274,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             groups = None if known_groups is None else known_groups[kept]
             time = None if known_times is None else known_times[kept]
         _check_size(frame)
-        self._study(X, frame)
+        n_members = self._n_members(len(frame))
+        self._study(X, frame, several=n_members > 1)
         self.target_ = self._study_target(target)
         self.target_name_ = name_of(y)
         n_rows = _n_rows(y)
@@ -254,15 +285,19 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         inputs, encoded = self._encode(frame), self.target_.encode(target)
         if watch_only and self._validates(len(frame)):
             X_val, watch_only = None, False
-        n_members = self._n_members(len(frame))
         given = None
         if X_val is not None:
             rows, known, _ = labeled(X_val, y_val, None, self.missing)
             given = self._encode(rows), self.target_.encode(known)
-        task = _Task(inputs, encoded, weights, given, watch_only, groups, time)
-        fit = self._fit_one if n_members == 1 else self._fit_members
-        held_out = fit(task, n_members)
-        self._choose_threshold(frame, target, groups, held_out)
+        task = Task(
+            inputs, encoded, weights, given, watch_only, groups, time,
+            self._target is Classes,
+        )  # fmt: skip
+        if n_members == 1:
+            shares = self._fit_one(task)
+        else:
+            shares = self._fit_members(task, n_members, started)
+        self._choose_threshold(frame, target, groups, shares)
         self._warn_if_diverged()
         return self
 
@@ -271,10 +306,10 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         if self.members is not None:
             return plain_number(self.members)
         fixed = any(plan.full_batch for plan in phases(None, self._settings(2, False)))
-        return 1 if fixed or not hidden_sizes(self) else _MEMBERS
+        return 1 if fixed or not hidden_sizes(self) else MEMBERS
 
-    def _fit_one(self, task: "_Task", n_members: int) -> Any:
-        """Train one network; return the validation data that it chose itself."""
+    def _fit_one(self, task: Task) -> OutOfFold | None:
+        """Train one network; return what it predicts for validation data we chose."""
         inputs, encoded, weights = task.inputs, task.encoded, task.weights
         n_rows = len(inputs)
         share = self.validation_fraction if self._validates(n_rows) else None
@@ -286,8 +321,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             split = self._inner_split(encoded, task.groups, task.times)
             if split is not None:
                 rows, held = split
-                own = () if weights is None else (weights[held],)
-                held_out = validation = (inputs[held], encoded[held], *own)
+                held_out = validation = task.held(held)
                 inputs, encoded = inputs[rows], encoded[rows]
                 weights = None if weights is None else weights[rows]
         run = training.fit(
@@ -304,56 +338,136 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             monitor="training" if task.watch_only else "auto",
         )
         self.trained_ = Members((run,))
-        return held_out
+        if held_out is None:
+            return None
+        rows = np.arange(len(held_out[1]))
+        outputs = self.outputs_of(held_out[0])
+        return gather([(rows, outputs)], np.asarray(held_out[1]), None)
 
-    def _fit_members(self, task: "_Task", n_members: int) -> Any:
-        """Train several networks, each without a fold of the rows."""
-        n_rows, rng = len(task.inputs), as_random_state(self.random_state)
-        seeds = rng.randint(2**31, size=n_members)
-        splits: list[Split] | None = None
-        if task.given is None and self._crosses(n_rows):
-            splits = member_splits(
-                task.encoded,
-                n_members,
-                self.validation_fraction,
-                groups=task.groups,
-                times=task.times,
-                classes=self._target is Classes,
-                rng=rng,
-            )
-        watched = splits is not None or (task.given is not None)
-        settings = self._settings(n_rows, watched and not task.watch_only)
+    def _fit_members(
+        self, task: Task, n_members: int, started: float
+    ) -> OutOfFold | None:
+        """Train several networks; return what they predict out of fold."""
+        if task.weights is not None:  # rows of weight 0 are as if they were not there
+            task = task.take(np.flatnonzero(task.weights > 0))
+        n_rows = len(task.encoded)
+        crosses = task.given is None and self._crosses(n_rows)
+        rng = as_random_state(self.random_state)
+        places = wave_places(task.inputs)
 
-        def train(number: int) -> Run:
-            inputs, encoded, weights = task.inputs, task.encoded, task.weights
-            validation = task.given
-            if splits is not None:
-                rows, held = splits[number]
-                own = () if weights is None else (weights[held],)
-                validation = (inputs[held], encoded[held], *own)
-                inputs, encoded = inputs[rows], encoded[rows]
-                weights = None if weights is None else weights[rows]
-            return training.fit(
-                self._network(inputs.shape[1], settings),
-                inputs,
-                encoded,
-                sample_weight=weights,
-                class_weight=self._class_weight(),
-                validation=validation,
-                random_state=int(seeds[number]),
-                callbacks=self._callbacks() if number == 0 else (),
-                engine=self.engine,
-                **settings,
-                monitor="training" if task.watch_only else "auto",
-            )
+        def see(recipe: Recipe) -> View:
+            features = seen(self.columns_, task.inputs, recipe.pieces)
+            if not recipe.waves or places is None:
+                return View(features, recipe.pieces)
+            own = frequencies(rng, len(places), recipe.waves)
+            return View(features, recipe.pieces, places, own)
 
-        runs = training.run_all(train, [(number,) for number in range(n_members)])
-        self.trained_ = equal(runs, [None] * n_members)
-        return task.given
+        cross_fit = CrossFit(
+            task,
+            self._train_member,
+            see,
+            self.target_.n_outputs,
+            self._n_folds(n_members) if crosses else 0,
+            self.validation_fraction,
+            rng,
+        )
+        given = (self.max_time, self.time_limit)
+        limits = [each for each in given if each is not None]
+        recipes = network_recipes(self, n_members, n_rows)
+        cross_fit.add(
+            recipes, max_time=min(limits, default=None), watched=bool(self._callbacks())
+        )
+        self._add_more(cross_fit, started)
+        networks = cross_fit.networks
+        if not cross_fit.judged:
+            self.trained_ = averaged(networks, [], 0.0)
+            return None
+        found = cross_fit.out_of_fold(networks)
+        self.out_of_fold_ = {"loss": found.loss(), "linear": None, "share": 0.0}
+        found = self._blend(cross_fit, found)
+        self._calibrate(found)
+        return replace(found, outputs=heated(found.outputs, self.trained_.temperature))
+
+    def _add_more(self, cross_fit: CrossFit, started: float) -> None:
+        """Train more members for as long as the time limit says."""
+        if self.time_limit is None:
+            return
+        begun, count = monotonic(), len(cross_fit.networks)
+        n_rows = len(cross_fit.task.encoded)
+        a_member = (begun - started) / count
+        at_once = available_at_once()
+        while not cross_fit.interrupted and count < MOST_MEMBERS:
+            left = started + self.time_limit - monotonic()
+            if left < 1.1 * a_member * at_once:
+                return
+            recipes = network_recipes(self, count + at_once, n_rows)[count:]
+            cross_fit.add(recipes, max_time=left)
+            count += at_once
+
+    def _blend(self, cross_fit: CrossFit, found: OutOfFold) -> OutOfFold:
+        """Let a linear model count for as much as the out-of-fold loss says."""
+        networks = cross_fit.networks
+        n_rows = len(cross_fit.task.encoded)
+        best: Sequence[Trained] = ()
+        if has_linear(self) and not cross_fit.interrupted:
+            count = min(n_linear(n_rows), len(networks))
+            best = cross_fit.add_linear(count, self._row_weights(cross_fit.task))
+        linear = cross_fit.out_of_fold(best) if best else None
+        share = 0.0
+        if linear is not None:
+            at = np.searchsorted(found.rows, linear.rows)
+            share, both = best_share(found.take(at), linear)
+            self.out_of_fold_ |= {"linear": linear.loss(), "share": share}
+            if share and len(both.rows) == len(found.rows):
+                found = both
+        self.trained_ = averaged(networks, best, share)
+        return found
+
+    def _row_weights(self, task: Task) -> Array | None:
+        """Return the weights of the rows, with those of their classes."""
+        return task.weights
+
+    def _calibrate(self, found: OutOfFold) -> None:
+        """Choose the temperature of a classifier's probabilities."""
+
+    def _train_member(
+        self, recipe: Recipe, task: Task, validation: tuple[Any, ...] | None, *,
+        n_rows: int, seed: int, first: bool, max_time: float | None,
+        max_epochs: int | None, parameters: Any,
+    ) -> Run:  # fmt: skip
+        """Train one of several members."""
+        model = copy(self)
+        vars(model).update(recipe.settings)
+        watched = validation is not None and not task.watch_only
+        settings = model._settings(n_rows, watched)
+        if max_time is not None:
+            settings["max_time"] = max_time
+        if max_epochs is not None:
+            settings["epochs"] = max_epochs
+        return training.fit(
+            model._network(task.inputs.shape[1], settings),
+            task.inputs,
+            task.encoded,
+            sample_weight=task.weights,
+            class_weight=self._class_weight(),
+            validation=validation,
+            random_state=seed,
+            callbacks=self._callbacks() if first else (),
+            engine=self.engine,
+            parameters=parameters,
+            **settings,
+            monitor="training" if task.watch_only else "auto",
+        )
 
     def _crosses(self, n_rows: int) -> bool:
         """Whether each member holds out a fold of the rows."""
-        return n_rows >= _FEWEST_CROSSED and self.validation_fraction > 0
+        return n_rows >= FEWEST_CROSSED and self.validation_fraction > 0
+
+    def _n_folds(self, n_members: int) -> int:
+        """Return into how many folds the rows are divided for the members."""
+        if self.validation_fraction == _USUAL_SHARE:
+            return int(np.clip(n_members, 5, 10))
+        return max(2, round(1 / self.validation_fraction))
 
     def _callbacks(self) -> list[Callback]:
         return [*(self.callbacks or ()), *([_tell] if self.verbose else [])]
@@ -380,7 +494,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         return hold_out_honestly(encoded, share, groups, times, classes)
 
     def _choose_threshold(
-        self, frame: Any, target: Series, groups: Any, held_out: Any
+        self, frame: Any, target: Series, groups: Any, found: OutOfFold | None
     ) -> None:
         """Choose the threshold of a classifier that asks for one."""
 
@@ -459,10 +573,14 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     def _study_target(self, target: Any) -> Any:
         return self._target.study(target, self.reading())
 
-    def _study(self, X: Any, frame: "Frame | Encoded") -> None:
+    def _study(self, X: Any, frame: "Frame | Encoded", several: bool = False) -> None:
         known = isinstance(frame, Encoded)
-        columns = frame.studied if known else study(frame, self.reading())
-        self.columns_ = columns if self.piecewise else whole(columns)
+        columns = (
+            frame.studied if known else study(frame, self.reading(), finer=several)
+        )
+        if not self.piecewise:
+            columns = whole(columns)
+        self.columns_ = columns if several else as_seen(columns, "usual")
         self.n_features_in_ = len(self.columns_)
         self._remember_names(getattr(X, "columns", ()))
 
@@ -538,19 +656,6 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         tags.input_tags.allow_nan = tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """The encoded rows that a fit trains on, and what it knows of them."""
-
-    inputs: CompactRows
-    encoded: Array
-    weights: Array | None
-    given: tuple[CompactRows, Array] | None  # validation data
-    watch_only: bool
-    groups: Array | None
-    times: Array | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -736,7 +841,7 @@ class Classifier(ClassifierMixin, _Tabular):
         return super()._inner_split(encoded, groups, times)
 
     def _choose_threshold(
-        self, frame: Any, target: Series, groups: Any, held_out: Any
+        self, frame: Any, target: Series, groups: Any, found: OutOfFold | None
     ) -> None:
         vars(self).pop("threshold_", None)
         if self.threshold is None:
@@ -751,10 +856,10 @@ class Classifier(ClassifierMixin, _Tabular):
         if not isinstance(self.threshold, str):
             self.threshold_ = float(self.threshold)
             return
-        if held_out is not None:
-            values = self.classes_[np.asarray(held_out[1], int)]
+        if found is not None:
+            values = self.classes_[np.asarray(found.truth, int)]
             truth = Truth(values, self.classes_, self.positive_)
-            shares = self.outputs_of(held_out[0])[:, self.positive_]
+            shares = found.outputs[:, self.positive_]
         else:
             truth = Truth(values, self.classes_, self.positive_, groups)
             copy: Any = clone(self)
@@ -770,6 +875,25 @@ class Classifier(ClassifierMixin, _Tabular):
             )
         owner = "Classifier: threshold"
         self.threshold_ = best_threshold(self.threshold, truth, shares, owner)
+
+    def _row_weights(self, task: Task) -> Array | None:
+        given = self._class_weight()
+        if given is None:
+            return task.weights
+        own = compute_sample_weight(given, task.encoded)
+        return own if task.weights is None else own * task.weights
+
+    def _calibrate(self, found: OutOfFold) -> None:
+        if self.loss != "cross_entropy":
+            return
+        temperature = best_temperature(found)
+        self.trained_ = self.trained_.heated(temperature)
+        self.calibrated_ = {
+            "temperature": temperature,
+            "loss_before": found.loss(),
+            "loss_after": found.loss(heated(found.outputs, temperature)),
+            "n_rows": len(found.rows),
+        }
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of each probability, (n_rows, n_classes)."""

@@ -1,9 +1,8 @@
 """The trained networks of a table's model: one, or several whose outputs are averaged.
 
-All members read the same encoded table. A member may look at some of its features only,
-such as those without the piecewise-linear encoding. What they predict (probabilities of
-classes, or scaled values) is averaged with the weights of the members, block by block,
-so that many rows take no more memory than few.
+All members read the same encoded table, each by a view of its own. What they predict
+(probabilities of classes, or scaled values) is averaged with the weights of the
+members, block by block, so that many rows take no more memory than few.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from thalweg import engines
 from thalweg.core import Array, CompactRows, Run, link
+from thalweg.estimators.tabular.views import View
 from thalweg.io import pack_run, unpack_run
 
 _ROWS = 8192  # that all members predict before they go on
@@ -28,19 +28,24 @@ class Members:
     runs : tuple of Run
     weights : ndarray of shape (n_members,)
         They add up to 1.
-    features : tuple of ndarray of bool, shape (n_inputs,), or None
-        What each member looks at; None for all features.
+    views : tuple of View
+        What each member sees of the encoded table.
     temperature : float
         The logarithms of averaged probabilities are divided by it.
     """
 
     runs: tuple[Run, ...]
     weights: Array = field(default_factory=lambda: np.ones(1))
-    features: tuple[Array | None, ...] = (None,)
+    views: tuple[View, ...] = (View(),)
     temperature: float = 1.0
 
     def __len__(self) -> int:
         return len(self.runs)
+
+    @property
+    def run(self) -> Run:
+        """The first member's."""
+        return self.runs[0]
 
     def outputs(self, inputs: Array | CompactRows) -> Array:
         """Return probabilities or scaled values, (n_rows, n_outputs)."""
@@ -58,29 +63,36 @@ class Members:
 
     def of_member(self, number: int, inputs: Array | CompactRows) -> Array:
         """Return what one member makes of the inputs of all of them."""
-        return outputs_of(self.runs[number], looked_at(inputs, self.features[number]))
+        return outputs_of(self.runs[number], self.views[number].of(inputs))
 
-    def weighted(self, weights: Array) -> "Members":
-        """Return the same members with other weights."""
-        return replace(self, weights=weights)
+    def heated(self, temperature: float) -> "Members":
+        """Return the same members with another temperature."""
+        return replace(self, temperature=temperature)
+
+    def trained_on(self, runs: Sequence[Run]) -> "Members":
+        """Return the same members after more training."""
+        return replace(self, runs=tuple(runs))
 
     def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return what a model file keeps: values for JSON, and arrays."""
         run, arrays = pack_run(self.run)
         content: dict[str, Any] = {"run": run}
-        if len(self) == 1 and self.features[0] is None and self.temperature == 1.0:
-            return content, arrays  # as before there were several
+        if len(self) == 1 and self.views[0].whole and self.temperature == 1.0:
+            return content, arrays  # a file that older versions read too
         more: list[Any] = []
         for number, each in enumerate(self.runs[1:], start=1):
             run, own = pack_run(each)
             more.append(run)
             arrays |= {f"member.{number}.{name}": own[name] for name in own}
-        for number, mask in enumerate(self.features):
-            if mask is not None:
-                arrays[f"features.{number}"] = mask.astype(np.uint8)
+        views: list[Any] = []
+        for number, view in enumerate(self.views):
+            plain, own = view.to_document(number)
+            views.append(plain)
+            arrays |= own
         content["members"] = {
             "runs": more,
             "weights": self.weights.tolist(),
+            "views": views,
             "temperature": self.temperature,
         }
         return content, arrays
@@ -94,7 +106,7 @@ class Members:
         Raises
         ------
         ValueError
-            If the weights are not those of the members.
+            If the weights or views are not those of the members.
         """
         first = unpack_run(content["run"], arrays)
         if (kept := content.get("members")) is None:
@@ -109,27 +121,10 @@ class Members:
             }
             runs.append(unpack_run(run, own))
         weights = np.array(kept["weights"], float)
-        if weights.shape != (len(runs),):
+        if not len(weights) == len(kept["views"]) == len(runs):
             raise ValueError(f"{len(runs)} members have {len(weights)} weights")
-        masks = [arrays.get(f"features.{number}") for number in range(len(runs))]
-        features = tuple(None if m is None else m.astype(bool) for m in masks)
-        return cls(tuple(runs), weights, features, float(kept["temperature"]))
-
-    @property
-    def run(self) -> Run:
-        """The first member's."""
-        return self.runs[0]
-
-
-def looked_at(
-    inputs: Array | CompactRows, features: Array | None
-) -> Array | CompactRows:
-    """Return those of the inputs that a member looks at."""
-    if features is None:
-        return inputs
-    if isinstance(inputs, CompactRows):
-        return inputs.keep(features)
-    return inputs[:, features]
+        views = [View.from_document(k, v, arrays) for k, v in enumerate(kept["views"])]
+        return cls(tuple(runs), weights, tuple(views), float(kept["temperature"]))
 
 
 def outputs_of(run: Run, inputs: Array | CompactRows) -> Array:
@@ -144,13 +139,6 @@ def heated(probabilities: Array, temperature: float) -> Array:
     """Divide the logarithms of probabilities by a temperature (Guo et al., 2017)."""
     if temperature == 1.0:
         return probabilities
-    powers = (probabilities / probabilities.max(axis=1, keepdims=True)) ** (
-        1 / temperature
-    )
+    shares = np.asarray(probabilities, float)
+    powers = (shares / shares.max(axis=1, keepdims=True)) ** (1 / temperature)
     return powers / powers.sum(axis=1, keepdims=True)
-
-
-def equal(runs: Sequence[Run], features: Sequence[Array | None]) -> Members:
-    """Return members that count for the same."""
-    weights = np.full(len(runs), 1 / len(runs))
-    return Members(tuple(runs), weights, tuple(features))
