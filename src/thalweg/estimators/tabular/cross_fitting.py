@@ -44,6 +44,7 @@ class Task:
     encoded : ndarray of shape (n_rows,) or (n_rows, n_targets)
         The encoded target.
     weights : ndarray of shape (n_rows,) or None
+        For several members with those of the classes.
     given : (CompactRows, ndarray) or None
         Validation data of the user's.
     watch_only : bool
@@ -197,24 +198,18 @@ class CrossFit:
         reasons = {each.run.stop_reason for each in self.networks}
         self.interrupted = StopReason.INTERRUPTED in reasons or None in runs
 
-    def add_linear(self, count: int, weights: Array | None) -> list[Trained]:
+    def add_linear(self, count: int) -> list[Trained]:
         """Fit linear models without `count` of the folds, and return the best ones.
 
         The encoding and the penalty are chosen by the first two folds.
-
-        Parameters
-        ----------
-        count : int
-        weights : ndarray of shape (n_rows,) or None
-            Of the rows, with the weights of their classes.
         """
         tried: dict[tuple[str, float], list[Trained]] = {}
         first = range(min(count, 2))
         for pieces in dict.fromkeys(("none", self._usual())):
-            tried |= self._linear(pieces, first, PENALTIES, weights)
+            tried |= self._linear(pieces, first, PENALTIES)
         best = min(tried, key=lambda key: self.out_of_fold(tried[key]).loss())
         pieces, penalty = best
-        rest = self._linear(pieces, range(len(first), count), [penalty], weights)
+        rest = self._linear(pieces, range(len(first), count), [penalty])
         return [*tried[best], *rest.get(best, ())]
 
     def _usual(self) -> str:
@@ -227,7 +222,6 @@ class CrossFit:
         pieces: str,
         numbers: Sequence[int],
         penalties: Sequence[float],
-        weights: Array | None,
     ) -> dict[tuple[str, float], list[Trained]]:
         """Fit linear models that see one of the encodings, by their penalties."""
         if not numbers:
@@ -245,7 +239,10 @@ class CrossFit:
             np.flatnonzero(np.isin(kept, [] if each is None else each.test))
             for each in splits
         ]
-        own, y = None if weights is None else weights[kept], task.encoded[kept]
+        own, y = (
+            None if task.weights is None else task.weights[kept],
+            task.encoded[kept],
+        )
         if task.classes:
             fitted = logistic(rows, y, own, held, penalties, self._n_outputs)
         else:

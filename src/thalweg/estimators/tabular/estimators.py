@@ -93,6 +93,7 @@ from thalweg.estimators.tabular.cross_fitting import (
     available_at_once,
     averaged,
 )
+from thalweg.estimators.tabular.intervals import Scores
 from thalweg.estimators.tabular.labels import (
     as_target,
     known_rows,
@@ -214,6 +215,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
+    out_of_fold_: ClassVar[Any] = None
+    calibrated_: ClassVar[Any] = None
 
     def fit(
         self,
@@ -274,6 +277,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             groups = None if known_groups is None else known_groups[kept]
             time = None if known_times is None else known_times[kept]
         _check_size(frame)
+        for name in ("scores_", "out_of_fold_", "calibrated_"):
+            vars(self).pop(name, None)
         n_members = self._n_members(len(frame))
         self._study(X, frame, several=n_members > 1)
         self.target_ = self._study_target(target)
@@ -283,7 +288,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         if not isinstance(frame, Encoded):
             warn_left_out(self.columns_, target_name(y), self.n_left_out_, n_rows)
         inputs, encoded = self._encode(frame), self.target_.encode(target)
-        if watch_only and self._validates(len(frame)):
+        holds_out = self._validates if n_members == 1 else self._crosses
+        if watch_only and holds_out(len(frame)):
             X_val, watch_only = None, False
         given = None
         if X_val is not None:
@@ -348,6 +354,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         self, task: Task, n_members: int, started: float
     ) -> OutOfFold | None:
         """Train several networks; return what they predict out of fold."""
+        task = replace(task, weights=self._row_weights(task))
         if task.weights is not None:  # rows of weight 0 are as if they were not there
             task = task.take(np.flatnonzero(task.weights > 0))
         n_rows = len(task.encoded)
@@ -386,7 +393,10 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         self.out_of_fold_ = {"loss": found.loss(), "linear": None, "share": 0.0}
         found = self._blend(cross_fit, found)
         self._calibrate(found)
-        return replace(found, outputs=heated(found.outputs, self.trained_.temperature))
+        hot = heated(found.outputs, self.trained_.temperature)
+        found = replace(found, outputs=hot)
+        self.scores_ = Scores.of(found.distances())
+        return found
 
     def _add_more(self, cross_fit: CrossFit, started: float) -> None:
         """Train more members for as long as the time limit says."""
@@ -411,7 +421,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         best: Sequence[Trained] = ()
         if has_linear(self) and not cross_fit.interrupted:
             count = min(n_linear(n_rows), len(networks))
-            best = cross_fit.add_linear(count, self._row_weights(cross_fit.task))
+            best = cross_fit.add_linear(count)
         linear = cross_fit.out_of_fold(best) if best else None
         share = 0.0
         if linear is not None:
@@ -449,7 +459,6 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             task.inputs,
             task.encoded,
             sample_weight=task.weights,
-            class_weight=self._class_weight(),
             validation=validation,
             random_state=seed,
             callbacks=self._callbacks() if first else (),
@@ -527,6 +536,11 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         content, arrays = self.trained_.to_document()
         arrays = {**arrays, **arrays_of(self.columns_)}
         content["settings"] = settings
+        if self.scores_ is not None:
+            arrays |= self.scores_.to_arrays("scores")
+        for name in ("out_of_fold", "calibrated"):
+            if (kept := getattr(self, f"{name}_")) is not None:
+                content[name] = kept
         return {**content, **self._kept()}, arrays
 
     @classmethod
@@ -541,6 +555,9 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         several = "targets" in content["target"]
         kind = SeveralValues if several else cls._target
         model.target_ = kind.from_json(content["target"])
+        for name in ("out_of_fold", "calibrated"):
+            if name in content:
+                setattr(model, f"{name}_", content[name])
         return model._restore(content, arrays)
 
     @property
@@ -585,9 +602,13 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         self._remember_names(getattr(X, "columns", ()))
 
     def _encode(self, frame: "Frame | Encoded") -> CompactRows:
-        if isinstance(frame, Encoded):
-            return frame.inputs[self.piecewise].astype(self.dtype)
-        return super()._encode(frame)
+        if not isinstance(frame, Encoded):
+            return super()._encode(frame)
+        inputs = frame.inputs[self.piecewise]
+        if self.piecewise and not any(column.finer for column in self.columns_):
+            features = seen(frame.studied, inputs, "usual")
+            inputs = inputs if features is None else inputs.keep(features)
+        return inputs.astype(self.dtype)
 
     def _network(self, n_inputs: int, settings: Mapping[str, Any]) -> DenseNetwork:
         sizes = (n_inputs, *hidden_sizes(self), self.target_.n_outputs)
@@ -683,7 +704,7 @@ def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
     table, *_ = labeled(X, y, None)
     models = [Regressor(dtype="float64", piecewise=each) for each in (True, False)]
     for model in models:
-        model._study(X, table)  # pyright: ignore[reportPrivateUsage]
+        model._study(X, table, several=True)  # pyright: ignore[reportPrivateUsage]
     studied, names = models[0].columns_, getattr(X, "columns", ())
 
     def encoded(rows: Any) -> Encoded:

@@ -56,6 +56,19 @@ class OutOfFold:
         truth = self.truth.reshape(len(outputs), -1)
         return ((truth - outputs) ** 2).mean(axis=1)
 
+    def distances(self) -> Array:
+        """Return how far predictions are from the truth.
+
+        Returns
+        -------
+        ndarray of shape (n_held, n_outputs) or (n_held,)
+            Absolute residuals of scaled values, or one minus the probability of the
+            true class.
+        """
+        if self.truth.dtype.kind in "iu":
+            return 1 - self.outputs[np.arange(len(self.outputs)), self.truth]
+        return np.abs(self.truth.reshape(len(self.outputs), -1) - self.outputs)
+
     def loss(self, outputs: Array | None = None) -> float:
         """Return the weighted mean of the losses."""
         return float(np.average(self.losses(outputs), weights=self.weights))

@@ -68,7 +68,11 @@ def network_recipes(model: Any, count: int, n_rows: int) -> list[Recipe]:
     settings: dict[str, Any] = {}
     if model.optimizer == "adam" and model._given("learning_rate") is None:
         settings["learning_rate"] = RATE
-    if n_rows < SMALL and model._given("l2") == 1.0 and model.alpha is None:
+    if (
+        FEWEST_CROSSED <= n_rows < SMALL
+        and model._given("l2") == 1.0
+        and model.alpha is None
+    ):
         settings["l2"] = 5.0
     if model.loss == "squared" and model.dropout is None:
         settings["dropout"] = 0.0
