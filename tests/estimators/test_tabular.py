@@ -109,15 +109,18 @@ def test_pieces_follow_the_quantiles():
     assert (np.diff(encoded, axis=0) >= 0).all()
 
 
+@pytest.mark.parametrize("members", [1, 2])
 @pytest.mark.parametrize("piecewise", [True, False])
-def test_pieces_can_be_left_out_and_tables_encoded_once(piecewise: bool):
+def test_pieces_can_be_left_out_and_tables_encoded_once(piecewise: bool, members: int):
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"x": rng.normal(size=300), "hue": ["red", "blue"] * 150})
     y = X["x"] + (X["hue"] == "red")
-    model = Regressor(max_epochs=2, random_state=0, piecewise=piecewise).fit(X, y)
-    assert model.encode(X).shape == (300, 2 + 1 + 3 * piecewise)
+    own = Regressor(max_epochs=2, random_state=0, piecewise=piecewise, members=members)
+    model = own.fit(X, y)
+    pieces = 3 if members == 1 else 3 + 6
+    assert model.encode(X).shape == (300, 2 + 1 + pieces * piecewise)
     table, new = encode_once(X, y, X[:9])
-    again = Regressor(max_epochs=2, random_state=0, piecewise=piecewise).fit(table, y)
+    again = clone(own).fit(table, y)
     np.testing.assert_array_equal(again.predict(new), model.predict(X[:9]))
     assert again.fit(table[:250], y[:250]).predict(new).shape == (9,)
 
@@ -321,8 +324,10 @@ def test_parameters_are_checked(parameter: str, value: Any, message: str):
 def test_weights_and_validation_rows_are_used():
     X, y = mixed()
     heavy = np.where(y == "big", 50.0, 1.0)
-    by_class = Classifier(**QUICK, class_weight={"big": 50.0}).fit(X, y)
-    by_row = Classifier(**QUICK).fit(X, y, sample_weight=heavy, X_val=X, y_val=y)
+    by_class = Classifier(**QUICK, members=1, class_weight={"big": 50.0}).fit(X, y)
+    by_row = Classifier(**QUICK, members=1).fit(
+        X, y, sample_weight=heavy, X_val=X, y_val=y
+    )
     np.testing.assert_allclose(
         by_class.predict_proba(X), by_row.predict_proba(X), rtol=1
     )
@@ -333,8 +338,8 @@ def test_weights_and_validation_rows_are_used():
 
 def test_watched_rows_change_nothing():
     frame, y = mixed()
-    plain = Classifier(**QUICK).fit(frame, y)
-    watched = Classifier(**QUICK).fit(
+    plain = Classifier(**QUICK, members=1).fit(frame, y)
+    watched = Classifier(**QUICK, members=1).fit(
         frame, y, X_val=frame[:20], y_val=y[:20], watch_only=True
     )
     np.testing.assert_array_equal(

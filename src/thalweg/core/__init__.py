@@ -12,7 +12,13 @@ from thalweg.core.checks import (
     naming,
 )
 from thalweg.core.compact_rows import CompactRows, Features, Ladder, OneHot
-from thalweg.core.cpu import available_cpus, cpus_are_shared, share_cpus
+from thalweg.core.cpu import (
+    available_cpus,
+    cpus_are_shared,
+    interrupts_are_shared,
+    keep_on_interrupt,
+    share_cpus,
+)
 from thalweg.core.data import Data
 from thalweg.core.history import EpochRecord, EpochSums, History, Run, StopReason
 from thalweg.core.imports import need
@@ -138,6 +144,8 @@ __all__ = [
     "folds",
     "hold_out",
     "html_repr",
+    "interrupts_are_shared",
+    "keep_on_interrupt",
     "link",
     "logistic",
     "mixing_factors",

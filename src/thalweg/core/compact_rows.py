@@ -70,6 +70,11 @@ class Group(NamedTuple):
     value: int = _NONE
     code: int = _NONE
 
+    @property
+    def is_ladder(self) -> bool:
+        """Whether the features are a piecewise-linear encoding."""
+        return _NONE not in (self.value, self.code)
+
     def behind(self, n_values: int, n_codes: int) -> "Group":
         """Return where the group is kept behind so many values and codes."""
         value = self.value if self.value == _NONE else self.value + n_values
@@ -133,6 +138,32 @@ class CompactRows:
     def astype(self, dtype: Any) -> "CompactRows":
         """Return the same rows with numbers in `dtype`."""
         return replace(self, values=self.values.astype(dtype, copy=False))
+
+    def keep(self, features: Array) -> "CompactRows":
+        """Return the same rows with some of the groups, which share the memory.
+
+        Parameters
+        ----------
+        features : ndarray of bool, shape (n_features,)
+            Of a group, all features or none.
+        """
+        starts = np.cumsum([0, *(group.width for group in self.groups[:-1])])
+        kept = [g for g, at in zip(self.groups, starts, strict=True) if features[at]]
+        return replace(self, groups=tuple(kept))
+
+    def single_numbers(self) -> dict[int, Array]:
+        """Return the features that are numbers of their own, by their places."""
+        starts = np.cumsum([0, *(group.width for group in self.groups[:-1])])
+        return {
+            int(at): self.values[:, group.value]
+            for group, at in zip(self.groups, starts, strict=True)
+            if group.width == 1 and group.code == _NONE
+        }
+
+    def numbers(self, places: Array) -> Array:
+        """Return some of `single_numbers`, as an array of shape (n_rows, n_places)."""
+        known = self.single_numbers()
+        return np.column_stack([known[place] for place in places.tolist()])
 
     def toarray(self) -> Array:
         """Write out all features, as an array of shape (n_rows, n_features)."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _share: ContextVar[int | None] = ContextVar("share", default=None)
+_keeps: ContextVar[bool] = ContextVar("keeps", default=False)
 
 
 def available_cpus() -> int:
@@ -41,3 +42,21 @@ def share_cpus(count: int) -> Iterator[None]:
         yield
     finally:
         _share.reset(token)
+
+
+def interrupts_are_shared() -> bool:
+    """Whether Ctrl-C is meant for all of the work that was begun together.
+
+    Work of which each piece keeps what it has by then hears it by itself.
+    """
+    return cpus_are_shared() and not _keeps.get()
+
+
+@contextmanager
+def keep_on_interrupt() -> Iterator[None]:
+    """Let each piece of the work inside keep what it has when it is interrupted."""
+    token = _keeps.set(True)
+    try:
+        yield
+    finally:
+        _keeps.reset(token)

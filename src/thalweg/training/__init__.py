@@ -18,6 +18,7 @@ from thalweg.training.multihost import fit_over_hosts
 from thalweg.training.parallel import make_ray_known, run_all
 from thalweg.training.phases import train_phases
 from thalweg.training.population import fit_population
+from thalweg.training.side_by_side import train_side_by_side
 
 __all__ = [
     "Callback",
@@ -42,5 +43,6 @@ __all__ = [
     "run_all",
     "train",
     "train_phases",
+    "train_side_by_side",
     "train_steps",
 ]

@@ -23,7 +23,7 @@ from thalweg.core import (
     Plan,
     Run,
     StopReason,
-    cpus_are_shared,
+    interrupts_are_shared,
 )
 from thalweg.engines import CurvedObjective, Engine, Evaluator, Objective
 from thalweg.optimize import (
@@ -196,7 +196,7 @@ class _Descent:
         except _Stopped as stopped:
             return stopped.reason, stopped.message
         except KeyboardInterrupt:
-            if cpus_are_shared():
+            if interrupts_are_shared():
                 raise
             return StopReason.INTERRUPTED, ""
         self.x = np.array(result.x, float)

@@ -17,7 +17,7 @@ from thalweg.core import (
     Run,
     StopReason,
     batch_rows,
-    cpus_are_shared,
+    interrupts_are_shared,
     mixing_factors,
     rate_factors,
     steps_per_epoch,
@@ -119,7 +119,7 @@ class Loop:
                 if reason is not None:
                     return reason
         except KeyboardInterrupt:
-            if cpus_are_shared():
+            if interrupts_are_shared():
                 raise
             return StopReason.INTERRUPTED
         return StopReason.MAX_EPOCHS

@@ -25,8 +25,8 @@ from thalweg.core import (
     batch_rows,
     check_jobs,
     check_names,
-    cpus_are_shared,
     find,
+    interrupts_are_shared,
     phases,
     shown,
 )
@@ -241,7 +241,7 @@ def _train_as_one(group: _Group) -> dict[int, Run]:
         while going := [k for k in range(len(loops)) if k not in reasons]:
             _advance(population, loops, going, reasons)
     except KeyboardInterrupt:
-        if cpus_are_shared():
+        if interrupts_are_shared():
             raise
     trainer, why = engines.load("jax"), f"{group.why}; {len(members)} as one program"
     return {

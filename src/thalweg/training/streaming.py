@@ -27,8 +27,8 @@ from thalweg.core import (
     Run,
     StopReason,
     batch_rows,
-    cpus_are_shared,
     each_array,
+    interrupts_are_shared,
     rate_factors,
     steps_per_epoch,
 )
@@ -182,7 +182,7 @@ class _Training:
                 if reason is not None:
                     return reason
         except KeyboardInterrupt:
-            if cpus_are_shared() or self.session is None:
+            if interrupts_are_shared() or self.session is None:
                 raise
             return StopReason.INTERRUPTED
         return StopReason.MAX_EPOCHS

@@ -8,13 +8,16 @@ them. `thalweg.estimators.evaluate` scores them on test data.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
+from time import monotonic
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.class_weight import compute_sample_weight
 
 from thalweg import training
 from thalweg.core import (
@@ -31,6 +34,7 @@ from thalweg.core import (
     Frame,
     History,
     Plan,
+    Run,
     Series,
     Spec,
     StopReason,
@@ -76,31 +80,59 @@ from thalweg.estimators.tabular.columns import (
     Column,
     arrays_of,
     as_frame,
+    as_seen,
+    seen,
     study,
     warn_left_out,
     whole,
 )
+from thalweg.estimators.tabular.cross_fitting import (
+    CrossFit,
+    Task,
+    Trained,
+    available_at_once,
+    averaged,
+)
+from thalweg.estimators.tabular.intervals import Scores
 from thalweg.estimators.tabular.labels import (
     as_target,
     known_rows,
     lacks_target,
     target_name,
 )
+from thalweg.estimators.tabular.members import Members, heated
 from thalweg.estimators.tabular.metrics import (
     Truth,
     find_metric,
     positive_class,
+)
+from thalweg.estimators.tabular.out_of_fold import (
+    OutOfFold,
+    best_share,
+    best_temperature,
+    gather,
+)
+from thalweg.estimators.tabular.portfolio import (
+    FEWEST_CROSSED,
+    MEMBERS,
+    MOST_MEMBERS,
+    Recipe,
+    frequencies,
+    has_linear,
+    n_linear,
+    network_recipes,
 )
 from thalweg.estimators.tabular.prediction import TablePredictor, name_of
 from thalweg.estimators.tabular.reading import ReadsTables
 from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
-from thalweg.io import pack_run
+from thalweg.estimators.tabular.views import View, wave_places
 from thalweg.training import Callback, as_weights
 
 FEW_ROWS = 200
 """With fewer rows there are no validation data: all rows are used for training."""
+_USUAL_SHARE = 0.15
 _UPDATES = 512  # in training without validation data
 _LARGEST = 1e150  # its square is a number yet
 _DIVERGED = 1e4  # a loss of standardized targets that no training ends with
@@ -135,10 +167,12 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     max_epochs: int | Sequence[int] | None = None
     l2: float = 1.0
     weight_decay: float = 0.0
-    validation_fraction: float = 0.15
+    validation_fraction: float = _USUAL_SHARE
     patience: int | None = 10
     max_time: float | None = None
     callbacks: Sequence[Callback] = ()
+    time_limit: float | None = None
+    members: int | None = None
     random_state: int | np.random.RandomState | None = None
     dtype: str = "float32"
     engine: str = "auto"
@@ -166,6 +200,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         "patience": [AT_LEAST_0, None],
         "max_time": [POSITIVE, None],
         "callbacks": CALLBACKS,
+        "time_limit": [POSITIVE, None],
+        "members": [AT_LEAST_1, None],
         "random_state": ["random_state"],
         "dtype": DTYPE,
         "engine": ENGINE,
@@ -179,6 +215,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
+    out_of_fold_: ClassVar[Any] = None
+    calibrated_: ClassVar[Any] = None
 
     def fit(
         self,
@@ -224,6 +262,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             If a parameter, a column or a value is not valid. The message names it and
             says what to do.
         """
+        started = monotonic()
         self._validate_params()
         check_flag("watch_only", watch_only, owner=f"{type(self).__name__}.fit")
         if (X_val is None) != (y_val is None):
@@ -238,7 +277,10 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             groups = None if known_groups is None else known_groups[kept]
             time = None if known_times is None else known_times[kept]
         _check_size(frame)
-        self._study(X, frame)
+        for name in ("scores_", "out_of_fold_", "calibrated_"):
+            vars(self).pop(name, None)
+        n_members = self._n_members(len(frame))
+        self._study(X, frame, several=n_members > 1)
         self.target_ = self._study_target(target)
         self.target_name_ = name_of(y)
         n_rows = _n_rows(y)
@@ -246,36 +288,198 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         if not isinstance(frame, Encoded):
             warn_left_out(self.columns_, target_name(y), self.n_left_out_, n_rows)
         inputs, encoded = self._encode(frame), self.target_.encode(target)
-        if watch_only and self._validates(len(frame)):
+        holds_out = self._validates if n_members == 1 else self._crosses
+        if watch_only and holds_out(len(frame)):
             X_val, watch_only = None, False
-        validation = self._validation(len(frame), X_val, y_val)
-        settings = self._settings(len(frame), validation is not None and not watch_only)
-        network = self._network(inputs.shape[1], settings)
-        held_out = validation if isinstance(validation, tuple) else None
+        given = None
+        if X_val is not None:
+            rows, known, _ = labeled(X_val, y_val, None, self.missing)
+            given = self._encode(rows), self.target_.encode(known)
+        task = Task(
+            inputs, encoded, weights, given, watch_only, groups, time,
+            self._target is Classes,
+        )  # fmt: skip
+        if n_members == 1:
+            shares = self._fit_one(task)
+        else:
+            shares = self._fit_members(task, n_members, started)
+        self._choose_threshold(frame, target, groups, shares)
+        self._warn_if_diverged()
+        return self
+
+    def _n_members(self, n_rows: int) -> int:
+        """Return how many networks are trained."""
+        if self.members is not None:
+            return plain_number(self.members)
+        fixed = any(plan.full_batch for plan in phases(None, self._settings(2, False)))
+        return 1 if fixed or not hidden_sizes(self) else MEMBERS
+
+    def _fit_one(self, task: Task) -> OutOfFold | None:
+        """Train one network; return what it predicts for validation data we chose."""
+        inputs, encoded, weights = task.inputs, task.encoded, task.weights
+        n_rows = len(inputs)
+        share = self.validation_fraction if self._validates(n_rows) else None
+        validation = share if task.given is None else task.given
+        watched = validation is not None and not task.watch_only
+        settings = self._settings(n_rows, watched)
+        held_out = task.given
         if isinstance(validation, float):
-            split = self._inner_split(encoded, groups, time)
+            split = self._inner_split(encoded, task.groups, task.times)
             if split is not None:
                 rows, held = split
-                share = () if weights is None else (weights[held],)
-                held_out = validation = (inputs[held], encoded[held], *share)
+                held_out = validation = task.held(held)
                 inputs, encoded = inputs[rows], encoded[rows]
                 weights = None if weights is None else weights[rows]
-        self.run_ = training.fit(
-            network,
+        run = training.fit(
+            self._network(inputs.shape[1], settings),
             inputs,
             encoded,
             sample_weight=weights,
             class_weight=self._class_weight(),
             validation=validation,
             random_state=self.random_state,
-            callbacks=[*(self.callbacks or ()), *([_tell] if self.verbose else [])],
+            callbacks=self._callbacks(),
             engine=self.engine,
             **settings,
-            monitor="training" if watch_only else "auto",
+            monitor="training" if task.watch_only else "auto",
         )
-        self._choose_threshold(frame, target, groups, held_out)
-        self._warn_if_diverged()
-        return self
+        self.trained_ = Members((run,))
+        if held_out is None:
+            return None
+        rows = np.arange(len(held_out[1]))
+        outputs = self.outputs_of(held_out[0])
+        return gather([(rows, outputs)], np.asarray(held_out[1]), None)
+
+    def _fit_members(
+        self, task: Task, n_members: int, started: float
+    ) -> OutOfFold | None:
+        """Train several networks; return what they predict out of fold."""
+        task = replace(task, weights=self._row_weights(task))
+        if task.weights is not None:  # rows of weight 0 are as if they were not there
+            task = task.take(np.flatnonzero(task.weights > 0))
+        n_rows = len(task.encoded)
+        crosses = task.given is None and self._crosses(n_rows)
+        rng = as_random_state(self.random_state)
+        places = wave_places(task.inputs)
+
+        def see(recipe: Recipe) -> View:
+            features = seen(self.columns_, task.inputs, recipe.pieces)
+            if not recipe.waves or places is None:
+                return View(features, recipe.pieces)
+            own = frequencies(rng, len(places), recipe.waves)
+            return View(features, recipe.pieces, places, own)
+
+        cross_fit = CrossFit(
+            task,
+            self._train_member,
+            see,
+            self.target_.n_outputs,
+            self._n_folds(n_members) if crosses else 0,
+            self.validation_fraction,
+            rng,
+        )
+        given = (self.max_time, self.time_limit)
+        limits = [each for each in given if each is not None]
+        recipes = network_recipes(self, n_members, n_rows)
+        cross_fit.add(
+            recipes, max_time=min(limits, default=None), watched=bool(self._callbacks())
+        )
+        self._add_more(cross_fit, started)
+        networks = cross_fit.networks
+        if not cross_fit.judged:
+            self.trained_ = averaged(networks, [], 0.0)
+            return None
+        found = cross_fit.out_of_fold(networks)
+        self.out_of_fold_ = {"loss": found.loss(), "linear": None, "share": 0.0}
+        found = self._blend(cross_fit, found)
+        self._calibrate(found)
+        hot = heated(found.outputs, self.trained_.temperature)
+        found = replace(found, outputs=hot)
+        self.scores_ = Scores.of(found.distances())
+        return found
+
+    def _add_more(self, cross_fit: CrossFit, started: float) -> None:
+        """Train more members for as long as the time limit says."""
+        if self.time_limit is None:
+            return
+        begun, count = monotonic(), len(cross_fit.networks)
+        n_rows = len(cross_fit.task.encoded)
+        a_member = (begun - started) / count
+        at_once = available_at_once()
+        while not cross_fit.interrupted and count < MOST_MEMBERS:
+            left = started + self.time_limit - monotonic()
+            if left < 1.1 * a_member * at_once:
+                return
+            recipes = network_recipes(self, count + at_once, n_rows)[count:]
+            cross_fit.add(recipes, max_time=left)
+            count += at_once
+
+    def _blend(self, cross_fit: CrossFit, found: OutOfFold) -> OutOfFold:
+        """Let a linear model count for as much as the out-of-fold loss says."""
+        networks = cross_fit.networks
+        n_rows = len(cross_fit.task.encoded)
+        best: Sequence[Trained] = ()
+        if has_linear(self) and not cross_fit.interrupted:
+            count = min(n_linear(n_rows), len(networks))
+            best = cross_fit.add_linear(count)
+        linear = cross_fit.out_of_fold(best) if best else None
+        share = 0.0
+        if linear is not None:
+            at = np.searchsorted(found.rows, linear.rows)
+            share, both = best_share(found.take(at), linear)
+            self.out_of_fold_ |= {"linear": linear.loss(), "share": share}
+            if share and len(both.rows) == len(found.rows):
+                found = both
+        self.trained_ = averaged(networks, best, share)
+        return found
+
+    def _row_weights(self, task: Task) -> Array | None:
+        """Return the weights of the rows, with those of their classes."""
+        return task.weights
+
+    def _calibrate(self, found: OutOfFold) -> None:
+        """Choose the temperature of a classifier's probabilities."""
+
+    def _train_member(
+        self, recipe: Recipe, task: Task, validation: tuple[Any, ...] | None, *,
+        n_rows: int, seed: int, first: bool, max_time: float | None,
+        max_epochs: int | None, parameters: Any,
+    ) -> Run:  # fmt: skip
+        """Train one of several members."""
+        model = copy(self)
+        vars(model).update(recipe.settings)
+        watched = validation is not None and not task.watch_only
+        settings = model._settings(n_rows, watched)
+        if max_time is not None:
+            settings["max_time"] = max_time
+        if max_epochs is not None:
+            settings["epochs"] = max_epochs
+        return training.fit(
+            model._network(task.inputs.shape[1], settings),
+            task.inputs,
+            task.encoded,
+            sample_weight=task.weights,
+            validation=validation,
+            random_state=seed,
+            callbacks=self._callbacks() if first else (),
+            engine=self.engine,
+            parameters=parameters,
+            **settings,
+            monitor="training" if task.watch_only else "auto",
+        )
+
+    def _crosses(self, n_rows: int) -> bool:
+        """Whether each member holds out a fold of the rows."""
+        return n_rows >= FEWEST_CROSSED and self.validation_fraction > 0
+
+    def _n_folds(self, n_members: int) -> int:
+        """Return into how many folds the rows are divided for the members."""
+        if self.validation_fraction == _USUAL_SHARE:
+            return int(np.clip(n_members, 5, 10))
+        return max(2, round(1 / self.validation_fraction))
+
+    def _callbacks(self) -> list[Callback]:
+        return [*(self.callbacks or ()), *([_tell] if self.verbose else [])]
 
     def _warn_if_diverged(self) -> None:
         loss = self.run_.history.loss
@@ -299,7 +503,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         return hold_out_honestly(encoded, share, groups, times, classes)
 
     def _choose_threshold(
-        self, frame: Any, target: Series, groups: Any, held_out: Any
+        self, frame: Any, target: Series, groups: Any, found: OutOfFold | None
     ) -> None:
         """Choose the threshold of a classifier that asks for one."""
 
@@ -329,12 +533,14 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     def to_document(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the fitted estimator as values that JSON can hold, and arrays."""
         settings = parameters_to_json(self)
-        run, arrays = pack_run(self.run_)
+        content, arrays = self.trained_.to_document()
         arrays = {**arrays, **arrays_of(self.columns_)}
-        content = {
-            "run": run,
-            "settings": settings,
-        }
+        content["settings"] = settings
+        if self.scores_ is not None:
+            arrays |= self.scores_.to_arrays("scores")
+        for name in ("out_of_fold", "calibrated"):
+            if (kept := getattr(self, f"{name}_")) is not None:
+                content[name] = kept
         return {**content, **self._kept()}, arrays
 
     @classmethod
@@ -349,6 +555,9 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         several = "targets" in content["target"]
         kind = SeveralValues if several else cls._target
         model.target_ = kind.from_json(content["target"])
+        for name in ("out_of_fold", "calibrated"):
+            if name in content:
+                setattr(model, f"{name}_", content[name])
         return model._restore(content, arrays)
 
     @property
@@ -381,17 +590,25 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     def _study_target(self, target: Any) -> Any:
         return self._target.study(target, self.reading())
 
-    def _study(self, X: Any, frame: "Frame | Encoded") -> None:
+    def _study(self, X: Any, frame: "Frame | Encoded", several: bool = False) -> None:
         known = isinstance(frame, Encoded)
-        columns = frame.studied if known else study(frame, self.reading())
-        self.columns_ = columns if self.piecewise else whole(columns)
+        columns = (
+            frame.studied if known else study(frame, self.reading(), finer=several)
+        )
+        if not self.piecewise:
+            columns = whole(columns)
+        self.columns_ = columns if several else as_seen(columns, "usual")
         self.n_features_in_ = len(self.columns_)
         self._remember_names(getattr(X, "columns", ()))
 
     def _encode(self, frame: "Frame | Encoded") -> CompactRows:
-        if isinstance(frame, Encoded):
-            return frame.inputs[self.piecewise].astype(self.dtype)
-        return super()._encode(frame)
+        if not isinstance(frame, Encoded):
+            return super()._encode(frame)
+        inputs = frame.inputs[self.piecewise]
+        if self.piecewise and not any(column.finer for column in self.columns_):
+            features = seen(frame.studied, inputs, "usual")
+            inputs = inputs if features is None else inputs.keep(features)
+        return inputs.astype(self.dtype)
 
     def _network(self, n_inputs: int, settings: Mapping[str, Any]) -> DenseNetwork:
         sizes = (n_inputs, *hidden_sizes(self), self.target_.n_outputs)
@@ -448,13 +665,6 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
                     f"{ours}={pair[1]!r}, two names of one parameter. Give one of them."
                 )
 
-    def _validation(self, n_rows: int, X_val: Any, y_val: Any) -> Any:
-        """Return the validation data: a share, rows, or None."""
-        if X_val is None:
-            return self.validation_fraction if self._validates(n_rows) else None
-        frame, target, _ = labeled(X_val, y_val, None, self.missing)
-        return self._encode(frame), self.target_.encode(target)
-
     def _validates(self, n_rows: int) -> bool:
         """Whether a part of the rows is used as validation data."""
         return n_rows >= FEW_ROWS and self.validation_fraction > 0
@@ -494,7 +704,7 @@ def encode_once(X: Any, y: Any, X_val: Any) -> tuple[Encoded, Encoded]:
     table, *_ = labeled(X, y, None)
     models = [Regressor(dtype="float64", piecewise=each) for each in (True, False)]
     for model in models:
-        model._study(X, table)  # pyright: ignore[reportPrivateUsage]
+        model._study(X, table, several=True)  # pyright: ignore[reportPrivateUsage]
     studied, names = models[0].columns_, getattr(X, "columns", ())
 
     def encoded(rows: Any) -> Encoded:
@@ -559,6 +769,9 @@ class Classifier(ClassifierMixin, _Tabular):
         where the other is 0, false or no, and otherwise the rarer one.
     max_time : float or None
         No epoch starts after this many seconds.
+    members : int or None
+        How many networks are trained, whose predictions are averaged. None is 8, or 1
+        for a network without hidden layers and for a full-batch method.
     callbacks : sequence of callable
         Each is called with the `EpochRecord` after each epoch. Training stops if one
         returns True.
@@ -649,7 +862,7 @@ class Classifier(ClassifierMixin, _Tabular):
         return super()._inner_split(encoded, groups, times)
 
     def _choose_threshold(
-        self, frame: Any, target: Series, groups: Any, held_out: Any
+        self, frame: Any, target: Series, groups: Any, found: OutOfFold | None
     ) -> None:
         vars(self).pop("threshold_", None)
         if self.threshold is None:
@@ -664,10 +877,10 @@ class Classifier(ClassifierMixin, _Tabular):
         if not isinstance(self.threshold, str):
             self.threshold_ = float(self.threshold)
             return
-        if held_out is not None:
-            values = self.classes_[np.asarray(held_out[1], int)]
+        if found is not None:
+            values = self.classes_[np.asarray(found.truth, int)]
             truth = Truth(values, self.classes_, self.positive_)
-            shares = training.predict(self.run_, held_out[0])[:, self.positive_]
+            shares = found.outputs[:, self.positive_]
         else:
             truth = Truth(values, self.classes_, self.positive_, groups)
             copy: Any = clone(self)
@@ -683,6 +896,25 @@ class Classifier(ClassifierMixin, _Tabular):
             )
         owner = "Classifier: threshold"
         self.threshold_ = best_threshold(self.threshold, truth, shares, owner)
+
+    def _row_weights(self, task: Task) -> Array | None:
+        given = self._class_weight()
+        if given is None:
+            return task.weights
+        own = compute_sample_weight(given, task.encoded)
+        return own if task.weights is None else own * task.weights
+
+    def _calibrate(self, found: OutOfFold) -> None:
+        if self.loss != "cross_entropy":
+            return
+        temperature = best_temperature(found)
+        self.trained_ = self.trained_.heated(temperature)
+        self.calibrated_ = {
+            "temperature": temperature,
+            "loss_before": found.loss(),
+            "loss_after": found.loss(heated(found.outputs, temperature)),
+            "n_rows": len(found.rows),
+        }
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of each probability, (n_rows, n_classes)."""
@@ -718,7 +950,7 @@ class Regressor(RegressorMixin, _Tabular):
         standardized target.
     hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
     schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
-    max_time, callbacks, random_state, dtype, engine, column_kinds, decimal, \
+    max_time, members, callbacks, random_state, dtype, engine, column_kinds, decimal, \
     thousands, date_format, missing, verbose, max_iter, alpha, \
     learning_rate_init, n_iter_no_change
         As for `Classifier`.

@@ -11,8 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from thalweg import engines
-from thalweg.core import Array, CompactRows, Frame, Run, Series, link
+from thalweg.core import Array, CompactRows, Frame, Run, Series
 from thalweg.estimators.tabular.boosted_trees import BoostedTrees
 from thalweg.estimators.tabular.columns import (
     Column,
@@ -20,6 +19,13 @@ from thalweg.estimators.tabular.columns import (
     encode_compact,
     with_arrays,
 )
+from thalweg.estimators.tabular.intervals import (
+    ClassSet,
+    Interval,
+    Scores,
+    check_level,
+)
+from thalweg.estimators.tabular.members import Members
 from thalweg.estimators.tabular.metrics import (
     Guess,
     Metric,
@@ -30,7 +36,7 @@ from thalweg.estimators.tabular.metrics import (
 )
 from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
-from thalweg.io import PathLike, read_model, unpack_run
+from thalweg.io import PathLike, read_model
 
 _TARGETS = {
     "Classifier": Classes,
@@ -51,9 +57,11 @@ class TablePredictor:
     ----------
     columns_ : tuple of Column
     target_ : Classes or Values
-    run_ : Run
-        The trained network; missing where trees predict.
+    trained_ : Members
+        The trained networks; missing where trees predict.
     trees_ : BoostedTrees or None
+    scores_ : Scores or None
+        How far out-of-fold predictions were from the truth.
     n_features_in_ : int
     feature_names_in_ : ndarray of object
         Only if the table had names.
@@ -68,13 +76,24 @@ class TablePredictor:
 
     columns_: tuple[Column, ...]
     target_: Any
-    run_: Run
+    trained_: Members
     trees_: BoostedTrees | None = None
+    scores_: Scores | None = None
     n_features_in_: int
     threshold_: float | None = None
     positive_: int = 1
     target_name_: str | None = None
     dtype: str = "float32"
+
+    @property
+    def runs_(self) -> tuple[Run, ...]:
+        """The trained networks, whose outputs are averaged."""
+        return self.trained_.runs
+
+    @property
+    def run_(self) -> Run:
+        """The first of the trained networks, or the only one."""
+        return self.trained_.run
 
     @property
     def classes_(self) -> Array:
@@ -114,15 +133,54 @@ class TablePredictor:
             frame = frame.set_axis([c.name for c in self.columns_], axis=1)
         return frame
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any, *, interval: float | None = None) -> Any:
         """Predict each row: its most probable class, or its value in float64.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+        interval : float or None
+            A probability, such as 0.9. Each row then also gets an interval, or a set
+            of classes, that holds the true value with this probability, on average
+            over rows like those of the fit. It is found by conformal prediction on
+            out-of-fold predictions.
+
+        Returns
+        -------
+        ndarray, Interval or ClassSet
+            Predictions of shape (n_rows,). With `interval`, ``(prediction, lower,
+            upper)`` for values, and ``(prediction, included)`` for classes, where
+            ``included`` has shape (n_rows, n_classes) and is True for the classes of
+            the set. A bound is infinite where the fit had too few rows for the
+            probability.
 
         Raises
         ------
         ValueError
-            If columns are missing, or a value is of another kind than at fit.
+            If columns are missing, a value is of another kind than at fit, or the
+            model has no out-of-fold predictions.
         """
-        return self.decide(self._outputs(X))
+        if interval is None:
+            return self.decide(self._outputs(X))
+        level = check_level("interval", interval, f"{type(self).__name__}.predict")
+        return self.with_interval(self._outputs(X), level)
+
+    def with_interval(self, outputs: Array, level: float) -> Interval | ClassSet:
+        """Return predictions with intervals or sets, from outputs of the model."""
+        if self.scores_ is None:
+            raise ValueError(
+                f"{type(self).__name__} has no out-of-fold predictions, which "
+                "intervals come from. Fit it with members=None or at least 2, "
+                "validation_fraction above 0, and at least 40 rows, or give validation "
+                "data."
+            )
+        predicted, most = self.decide(outputs), self.scores_.quantile(level)
+        if isinstance(self.target_, Classes):
+            included = 1 - outputs <= most
+            included[np.arange(len(outputs)), outputs.argmax(axis=1)] = True
+            return ClassSet(predicted, included)
+        low, high = (self.target_.decode(outputs + s * most) for s in (-1, 1))
+        return Interval(predicted, low, high)
 
     def decide(self, outputs: Array) -> Array:
         """Return predictions from the outputs of the network."""
@@ -137,11 +195,7 @@ class TablePredictor:
         if self.trees_ is not None:
             dense = inputs.toarray() if isinstance(inputs, CompactRows) else inputs
             return self.trees_.outputs(dense)
-        # As `thalweg.predict`, whose package has much that only training needs.
-        run = self.run_
-        engine, _ = engines.pick("auto", run.network, run.plan)
-        rows = inputs.astype(engine.floating_type(run.parameters))
-        return link(run.plan.loss)(engine.outputs(run.network, run.parameters, rows))
+        return self.trained_.outputs(inputs)
 
     def compared(self, frame: Any, target: Series) -> tuple[Truth, Guess]:
         """Return the targets of some rows, and what is predicted for them."""
@@ -194,7 +248,9 @@ class TablePredictor:
         if "trees" in content:
             self.trees_ = BoostedTrees.from_arrays(content["trees"], arrays)
         else:
-            self.run_ = unpack_run(content["run"], arrays)
+            self.trained_ = Members.from_document(content, arrays)
+            if (scores := Scores.from_arrays("scores", arrays)) is not None:
+                self.scores_ = scores
         self.target_name_ = content.get("target_name")
         if (kept := content.get("threshold")) is not None:
             self.threshold_, self.positive_ = kept["value"], kept["positive"]

@@ -36,7 +36,7 @@ def study(draft: Column, values: Series) -> Column:
     if column.kind == "left out":
         return column
     detail = f"true in {np.nansum(truth):.0f} rows"
-    return replace(column, detail=detail, center=0.5, scale=0.5, knots=())
+    return replace(column, detail=detail, center=0.5, scale=0.5, knots=(), finer=())
 
 
 def encode(column: Column, values: Series) -> list[Features]:

@@ -58,6 +58,8 @@ class Column(Record):
         The median, and the unit that values are divided by.
     knots : tuple of float
         The quantiles of the piecewise-linear encoding.
+    finer : tuple of float
+        The quantiles of a second such encoding, with smaller pieces.
     categories : tuple of str
         The categories that are encoded separately, the most frequent first.
     others : bool
@@ -100,6 +102,7 @@ class Column(Record):
     low: float | None = None
     high: float | None = None
     rows: int = 0
+    finer: tuple[float, ...] = ()
 
     def leave_out(self, why: str) -> "Column":
         """Return the same column, marked as left out of training."""

@@ -15,9 +15,8 @@ import numpy as np
 from thalweg.core import Array, Features, Ladder
 from thalweg.estimators.tabular.columns.column import Column
 
-_MOST_PIECES = 8
-
-_ROWS_A_PIECE = 100  # at least; with fewer rows there are fewer pieces
+_PIECES = 8, 100  # at most, and rows of each at least
+_FINER = 16, 50
 
 
 def measure(draft: Column, values: Array, show: Callable[[Any], str]) -> Column:
@@ -30,10 +29,6 @@ def measure(draft: Column, values: Array, show: Callable[[Any], str]) -> Column:
     low, center, high = np.quantile(present, (0, 0.5, 1))
     if low == high and not column.missing:
         return column.leave_out(f"{show(low)} in each row")
-    n_pieces = min(_MOST_PIECES, len(present) // _ROWS_A_PIECE)
-    knots = np.empty(0)
-    if n_pieces > 1:
-        knots = np.unique(np.quantile(present, np.linspace(0, 1, n_pieces + 1)))
     return replace(
         column,
         detail=f"{show(low)} to {show(high)}, median {show(center)}",
@@ -41,8 +36,18 @@ def measure(draft: Column, values: Array, show: Callable[[Any], str]) -> Column:
         high=float(high),
         center=float(center),
         scale=_spread_of(present, center),
-        knots=tuple(knots.tolist()),
+        knots=_quantiles(present, *_PIECES),
+        finer=_quantiles(present, *_FINER),
     ).describe(draft.detail)
+
+
+def _quantiles(present: Array, most: int, rows: int) -> tuple[float, ...]:
+    """Return the ends of pieces that hold the same number of values."""
+    n_pieces = min(most, len(present) // rows)
+    if n_pieces < 2:
+        return ()
+    knots = np.unique(np.quantile(present, np.linspace(0, 1, n_pieces + 1)))
+    return tuple(knots.tolist())
 
 
 def _spread_of(values: Array, center: float) -> float:
@@ -61,8 +66,11 @@ def spread(column: Column, values: Array) -> list[Features]:
     missing = np.isnan(values)
     bent[missing] = 0
     encoded: list[Features] = [bent]
-    if column.knots:
-        encoded.append(_climb(np.array(column.knots), values, missing))
+    encoded += [
+        _climb(np.array(knots), values, missing)
+        for knots in (column.knots, column.finer)
+        if knots
+    ]
     return [*encoded, missing.astype(float)] if column.missing else encoded
 
 

@@ -146,7 +146,9 @@ def _types_of(rows: Any) -> set[type]:
     return {type(cell) for row in rows for cell in row}
 
 
-def study(frame: Frame, reading: Reading | None = None) -> tuple[Column, ...]:
+def study(
+    frame: Frame, reading: Reading | None = None, *, finer: bool = False
+) -> tuple[Column, ...]:
     """Learn how to encode each column of the table that a model is fitted on.
 
     Parameters
@@ -156,6 +158,8 @@ def study(frame: Frame, reading: Reading | None = None) -> tuple[Column, ...]:
         usual in the file.
     reading : Reading, optional
         What the reader says about the columns.
+    finer : bool
+        Whether numbers also get the second, finer piecewise-linear encoding.
 
     Raises
     ------
@@ -175,12 +179,60 @@ def study(frame: Frame, reading: Reading | None = None) -> tuple[Column, ...]:
             f"no column is left to learn from ({reasons}). Add a column whose values "
             "differ between rows and occur in several rows."
         )
-    return columns
+    return columns if finer else as_seen(columns, "usual")
 
 
 def whole(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """Return the same columns without the piecewise-linear encoding."""
-    return tuple(replace(column, knots=()) for column in columns)
+    """Return the same columns without the piecewise-linear encodings."""
+    return tuple(replace(column, knots=(), finer=()) for column in columns)
+
+
+def as_seen(columns: Sequence[Column], pieces: str) -> tuple[Column, ...]:
+    """Return the same columns with one of the piecewise-linear encodings, or none.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+    pieces : {"usual", "fine", "none"}
+    """
+    usual, fine = pieces == "usual", pieces == "fine"
+    return tuple(
+        replace(
+            column,
+            knots=column.knots if usual else (),
+            finer=column.finer if fine else (),
+        )
+        for column in columns
+    )
+
+
+def seen(columns: Sequence[Column], inputs: CompactRows, pieces: str) -> Array | None:
+    """Return which features a network sees that is given one of the encodings.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+    inputs : CompactRows
+        Rows that were encoded with both encodings.
+    pieces : {"usual", "fine", "none"}
+
+    Returns
+    -------
+    ndarray of bool, shape (n_features,), or None
+        None for all features.
+    """
+    names = [
+        name
+        for column in columns
+        if column.kind != "left out"
+        for name, knots in (("usual", column.knots), ("fine", column.finer))
+        if knots
+    ]
+    own = iter(names)
+    kept = [next(own) == pieces if group.is_ladder else True for group in inputs.groups]
+    if all(kept):
+        return None
+    return np.repeat(kept, [group.width for group in inputs.groups])
 
 
 def encode(columns: Sequence[Column], frame: Frame) -> Array:
