@@ -33,6 +33,7 @@ from thalweg.optimize import (
     Method,
     minimize_damped,
 )
+from thalweg.training.checkpoint import Part
 from thalweg.training.monitor import TrainingMonitor
 
 _DAMPED = Method("Levenberg-Marquardt", uses=frozenset({"gradient"}))
@@ -83,6 +84,7 @@ def train_full_batch(
     first: Any,
     monitor: TrainingMonitor,
     engine: str = "auto",
+    part: Part | None = None,
 ) -> Run:
     """Train with a full-batch method.
 
