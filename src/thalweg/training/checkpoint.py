@@ -30,7 +30,6 @@ from thalweg.io import (
     read_model,
     write_model_file,
 )
-from thalweg.training.identity import differences
 
 EVERY = 30.0
 """Seconds between two writes, unless a user says otherwise."""
@@ -112,7 +111,6 @@ class Part:
     found: Snapshot | None = None
     epochs: int = 0
     context: Snapshot = field(default_factory=dict)
-    identity: Snapshot | None = None
     latest: Snapshot | None = None
     _taken: float = field(default_factory=time.perf_counter)
     _last: int = 0
@@ -149,20 +147,6 @@ class Part:
             set_generator(rng, theirs)
             begun = theirs
         self.context["begun"] = begun
-
-    def identify(self, identity: Snapshot) -> None:
-        """Say what is trained, on which data.
-
-        Raises
-        ------
-        ValueError
-            If the file is of something else; it names the first differences.
-        """
-        if self.found is not None:
-            told = differences(identity, self.found["identity"])
-            if told:
-                raise self.refusal("; ".join(told))
-        self.context["identity"] = identity
 
     def refusal(self, why: str) -> ValueError:
         """Return the error that says why a training cannot go on from the file."""

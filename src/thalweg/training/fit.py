@@ -30,7 +30,7 @@ from thalweg.core import (
 from thalweg.io import PathLike
 from thalweg.training.checkpoint import Checkpoint, Part, open_checkpoint
 from thalweg.training.data import as_rows
-from thalweg.training.identity import identity_of
+from thalweg.training.identity import identify
 from thalweg.training.loop import check_network, check_plan
 from thalweg.training.monitor import Callback, Scoring, TrainingMonitor
 from thalweg.training.signals import kept_from_outside
@@ -176,11 +176,9 @@ class Training:
 
     def run(self) -> Run:
         """Train, and let the adapter have the trained parameters."""
-        given = self.first, self.rng, self.monitor, self.engine
-        if self.part is None:
+        with kept_from_outside(self.part and self.part.file):
+            given = self.first, self.rng, self.monitor, self.engine, self.part
             return self._finish(self.source.train(*given))
-        with kept_from_outside(self.part.file):
-            return self._finish(self.source.train(*given, self.part))
 
     def _finish(self, run: Run) -> Run:
         if self.adapter is None:
@@ -232,9 +230,8 @@ def make_ready(
         plans[0], held_out, asked.scoring, callbacks, started, begins=begins
     )
     if part is not None:
-        known = None if parameters is None else trainer.flatten(first)
-        given = network, *source.identity(), held_out, trainer.name, known
-        part.identify(identity_of(*given))
+        given = network, *source.identity(), held_out, first, engine
+        identify(part, *given, warm=parameters is not None)
     return Training(source, first, rng, monitor, engine, adapter, part)
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from thalweg import engines
 from thalweg.core import Array, Data, DenseNetwork, Network, Plan, each_array
+from thalweg.training.checkpoint import Part
 
 _BY_TOTAL = ("linear", "cosine", "one_cycle")
 """Schedules that depend on how many epochs there are."""
@@ -19,36 +21,51 @@ _BY_TOTAL = ("linear", "cosine", "one_cycle")
 _MAY_GROW = ("epochs", "max_time")
 
 
-def identity_of(
+def identify(
+    part: Part,
     network: DenseNetwork | Network,
     plans: Sequence[Plan],
-    data: Any,
+    data: Data | Mapping[str, Any],
     held_out: Data | None,
+    first: Any,
     engine: str,
-    first: Sequence[Array] | None = None,
-) -> dict[str, Any]:
-    """Describe a training.
+    warm: bool = False,
+) -> None:
+    """Say what is trained in a part of a checkpoint, and on which data.
 
     Parameters
     ----------
+    part : Part
     network : DenseNetwork or Network
     plans : sequence of Plan
         One a phase.
-    data : Data or dict
+    data : Data or mapping
         The rows to train on, or a description of a stream.
     held_out : Data or None
-    engine : str
-    first : sequence of ndarray, optional
-        The initial weights, where the user gave them.
+    first
+        The initial parameters.
+    engine : {"auto", "native", "jax"}
+    warm : bool
+        Whether the user gave the initial parameters, which must then be the same.
+
+    Raises
+    ------
+    ValueError
+        If the file is of something else; it names the first differences.
     """
-    return {
+    trainer, _ = engines.pick(engine, network, plans[0])
+    mine = {
         "network": _network(network),
         "plans": [_plan(plan) for plan in plans],
-        "data": data if isinstance(data, dict) else describe_rows(data),
+        "data": describe_rows(data) if isinstance(data, Data) else dict(data),
         "validation": None if held_out is None else describe_rows(held_out),
-        "engine": engine,
-        "parameters": None if first is None else checksum(first),
+        "engine": trainer.name,
+        "parameters": checksum(trainer.flatten(first)) if warm else None,
     }
+    told = [] if part.found is None else differences(mine, part.found["identity"])
+    if told:
+        raise part.refusal("; ".join(told))
+    part.context["identity"] = mine
 
 
 def describe_rows(data: Data) -> dict[str, Any]:

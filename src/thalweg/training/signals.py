@@ -28,12 +28,13 @@ EXIT_CODE = 128 + signal.SIGTERM
 
 
 @contextmanager
-def kept_from_outside(file: Checkpoint) -> Iterator[None]:
+def kept_from_outside(file: Checkpoint | None) -> Iterator[None]:
     """Write a checkpoint at the end of a training, whatever ends it from outside.
 
     Parameters
     ----------
-    file : Checkpoint
+    file : Checkpoint or None
+        With None nothing is done.
 
     Raises
     ------
@@ -43,9 +44,10 @@ def kept_from_outside(file: Checkpoint) -> Iterator[None]:
     KeyboardInterrupt
         After a second Ctrl-C.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if file is None or threading.current_thread() is not threading.main_thread():
         yield
-        file.write()
+        if file is not None:
+            file.write()
         return
     ends = _Ends(file)
     ends.listen()
