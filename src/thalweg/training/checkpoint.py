@@ -94,6 +94,10 @@ class Interval:
         )
 
 
+class Terminated(BaseException):
+    """Ends a training after SIGTERM where it is; its state is in its part."""
+
+
 @dataclass(eq=False)
 class Part:
     """The state of one training within a checkpoint.
@@ -182,6 +186,24 @@ class Part:
             self.file.write()
         return None if done else stop
 
+    def offer_within(self, epochs: int, take: Callable[[], Snapshot]) -> None:
+        """Keep the state within an epoch, as `offer`, by the time alone.
+
+        Raises
+        ------
+        Terminated
+            After SIGTERM, if the program is to end.
+        """
+        now = time.perf_counter()
+        due = self.file.every.epochs is None and self.file.is_due(now)
+        if due or self.file.terminates or now - self._taken > _IN_MEMORY:
+            self.latest = {**self.context, **take(), "epochs": epochs}
+            self._taken = now
+        if due:
+            self.file.write()
+        if self.file.terminates:
+            raise Terminated
+
     def room(self) -> int:
         """Return how many epochs may go by before a write is due."""
         every = self.file.every.epochs
@@ -209,6 +231,7 @@ class Checkpoint:
         self.path, self.every, self.found = path, every, found
         self.parts: dict[str, Part] = {}
         self.stop_reason: StopReason | None = None
+        self.terminates = False
         self._lock = threading.Lock()
         self._written, self._cost, self._warned = time.perf_counter(), 0.0, False
 

@@ -142,9 +142,9 @@ def _networks(mine: Any, theirs: Any) -> str:
     ):
         for name, value in one.items():
             if other.get(name) != value:
-                return f"{name} of layer {number} is {value!r}, and was {other.get(name)!r}"
+                return f"{name} of layer {number} is {value!r}, not {other.get(name)!r}"
     names = [name for name in mine if mine[name] != theirs.get(name)]
-    return f"{names[0]} is {mine[names[0]]!r}, and was {theirs.get(names[0])!r}"
+    return f"{names[0]} is {mine[names[0]]!r}, not {theirs.get(names[0])!r}"
 
 
 def _plan(plan: Plan) -> dict[str, Any]:
@@ -184,6 +184,7 @@ def _grows(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> boo
 
 
 def _rows(mine: Any, theirs: Any) -> str:
+    """Say the first thing that two descriptions of rows differ in."""
     if mine is None or theirs is None:
         return "there are some" if theirs is None else "there were some"
     for name in [*mine, *theirs]:
@@ -191,7 +192,9 @@ def _rows(mine: Any, theirs: Any) -> str:
         if one == other:
             continue
         if not isinstance(one, dict) or not isinstance(other, dict):
-            return f"{name} {one}, and {other} there"
+            return f"{name}: {one}, and {other} there"
+        if "rows" in one and "rows" in other:
+            return f"{name}: {_rows(one, other)}"
         for key, label in (("shapes", "shape"), ("dtypes", "type")):
             if one.get(key) != other.get(key):
                 return f"{name} has {label} {one.get(key)}, and had {other.get(key)}"

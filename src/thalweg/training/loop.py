@@ -276,7 +276,7 @@ class LoopState:
         set_generator(loop.rng, found["generator"])
         monitor.restore(found["monitor"], loop.subject)
         self._first = monitor.seen
-        return ended(found["reason"], monitor)
+        return monitor.had_ended(found["reason"])
 
 
 class WatchedBatches:
@@ -321,25 +321,6 @@ def together(seen: list[EpochSums], sizes: list[tuple[int, int]]) -> EpochSums:
         finite=seen[-1].finite,
         measures=seen[-1].measures,
     )
-
-
-def ended(name: str | None, monitor: TrainingMonitor) -> StopReason | None:
-    """Return why a training that is resumed had ended, unless it goes on after all.
-
-    It does after an interruption, and with more epochs or more time than it had. A
-    callback that had said stop is asked again.
-    """
-    if name is None:
-        return None
-    reason, plan = StopReason[name], monitor.plan
-    goes_on = {
-        StopReason.INTERRUPTED: True,
-        StopReason.MAX_EPOCHS: monitor.epochs < plan.epochs,
-        StopReason.TIME_BUDGET: monitor.seconds() <= (plan.max_time or np.inf),
-    }
-    if reason is StopReason.CALLBACK:
-        return reason if monitor.asks_to_stop() else None
-    return None if goes_on.get(reason, False) else reason
 
 
 def check_network(network: DenseNetwork | Network) -> DenseNetwork | Network:

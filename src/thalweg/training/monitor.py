@@ -241,13 +241,23 @@ class TrainingMonitor:
             self.best = subject.parameters()
         return self._judge(value)
 
-    def asks_to_stop(self) -> bool:
-        """Whether a callback, told of the last epoch again, says stop."""
-        return self.seen > 0 and self._called_back()
+    def had_ended(self, name: str | None) -> StopReason | None:
+        """Return why a training that is resumed had ended, unless it goes on after all.
 
-    def seconds(self) -> float:
-        """Seconds since the training began."""
-        return self._seconds()
+        It does after an interruption, and with more epochs or more time than it had. A
+        callback that had said stop is asked again.
+        """
+        if name is None:
+            return None
+        reason = StopReason[name]
+        goes_on = {
+            StopReason.INTERRUPTED: True,
+            StopReason.MAX_EPOCHS: self.epochs < self.plan.epochs,
+            StopReason.TIME_BUDGET: self._seconds() <= (self.plan.max_time or np.inf),
+        }
+        if reason is StopReason.CALLBACK:
+            return reason if self.seen and self._called_back() else None
+        return None if goes_on.get(reason, False) else reason
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are after the last epoch: for a callback."""

@@ -3,8 +3,8 @@
 SIGTERM is how a cluster takes a machine away. The training stops after its epoch, the
 checkpoint is written, and the program ends with code 143. A signal is handled in Python
 only between two calls into compiled code, and an epoch may be one such call that takes
-minutes. So a thread learns of the signal at once, through a pipe, and after 5 seconds it
-writes what was last kept in memory and ends the program itself.
+minutes. So a thread learns of the signal at once, through a pipe. After 5 seconds it
+writes what was last kept in memory, and ends the program itself.
 
 Ctrl-C stops after the epoch. A second one stops at once, as it does without a
 checkpoint. Handlers belong to the main thread, and what was there before is put back.
@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from thalweg.core import StopReason
-from thalweg.training.checkpoint import Checkpoint
+from thalweg.training.checkpoint import Checkpoint, Terminated
 
 GRACE = 5.0
 """Seconds after SIGTERM in which an epoch may still end."""
@@ -52,7 +52,8 @@ def kept_from_outside(file: Checkpoint | None) -> Iterator[None]:
     ends = _Ends(file)
     ends.listen()
     try:
-        yield
+        with suppress(Terminated):
+            yield
         written = file.write()
     finally:
         ends.leave()
@@ -111,6 +112,7 @@ class _Ends:
     def _terminate(self, number: int, frame: Any) -> None:
         self.terminated, self.frame = True, frame
         self.file.stop_reason = StopReason.INTERRUPTED
+        self.file.terminates = not callable(self._before[number])
 
     def _interrupt(self, number: int, frame: Any) -> None:
         if self.file.stop_reason is not None:

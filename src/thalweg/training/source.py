@@ -28,7 +28,7 @@ class Source(Protocol):
         ...
 
     def identity(self) -> Any:
-        """Return what a checkpoint is of: the plans, and the rows or what tells them."""
+        """Return what a checkpoint is of: the plans, and what tells the rows."""
         ...
 
     def hold_out(
