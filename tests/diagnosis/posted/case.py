@@ -37,6 +37,16 @@ class Post:
     score: str = "accuracy"
 
 
+@dataclass(frozen=True)
+class Tutorial:
+    """A sound program in the fashion of a public tutorial, and what it reaches."""
+
+    source: str
+    kind: Kind
+    floor: float
+    score: str = "accuracy"
+
+
 @dataclass
 class Program:
     """What a user has in hand, and how to train and score it.
@@ -92,10 +102,13 @@ class Program:
 
 @dataclass(frozen=True)
 class Case:
-    """A file of a half: its record, the faulty program and the cured twin."""
+    """A file of a half: its record, the faulty program and the cured twin.
+
+    A tutorial has no faulty program: `fixed` builds it as it is.
+    """
 
     name: str
-    post: Post
+    post: Post | Tutorial
     build: Callable[..., Program]
 
     def faulty(self, seed: int) -> Program:
@@ -111,7 +124,8 @@ class Case:
             import keras
 
             keras.utils.set_random_seed(seed)
-        return self.build(seed, cured)
+        sound = isinstance(self.post, Tutorial)
+        return self.build(seed) if sound else self.build(seed, cured)
 
 
 def load(folder: Path) -> list[Case]:
@@ -123,5 +137,6 @@ def load(folder: Path) -> list[Case]:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        cases.append(Case(path.stem, module.POST, module.program))
+        record = module.POST if hasattr(module, "POST") else module.TUTORIAL
+        cases.append(Case(path.stem, record, module.program))
     return cases
