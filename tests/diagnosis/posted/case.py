@@ -21,7 +21,8 @@ Kind = Literal["keras", "sklearn", "hand", "data", "history"]
 class Post:
     """A public question, its accepted answer, and what counts as naming the cause.
 
-    `source` names the question in words. `named_by` lists findings in plain words: a
+    `source` names the question in words: its title, or its topic where many have asked
+    it. `named_by` lists findings in plain words: a
     diagnosis that says any one of them has named the cause. `margin` is by how much
     the cured program beats the faulty one on test rows, at least, for each seed;
     `floor` is what the cured program reaches at least.

@@ -54,5 +54,5 @@ def program(seed: int, cured: bool) -> Program:
         return float(np.mean(forward(w, X_test)[1].argmax(1) == y_test))
 
     x0 = np.random.default_rng(seed).normal(size=sum(sizes))
-    fit = {"method": "CG", "options": {"maxiter": 150}}
+    fit = {"method": "CG", "options": {"maxiter": 60}}
     return Program(rate, (cost, gradient), X, y, x0=x0, fit=fit)
