@@ -9,6 +9,7 @@ benchmarks/tables/sources.py FOLDER`` writes those that are installed to Parquet
 in a folder, which another environment can read.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-SHARED = Path(__file__).resolve().parents[3] / "shared/data/tabular"
+_ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("THALWEG_DATA", _ROOT.parent / "shared" / "data"))
 MOST_ROWS = 12_000
 """Of a larger table, so many rows are drawn."""
 
@@ -45,7 +47,7 @@ class Table:
         frame = frame.drop(columns="rownames", errors="ignore")
         frame = frame[frame[self.target].notna()].reset_index(drop=True)
         frame.columns = frame.columns.astype(str)
-        if len(frame) > MOST_ROWS:
+        if len(frame) > MOST_ROWS and self.source != GROWN:
             rng = np.random.default_rng(0)
             frame = frame.iloc[rng.permutation(len(frame))[:MOST_ROWS]]
         return frame.reset_index(drop=True)
@@ -54,6 +56,8 @@ class Table:
         """Return the table from a folder, where it is put the first time."""
         import pandas as pd
 
+        if self.source == GROWN:
+            return self.load()
         path = folder / f"{self.name}.parquet"
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +92,10 @@ def _shared(file: str, names: str | None = None, drop: str = "") -> Callable[[],
         import pandas as pd
 
         frame = pd.read_csv(
-            SHARED / f"{file}.csv.gz", header=None, na_values="?", skipinitialspace=True
+            SHARED / "tabular" / f"{file}.csv.gz",
+            header=None,
+            na_values="?",
+            skipinitialspace=True,
         )
         n = frame.shape[1]
         frame.columns = names.split() if names else [f"x{k}" for k in range(n)]
@@ -183,6 +190,47 @@ CHECK = (
     Table("randhie", "statsmodels", "mdvis", _R, _statsmodels("randhie")),
 )  # fmt: skip
 """These check what was chosen, and choose nothing."""
+
+
+GROWN = "generated"
+
+
+def grown(task: str, n_rows: int) -> Table:
+    """Return a generated table: eight numbers, two categories, missing values, noise.
+
+    A quarter more rows are generated for the test.
+    """
+    name = f"{GROWN}-{task}-{n_rows}"
+    return Table(name, GROWN, "y", task, lambda: _generate(task, round(n_rows * 4 / 3)))
+
+
+def find(name: str) -> Table:
+    """Return a table by its name."""
+    if name.startswith(GROWN):
+        _, task, n_rows = name.split("-")
+        return grown(task, int(n_rows))
+    return next(each for each in (*CHOOSE, *CHECK) if each.name == name)
+
+
+def _generate(task: str, n_rows: int) -> Any:
+    import pandas as pd
+
+    rng = np.random.default_rng(7)
+    first, second = rng.normal(0, 1, 40), rng.normal(0, 0.5, (6, 2))
+    X = rng.normal(size=(n_rows, 8))
+    city, kind = rng.integers(0, 40, n_rows), rng.integers(0, 6, n_rows)
+    y = np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2] + np.abs(X[:, 3]) + first[city]
+    y += second[kind, 0] * X[:, 4] + second[kind, 1] + (X[:, 5] > 0.5)
+    noise = rng.logistic(size=n_rows)
+    X[rng.random(X.shape) < 0.03] = np.nan
+    frame = pd.DataFrame(X, columns=[f"x{k}" for k in range(8)])
+    frame["city"] = [f"city {k}" for k in city]
+    frame["kind"] = [f"kind {k}" for k in kind]
+    if task == "regression":
+        frame["y"] = y + noise / 2
+    else:
+        frame["y"] = np.where(2 * (y - 1) + noise > 0, "yes", "no")
+    return frame
 
 
 def installed(
