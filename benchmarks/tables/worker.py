@@ -1,7 +1,7 @@
 """One method on one split, alone in its process and on one thread.
 
-``python benchmarks/tables/worker.py FOLDER TABLE SPLIT METHOD`` prints one line of JSON:
-the loss on the test rows, seconds of processor time of fit and of predict, and the
+``python benchmarks/tables/worker.py FOLDER TABLE SPLIT METHOD`` prints a line of JSON: the
+loss on the test rows, seconds of processor time of fit and of predict, and the
 peak memory. It needs pandas, pyarrow and the method's own library and nothing else, so
 that a rival may live in an environment of its own.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
 
-from benchmarks.machine import limit_threads, peak_memory
+from benchmarks.machine import limit_threads, peak_memory  # noqa: E402
 
 _LEAST = 1e-15  # a probability
 
