@@ -3,8 +3,8 @@
 Each method fits the same splits of the same public tables, each fit in a process of
 its own on one thread, and what it predicts for the test rows is judged by one function.
 The tables are of two halves: settings of thalweg were chosen by the first alone, so
-that the second says how good they are. Rivals that are not installed here may be in another
-environment, whose Python ``--rivals`` names.
+that the second says how good they are. Rivals that are not installed here may be in
+another environment, whose Python ``--rivals`` names.
 
 ``--growth`` fits generated tables of 500 to 500,000 rows, which chose nothing either.
 ``--paired`` times eight members and one in turns, with all cores.

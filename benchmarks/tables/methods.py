@@ -166,7 +166,7 @@ def tabm(train: Any, target: Any, test: Any, task: str) -> Any:
 
 
 def trivial(train: Any, target: Any, test: Any, task: str) -> Any:
-    """Predict the shares of the classes, or the mean: what normalized losses begin at."""
+    """Predict the shares of the classes, or the mean."""
     del train
 
     def predict() -> Any:

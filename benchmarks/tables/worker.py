@@ -1,8 +1,8 @@
 """One method on one split, alone in its process and on one thread.
 
-``python benchmarks/tables/worker.py FOLDER TABLE SPLIT METHOD`` prints a line of JSON: the
-loss on the test rows, seconds of processor time of fit and of predict, and the
-peak memory. It needs pandas, pyarrow and the method's own library and nothing else, so
+``python benchmarks/tables/worker.py FOLDER TABLE SPLIT METHOD`` prints a line of JSON:
+the loss on the test rows, seconds of processor time of fit and of predict, and the peak
+memory. It needs pandas, pyarrow and the method's own library and nothing else, so
 that a rival may live in an environment of its own.
 """
 
