@@ -10,6 +10,7 @@ A file that is not due yet may still be needed: an end from outside leaves 5 sec
 (`signals.py`). So a snapshot of an epoch that took long is kept in memory, too.
 """
 
+import os
 import re
 import threading
 import time
@@ -306,6 +307,8 @@ def open_checkpoint(
 
     Raises
     ------
+    TypeError
+        If `path` is no path.
     OSError
         If the file cannot be written there; or with ``resume=True`` if it is not there.
     ValueError
@@ -322,6 +325,11 @@ def open_checkpoint(
                 f"the training in. Give checkpoint too, or leave {name} out."
             )
         return None
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"{owner} got checkpoint={shown(path)}; it must be the path of a file, a "
+            "str or path-like."
+        )
     check_output(path)
     target = Path(path)
     exists = target.exists()
