@@ -300,6 +300,33 @@ def test_no_slope_where_nothing_is_wrong(engine: engines.Engine, loss: Any) -> N
 
 
 @each_engine
+def test_parameters_keep_their_order(engine: engines.Engine) -> None:
+    network = two_layers(normalization="batch")
+    plan, data = Plan(epochs=1), draw_data(network, Plan())
+    session = engine.session(network, plan, data, draw_parameters(network))
+    session.advance(None, np.ones(1) / 99, np.ones(1))
+    drawn = [list(own) for own in network.draw(0)]
+    assert [list(own) for own in session.parameters()] == drawn
+    settled = engine.objective(network, plan, data).settle(session.parameters())
+    assert [list(own) for own in settled] == drawn
+
+
+def test_programs_of_jax_are_bounded() -> None:
+    """Many widths and row counts: what was used longest ago makes room."""
+    from thalweg.engines.jax import step
+
+    for width in range(1, step.PROGRAMS + 9):
+        step.compiled(step.outputs, DenseNetwork.from_sizes((1, width, 1)))
+    assert step._compiled.cache_info().currsize <= step.PROGRAMS
+    small = step.skeleton(DenseNetwork.from_sizes((1, 1)))
+    parameters = ({"weights": np.ones((1, 1)), "bias": np.ones(1)},)
+    for rows in range(1, step.SHAPES + 9):
+        program = step.compiled(step.outputs, small)
+        program(parameters, ({},), np.ones((rows, 1), np.float32))
+    assert program._cache_size() <= step.SHAPES
+
+
+@each_engine
 def test_the_l1_penalty_leaves_zeros_alone(engine: engines.Engine) -> None:
     network = DenseNetwork(3, (Dense(2, "identity"),))
     weights = np.array([[0.0, 1.0], [-2.0, -0.0], [3.0, 0.0]])

@@ -535,3 +535,35 @@ def test_divergence_after_a_good_epoch_warns_and_keeps_it() -> None:
     assert caught[0].filename == __file__
     assert np.isfinite(flat(reg)).all()
     assert reg.score(X, SIGNAL) == pytest.approx(reg.best_validation_score_)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"solver": "sgd"}, {"solver": "lion"}, {"engine": "jax"}, {"dtype": "float32"}],
+    ids=str,
+)
+def test_a_changed_solver_begins_anew_and_says_so(change: dict[str, Any]) -> None:
+    rows, y = X[:40], Y[:40]
+    clf = classifier().partial_fit(rows, y, classes=np.unique(Y))
+    fresh = classifier(**change).partial_fit(rows, y, classes=np.unique(Y))
+    fresh.coefs_, fresh.intercepts_ = clf.coefs_, clf.intercepts_
+    clf.set_params(**change)
+    with pytest.warns(UserWarning, match="begins with a new state"):
+        clf.partial_fit(rows, y)
+    clf.partial_fit(rows, y)  # with no more words
+
+
+def test_a_warm_start_says_where_the_best_was_and_compares_no_other_data() -> None:
+    clf = classifier(
+        early_stopping=True, warm_start=True, max_iter=200, n_iter_no_change=3,
+        learning_rate_init=0.05,
+    )  # fmt: skip
+    clf.fit(X, Y)
+    best = clf.best_validation_score_
+    clf.fit(X, Y)
+    assert (clf.best_validation_score_, clf.n_iter_) == (best, 1)
+    assert clf.stop_reason_.endswith("its best was in an earlier fit.")
+    other = np.random.default_rng(0).integers(0, len(np.unique(Y)), len(Y))
+    clf.fit(X, np.unique(Y)[other])
+    assert clf.best_validation_score_ < best
+    assert "at epoch" in clf.stop_reason_

@@ -55,3 +55,28 @@ def test_a_model_file_takes_no_functions(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="got an estimator with schedule=<function"):
         clf.save(tmp_path / "clf")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"scale_inputs": True}, {"batch_norm": True}, {"early_stopping": True},
+     {"solver": "sgd", "learning_rate": "adaptive"}, {"solver": "lbfgs"}],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [tw.MLPClassifier, tw.MLPRegressor])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_was_saved_goes_on(kind: Any, settings: Any, tmp_path: Path) -> None:
+    """A further fit of a loaded estimator is that of the one that was saved."""
+    rows = np.random.default_rng(0).standard_normal((40, 3))
+    y = (rows[:, 0] > 0) * 1
+    own = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0, **settings}
+    model = kind(warm_start=True, **own).fit(rows, y)
+    model.save(tmp_path / "model")
+    stops_early = "early_stopping" in settings
+    if settings.get("solver") != "lbfgs" and not stops_early:
+        again = kind.load(tmp_path / "model").partial_fit(rows, y)
+        assert again.loss_curve_[:3] == model.loss_curve_[:3]
+    loaded = kind.load(tmp_path / "model").fit(rows, y)
+    assert len(loaded.loss_curve_) > len(model.loss_curve_)
+    if not stops_early:  # the best score of an earlier fit may be that of other data
+        np.testing.assert_array_equal(loaded.coefs_[0], model.fit(rows, y).coefs_[0])

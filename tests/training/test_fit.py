@@ -17,11 +17,17 @@ import numpy as np
 import optax
 import pytest
 import sklearn.utils
-from sklearn.datasets import load_digits, make_moons
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    make_moons,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import scale
 
 import thalweg as tw
 from tests.helpers import draw_parameters
@@ -860,6 +866,29 @@ def test_digits_are_learned(
     assert accuracy(found, X_test, y_test) >= max(0.95, linear.score(X_test, y_test))
 
 
+def _sine() -> Any:
+    rows = np.linspace(-3, 3, 300)[:, None]
+    return rows, np.sin(rows[:, 0]) + 0.1 * np.cos(1e4 * rows[:, 0]), "squared"
+
+
+def _diabetes() -> Any:
+    rows, y = load_diabetes(return_X_y=True)
+    return scale(rows), scale(y), "squared"
+
+
+def _cancer() -> Any:
+    rows, y = load_breast_cancer(return_X_y=True)
+    return scale(rows), y, "cross_entropy"
+
+
+def _digits() -> Any:
+    rows, y = load_digits(return_X_y=True)
+    return rows / 16, y, "cross_entropy"
+
+
+RATED = {"sine": _sine, "diabetes": _diabetes, "cancer": _cancer, "digits": _digits}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_found_rate_trains(
@@ -867,7 +896,8 @@ def test_found_rate_trains(
 ) -> None:
     X_train, y_train, X_test, y_test = digits
     network = DenseNetwork.from_sizes((64, 32, 10))
-    plan = Plan(loss="cross_entropy", optimizer=optimizer, batch_size=64, epochs=10)
+    # No batch of three rows at the end of an epoch, whose step would decide.
+    plan = Plan(loss="cross_entropy", optimizer=optimizer, batch_size=50, epochs=10)
     found = find_rate(network, X_train, y_train, plan=plan, random_state=0)
     assert 1e-6 <= found.suggestion < found.largest <= 10
     assert len(found.rates) == len(found.losses)
@@ -878,6 +908,44 @@ def test_found_rate_trains(
         random_state=0,
     )  # fmt: skip
     assert accuracy(trained, X_test, y_test) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "words"),
+    [
+        (X, {"highest": 1e-3}, "still falls at the highest rate"),
+        (X, {"highest": 1e-9, "lowest": 1e-10, "batch_size": 4}, "did not fall by"),
+        (1e200 * X, {}, "is not finite after update"),
+    ],
+)
+def test_find_rate_says_that_a_suggestion_is_at_an_end(
+    rows: Any, settings: dict[str, Any], words: str
+) -> None:
+    y = np.sin(3 * X[:, :1])
+    network = DenseNetwork.from_sizes((X.shape[1], 9, 1))
+    given = {"n_steps": 50, "random_state": 0, "loss": "squared", **settings}
+    with pytest.warns(UserWarning, match=words):
+        found = find_rate(network, rows, y, **given)
+    assert words in found.note
+
+
+@pytest.mark.parametrize("name", ["sine", "diabetes", "cancer", "digits"])
+def test_found_rates_of_any_seed_are_near_the_best(name: str) -> None:
+    """Within a factor of 30 of the rate of the lowest loss, for each of 20 seeds."""
+    rows, y, loss = RATED[name]()
+    n_outputs = 1 if loss == "squared" else int(y.max()) + 1
+    network = DenseNetwork.from_sizes((rows.shape[1], 32, n_outputs))
+    found = [
+        find_rate(network, rows, y, loss=loss, random_state=seed).suggestion
+        for seed in range(20)
+    ]
+
+    def last_loss(rate: float) -> float:
+        own: dict[str, Any] = {"loss": loss, "epochs": 10, "random_state": 0}
+        return fit(network, rows, y, learning_rate=rate, **own).history.loss[-1]
+
+    best = min(10.0 ** np.arange(-6, 2), key=last_loss)
+    assert max(found) / 30 < best < min(found) * 30
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
+    KFold,
     RandomizedSearchCV,
     ShuffleSplit,
     StratifiedKFold,
@@ -689,3 +690,17 @@ def test_searches_of_others_run_on_our_estimators(kind: Any, estimator: Any) -> 
     assert found.best_params_[rate] <= 1e-2
     assert found.best_score_ > 0.5
     assert np.shape(found.predict(X)) == Y.shape
+
+
+@pytest.mark.parametrize("kind", [tw.Classifier, tw.MLPClassifier])
+def test_a_rare_class_may_be_missing_from_a_fold(kind: Any) -> None:
+    """Its rows count as wrong in the score of that fold, as in scikit-learn."""
+    rows = np.random.default_rng(0).standard_normal((30, 3))
+    y = (rows[:, 0] > 0) * 1
+    y[:2] = 7  # in the validation data of the first fold alone
+    limit = {"max_iter": 2}
+    found = tw.search(
+        kind(hidden_layer_sizes=(3,), **limit), {"alpha": [0.0, 0.1]}, rows, y,
+        cv=KFold(3), n_jobs=1, n_trials=2,
+    )  # fmt: skip
+    assert all(np.isfinite(trial.value) for trial in found.trials)

@@ -24,7 +24,7 @@ class StopReason(enum.Enum):
     )
     EARLY_STOPPING = (
         "The validation {monitor} had not improved by more than {tol:g} for "
-        "{patience} epochs; its best was at epoch {best_epoch}."
+        "{patience} epochs; its best was {best}."
     )
     RATE_EXHAUSTED = (
         "The schedule had cut the learning rate to {rate:g}, too small to matter."

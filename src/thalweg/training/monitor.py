@@ -402,8 +402,10 @@ class TrainingMonitor:
         plan = self.plan
         rate = float(self.blocks[-1][_ROW["rate"], -1]) if self.seen else plan.rate
         methodical = plan.full_batch or plan.on_device
+        best = self.patience.best_epoch
         return {
             "epochs": plan.epochs, "epoch": self.seen, "best_epoch": best_epoch,
+            "best": f"at epoch {best}" if best else "in an earlier fit",
             "tol": plan.tol, "patience": plan.patience, "monitor": self.monitor,
             "max_time": plan.max_time or 0.0,
             "rate": rate,

@@ -5,6 +5,7 @@ machine can run it. It trains exactly as the final fit does: the validation data
 evaluated from time to time, and never influence the training.
 """
 
+import operator
 import pickle
 import time
 from collections.abc import Callable, Mapping
@@ -15,9 +16,12 @@ from threading import Event
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.pipeline import Pipeline
+from sklearn.utils import (
+    _safe_indexing,  # pyright: ignore[reportPrivateUsage]
+)
 
 from thalweg.core import EpochRecord, History
 from thalweg.estimators import Classifier, Ensemble, Regressor, encode_once, seeded
@@ -272,9 +276,27 @@ def fit_with_validation(model: Any, rows: Rows, callback: TrialCallback) -> None
             for name, value in (("groups", rows.groups), ("time", rows.time))
             if value is not None and name in known
         }
-        last.fit(X, rows.y, X_val=X_val, y_val=rows.y_val, watch_only=True, **own)
+        X_val, y_val = _of_known_classes(model, rows.y, X_val, rows.y_val)
+        last.fit(X, rows.y, X_val=X_val, y_val=y_val, watch_only=True, **own)
     if stoppable:
         last.set_params(callbacks=last.callbacks[:-1])
+
+
+def _of_known_classes(model: Any, y: Any, X_val: Any, y_val: Any) -> tuple[Any, Any]:
+    """Return the rows to watch: a network has no output for a class it never saw.
+
+    The score of the trial is that of all rows, as scikit-learn's is.
+    """
+    if not is_classifier(model) or np.ndim(y) != 1:
+        return X_val, y_val
+    known = np.isin(np.asarray(y_val), np.unique(np.asarray(y)))
+    if known.all():
+        return X_val, y_val
+    places = np.flatnonzero(known)
+    if not len(places):
+        return None, None
+    take = operator.getitem if hasattr(X_val, "studied") else _safe_indexing
+    return take(X_val, places), _safe_indexing(y_val, places)
 
 
 def can_stop(model: Any) -> bool:

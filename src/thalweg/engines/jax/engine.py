@@ -26,7 +26,7 @@ from thalweg.core import (
 )
 from thalweg.engines.base import Evaluator, TrainedLeaves, blame_layers
 from thalweg.engines.jax import arrays, curvature, custom_network, optimizers, step
-from thalweg.engines.jax.forward import merge, split
+from thalweg.engines.jax.forward import merge, ordered, split
 from thalweg.engines.jax.step import padded_rows
 
 CHUNK = 8192
@@ -156,7 +156,7 @@ class JaxSession:
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are now."""
-        return custom_network.host(self._current())
+        return ordered(self.network, custom_network.host(self._current()))
 
     def state(self) -> Any:
         """Copy what the update rule remembers, and the steps done."""

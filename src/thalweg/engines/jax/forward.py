@@ -207,7 +207,15 @@ def merge(network: DenseNetwork | Network, trained: Any, kept: Any) -> Any:
     """Undo `split`."""
     if isinstance(network, Network):
         return (trained, kept) if network.stateful else trained
-    return _joined(kept, trained)
+    return ordered(network, _joined(kept, trained))
+
+
+def ordered(network: DenseNetwork | Network, parameters: Any) -> Any:
+    """Return parameters in the order of `DenseNetwork.draw`: JAX sorts their names."""
+    if isinstance(network, Network):
+        return parameters
+    layers = zip(network.shapes(), parameters, strict=True)
+    return tuple({name: own[name] for name in shapes} for shapes, own in layers)
 
 
 def propagate(

@@ -26,6 +26,10 @@ Tree = Any
 """Arrays, nested: one dict a layer, or what a `Network` has."""
 
 
+PROGRAMS, SHAPES = 64, 16
+"""Compiled programs of dense networks that are kept, each of some megabytes: a fit has
+three or four. What was used longest ago makes room, and is compiled again if needed."""
+
 HOSTS = "hosts"
 """Name of the axis over processes, of a program that several run together."""
 
@@ -113,18 +117,22 @@ def no_sums(slots: int | tuple[int, int], dtype: Any) -> Sums:
 def compiled(function: Callable[..., Any], *fixed: Any) -> Callable[..., Any]:
     """Return the program of a function whose first arguments are `fixed`.
 
-    It is the same one each time; that of a `Network` is remembered with itself.
+    It is the same one each time; that of a `Network` is remembered with itself. Of the
+    others the last `PROGRAMS` are kept, each for at most `SHAPES` shapes of its arrays.
     """
     network = getattr(fixed[0], "network", fixed[0])
     if not isinstance(network, Network):
-        return _compiled(function, *fixed)
+        program = _compiled(function, *fixed)
+        if program._cache_size() >= SHAPES:
+            program.clear_cache()
+        return program
     if (function, *fixed) not in network.programs:
         network.programs[function, *fixed] = jax.jit(partial(function, *fixed))
     return network.programs[function, *fixed]
 
 
-@lru_cache(maxsize=1024)
-def _compiled(function: Callable[..., Any], *fixed: Any) -> Callable[..., Any]:
+@lru_cache(maxsize=PROGRAMS)
+def _compiled(function: Callable[..., Any], *fixed: Any) -> Any:
     return jax.jit(partial(function, *fixed))
 
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from numbers import Integral
 from typing import Any, ClassVar, Literal
 
@@ -81,6 +82,8 @@ class _Optimizer:
 
     learning_rate: float
     state: Any = None
+    rule: Any = None  # whose state it is, on which engine
+    dtype: Any = None
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -271,6 +274,13 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
             self._begin(target, X.shape[1], dtype)
         self._warn_of_sizes()
         data, held_out = self._split(X, target, weights, X_val, y_val, dtype)
+        before = getattr(self, "_judged_on", None)
+        self._judged_on = self._judges_on(
+            X, target, None if X_val is None else held_out
+        )
+        if not fresh and held_out is not None and before != self._judged_on:
+            # A score on other data is no score to compare with.
+            self.best_validation_score_, self._no_improvement_count = -np.inf, 0
         self._warn_of_batch(data.n_rows)
         watches = X_val is not None and watch_only
         with kept_from_outside(kept):
@@ -326,11 +336,22 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
                 network, plans, data, first, rng, monitor, self.engine, part
             )
         else:
-            state = self._optimizer.state if self._goes_on(incremental) else None
+            goes_on = self._goes_on(incremental, plan)
+            goes_on = goes_on and self._optimizer.dtype == data.dtype
+            state = self._optimizer.state if goes_on else None
+            if incremental and hasattr(self, "_optimizer") and not goes_on:
+                warnings.warn(
+                    f"partial_fit begins with a new state of {plan.optimizer.label}: "
+                    "the solver, engine or dtype has changed since the last call.",
+                    stacklevel=4,
+                )
             run, session = train(
                 network, plan, data, first, rng, monitor, self.engine, state, part
             )
-            self._optimizer = _Optimizer(plan.rate * monitor.factor, session.state())
+            rate = plan.rate * monitor.factor
+            self._optimizer = _Optimizer(
+                rate, session.state(), self._rule_of(plan), data.dtype
+            )
             self.t_ += data.n_rows * monitor.epochs
         self._take_over(run, monitor)
         for task in tasks:
@@ -516,12 +537,30 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
     def _plan(self, incremental: bool, validated: bool) -> Plan:
         plan = make_plan(self, self._loss(), incremental, validated)
         moved = plan.schedule.name in ("invscaling", "adaptive")
-        if moved and self._goes_on(incremental):
+        if moved and self._goes_on(incremental, plan):
             return Plan.of(plan, learning_rate=self._optimizer.learning_rate)
         return plan
 
-    def _goes_on(self, incremental: bool) -> bool:
-        return incremental and hasattr(self, "_optimizer")
+    def _goes_on(self, incremental: bool, plan: Plan) -> bool:
+        """Whether the optimizer's state of the last call is one of this plan."""
+        present = getattr(self, "_optimizer", None)
+        return (
+            incremental and present is not None and present.rule == self._rule_of(plan)
+        )
+
+    def _rule_of(self, plan: Plan) -> Any:
+        return plan.optimizer.structure, self.engine
+
+    def _judges_on(self, X: Any, target: Array, held_out: Data | None) -> bytes:
+        """Return what tells the rows that scores are of from others."""
+        if not self.warm_start:
+            return b""
+        X, y = (X, target) if held_out is None else (held_out.X, held_out.y)
+        found, sparse = blake2b(), hasattr(X, "tocsr")
+        parts = (X.tocsr().data, X.tocsr().indices) if sparse else (X,)
+        for part in (*parts, y):
+            found.update(np.ascontiguousarray(part).view(np.uint8).data)
+        return found.digest()
 
     def _patience(self, plan: Plan, validated: bool) -> EarlyStopping:
         """Continue the counts of earlier fits, as scikit-learn does."""

@@ -53,6 +53,7 @@ class PersistentMLP(Persistent):
         for name, value in content["plain"].items():
             setattr(estimator, name, from_json(value))
         estimator.history_ = History.from_json(content["history"])
+        estimator._no_improvement_count = 0
         if content["names"]:
             estimator.feature_names_in_ = np.array(content["names"], object)
         if "classes" in content:
