@@ -34,6 +34,7 @@ from thalweg.core import (
     Spec,
     StopReason,
     check_flag,
+    fitting,
     link,
     naming,
 )
@@ -58,6 +59,7 @@ from thalweg.training import (
     Scoring,
     TrainingMonitor,
     as_weights,
+    describe_start,
     identify,
     kept_from_outside,
     open_checkpoint,
@@ -273,7 +275,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         data, held_out = self._split(X, target, weights, X_val, y_val, dtype)
         self._warn_of_batch(data.n_rows)
         watches = X_val is not None and watch_only
-        with kept_from_outside(kept):
+        with kept_from_outside(kept), fitting(self, given["X"]):
             self._train(
                 data, held_out, incremental, started, given, watches, part, not fresh
             )
@@ -321,17 +323,21 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         monitor.callbacks = [*self._listeners(), *tasks]
         if part is not None:
             identify(part, network, plans, data, held_out, first, self.engine, warm)
-        if plan.full_batch or len(plans) > 1:
-            run = train_phases(
-                network, plans, data, first, rng, monitor, self.engine, part
-            )
-        else:
+
+        def work() -> Run:
+            if plan.full_batch or len(plans) > 1:
+                return train_phases(
+                    network, plans, data, first, rng, monitor, self.engine, part
+                )
             state = self._optimizer.state if self._goes_on(incremental) else None
             run, session = train(
                 network, plan, data, first, rng, monitor, self.engine, state, part
             )
             self._optimizer = _Optimizer(plan.rate * monitor.factor, session.state())
             self.t_ += data.n_rows * monitor.epochs
+            return run
+
+        run = monitor.watched(describe_start(monitor, network, plans, data), work)
         self._take_over(run, monitor)
         for task in tasks:
             task.close()
