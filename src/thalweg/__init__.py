@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import thalweg.callbacks as callbacks
+    from thalweg import callbacks as callbacks
     from thalweg.comparison import Comparison as Comparison
     from thalweg.comparison import compare as compare
     from thalweg.core import Dense as Dense

@@ -243,7 +243,7 @@ def make_ready(
     if part is not None:
         given = network, *source.identity(), held_out, first, engine
         identify(part, *given, warm=parameters is not None)
-    start = describe_start(monitor, network, plans, getattr(source, "data", None))
+    start = describe_start(monitor, network, plans, getattr(source, "data", None), X)
     return Training(source, first, rng, monitor, engine, adapter, start, part)
 
 

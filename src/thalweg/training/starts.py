@@ -17,7 +17,11 @@ _SAMPLE = 5
 
 
 def describe_start(
-    monitor: TrainingMonitor, network: Any, plans: Sequence[Plan], data: Data | None
+    monitor: TrainingMonitor,
+    network: Any,
+    plans: Sequence[Plan],
+    data: Data | None,
+    given: Any = None,
 ) -> Start:
     """Return what callbacks are told of a training before it begins.
 
@@ -29,10 +33,14 @@ def describe_start(
         One for each phase.
     data : Data or None
         None if the rows are not at hand.
+    given : optional
+        The rows as the user gave them.
     """
     estimator, rows = fitted_estimator()
     batches = data is not None and all(plan.first_order for plan in plans)
-    sample = rows if data is None or rows is not None else data.X
+    sample = given if rows is None else rows
+    if data is not None and head(sample) is None:
+        sample = data.X
     return Start(
         kind="training",
         total=sum(plan.epochs for plan in plans),
