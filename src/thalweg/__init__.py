@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from thalweg import callbacks as callbacks
     from thalweg.comparison import Comparison as Comparison
     from thalweg.comparison import compare as compare
     from thalweg.core import Dense as Dense
@@ -115,6 +116,8 @@ __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 def __getattr__(name: str) -> object:
     if name in _HOMES:
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    elif name == "callbacks":
+        value = import_module("thalweg.callbacks")
     elif name == "__version__":
         value = version(__name__)
     else:
@@ -125,4 +128,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, "__version__"})
+    return sorted({*globals(), *_HOMES, "__version__", "callbacks"})

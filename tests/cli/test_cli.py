@@ -273,7 +273,7 @@ def test_terminal_sees_a_live_line():
     while chunk := _read(reader):
         seen += chunk
     assert process.wait() == 0
-    assert re.search(rb"epoch \d+  loss \d\.\d{4}  gradient \S+  rate 0\.001", seen)
+    assert re.search(rb"epoch \d+/\d+  loss \d\.\d{4}  gradient \S+  rate 0\.001", seen)
 
 
 def _read(reader: int) -> bytes:

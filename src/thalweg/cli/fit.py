@@ -42,6 +42,7 @@ from thalweg.cli.splitting import (
     time_or_column,
 )
 from thalweg.cli.training import describe_table, examine, show_result, train
+from thalweg.cli.watching import LogFile, MLflowStore, TensorBoardFolder, watching
 
 
 @reads_table(columns=True)
@@ -155,6 +156,9 @@ def fit(
     results: Annotated[
         File, option("File to write the evaluation to, as JSON.", "--json", of="FILE")
     ] = None,
+    tensorboard: TensorBoardFolder = None,
+    mlflow: MLflowStore = None,
+    log: LogFile = None,
 ) -> None:
     """Train a network on a table and write the model to a file.
 
@@ -181,7 +185,8 @@ def fit(
 
     started = monotonic()
     output = model_output(output, tables)
-    prepare(output, report, results, read=tables)
+    prepare(output, report, results, log, read=tables)
+    watchers = watching(tensorboard, mlflow, log, model)
     if report:
         from thalweg import report as report_page
 
@@ -215,7 +220,7 @@ def fit(
     trained, evaluation = train(
         estimator, model, X, y, output,
         closely=report is not None or results is not None, refit=refit,
-        divided=divided.of(slice(None)),
+        divided=divided.of(slice(None)), callbacks=watchers,
     )  # fmt: skip
     show_result(
         trained, evaluation, X[known], y[known], output, refitted=refit and not crossed

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from thalweg.core import check_names
+from thalweg.core import check_names, inside
 from thalweg.tuning import SearchResult, SearchTrial
 
 _SHOWN = 8
@@ -93,7 +93,7 @@ def search_table(
     options |= {"n_trials": trials, "callbacks": callbacks, "refit": False}
     if not callbacks:
         return search(model, "auto", X, y, **split, **options)
-    with live:
+    with live, inside():  # the table is the progress
         return search(model, "auto", X, y, **split, **options)
 
 

@@ -14,10 +14,10 @@ from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from thalweg.core import EpochRecord, Series
+    from thalweg.core import EpochRecord, Series, Start
     from thalweg.estimators import Column, Evaluation, Metric
 
 _MAX_COLUMNS_SHOWN = 20
@@ -116,41 +116,52 @@ def _number(value: float) -> str:
 
 
 @contextmanager
-def live_line(model: Any) -> Iterator[Callable[[str], None]]:
+def live_line(
+    model: Any, callbacks: Sequence[Any] = ()
+) -> Iterator[Callable[[str], None]]:
     """Show each epoch in one line that changes; only on a terminal.
 
-    Yields a function to call with the name of each network before it is trained.
+    Yields a function to call with the name of each network before it is trained. The
+    callbacks watch the model meanwhile, too.
     """
     to = console()
-    columns = (BarColumn(6), TextColumn("{task.description}"))
-    with Progress(
-        *columns, console=to, transient=True, disable=not to.is_terminal
-    ) as progress:
+    shows = to.is_terminal and not to.is_dumb_terminal
+    columns = (
+        BarColumn(6), TextColumn("{task.description}"), TimeRemainingColumn(compact=True)
+    )  # fmt: skip
+    with Progress(*columns, console=to, transient=True, disable=not shows) as progress:
         bar = progress.add_task("preparing data", total=None)
         current = ""
 
         def announce(network: str) -> None:
             nonlocal current
             current = network
-            progress.reset(bar, description=network)
+            progress.reset(bar, description=network, total=None)
 
-        def show(epoch: "EpochRecord") -> None:
-            line = f"{current}  {_describe_epoch(epoch)}"
-            progress.update(bar, completed=epoch.epoch, description=line)
+        class Show:
+            """Shows each epoch."""
 
-        live = to.is_terminal and "callbacks" in model.get_params()
-        if live:
-            model.set_params(callbacks=(show,))
+            def begin(self, start: "Start") -> None:
+                progress.update(bar, total=start.total, completed=0)
+
+            def __call__(self, epoch: "EpochRecord") -> None:
+                line = f"{current}  {_describe_epoch(epoch, progress.tasks[0].total)}"
+                progress.update(bar, completed=epoch.epoch, description=line)
+
+        if "callbacks" in model.get_params():
+            shown = (Show(),) if shows else ()
+            model.set_params(callbacks=(*callbacks, *shown))
         yield announce
-        if live:
+        if "callbacks" in model.get_params():
             model.set_params(callbacks=())
 
 
-def _describe_epoch(epoch: "EpochRecord") -> str:
+def _describe_epoch(epoch: "EpochRecord", total: float | None) -> str:
     validated = not math.isnan(epoch.validation_score)
     score = f"score {epoch.validation_score:.3f}  " if validated else ""
+    of = f"/{total:g}" if total else ""
     return (
-        f"epoch {epoch.epoch}  loss {epoch.loss:.4f}  {score}"
+        f"epoch {epoch.epoch}{of}  loss {epoch.loss:.4f}  {score}"
         f"gradient {epoch.gradient_norm:.2g}  rate {epoch.rate:.2g}"
     )
 

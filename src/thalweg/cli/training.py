@@ -50,11 +50,11 @@ def _parsed(columns: "Sequence[Column]", X: "Frame") -> "Frame":
 
 def train(
     model: Any, kind: str, X: "Frame", y: "Series", output: Path, *, closely: bool,
-    refit: bool, divided: Mapping[str, Any],
+    refit: bool, divided: Mapping[str, Any], callbacks: Sequence[Any] = (),
 ) -> tuple[Any, "Evaluation"]:  # fmt: skip
     """Train, evaluate and save a model; return it and its evaluation.
 
-    `kind` is "network", "linear", "trees" or "auto".
+    `kind` is "network", "linear", "trees" or "auto". `callbacks` watch the network.
     """
     from thalweg.estimators import evaluate, evaluate_best, linear_of, trees_of
 
@@ -66,7 +66,7 @@ def train(
     how: dict[str, Any] = {
         "closely": closely, "scoring": scoring, "refit": refit, **divided
     }  # fmt: skip
-    with printing.live_line(model) as announce:
+    with printing.live_line(model, callbacks) as announce:
         if kind == "auto":
             model, evaluation = evaluate_best(model, X, y, announce, **how)
         else:

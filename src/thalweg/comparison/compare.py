@@ -10,13 +10,15 @@ on the number of validation rows.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from numbers import Integral
+from threading import Lock
 from typing import Any
 
 import numpy as np
+from joblib.parallel import get_active_backend
 from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.base import is_classifier
@@ -33,18 +35,22 @@ from thalweg.core import (
     Network,
     Plan,
     Run,
+    Start,
     StopReason,
+    as_callbacks,
     check_jobs,
     check_names,
     check_whole,
     find,
     naming,
+    naming_callback,
     phases,
     shown,
     steps_per_epoch,
+    watched,
 )
 from thalweg.estimators import seeded
-from thalweg.training import check_plan, fit, n_trained, run_all
+from thalweg.training import check_plan, fit, head, n_trained, run_all
 
 LEVEL = 0.95
 """Confidence level of all intervals of a comparison together."""
@@ -91,6 +97,7 @@ def compare(
     random_state: int = 0,
     engine: str = "auto",
     n_jobs: int | None = -1,
+    callbacks: Sequence[Callable[[Trial], Any]] = (),
     **settings: Any,
 ) -> Comparison:
     """Train variants on the same rows with the same seeds, and compare them.
@@ -122,6 +129,9 @@ def compare(
     engine : {"auto", "jax", "native"}
     n_jobs : int or None
         Trainings that run at once, as in joblib. Use 1 to compare times.
+    callbacks : sequence of callable
+        Each is called with the `Trial` after each training, such as those of
+        `thalweg.callbacks`. What they return is ignored: each trial is needed.
     **settings
         Common to all variants: fields of `Plan` and, for the hidden layers, of `Dense`.
         Full-batch optimizers ignore those that they do not use.
@@ -163,10 +173,48 @@ def compare(
     }
     jobs = [(name, int(seed)) for name in named for seed in chosen]
 
-    def trial(name: str, seed: int) -> Trial:
-        return trainers[name](name, seed, rows)
+    start = Start(
+        kind="comparison",
+        total=len(jobs),
+        settings={"variants": ", ".join(named), "seeds": chosen, "by": by, **settings},
+        sample=head(rows.train[0]),
+    )
 
-    return judge(run_all(trial, jobs, n_jobs), by)
+    def work(called: list[Any]) -> Comparison:
+        tell = _Teller(called) if called and _in_threads() else None
+
+        def trial(name: str, seed: int) -> Trial:
+            found = trainers[name](name, seed, rows)
+            if tell is not None:
+                tell(found)
+            return found
+
+        trials = run_all(trial, jobs, n_jobs)
+        if tell is None:
+            for each in trials:
+                _Teller(called)(each)
+        return judge(trials, by)
+
+    return watched(as_callbacks(callbacks, owner="compare"), start, work)
+
+
+class _Teller:
+    """Calls the callbacks, one trial at a time."""
+
+    def __init__(self, callbacks: Sequence[Any]) -> None:
+        self._callbacks, self._lock = callbacks, Lock()
+
+    def __call__(self, trial: Trial) -> None:
+        with self._lock:
+            for each in self._callbacks:
+                with naming_callback(each):
+                    each(trial)
+
+
+def _in_threads() -> bool:
+    """Whether joblib runs the trainings in threads of this process."""
+    backend: Any = get_active_backend(prefer="threads")[0]
+    return bool(getattr(backend, "supports_sharedmem", False))
 
 
 def _seeds(seeds: Any) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from thalweg import training
-from thalweg.core import Interval, check_flag, shown
+from thalweg.core import Interval, check_flag, inside, shown
 from thalweg.diagnosis.facts import Facts, measure
 from thalweg.diagnosis.facts.clock import Clock
 from thalweg.diagnosis.facts.training import (
@@ -41,6 +41,7 @@ from thalweg.diagnosis.trials import Baseline, Trainings, TrialRun
 Judged = tuple[list[Finding], list[str], dict[str, str]]
 
 
+@inside()  # its trainings show no progress
 def diagnose(
     subject: Any = None,
     X: Any = None,

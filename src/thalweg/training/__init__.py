@@ -22,6 +22,7 @@ from thalweg.training.phases import train_phases
 from thalweg.training.population import fit_population
 from thalweg.training.side_by_side import train_side_by_side
 from thalweg.training.signals import kept_from_outside
+from thalweg.training.starts import describe_start, head
 
 __all__ = [
     "Callback",
@@ -37,10 +38,12 @@ __all__ = [
     "check_plan",
     "class_weights",
     "descend",
+    "describe_start",
     "find_rate",
     "fit",
     "fit_over_hosts",
     "fit_population",
+    "head",
     "identify",
     "kept_from_outside",
     "look_inside",

@@ -21,12 +21,14 @@ from thalweg.core import (
     NetworkAdapter,
     Plan,
     Run,
+    Start,
     as_callbacks,
     as_random_state,
     link,
     phases,
     shown,
 )
+from thalweg.display import usual_progress
 from thalweg.io import PathLike
 from thalweg.training.checkpoint import Checkpoint, Part, open_checkpoint
 from thalweg.training.data import as_rows
@@ -35,6 +37,7 @@ from thalweg.training.loop import check_network, check_plan
 from thalweg.training.monitor import Callback, Scoring, TrainingMonitor
 from thalweg.training.signals import kept_from_outside
 from thalweg.training.source import Source, prepare
+from thalweg.training.starts import describe_start
 
 
 def fit(
@@ -157,6 +160,7 @@ def fit(
         parameters=parameters,
         random_state=random_state,
         callbacks=callbacks,
+        shows=True,
         engine=engine,
         kept=open_checkpoint(checkpoint, checkpoint_every, resume),
         **settings,
@@ -173,13 +177,16 @@ class Training:
     monitor: TrainingMonitor
     engine: str
     adapter: NetworkAdapter | None
+    start: Start
     part: Part | None = None
 
     def run(self) -> Run:
         """Train, and let the adapter have the trained parameters."""
         with kept_from_outside(self.part and self.part.file):
             given = self.first, self.rng, self.monitor, self.engine, self.part
-            return self._finish(self.source.train(*given))
+            return self.monitor.watched(
+                self.start, lambda: self._finish(self.source.train(*given))
+            )
 
     def _finish(self, run: Run) -> Run:
         if self.adapter is None:
@@ -200,6 +207,7 @@ def make_ready(
     parameters: Any = None,
     random_state: Any = None,
     callbacks: Sequence[Callback] = (),
+    shows: bool = False,
     engine: str = "auto",
     kept: Checkpoint | None = None,
     part_name: str = "fit",
@@ -215,6 +223,8 @@ def make_ready(
     if adapter is not None:  # it makes ours of its library's callbacks
         asked = adapter.prepare(asked)
     callbacks = as_callbacks(asked.callbacks, owner="fit")
+    if shows:
+        callbacks = (*callbacks, *usual_progress(callbacks))
     network = asked.network
     plans = [check_plan(network, phase) for phase in phases(asked.plan, asked.settings)]
     rng = as_random_state(random_state)
@@ -233,7 +243,8 @@ def make_ready(
     if part is not None:
         given = network, *source.identity(), held_out, first, engine
         identify(part, *given, warm=parameters is not None)
-    return Training(source, first, rng, monitor, engine, adapter, part)
+    start = describe_start(monitor, network, plans, getattr(source, "data", None), X)
+    return Training(source, first, rng, monitor, engine, adapter, start, part)
 
 
 def predict(run: Run, X: Any) -> Any:

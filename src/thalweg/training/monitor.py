@@ -23,10 +23,13 @@ from thalweg.core import (
     Parameters,
     Plan,
     Run,
+    Start,
     StopReason,
     asks_to_stop,
     default_score,
     link,
+    naming_callback,
+    watched,
 )
 
 Predict = Callable[[ArrayLike], Array]
@@ -147,6 +150,15 @@ class TrainingMonitor:
         self._subject: Subject | None = None  # what the last epochs trained
         self._clock = self._seconds()
 
+    def watched(self, start: Start, train: Callable[[], Run]) -> Run:
+        """Train between the beginning and the end that the callbacks are told of."""
+
+        def work(callbacks: list[Any]) -> Run:
+            self.callbacks = callbacks
+            return train()
+
+        return watched(self.callbacks, start, work)
+
     def begin(self, session: Any) -> None:
         """Let who asked for it have the session before its first epoch."""
         if self._begins is not None:
@@ -178,7 +190,8 @@ class TrainingMonitor:
         """How many epochs the callbacks may be told of at once.
 
         An engine can train as many in one go. A callback with an attribute
-        ``patient``, that number, is called with the `History` so far.
+        ``patient``, that number, is called with the `History` so far. One whose
+        ``every_epoch`` is False is called with the last of them.
         """
         return min(map(_patience, self.callbacks), default=10**6)
 
@@ -385,11 +398,13 @@ class TrainingMonitor:
 
     def _called_back(self) -> bool:
         last = self.blocks[-1][:, -1].tolist()
-        answers = [
-            each(self._history() if hasattr(each, "patient")
-                 else EpochRecord(self.seen, *last, metrics=self.metrics[-1]))
-            for each in self.callbacks
-        ]  # fmt: skip
+        answers = []
+        for each in self.callbacks:
+            with naming_callback(each):
+                answers.append(
+                    each(self._history() if hasattr(each, "patient")
+                         else EpochRecord(self.seen, *last, metrics=self.metrics[-1]))
+                )  # fmt: skip
         return any(map(asks_to_stop, answers))
 
     def _history(self) -> History:
@@ -414,4 +429,6 @@ class TrainingMonitor:
 
 
 def _patience(callback: Callback) -> int:
+    if not getattr(callback, "every_epoch", True):
+        return 10**6
     return getattr(callback, "patient", getattr(callback, "validate_every", 1))

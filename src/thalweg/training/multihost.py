@@ -30,6 +30,7 @@ from thalweg.io import PathLike, read_model_of_kind, write_model_file
 from thalweg.training.data import as_data
 from thalweg.training.loop import Loop, check_plan, finish, noise_seed
 from thalweg.training.monitor import Callback, Scoring, TrainingMonitor
+from thalweg.training.starts import describe_start
 from thalweg.training.streaming import validation_data
 
 _REASONS = list(StopReason)
@@ -106,9 +107,13 @@ def fit_over_hosts(
     )  # fmt: skip
     loop = Loop(session.plan, session, n_rows, network.n_parameters, rng, monitor)
     kept = _Checkpoint(checkpoint, hosts, loop, session, number == 0)
-    reason = _run(hosts, loop, session, kept)
     why = f"jax (process {number} of {n_hosts})"
-    return finish(network, monitor, trainer, why, reason, session, data)
+
+    def train() -> Run:
+        reason = _run(hosts, loop, session, kept)
+        return finish(network, monitor, trainer, why, reason, session, data)
+
+    return monitor.watched(describe_start(monitor, network, [plan], data), train)
 
 
 def _check(network: DenseNetwork, plan: Plan) -> None:

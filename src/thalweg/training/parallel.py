@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from thalweg.core import available_cpus, share_cpus
+from thalweg.core import available_cpus, inside, share_cpus
 
 Result = TypeVar("Result")
 
@@ -112,7 +112,7 @@ class _Group:
                 return None
             self.running.add(here)
         try:
-            with share_cpus(self.processors):
+            with share_cpus(self.processors), inside():
                 return self.function(*job)
         finally:
             with _lock:

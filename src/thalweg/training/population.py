@@ -23,9 +23,11 @@ from thalweg.core import (
     Run,
     StopReason,
     batch_rows,
+    begin_all,
     check_jobs,
     check_names,
     find,
+    finish_all,
     interrupts_are_shared,
     phases,
     shown,
@@ -238,13 +240,19 @@ def _train_as_one(group: _Group) -> dict[int, Run]:
     ]  # fmt: skip
     reasons: dict[int, StopReason] = {}
     try:
+        for each in trainings:
+            each.monitor.callbacks = begin_all(each.monitor.callbacks, each.start)
         while going := [k for k in range(len(loops)) if k not in reasons]:
             _advance(population, loops, going, reasons)
     except KeyboardInterrupt:
         if interrupts_are_shared():
             raise
+    except BaseException:
+        for each in trainings:
+            finish_all(each.monitor.callbacks, None)
+        raise
     trainer, why = engines.load("jax"), f"{group.why}; {len(members)} as one program"
-    return {
+    runs = {
         number: finish(
             member.network, loop.monitor, trainer, why,
             reasons.get(place, StopReason.INTERRUPTED), loop.subject, member.data,
@@ -253,6 +261,9 @@ def _train_as_one(group: _Group) -> dict[int, Run]:
             zip(group.members.items(), loops, strict=True)
         )
     }  # fmt: skip
+    for number, run in runs.items():
+        finish_all(group.members[number].training.monitor.callbacks, run)
+    return runs
 
 
 def _advance(

@@ -25,6 +25,7 @@ from sklearn.utils import check_consistent_length
 
 from thalweg.core import (
     Interval,
+    Start,
     as_callbacks,
     check_flag,
     check_jobs,
@@ -33,9 +34,11 @@ from thalweg.core import (
     check_whole,
     naming,
     shown,
+    watched,
 )
+from thalweg.display import usual_progress
 from thalweg.estimators import as_groups, as_times
-from thalweg.training import run_all
+from thalweg.training import head, run_all
 from thalweg.tuning.result import SearchResult, SearchTrial
 from thalweg.tuning.runner import Callback, SearchRunner, Workers
 from thalweg.tuning.samplers import LEARNING, check_sampler, make_pruner, working_range
@@ -153,6 +156,7 @@ def search(
         None takes the seed in `storage`, or draws one.
     callbacks : sequence of callable
         Each is called with the `SearchTrial` after each trial; True ends the search.
+        Those of `thalweg.callbacks` write trials down, or show the progress.
     groups : array-like of shape (n_rows,), optional
         Rows of one group, such as those of one patient, are never in both the training
         and the validation data, also of the estimator's own.
@@ -207,6 +211,8 @@ def search(
         groups=as_groups(groups, len(y), "search"),
         time=as_times(time, len(y), "search"),
     )
+    usual = usual_progress(wanted.callbacks)
+    wanted = replace(wanted, callbacks=(*wanted.callbacks, *usual))
     if nested is None:
         return wanted.run(X, y)
     given = {"groups": wanted.groups, "time": wanted.time}
@@ -271,6 +277,26 @@ class _Search:
         check_sampler(self.sampler)
 
     def run(self, X: Any, y: Any) -> SearchResult:
+        """Search, and tell the callbacks of the beginning and the end."""
+        start = Start(
+            kind="search",
+            total=np.inf if self.n_trials is None else self.n_trials,
+            settings=self._described(),
+            sample=head(X),
+        )
+
+        def work(callbacks: list[Any]) -> SearchResult:
+            return replace(self, callbacks=tuple(callbacks)).work(X, y)
+
+        return watched(self.callbacks, start, work)
+
+    def _described(self) -> dict[str, Any]:
+        """Return the settings that tell this search from another."""
+        names = ("sampler", "pruner", "n_trials", "timeout", "epochs", "random_state")
+        own = {name: getattr(self, name) for name in names}
+        return {"estimator": type(self.estimator).__name__, **own}
+
+    def work(self, X: Any, y: Any) -> SearchResult:
         """Search, estimate the best setting's score, and fit it."""
         space = read_space(self.space, self.estimator, len(y))
         n_trials = self._most_trials(space)

@@ -66,7 +66,7 @@ class KerasCallbacks:
 
     # What the monitor and the loop call.
 
-    def begin(self, session: Any) -> None:
+    def begin_session(self, session: Any) -> None:
         """Begin the training and its first epoch."""
         self.session = session
         self.model.stop_training = False

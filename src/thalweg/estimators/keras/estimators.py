@@ -26,6 +26,7 @@ from thalweg.core import (
     DenseNetwork,
     EpochRecord,
     History,
+    fitting,
     link,
 )
 from thalweg.estimators.constraints import (
@@ -149,19 +150,20 @@ class _KerasEstimator(Persistent, Validated):
             self._seed = int(rng.randint(2**31))
             self._build(X)
             self._check_outputs()
-        run = fit(
-            from_keras(self.model_), X, self._encode(y),
-            sample_weight=weights,
-            validation=self.validation_fraction,
-            random_state=rng,
-            callbacks=self.callbacks or (),
-            **{**self._plan_settings(), "epochs": epochs},
-        )  # fmt: skip
-        self.history_, self.stop_reason_, self.engine_ = (
-            run.history, run.why, run.engine
-        )  # fmt: skip
-        self.n_iter_ = len(run.history)
-        self._make_ready()
+        with fitting(self, X):
+            run = fit(
+                from_keras(self.model_), X, self._encode(y),
+                sample_weight=weights,
+                validation=self.validation_fraction,
+                random_state=rng,
+                callbacks=self.callbacks or (),
+                **{**self._plan_settings(), "epochs": epochs},
+            )  # fmt: skip
+            self.history_, self.stop_reason_, self.engine_ = (
+                run.history, run.why, run.engine
+            )  # fmt: skip
+            self.n_iter_ = len(run.history)
+            self._make_ready()
         return self
 
     def _check_known(self, y: Array) -> None:

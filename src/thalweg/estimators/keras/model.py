@@ -486,7 +486,7 @@ class KerasAdapter:
             rate = float(session.plan.rate) if self._rate is not None else None
             session.change(session.parameters(), self._rule.memory(rate))
         if self._callbacks is not None:
-            self._callbacks.begin(session)
+            self._callbacks.begin_session(session)
 
     def finish(self, run: Run, session: Any) -> Run:
         """Put the trained weights into the model, and what the optimizer remembers."""

@@ -35,6 +35,7 @@ from thalweg.core import (
     Spec,
     StopReason,
     check_flag,
+    fitting,
     link,
     naming,
 )
@@ -59,6 +60,7 @@ from thalweg.training import (
     Scoring,
     TrainingMonitor,
     as_weights,
+    describe_start,
     identify,
     kept_from_outside,
     open_checkpoint,
@@ -283,7 +285,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
             self.best_validation_score_, self._no_improvement_count = -np.inf, 0
         self._warn_of_batch(data.n_rows)
         watches = X_val is not None and watch_only
-        with kept_from_outside(kept):
+        with kept_from_outside(kept), fitting(self, given["X"]):
             self._train(
                 data, held_out, incremental, started, given, watches, part, not fresh
             )
@@ -331,19 +333,13 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         monitor.callbacks = [*self._listeners(), *tasks]
         if part is not None:
             identify(part, network, plans, data, held_out, first, self.engine, warm)
-        if plan.full_batch or len(plans) > 1:
-            run = train_phases(
-                network, plans, data, first, rng, monitor, self.engine, part
-            )
-        else:
-            goes_on = self._goes_on(incremental, plan)
-            goes_on = goes_on and self._optimizer.dtype == data.dtype
-            state = self._optimizer.state if goes_on else None
-            if incremental and hasattr(self, "_optimizer") and not goes_on:
-                warnings.warn(
-                    f"partial_fit begins with a new state of {plan.optimizer.label}: "
-                    "the solver, engine or dtype has changed since the last call.",
-                    stacklevel=4,
+        phased = plan.full_batch or len(plans) > 1
+        state = None if phased else self._state_to_go_on_from(incremental, plan, data)
+
+        def work() -> Run:
+            if phased:
+                return train_phases(
+                    network, plans, data, first, rng, monitor, self.engine, part
                 )
             run, session = train(
                 network, plan, data, first, rng, monitor, self.engine, state, part
@@ -353,11 +349,27 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
                 rate, session.state(), self._rule_of(plan), data.dtype
             )
             self.t_ += data.n_rows * monitor.epochs
+            return run
+
+        run = monitor.watched(describe_start(monitor, network, plans, data), work)
         self._take_over(run, monitor)
         for task in tasks:
             task.close()
         if not incremental:
             self._tell(run)
+
+    def _state_to_go_on_from(self, incremental: bool, plan: Plan, data: Data) -> Any:
+        """Return the optimizer's state of the last call, or None to begin anew."""
+        goes_on = self._goes_on(incremental, plan)
+        if goes_on and self._optimizer.dtype == data.dtype:
+            return self._optimizer.state
+        if incremental and hasattr(self, "_optimizer"):
+            warnings.warn(
+                f"partial_fit begins with a new state of {plan.optimizer.label}: "
+                "the solver, engine or dtype has changed since the last call.",
+                stacklevel=5,
+            )
+        return None
 
     def _take_over(self, run: Run, monitor: TrainingMonitor) -> None:
         """Set the fitted attributes."""

@@ -41,6 +41,7 @@ from thalweg.core import (
     as_random_state,
     canonical,
     check_flag,
+    fitting,
     hold_out,
     phases,
     plain_number,
@@ -299,11 +300,12 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             inputs, encoded, weights, given, watch_only, groups, time,
             self._target is Classes,
         )  # fmt: skip
-        if n_members == 1:
-            shares = self._fit_one(task)
-        else:
-            shares = self._fit_members(task, n_members, started)
-        self._choose_threshold(frame, target, groups, shares)
+        with fitting(self, X):
+            if n_members == 1:
+                shares = self._fit_one(task)
+            else:
+                shares = self._fit_members(task, n_members, started)
+            self._choose_threshold(frame, target, groups, shares)
         self._warn_if_diverged()
         return self
 
