@@ -232,7 +232,7 @@ class Checkpoint:
         self.path, self.every, self.found = path, every, found
         self.parts: dict[str, Part] = {}
         self.stop_reason: StopReason | None = None
-        self.terminates = False
+        self.terminates = self.guarded = False
         self._lock = threading.Lock()
         self._written, self._cost, self._warned = time.perf_counter(), 0.0, False
 
@@ -243,6 +243,28 @@ class Checkpoint:
         part._last = part.epochs
         self.parts[name] = part
         return part
+
+    @property
+    def file(self) -> "Checkpoint":
+        """The file itself, as `Named` has one."""
+        return self
+
+    def named(self, name: str) -> "Named":
+        """Return the same file for one of several trainings of a call."""
+        return Named(self, name)
+
+    def begin_at(
+        self, rng: np.random.RandomState, fixed: bool, name: str = "generator"
+    ) -> None:
+        """Let the generator of a call that trains several parts begin as it did."""
+        part = self.part(name)
+        part.begin_at(rng, fixed)
+        part.latest = {**part.context, "epochs": 0}
+
+    def end_part(self) -> None:
+        """Write the file at the end of one of several trainings, if that is due."""
+        if self.every.epochs is not None or self.is_due(time.perf_counter()):
+            self.write()
 
     @property
     def epochs(self) -> int:
@@ -265,6 +287,8 @@ class Checkpoint:
             for name, part in list(self.parts.items()):
                 if part.latest is not None:
                     parts[name] = part.latest
+            if not parts:
+                return False
             try:
                 write_checkpoint(self.path, parts)
             except OSError as error:
@@ -289,17 +313,41 @@ class Checkpoint:
         )
 
 
+@dataclass(frozen=True)
+class Named:
+    """A checkpoint as one of several trainings of a call has it."""
+
+    file: Checkpoint
+    name: str
+
+    def part(self, name: str = "fit") -> Part:
+        """Return the part of one training."""
+        return self.file.part(self.name if name == "fit" else f"{self.name}, {name}")
+
+    def named(self, name: str) -> "Named":
+        """Return the same file for one of several trainings of this one."""
+        return Named(self.file, f"{self.name}, {name}")
+
+    def begin_at(self, rng: np.random.RandomState, fixed: bool) -> None:
+        """Let the generator of a call that trains several parts begin as it did."""
+        self.file.begin_at(rng, fixed, f"{self.name}, generator")
+
+
+Kept = Checkpoint | Named
+
+
 def open_checkpoint(
-    path: PathLike | None,
+    path: PathLike | Kept | None,
     every: Any = None,
     resume: Any = "auto",
     owner: str = "fit",
-) -> Checkpoint | None:
+) -> Kept | None:
     """Prepare the file that a training is kept in; None if no path is given.
 
     Parameters
     ----------
-    path : path-like or None
+    path : path-like, Checkpoint, Named or None
+        One that is open already is returned as it is.
     every
         What `Interval.of` takes.
     resume : {"auto", True, False}
@@ -314,6 +362,8 @@ def open_checkpoint(
     ValueError
         If the file is damaged, is of a newer version, or holds something else.
     """
+    if isinstance(path, Checkpoint | Named):
+        return path
     every = Interval.of(every, owner) if path is not None or every is None else every
     if not isinstance(resume, bool | np.bool_):
         check_word("resume", resume, ("auto", True, False), owner=owner)
@@ -362,9 +412,14 @@ def read_checkpoint(path: PathLike) -> dict[str, Snapshot]:
     try:
         version, parts = read_model(path, {"checkpoint": _rebuilt})
     except ValueError as error:
+        if "newer thalweg" in str(error):
+            raise ValueError(f"Cannot resume from checkpoint: {error}") from error
+        what = "it holds another kind of model"
+        if "damaged" in str(error):
+            what = "it is damaged, or it is not a checkpoint"
         raise ValueError(
-            f"Cannot resume from checkpoint: {error} To start anew, delete the file "
-            "or give another path."
+            f"Cannot resume from checkpoint {path}: {what}. Give another path, restore "
+            "a copy, or delete the file to start anew."
         ) from error
     if version != _FORMAT:
         raise ValueError(
@@ -391,10 +446,9 @@ def _check_replaceable(path: Path) -> None:
     with suppress(OSError):
         with open(path, "rb") as file:
             head = file.read(1 << 16)
-        if not head or b'"kind\\": \\"checkpoint\\"' in head:
+        # An empty file, or one of zeros, is what a crash of the machine may leave.
+        if not head.strip(b"\0") or b'"kind\\": \\"checkpoint\\"' in head:
             return
-        if b"thalweg" not in head and head[8:9] == b"{":
-            pass
     raise ValueError(
         f"{path} is there already, and it is not a checkpoint; it would be replaced. "
         "Give another path, or delete that file."

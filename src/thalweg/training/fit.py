@@ -28,7 +28,7 @@ from thalweg.core import (
     shown,
 )
 from thalweg.io import PathLike
-from thalweg.training.checkpoint import Checkpoint, Part, open_checkpoint
+from thalweg.training.checkpoint import Kept, Part, open_checkpoint
 from thalweg.training.data import as_rows
 from thalweg.training.identity import identify
 from thalweg.training.loop import check_network, check_plan
@@ -51,7 +51,7 @@ def fit(
     random_state: int | np.random.RandomState | None = None,
     callbacks: Sequence[Callback] = (),
     engine: str = "auto",
-    checkpoint: PathLike | None = None,
+    checkpoint: PathLike | Kept | None = None,
     checkpoint_every: int | float | str | None = None,
     resume: bool | str = "auto",
     **settings: Any,
@@ -201,7 +201,7 @@ def make_ready(
     random_state: Any = None,
     callbacks: Sequence[Callback] = (),
     engine: str = "auto",
-    kept: Checkpoint | None = None,
+    kept: Kept | None = None,
     part_name: str = "fit",
     **settings: Any,
 ) -> Training:
