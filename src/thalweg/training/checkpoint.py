@@ -162,8 +162,9 @@ class Part:
         )
 
     def offer(
-        self, epochs: int, take: Callable[[], Snapshot], done: bool = False
-    ) -> StopReason | None:
+        self, epochs: int, take: Callable[[], Snapshot], done: bool = False,
+        fresh: bool = True,
+    ) -> StopReason | None:  # fmt: skip
         """Keep the state after an epoch if it is due; a reason says stop.
 
         Parameters
@@ -174,18 +175,25 @@ class Part:
             Returns the state.
         done : bool
             Whether the training has ended.
+        fresh : bool
+            False if `latest` is the state already.
         """
-        self.epochs = epochs
-        stop = self.file.stop_reason
-        now = time.perf_counter()
-        due = self._is_due(now)
-        if due or done or stop or now - self._taken > _IN_MEMORY:
-            self.latest = {**self.context, **take(), "epochs": epochs}
-            self._taken = now
+        wanted, stop = self.is_wanted(epochs, done), self.file.stop_reason
+        due = self._is_due(time.perf_counter())
+        if wanted:
+            if fresh:
+                self.latest = {**self.context, **take(), "epochs": epochs}
+            self._taken = time.perf_counter()
         if due:
             self._last = epochs
             self.file.write()
         return None if done else stop
+
+    def is_wanted(self, epochs: int, done: bool = False) -> bool:
+        """Whether the state after so many epochs is to be kept."""
+        self.epochs, now = epochs, time.perf_counter()
+        late = now - self._taken > _IN_MEMORY
+        return done or self.stops or late or self._is_due(now)
 
     def offer_within(self, epochs: int, take: Callable[[], Snapshot]) -> None:
         """Keep the state within an epoch, as `offer`, by the time alone.
