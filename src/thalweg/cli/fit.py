@@ -41,7 +41,7 @@ from thalweg.cli.splitting import (
     parse_threshold,
     time_or_column,
 )
-from thalweg.cli.training import describe_table, examine, show_result, train
+from thalweg.cli.training import describe_table, examine, keep, show_result, train
 from thalweg.cli.watching import LogFile, MLflowStore, TensorBoardFolder, watching
 
 
@@ -145,6 +145,30 @@ def fit(
             "--refit/--no-refit",
         ),
     ] = None,
+    checkpoint: Annotated[
+        File,
+        option(
+            "File in which the training is kept. The same command again goes on from "
+            "there after a kill or an interruption.",
+            of="FILE",
+        ),
+    ] = None,
+    checkpoint_every: Annotated[
+        str | None,
+        option(
+            'How often the checkpoint is written, e.g. 60s, 10m or "5 epochs". '
+            "[default: 30s]",
+            of="TIME",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool | None,
+        option(
+            "Whether to go on from the checkpoint: --resume demands one, --no-resume "
+            "starts anew. [default: if there is one]",
+            "--resume/--no-resume",
+        ),
+    ] = None,
     doctor: Annotated[
         bool,
         option(
@@ -185,8 +209,9 @@ def fit(
 
     started = monotonic()
     output = model_output(output, tables)
-    prepare(output, report, results, log, read=tables)
+    prepare(output, report, results, log, checkpoint, read=tables)
     watchers = watching(tensorboard, mlflow, log, model)
+    kept = keep(checkpoint, checkpoint_every, resume)
     if report:
         from thalweg import report as report_page
 
@@ -220,7 +245,7 @@ def fit(
     trained, evaluation = train(
         estimator, model, X, y, output,
         closely=report is not None or results is not None, refit=refit,
-        divided=divided.of(slice(None)), callbacks=watchers,
+        divided=divided.of(slice(None)), kept=kept, callbacks=watchers,
     )  # fmt: skip
     show_result(
         trained, evaluation, X[known], y[known], output, refitted=refit and not crossed

@@ -48,13 +48,29 @@ def _parsed(columns: "Sequence[Column]", X: "Frame") -> "Frame":
     return X.assign(**read) if read else X
 
 
+def keep(path: Path | None, every: str | None, resume: bool | None) -> dict[str, Any]:
+    """Open the checkpoint that a command asks for, and say what it goes on from."""
+    from thalweg.training import open_checkpoint
+
+    how = "auto" if resume is None else resume
+    file = open_checkpoint(path, every, how, owner="thalweg fit")
+    if file is None:
+        return {}
+    if found := file.file.found:
+        epochs = sum(part["epochs"] for part in found.values())
+        printing.show_lines({"Resumed": f"{path}, after {epochs} epochs"})
+    return {"checkpoint": file}
+
+
 def train(
     model: Any, kind: str, X: "Frame", y: "Series", output: Path, *, closely: bool,
-    refit: bool, divided: Mapping[str, Any], callbacks: Sequence[Any] = (),
+    refit: bool, divided: Mapping[str, Any], kept: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> tuple[Any, "Evaluation"]:  # fmt: skip
     """Train, evaluate and save a model; return it and its evaluation.
 
-    `kind` is "network", "linear", "trees" or "auto". `callbacks` watch the network.
+    `kind` is "network", "linear", "trees" or "auto"; `kept` says where the training is
+    kept in a checkpoint. `callbacks` watch the network.
     """
     from thalweg.estimators import evaluate, evaluate_best, linear_of, trees_of
 
@@ -64,7 +80,8 @@ def train(
     elif kind == "trees":
         model = trees_of(model, int(y.notna().sum()))
     how: dict[str, Any] = {
-        "closely": closely, "scoring": scoring, "refit": refit, **divided
+        "closely": closely, "scoring": scoring, "refit": refit, **divided,
+        **(kept or {}),
     }  # fmt: skip
     with printing.live_line(model, callbacks) as announce:
         if kind == "auto":

@@ -1,6 +1,6 @@
 """Train a network: any plan on any engine."""
 
-from thalweg.training.checkpoint import Checkpoint, Part, open_checkpoint
+from thalweg.training.checkpoint import Kept, Part, open_checkpoint
 from thalweg.training.class_weight import class_weights
 from thalweg.training.data import as_rows, as_weights
 from thalweg.training.fit import fit, predict
@@ -26,8 +26,8 @@ from thalweg.training.starts import describe_start, head
 
 __all__ = [
     "Callback",
-    "Checkpoint",
     "EarlyStopping",
+    "Kept",
     "MeasuredScore",
     "Part",
     "RateFinding",

@@ -162,8 +162,9 @@ class Part:
         )
 
     def offer(
-        self, epochs: int, take: Callable[[], Snapshot], done: bool = False
-    ) -> StopReason | None:
+        self, epochs: int, take: Callable[[], Snapshot], done: bool = False,
+        fresh: bool = True,
+    ) -> StopReason | None:  # fmt: skip
         """Keep the state after an epoch if it is due; a reason says stop.
 
         Parameters
@@ -174,18 +175,25 @@ class Part:
             Returns the state.
         done : bool
             Whether the training has ended.
+        fresh : bool
+            False if `latest` is the state already.
         """
-        self.epochs = epochs
-        stop = self.file.stop_reason
-        now = time.perf_counter()
-        due = self._is_due(now)
-        if due or done or stop or now - self._taken > _IN_MEMORY:
-            self.latest = {**self.context, **take(), "epochs": epochs}
-            self._taken = now
+        wanted, stop = self.is_wanted(epochs, done), self.file.stop_reason
+        due = self._is_due(time.perf_counter())
+        if wanted:
+            if fresh:
+                self.latest = {**self.context, **take(), "epochs": epochs}
+            self._taken = time.perf_counter()
         if due:
             self._last = epochs
             self.file.write()
         return None if done else stop
+
+    def is_wanted(self, epochs: int, done: bool = False) -> bool:
+        """Whether the state after so many epochs is to be kept."""
+        self.epochs, now = epochs, time.perf_counter()
+        late = now - self._taken > _IN_MEMORY
+        return done or self.stops or late or self._is_due(now)
 
     def offer_within(self, epochs: int, take: Callable[[], Snapshot]) -> None:
         """Keep the state within an epoch, as `offer`, by the time alone.
@@ -232,7 +240,7 @@ class Checkpoint:
         self.path, self.every, self.found = path, every, found
         self.parts: dict[str, Part] = {}
         self.stop_reason: StopReason | None = None
-        self.terminates = False
+        self.terminates = self.guarded = False
         self._lock = threading.Lock()
         self._written, self._cost, self._warned = time.perf_counter(), 0.0, False
 
@@ -243,6 +251,28 @@ class Checkpoint:
         part._last = part.epochs
         self.parts[name] = part
         return part
+
+    @property
+    def file(self) -> "Checkpoint":
+        """The file itself, as `Named` has one."""
+        return self
+
+    def named(self, name: str) -> "Named":
+        """Return the same file for one of several trainings of a call."""
+        return Named(self, name)
+
+    def begin_at(
+        self, rng: np.random.RandomState, fixed: bool, name: str = "generator"
+    ) -> None:
+        """Let the generator of a call that trains several parts begin as it did."""
+        part = self.part(name)
+        part.begin_at(rng, fixed)
+        part.latest = {**part.context, "epochs": 0}
+
+    def end_part(self) -> None:
+        """Write the file at the end of one of several trainings, if that is due."""
+        if self.every.epochs is not None or self.is_due(time.perf_counter()):
+            self.write()
 
     @property
     def epochs(self) -> int:
@@ -265,6 +295,8 @@ class Checkpoint:
             for name, part in list(self.parts.items()):
                 if part.latest is not None:
                     parts[name] = part.latest
+            if not parts:
+                return False
             try:
                 write_checkpoint(self.path, parts)
             except OSError as error:
@@ -289,17 +321,41 @@ class Checkpoint:
         )
 
 
+@dataclass(frozen=True)
+class Named:
+    """A checkpoint as one of several trainings of a call has it."""
+
+    file: Checkpoint
+    name: str
+
+    def part(self, name: str = "fit") -> Part:
+        """Return the part of one training."""
+        return self.file.part(self.name if name == "fit" else f"{self.name}, {name}")
+
+    def named(self, name: str) -> "Named":
+        """Return the same file for one of several trainings of this one."""
+        return Named(self.file, f"{self.name}, {name}")
+
+    def begin_at(self, rng: np.random.RandomState, fixed: bool) -> None:
+        """Let the generator of a call that trains several parts begin as it did."""
+        self.file.begin_at(rng, fixed, f"{self.name}, generator")
+
+
+Kept = Checkpoint | Named
+
+
 def open_checkpoint(
-    path: PathLike | None,
+    path: PathLike | Kept | None,
     every: Any = None,
     resume: Any = "auto",
     owner: str = "fit",
-) -> Checkpoint | None:
+) -> Kept | None:
     """Prepare the file that a training is kept in; None if no path is given.
 
     Parameters
     ----------
-    path : path-like or None
+    path : path-like, Checkpoint, Named or None
+        One that is open already is returned as it is.
     every
         What `Interval.of` takes.
     resume : {"auto", True, False}
@@ -314,6 +370,8 @@ def open_checkpoint(
     ValueError
         If the file is damaged, is of a newer version, or holds something else.
     """
+    if isinstance(path, Checkpoint | Named):
+        return path
     every = Interval.of(every, owner) if path is not None or every is None else every
     if not isinstance(resume, bool | np.bool_):
         check_word("resume", resume, ("auto", True, False), owner=owner)
@@ -362,9 +420,14 @@ def read_checkpoint(path: PathLike) -> dict[str, Snapshot]:
     try:
         version, parts = read_model(path, {"checkpoint": _rebuilt})
     except ValueError as error:
+        if "newer thalweg" in str(error):
+            raise ValueError(f"Cannot resume from checkpoint: {error}") from error
+        what = "it holds another kind of model"
+        if "damaged" in str(error):
+            what = "it is damaged, or it is not a checkpoint"
         raise ValueError(
-            f"Cannot resume from checkpoint: {error} To start anew, delete the file "
-            "or give another path."
+            f"Cannot resume from checkpoint {path}: {what}. Give another path, restore "
+            "a copy, or delete the file to start anew."
         ) from error
     if version != _FORMAT:
         raise ValueError(
@@ -391,10 +454,9 @@ def _check_replaceable(path: Path) -> None:
     with suppress(OSError):
         with open(path, "rb") as file:
             head = file.read(1 << 16)
-        if not head or b'"kind\\": \\"checkpoint\\"' in head:
+        # An empty file, or one of zeros, is what a crash of the machine may leave.
+        if not head.strip(b"\0") or b'"kind\\": \\"checkpoint\\"' in head:
             return
-        if b"thalweg" not in head and head[8:9] == b"{":
-            pass
     raise ValueError(
         f"{path} is there already, and it is not a checkpoint; it would be replaced. "
         "Give another path, or delete that file."

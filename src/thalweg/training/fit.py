@@ -30,7 +30,7 @@ from thalweg.core import (
 )
 from thalweg.display import usual_progress
 from thalweg.io import PathLike
-from thalweg.training.checkpoint import Checkpoint, Part, open_checkpoint
+from thalweg.training.checkpoint import Kept, Part, open_checkpoint
 from thalweg.training.data import as_rows
 from thalweg.training.identity import identify
 from thalweg.training.loop import check_network, check_plan
@@ -54,7 +54,7 @@ def fit(
     random_state: int | np.random.RandomState | None = None,
     callbacks: Sequence[Callback] = (),
     engine: str = "auto",
-    checkpoint: PathLike | None = None,
+    checkpoint: PathLike | Kept | None = None,
     checkpoint_every: int | float | str | None = None,
     resume: bool | str = "auto",
     **settings: Any,
@@ -209,7 +209,7 @@ def make_ready(
     callbacks: Sequence[Callback] = (),
     shows: bool = False,
     engine: str = "auto",
-    kept: Checkpoint | None = None,
+    kept: Kept | None = None,
     part_name: str = "fit",
     **settings: Any,
 ) -> Training:

@@ -18,8 +18,6 @@ from thalweg.training.checkpoint import Part
 _BY_TOTAL = ("linear", "cosine", "one_cycle")
 """Schedules that depend on how many epochs there are."""
 
-_MAY_GROW = ("epochs", "max_time")
-
 
 def identify(
     part: Part,
@@ -105,7 +103,8 @@ def checksum(arrays: Sequence[Array]) -> int:
 def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     """Return what two identities differ in, as clauses for a message; at most three.
 
-    More epochs or more time are none, if nothing else depends on their number.
+    More epochs are none, if nothing else depends on their number, and neither is
+    another limit of time.
     """
     told: list[str] = []
     if mine["network"] != theirs["network"]:
@@ -173,14 +172,14 @@ def _plans(mine: list[Any], theirs: list[Any]) -> list[str]:
 
 
 def _grows(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
-    """Whether a plan only goes on for longer."""
-    if name not in _MAY_GROW or theirs[name] is None:
-        return False
-    if mine[name] is not None and mine[name] < theirs[name]:
+    """Whether a plan only ends elsewhere, and does the same until then."""
+    if name == "max_time":
+        return True
+    if name != "epochs" or mine[name] < theirs[name]:
         return False
     scheduled = str(mine["schedule"]).split(" ")[0] in _BY_TOTAL
     averaged = str(mine["average"]).startswith("polyak")
-    return name == "max_time" or not (scheduled or averaged)
+    return not (scheduled or averaged)
 
 
 def _rows(mine: Any, theirs: Any) -> str:

@@ -197,6 +197,35 @@ class Loop:
         last = rates.reshape(n_epochs, -1)[:n_done, -1]
         return self.monitor.see(sums, last, self.subject)
 
+    def snapshot(self, engine: Engine, reason: StopReason | None) -> Snapshot:
+        """Copy the state between two epochs, without that of the session."""
+        monitor = self.monitor
+        return {
+            "steps": self.steps,
+            "order": self.order.copy(),
+            "generator": generator_state(self.rng),
+            "monitor": monitor.snapshot(),
+            "best": None if monitor.best is None else engine.flatten(monitor.best),
+            "reason": None if reason is None else reason.name,
+        }
+
+    def restore(self, found: Snapshot, engine: Engine) -> StopReason | None:
+        """Go on from a snapshot; return why the training had ended, if it did.
+
+        Raises
+        ------
+        ValueError
+            If it is that of another network.
+        """
+        monitor = self.monitor
+        if found["best"] is not None:
+            example = self.subject.parameters()
+            monitor.best = engine.unflatten(example, found["best"])
+        self.steps, self.order = found["steps"], found["order"]
+        set_generator(self.rng, found["generator"])
+        monitor.restore(found["monitor"], self.subject)
+        return monitor.had_ended(found["reason"])
+
     def _orders(self, n_epochs: int) -> Array | None:
         plan = self.plan
         if not plan.shuffle or plan.batch_size is None or plan.on_device:
@@ -249,34 +278,18 @@ class LoopState:
 
     def snapshot(self, reason: StopReason | None = None) -> Snapshot:
         """Copy the state of the training between two epochs."""
-        loop, monitor = self.loop, self.loop.monitor
-        best = None if monitor.best is None else self.engine.flatten(monitor.best)
-        return {
-            "seed": self.seed,
-            "session": self.session.snapshot(),
-            "steps": loop.steps,
-            "order": loop.order.copy(),
-            "generator": generator_state(loop.rng),
-            "monitor": monitor.snapshot(),
-            "best": best,
-            "reason": None if reason is None else reason.name,
-        }
+        own = {"seed": self.seed, "session": self.session.snapshot()}
+        return own | self.loop.snapshot(self.engine, reason)
 
     def restore(self, found: Snapshot) -> StopReason | None:
         """Go on from a snapshot; return why the training ended, if it did."""
-        loop, monitor = self.loop, self.loop.monitor
         try:
             self.session.restore(found["session"])
-            if found["best"] is not None:
-                example = self.session.parameters()
-                monitor.best = self.engine.unflatten(example, found["best"])
+            reason = self.loop.restore(found, self.engine)
         except ValueError as error:
             raise self.part.refusal(str(error)) from error
-        loop.steps, loop.order = found["steps"], found["order"]
-        set_generator(loop.rng, found["generator"])
-        monitor.restore(found["monitor"], loop.subject)
-        self._first = monitor.seen
-        return monitor.had_ended(found["reason"])
+        self._first = self.loop.monitor.seen
+        return reason
 
 
 class WatchedBatches:

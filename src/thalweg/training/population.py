@@ -32,10 +32,13 @@ from thalweg.core import (
     phases,
     shown,
 )
+from thalweg.io import PathLike
+from thalweg.training.checkpoint import Kept, open_checkpoint
 from thalweg.training.data import as_rows, floating_type
 from thalweg.training.fit import Training, fit, make_ready
 from thalweg.training.loop import Loop, check_plan, finish, noise_seed
 from thalweg.training.parallel import run_all
+from thalweg.training.signals import kept_from_outside
 from thalweg.training.source import Rows
 
 _ROWS_AT_ONCE = 1 << 24
@@ -55,6 +58,9 @@ def fit_population(
     class_weight: Mapping[int, float] | str | None = None,
     validation: float | tuple[ArrayLike, ...] | None = None,
     scoring: Any = None,
+    checkpoint: PathLike | Kept | None = None,
+    checkpoint_every: int | float | str | None = None,
+    resume: bool | str = "auto",
     **settings: Any,
 ) -> list[Run]:
     """Train many networks on the same rows.
@@ -77,6 +83,9 @@ def fit_population(
         ``"auto"`` does the former where there is a GPU.
     n_jobs : int or None
         How many are trained at a time where they are trained side by side.
+    checkpoint, checkpoint_every, resume
+        As for `fit`; one file keeps all members. Members that are trained as one
+        program go on from a checkpoint of such, and each by itself from one of those.
     **settings
         What the members have in common.
 
@@ -130,22 +139,32 @@ def fit_population(
         dtype = np.dtype(settings.get("dtype") or floating_type(X))
         X = as_rows(network, X, dtype)
 
+    file = open_checkpoint(checkpoint, checkpoint_every, resume, "fit_population")
     common = {
         "X": X, "y": y, "engine": engine, "sample_weight": sample_weight,
         "validation": validation, "class_weight": class_weight, "scoring": scoring,
     }  # fmt: skip
     runs: dict[int, Run] = {}
-    if engine == "jax" or (engine == "auto" and engines.on_gpu()):
-        ready = [make_ready(**common, **own) for own in asked]
-        for group in _groups(ready, engine):
-            runs |= _train_as_one(group)
-    alone = [number for number in range(len(asked)) if number not in runs]
+    with kept_from_outside(file):
+        if engine == "jax" or (engine == "auto" and engines.on_gpu()):
+            ready = [
+                make_ready(**common, **own, kept=_named(file, number))
+                for number, own in enumerate(asked)
+            ]
+            for group in _groups(ready, engine):
+                runs |= _train_as_one(group)
+        alone = [number for number in range(len(asked)) if number not in runs]
 
-    def train(number: int) -> Run:
-        return fit(**common, **asked[number])
+        def train(number: int) -> Run:
+            own = asked[number]
+            return fit(**common, **own, checkpoint=_named(file, number))
 
-    runs |= zip(alone, run_all(train, [(k,) for k in alone], n_jobs), strict=True)
+        runs |= zip(alone, run_all(train, [(k,) for k in alone], n_jobs), strict=True)
     return [runs[number] for number in range(len(asked))]
+
+
+def _named(file: Kept | None, number: int) -> Kept | None:
+    return None if file is None else file.named(f"member {number}")
 
 
 def _check(number: int, asked: Mapping[str, Any]) -> None:
@@ -217,6 +236,68 @@ class _Member:
         return self.population.parameters(self.number)
 
 
+class _GroupState:
+    """What members trained as one program go on from, in the first one's part.
+
+    Each has its loop and its monitor in its own part; the program's state, which all
+    share, is in that of the first.
+    """
+
+    def __init__(
+        self, population: Any, loops: Sequence[Loop], trainings: Sequence[Training]
+    ) -> None:
+        self.population, self.loops = population, loops
+        self.parts = [each.part for each in trainings]
+        self.engine = engines.load("jax")
+
+    @property
+    def stops(self) -> bool:
+        """Whether an end was asked for from outside."""
+        return self.parts[0] is not None and self.parts[0].stops
+
+    def offer(self, reasons: Mapping[int, StopReason], done: bool = False) -> bool:
+        """Keep the state of all members if it is due; True says stop."""
+        first = self.parts[0]
+        if first is None:
+            return False
+        epochs = max(loop.monitor.seen for loop in self.loops)
+        if not first.is_wanted(epochs, done):
+            return False
+        for place, (part, loop) in enumerate(zip(self.parts, self.loops, strict=True)):
+            assert part is not None
+            own = {"members": len(self.loops), "place": place}
+            own |= loop.snapshot(self.engine, reasons.get(place))
+            if place == 0:
+                own["session"] = self.population.snapshot()
+            part.latest = {**part.context, **own, "epochs": loop.monitor.seen}
+        return first.offer(epochs, lambda: {}, done, fresh=False) is not None
+
+    def restore(self) -> dict[int, StopReason]:
+        """Go on from the parts; return why members had ended."""
+        reasons: dict[int, StopReason] = {}
+        found = [None if part is None else part.pop() for part in self.parts]
+        if found[0] is None:
+            return reasons
+        part = self.parts[0]
+        assert part is not None
+        places = [
+            None if each is None or "place" not in each else each["place"]
+            for each in found
+        ]
+        if places != list(range(len(self.loops))):
+            raise part.refusal("it is of other members, or of one by itself")
+        try:
+            self.population.restore(found[0]["session"])
+            for place, (each, loop) in enumerate(zip(found, self.loops, strict=True)):
+                assert each is not None
+                reason = loop.restore(each, self.engine)
+                if reason is not None:
+                    reasons[place] = reason
+        except ValueError as error:
+            raise part.refusal(str(error)) from error
+        return reasons
+
+
 def _train_as_one(group: _Group) -> dict[int, Run]:
     """Train members of one kind as one program, each until it has a reason to stop."""
     members = list(group.members.values())
@@ -238,19 +319,23 @@ def _train_as_one(group: _Group) -> dict[int, Run]:
         )
         for place, member in enumerate(members)
     ]  # fmt: skip
-    reasons: dict[int, StopReason] = {}
+    kept = _GroupState(population, loops, trainings)
+    reasons = kept.restore()
     try:
         for each in trainings:
             each.monitor.callbacks = begin_all(each.monitor.callbacks, each.start)
         while going := [k for k in range(len(loops)) if k not in reasons]:
             _advance(population, loops, going, reasons)
+            if kept.offer(reasons):
+                break
     except KeyboardInterrupt:
-        if interrupts_are_shared():
+        if interrupts_are_shared() or kept.stops:
             raise
     except BaseException:
         for each in trainings:
             finish_all(each.monitor.callbacks, None)
         raise
+    kept.offer(reasons, done=True)
     trainer, why = engines.load("jax"), f"{group.why}; {len(members)} as one program"
     runs = {
         number: finish(

@@ -14,27 +14,31 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from thalweg.core import StopReason
-from thalweg.training.checkpoint import Checkpoint, Terminated
+from thalweg.training.checkpoint import Checkpoint, Kept, Terminated
 
 GRACE = 5.0
 """Seconds after SIGTERM in which an epoch may still end."""
+
+PATIENCE = 2.0
+"""Seconds after a second Ctrl-C in which Python may still end by itself."""
 
 EXIT_CODE = 128 + signal.SIGTERM
 
 
 @contextmanager
-def kept_from_outside(file: Checkpoint | None) -> Iterator[None]:
+def kept_from_outside(kept: Kept | None) -> Iterator[None]:
     """Write a checkpoint at the end of a training, whatever ends it from outside.
 
     Parameters
     ----------
-    file : Checkpoint or None
-        With None nothing is done.
+    kept : Checkpoint, Named or None
+        With None nothing is done. Within another block of the same file, which has
+        the handlers, only the file is written.
 
     Raises
     ------
@@ -44,18 +48,24 @@ def kept_from_outside(file: Checkpoint | None) -> Iterator[None]:
     KeyboardInterrupt
         After a second Ctrl-C.
     """
-    if file is None or threading.current_thread() is not threading.main_thread():
+    if kept is None:
         yield
-        if file is not None:
-            file.write()
         return
+    file = kept.file
+    if file.guarded:
+        yield
+        file.end_part()
+        return
+    file.guarded = True
     ends = _Ends(file)
-    ends.listen()
+    if threading.current_thread() is threading.main_thread():
+        ends.listen()
     try:
         with suppress(Terminated):
             yield
         written = file.write()
     finally:
+        file.guarded = False
         ends.leave()
     if ends.terminated:
         ends.exit(written)
@@ -134,12 +144,23 @@ class _Ends:
         self._thread.start()
 
     def _keep_time(self, read: int) -> None:
+        interruptions = 0
         with open(read, "rb", buffering=0) as pipe:
             while heard := pipe.read(1):
                 if heard == b"\0":
                     return
                 if heard[0] == signal.SIGTERM and not self._ended.wait(GRACE):
                     self._end_now()
+                interruptions += heard[0] == signal.SIGINT
+                if interruptions == 2 and signal.SIGINT in self._before:
+                    self._stop_now()
+
+    def _stop_now(self) -> None:
+        """End a script after a second Ctrl-C that compiled code does not hear."""
+        interactive = hasattr(sys, "ps1") or "IPython" in sys.modules
+        if not interactive and not self._ended.wait(PATIENCE):
+            _say("Stopped. The checkpoint holds what was written before.")
+            os._exit(128 + signal.SIGINT)
 
     def _end_now(self) -> None:
         """Write what is in memory, and end the program from this thread."""
@@ -155,6 +176,8 @@ class _Ends:
 
     def _words(self, written: bool) -> str:
         file = self.file
+        if not file.epochs:
+            return "Terminated in the first epoch; there was nothing to keep yet."
         if not written:
             return f"Terminated. The checkpoint {file.path} could not be written."
         return (
@@ -166,6 +189,3 @@ class _Ends:
 def _say(text: str) -> None:
     with suppress(Exception):
         print(text, file=sys.stderr, flush=True)  # noqa: T201
-
-
-Handler = Callable[[int, Any], Any]

@@ -6,7 +6,7 @@ seed, while the rows lie on the device once. A member that has stopped, or that 
 number that is not finite, keeps its weights while the others go on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
@@ -25,7 +25,7 @@ from thalweg.core import (
     batch_rows,
     steps_per_epoch,
 )
-from thalweg.engines.jax import arrays, optimizers, step
+from thalweg.engines.jax import arrays, custom_network, optimizers, step
 from thalweg.engines.jax.forward import merge, split
 from thalweg.engines.jax.step import Carry, EpochBatch, Shape, compiled, padded_rows
 
@@ -152,6 +152,21 @@ class Population:
         columns = zip(*jax.device_get(found), strict=True)
         outputs, losses = (np.concatenate(c, axis=1) for c in columns)
         return outputs[:, : self._n_held], losses[:, : self._n_held]
+
+    def snapshot(self) -> dict[str, Array]:
+        """Copy all that is needed to resume, as named arrays."""
+        leaves = custom_network.as_arrays(self._carry)
+        found = {f"carry.{k}": leaf for k, leaf in enumerate(leaves)}
+        return {"steps": np.array(self._steps), **found}
+
+    def restore(self, snapshot: Mapping[str, Array]) -> None:
+        """Go on from a snapshot; raises as that of a session."""
+        count = sum(name.startswith("carry.") for name in snapshot)
+        leaves = [snapshot[f"carry.{k}"] for k in range(count)]
+        carry = custom_network.from_arrays(self._carry, leaves)
+        self._carry = self._call(jax.device_put, carry)
+        self._steps = int(snapshot["steps"])
+        self.__dict__.pop("validated", None)
 
     def parameters(self, member: int) -> Parameters:
         """Copy a member's weights."""

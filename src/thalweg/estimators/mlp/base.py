@@ -54,8 +54,8 @@ from thalweg.estimators.mlp.parameters import (
 from thalweg.estimators.mlp.persistence import PersistentMLP
 from thalweg.io import PathLike
 from thalweg.training import (
-    Checkpoint,
     EarlyStopping,
+    Kept,
     Part,
     Scoring,
     TrainingMonitor,
@@ -161,7 +161,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         y_val: ArrayLike | None = None,
         watch_only: bool = False,
         *,
-        checkpoint: PathLike | None = None,
+        checkpoint: PathLike | Kept | None = None,
         checkpoint_every: int | float | str | None = None,
         resume: bool | str = "auto",
     ) -> Any:
@@ -247,7 +247,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any = None, y_val: Any = None,
         incremental: bool = False, watch_only: bool = False,
-        kept: Checkpoint | None = None,
+        kept: Kept | None = None,
     ) -> Any:  # fmt: skip
         started = time.perf_counter()
         self._validate_params()

@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from numbers import Integral
 from time import monotonic
 from typing import Any, ClassVar, Self
 
@@ -129,7 +131,14 @@ from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.estimators.tabular.threshold import best_threshold, out_of_fold
 from thalweg.estimators.tabular.views import View, wave_places
-from thalweg.training import Callback, as_weights
+from thalweg.io import PathLike
+from thalweg.training import (
+    Callback,
+    Kept,
+    as_weights,
+    kept_from_outside,
+    open_checkpoint,
+)
 
 FEW_ROWS = 200
 """With fewer rows there are no validation data: all rows are used for training."""
@@ -230,6 +239,9 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         *,
         groups: ArrayLike | None = None,
         time: ArrayLike | None = None,
+        checkpoint: PathLike | Kept | None = None,
+        checkpoint_every: int | float | str | None = None,
+        resume: bool | str = "auto",
     ) -> Self:
         """Learn the columns, the target and the network.
 
@@ -252,6 +264,14 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             training and in the validation data.
         time : array-like of shape (n_rows,), optional
             Numbers or dates. The latest rows are the validation data.
+        checkpoint : path-like, optional
+            File in which the training of all networks is kept, so that the same call
+            again goes on from there after a kill or an interruption.
+        checkpoint_every : int, float or str, optional
+            How often it is written: 5 (epochs), 60.0 (seconds), "10 min". By default
+            every 30 seconds.
+        resume : {"auto", True, False}
+            Whether to go on from the file: if it is there, in any case, or never.
 
         Returns
         -------
@@ -260,11 +280,14 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         Raises
         ------
         ValueError, TypeError
-            If a parameter, a column or a value is not valid. The message names it and
-            says what to do.
+            If a parameter, a column or a value is not valid, or the checkpoint is of
+            another network, plan or data. The message names it and says what to do.
+        OSError
+            If the checkpoint cannot be written there.
         """
         started = monotonic()
         self._validate_params()
+        file = open_checkpoint(checkpoint, checkpoint_every, resume)
         check_flag("watch_only", watch_only, owner=f"{type(self).__name__}.fit")
         if (X_val is None) != (y_val is None):
             raise ValueError(
@@ -301,10 +324,11 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             self._target is Classes,
         )  # fmt: skip
         with fitting(self, X):
-            if n_members == 1:
-                shares = self._fit_one(task)
-            else:
-                shares = self._fit_members(task, n_members, started)
+            with kept_from_outside(file):
+                if n_members == 1:
+                    shares = self._fit_one(task, file)
+                else:
+                    shares = self._fit_members(task, n_members, started, file)
             self._choose_threshold(frame, target, groups, shares)
         self._warn_if_diverged()
         return self
@@ -316,7 +340,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         fixed = any(plan.full_batch for plan in phases(None, self._settings(2, False)))
         return 1 if fixed or not hidden_sizes(self) else MEMBERS
 
-    def _fit_one(self, task: Task) -> OutOfFold | None:
+    def _fit_one(self, task: Task, file: Kept | None) -> OutOfFold | None:
         """Train one network; return what it predicts for validation data we chose."""
         inputs, encoded, weights = task.inputs, task.encoded, task.weights
         n_rows = len(inputs)
@@ -342,6 +366,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             random_state=self.random_state,
             callbacks=self._callbacks(),
             engine=self.engine,
+            checkpoint=file,
             **settings,
             monitor="training" if task.watch_only else "auto",
         )
@@ -353,7 +378,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         return gather([(rows, outputs)], np.asarray(held_out[1]), None)
 
     def _fit_members(
-        self, task: Task, n_members: int, started: float
+        self, task: Task, n_members: int, started: float, file: Kept | None
     ) -> OutOfFold | None:
         """Train several networks; return what they predict out of fold."""
         task = replace(task, weights=self._row_weights(task))
@@ -362,6 +387,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         n_rows = len(task.encoded)
         crosses = task.given is None and self._crosses(n_rows)
         rng = as_random_state(self.random_state)
+        if file is not None:
+            file.begin_at(rng, fixed=isinstance(self.random_state, Integral))
         places = wave_places(task.inputs)
 
         def see(recipe: Recipe) -> View:
@@ -373,7 +400,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
 
         cross_fit = CrossFit(
             task,
-            self._train_member,
+            partial(self._train_member, file=file),
             see,
             self.target_.n_outputs,
             self._n_folds(n_members) if crosses else 0,
@@ -445,7 +472,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     def _train_member(
         self, recipe: Recipe, task: Task, validation: tuple[Any, ...] | None, *,
         n_rows: int, seed: int, first: bool, max_time: float | None,
-        max_epochs: int | None, parameters: Any,
+        max_epochs: int | None, parameters: Any, file: Kept | None = None,
     ) -> Run:  # fmt: skip
         """Train one of several members."""
         model = copy(self)
@@ -466,6 +493,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             callbacks=self._callbacks() if first else (),
             engine=self.engine,
             parameters=parameters,
+            checkpoint=None if file is None else file.named(f"member {seed}"),
             **settings,
             monitor="training" if task.watch_only else "auto",
         )

@@ -59,6 +59,8 @@ from thalweg.estimators.tabular.metrics import (
 )
 from thalweg.estimators.tabular.targets import Classes
 from thalweg.estimators.tabular.trees import TreesClassifier, TreesRegressor
+from thalweg.io import PathLike
+from thalweg.training import Kept, open_checkpoint
 
 
 @short_repr
@@ -253,6 +255,9 @@ def evaluate(
     groups: ArrayLike | None = None,
     time: ArrayLike | None = None,
     refit: bool = True,
+    checkpoint: PathLike | Kept | None = None,
+    checkpoint_every: int | float | str | None = None,
+    resume: bool | str = "auto",
 ) -> Evaluation:
     """Score a model on rows that it was not fitted on, then fit it on all rows.
 
@@ -286,6 +291,8 @@ def evaluate(
         Whether the model is fitted on all rows in the end, so that the score is of the
         model before. False leaves it fitted on the training data of the split; after a
         cross-validation it is fitted on all rows nevertheless.
+    checkpoint, checkpoint_every, resume
+        As for `Classifier.fit`; one file keeps all trainings.
 
     Returns
     -------
@@ -299,7 +306,8 @@ def evaluate(
     ValueError
         If the rows cannot be split, or the metric does not suit the target.
     """
-    done = _evaluate(model, X, y, announce, closely, scoring, groups, time, refit)
+    file = open_checkpoint(checkpoint, checkpoint_every, resume, owner="evaluate")
+    done = _evaluate(model, X, y, announce, closely, scoring, groups, time, refit, file)
     return done.finish(model) if refit or done.crossed else done.evaluation
 
 
@@ -314,6 +322,9 @@ def evaluate_best(
     groups: ArrayLike | None = None,
     time: ArrayLike | None = None,
     refit: bool = True,
+    checkpoint: PathLike | Kept | None = None,
+    checkpoint_every: int | float | str | None = None,
+    resume: bool | str = "auto",
 ) -> tuple[Any, Evaluation]:
     """Return the best of a network, a linear model and trees, and its evaluation.
 
@@ -325,6 +336,7 @@ def evaluate_best(
     model : Classifier or Regressor
         The network.
     X, y, announce, closely, scoring, groups, time, refit
+    checkpoint, checkpoint_every, resume
         As for `evaluate`.
 
     Returns
@@ -336,7 +348,8 @@ def evaluate_best(
     if scoring is None:  # which trees do not keep
         scoring = getattr(model, "scoring", None)
     how: dict[str, Any] = {"scoring": scoring, "groups": groups, "time": time}
-    done = _evaluate(model, X, y, announce, closely, **how, refit=refit)
+    file = open_checkpoint(checkpoint, checkpoint_every, resume, owner="evaluate_best")
+    done = _evaluate(model, X, y, announce, closely, **how, refit=refit, file=file)
     first = done.evaluation
     if first.best == first.subject:
         fit = refit or done.crossed
@@ -345,7 +358,10 @@ def evaluate_best(
         better = trees_of(model, int(known_rows(y, model.missing).sum()))
     else:
         better = linear_of(model)
-    found = evaluate(better, X, y, announce, closely, **how, refit=refit)
+    named = None if file is None else file.named("better")
+    found = evaluate(
+        better, X, y, announce, closely, **how, refit=refit, checkpoint=named
+    )
     gain = -first.gains[first.best][0]
     told = (
         f"The model is the {found.subject}: on these rows its "
@@ -358,7 +374,7 @@ def evaluate_best(
 
 def _evaluate(
     model: Any, X: Any, y: Any, announce: Callable[[str], None], closely: bool,
-    scoring: Any, groups: Any, time: Any, refit: bool,
+    scoring: Any, groups: Any, time: Any, refit: bool, file: Kept | None,
 ) -> "_Evaluated":  # fmt: skip
     """Score a model that is fitted on a part of the rows."""
     frame, target, _ = labeled(X, y, None, model.missing)
@@ -378,12 +394,14 @@ def _evaluate(
     for number, split in enumerate(tests, start=1):
         announce(f"network {number} of {total}")
         copy: Any = clone(model) if copies else model
-        found.add(copy, split, folded.groups, times)
+        name = f"network {number}"
+        found.add(copy, split, folded.groups, times, file and file.named(name))
         if len(tests) > 1 and _interrupted(copy):
             raise KeyboardInterrupt
     evaluation = found.evaluation(metric, folded, groups, closely)
     return _Evaluated(evaluation, found.models[-1], folded, frame, target, times,
-                      lambda: announce(f"network {total} of {total}"))  # fmt: skip
+                      lambda: announce(f"network {total} of {total}"),
+                      file and file.named("refit"))  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -397,6 +415,7 @@ class _Evaluated:
     target: Series
     times: Array | None
     announce: Callable[[], None]
+    file: Kept | None
 
     @property
     def crossed(self) -> bool:
@@ -410,7 +429,8 @@ class _Evaluated:
             told = "The training was interrupted."
         else:
             self.announce()
-            fit_all(model, self.frame, self.target, self.folded.groups, self.times)
+            given = self.frame, self.target, self.folded.groups, self.times
+            fit_all(model, *given, self.file)
             if _interrupted(model) and not self.crossed:
                 told = "The fit on all rows was interrupted."
         if not told:
@@ -420,10 +440,15 @@ class _Evaluated:
         return replace(self.evaluation, notes=(*self.evaluation.notes, told))
 
 
-def fit_all(model: Any, frame: Frame, target: Series, groups: Any, times: Any) -> None:
+def fit_all(
+    model: Any, frame: Frame, target: Series, groups: Any, times: Any,
+    file: Kept | None = None,
+) -> None:  # fmt: skip
     """Fit a model on all rows, with validation data that are honest too."""
-    rival = is_linear(model) or isinstance(model, TreesClassifier | TreesRegressor)
-    model.fit(frame, target, groups=groups, time=None if rival else times)
+    trees = isinstance(model, TreesClassifier | TreesRegressor)
+    times = None if trees or is_linear(model) else times
+    kept = {} if file is None or trees else {"checkpoint": file}
+    model.fit(frame, target, groups=groups, time=times, **kept)
 
 
 def score_model(model: Any, X: Any, y: Any, scoring: Any = None) -> Evaluation:
@@ -645,12 +670,15 @@ class _Found:
         if not isinstance(model, TreesClassifier | TreesRegressor):
             self._rivals[TREES] = trees_of(model, len(target))
 
-    def add(self, model: Any, split: Split, groups: Any, times: Any) -> None:
+    def add(
+        self, model: Any, split: Split, groups: Any, times: Any,
+        file: Kept | None = None,
+    ) -> None:  # fmt: skip
         """Fit the model and the baselines, and predict the test rows."""
         own = [None if v is None else v[split.train] for v in (groups, times)]
         train = self._frame.iloc[split.train], self._target.iloc[split.train]
         test = self._frame.iloc[split.test], self._target.iloc[split.test]
-        fit_all(model, *train, *_usable(*own))
+        fit_all(model, *train, *_usable(*own), file)
         self.see(model, *test)
         self._parts.append(split.test)
         for name, rival in self._rivals.items():
