@@ -108,18 +108,21 @@ class NativeSession:
 
     def validate(self) -> tuple[Array, Array]:
         """Compute raw outputs and losses on the validation data."""
-        return self._evaluate(self.parameters())
+        return self._evaluate(self._flat())
 
     @functools.cached_property
-    def _evaluate(self) -> Evaluator:
+    def _evaluate(self) -> Callable[[Array], tuple[Array, Array]]:
         assert self.validation is not None
-        return _evaluator(self.network, self.plan, self.validation)
+        return _flat_evaluator(self.network, self.plan, self._layout, self.validation)
 
     def parameters(self) -> Parameters:
         """Copy the weights as they are now."""
+        return self._layout.unpack(self._flat())
+
+    def _flat(self) -> Array:
         flat = np.empty(self._layout.n_parameters, self._dtype)
         self._training.copy(flat)
-        return self._layout.unpack(flat)
+        return flat
 
     def state(self) -> Any:
         """Copy what the update rule remembers, and the steps done."""
@@ -301,13 +304,13 @@ class NativeEngine:
 
     def outputs(self, network: DenseNetwork, parameters: Parameters, X: Any) -> Array:
         """Return the raw outputs, shape (n_rows, n_outputs)."""
-        return _forward(network, X, only_last=True)(parameters)[-1]
+        return _outputs_of(network, parameters, X, only_last=True)[-1]
 
     def activations(
         self, network: DenseNetwork, parameters: Parameters, X: Any
     ) -> list[Array]:
         """Return the outputs of every layer, each of shape (n_rows, units)."""
-        return _forward(network, X, only_last=False)(parameters)
+        return _outputs_of(network, parameters, X, only_last=False)
 
     def row_losses(self, plan: Plan, outputs: Array, y: Array) -> Array:
         """Compute the loss of each row of raw `outputs`, without penalties."""
@@ -333,12 +336,21 @@ ENGINE = NativeEngine()
 
 def _evaluator(network: DenseNetwork, plan: Plan, data: Data) -> Evaluator:
     """Return what computes raw outputs and losses of rows, again and again."""
-    outputs = _forward(network, data.X, only_last=True)
+    layout = Layout(network)
+    evaluate = _flat_evaluator(network, plan, layout, data)
+    return lambda parameters: evaluate(layout.pack(parameters, data.X.dtype))
+
+
+def _flat_evaluator(
+    network: DenseNetwork, plan: Plan, layout: Layout, data: Data
+) -> Callable[[Array], tuple[Array, Array]]:
+    """Return the same for weights in one flat vector, as the kernel has them."""
+    outputs = _forward(network, layout, data.X, only_last=True)
     shape = data.n_rows, network.n_outputs
     losses = _losses(plan, np.zeros(shape, data.dtype), data.y)
 
-    def evaluate(parameters: Parameters) -> tuple[Array, Array]:
-        found = outputs(parameters)[-1]
+    def evaluate(flat: Array) -> tuple[Array, Array]:
+        found = outputs(flat)[-1]
         return found, losses(found)
 
     return evaluate
@@ -359,21 +371,29 @@ def _losses(plan: Plan, shaped: Array, y: Array) -> Callable[[Array], Array]:
     return losses
 
 
-def _forward(
-    network: DenseNetwork, X: Any, *, only_last: bool
-) -> Callable[[Parameters], list[Any]]:
-    """Return what computes the layers' outputs for weights, again and again."""
+def _outputs_of(
+    network: DenseNetwork, parameters: Parameters, X: Any, *, only_last: bool
+) -> list[Any]:
+    """Compute the layers' outputs once."""
     layout = Layout(network)
+    flat = layout.pack(parameters, X.dtype)
+    return _forward(network, layout, X, only_last=only_last)(flat)
+
+
+def _forward(
+    network: DenseNetwork, layout: Layout, X: Any, *, only_last: bool
+) -> Callable[[Array], list[Any]]:
+    """Return what computes the layers' outputs for flat weights, again and again."""
     told = describe(network, Plan(), layout, None, 0, dtype=X.dtype)
     skipped = len(network.layers) - 1 if only_last else 0
     table, rows = as_table(network, X), X.shape[0]
 
-    def outputs(parameters: Parameters) -> list[Any]:
+    def outputs(flat: Array) -> list[Any]:
         found = [
             None if index < skipped else np.empty((rows, layer.units), X.dtype)
             for index, layer in enumerate(network.layers)
         ]
-        given = told, table, layout.pack(parameters, X.dtype), found, CHUNK
+        given = told, table, flat, found, CHUNK
         run(told, rows, functools.partial(kernel.outputs, *given))
         return found
 

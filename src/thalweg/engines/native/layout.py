@@ -16,6 +16,7 @@ class Layout:
         layers = network.layers
         self.offsets: list[dict[str, int]] = [{} for _ in layers]
         self._shapes = network.shapes()
+        self._sizes: dict[tuple[int, ...], int] = {}
         self.n_parameters = self.n_trained = 0
 
         def kept(place: tuple[int, str]) -> bool:
@@ -23,7 +24,8 @@ class Layout:
 
         places = [(i, name) for i, own in enumerate(self._shapes) for name in own]
         for i, name in sorted(places, key=kept):
-            size = int(np.prod(self._shapes[i][name]))
+            shape = self._shapes[i][name]
+            size = self._sizes[shape] = int(np.prod(shape))
             self.offsets[i][name] = self.n_parameters
             self.n_parameters += size
             self.n_trained += size * (not kept((i, name)))
@@ -44,7 +46,7 @@ class Layout:
         """Return views of all parameters, or of the trained ones that `flat` holds."""
 
         def view(start: int, shape: tuple[int, ...]) -> Array:
-            return flat[start : start + int(np.prod(shape))].reshape(shape)
+            return flat[start : start + self._sizes[shape]].reshape(shape)
 
         return tuple(
             {k: view(at, shapes[k]) for k, at in offsets.items() if at < len(flat)}
