@@ -213,7 +213,8 @@ class CrossFit:
     def add_linear(self, count: int) -> list[Trained]:
         """Fit linear models without some of the folds, and return the best ones.
 
-        At most `count` folds are those that networks held out. The encoding and the penalty are chosen by the first two folds.
+        At most `count` folds are those that networks held out. The encoding and the
+        penalty are chosen by the first two folds.
         """
         count = min(count, -(-len(self.networks) // self._n_each))
         tried: dict[tuple[str, float], list[Trained]] = {}

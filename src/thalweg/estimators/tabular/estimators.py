@@ -300,8 +300,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             X_val, watch_only = None, False
         given = None
         if X_val is not None:
-            rows, known, _ = labeled(X_val, y_val, None, self.missing)
-            given = self._encode(rows), self.target_.encode(known)
+            rows, values, _ = labeled(X_val, y_val, None, self.missing)
+            given = self._encode(rows), self.target_.encode(values)
         task = Task(
             inputs, encoded, weights, given, watch_only, groups, time,
             self._target is Classes,
