@@ -1140,12 +1140,18 @@ def table_blueprint(
 ) -> tuple[DenseNetwork, Plan, bool]:
     """Return what `fit` would train: network, plan, and whether it validates.
 
-    With several phases, the plan is that of the first.
+    With several phases, the plan is that of the first. Of several members it is the
+    first one.
     """
     copy: Any = clone(model)
     _, target, _ = labeled(X, y, None, copy.missing)
     copy.target_ = copy._study_target(target)
     watched = copy._validates(len(target))
+    count = copy._n_members(len(target))
+    if count > 1:
+        (first,) = network_recipes(copy, 1, len(target), waves=True)
+        vars(copy).update(first.settings)
+        watched = copy._crosses(len(target))
     settings = copy._settings(len(target), watched)
     return copy._network(n_inputs, settings), phases(None, settings)[0], watched
 

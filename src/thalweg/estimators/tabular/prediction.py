@@ -16,6 +16,7 @@ from thalweg.estimators.tabular.boosted_trees import BoostedTrees
 from thalweg.estimators.tabular.columns import (
     Column,
     as_frame,
+    as_seen,
     encode_compact,
     with_arrays,
 )
@@ -109,6 +110,16 @@ class TablePredictor:
         Further columns are ignored.
         """
         return self._inputs(X).toarray()
+
+    def encode_for(self, number: int, X: Any) -> Array:
+        """Return the inputs of one of several networks, (n_rows, n_inputs)."""
+        return self.trained_.views[number].of(self._inputs(X)).toarray()
+
+    def columns_of(self, number: int) -> tuple[Column, ...]:
+        """Return the columns as one of several networks sees them, without waves."""
+        if len(self.trained_) == 1:
+            return self.columns_
+        return as_seen(self.columns_, self.trained_.views[number].pieces)
 
     def _inputs(self, X: Any) -> CompactRows:
         return self._encode(self.aligned(X))
