@@ -199,6 +199,14 @@ def test_schedules_stay_at_their_end(schedule: str) -> None:
     np.testing.assert_array_equal(late, np.full(10, late[0]))
 
 
+def test_a_warmup_counts_updates_and_no_batches() -> None:
+    """The rate of the issue: 0.025 for the first update of four batches, not 0.1."""
+    warm = plan(warmup=4, accumulate=4)
+    np.testing.assert_allclose(
+        rate_factors(warm, 0, 20, N_ROWS), np.repeat([0.25, 0.5, 0.75, 1, 1], 4)
+    )
+
+
 @given(
     name=st.sampled_from(sorted(SCHEDULES)),
     first=st.integers(0, 10**6),

@@ -281,6 +281,36 @@ def test_gradient_of_losses(engine: engines.Engine, loss: Any) -> None:
 
 
 @each_engine
+@pytest.mark.parametrize(
+    "loss", ["absolute", "quantile", ("quantile", {"quantile": 0.9}), "huber"]
+)
+def test_no_slope_where_nothing_is_wrong(engine: engines.Engine, loss: Any) -> None:
+    """|x| is not smooth at 0: there its slope is 0, which leaves a fit as it is."""
+    network = DenseNetwork(3, (Dense(2, "identity"),))
+    zeros = ({"weights": np.zeros((3, 2)), "bias": np.zeros(2)},)
+    y = np.zeros((4, 2))
+    y[0] = 1.0, -1.0
+    data = Data(np.ones((4, 3)), y, np.ones(4))
+    _, gradient = engine.cost_and_gradient(network, Plan(loss=loss), zeros, data)
+    expected = engine.cost_and_gradient(
+        network, Plan(loss=loss), zeros, data.take(slice(1))
+    )[1]
+    assert (expected[0]["bias"] != 0).all()
+    np.testing.assert_allclose(gradient[0]["bias"], expected[0]["bias"] / 4, **EXACT)
+
+
+@each_engine
+def test_the_l1_penalty_leaves_zeros_alone(engine: engines.Engine) -> None:
+    network = DenseNetwork(3, (Dense(2, "identity"),))
+    weights = np.array([[0.0, 1.0], [-2.0, -0.0], [3.0, 0.0]])
+    data = Data(np.zeros((1, 3)), np.zeros((1, 2)), np.ones(1))
+    plan = Plan(l1=0.5, loss="squared")
+    first = ({"weights": weights, "bias": np.zeros(2)},)
+    _, gradient = engine.cost_and_gradient(network, plan, first, data)
+    np.testing.assert_array_equal(gradient[0]["weights"], 0.5 * np.sign(weights))
+
+
+@each_engine
 def test_averaged_squared_loss_has_the_gradient_of_the_sum(
     engine: engines.Engine,
 ) -> None:

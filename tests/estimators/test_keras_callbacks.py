@@ -157,7 +157,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "too few epochs": ({"epochs": 2, "initial_epoch": 2}, "must be larger"),
     "steps of arrays": ({"steps_per_epoch": 2}, "needs a compiled model and batches"),
     "a score without metrics": ({"monitor": "score"}, "compiled without metrics"),
-    "a wrong class": ({"class_weight": {7: 1.0}}, "the class 7, but y has"),
+    "a wrong class": ({"class_weight": {7: 1.0}}, "the class 7; the classes are 0 to"),
 }  # fmt: skip
 
 

@@ -188,7 +188,9 @@ def test_every_kind_of_callback_is_called():
     tw.minimize(cost, START, jac=gradient, method="CG", callback=max)
 
 
-@pytest.mark.parametrize("yes", [True, np.True_, np.array(True), jnp.array(True)])
+@pytest.mark.parametrize(
+    "yes", [True, np.True_, np.array(True), jnp.array(True), 1, "stop"]
+)
 def test_every_kind_of_true_stops(yes: Any):
     x = np.array([-1.2, 1.0])
     res = tw.minimize(

@@ -143,8 +143,9 @@ def _squared(z: Array, y: Array, averaged: bool) -> tuple[Array, Array]:
     return values / (z.shape[1] if averaged else 1), z - y
 
 
-def _absolute(z: Array, y: Array) -> tuple[Array, Array]:
-    return np.abs(z - y).sum(axis=1), np.sign(z - y)
+def _absolute(z: Array, y: Array, slope_at_zero: float) -> tuple[Array, Array]:
+    slopes = np.where(z == y, slope_at_zero, np.sign(z - y))
+    return np.abs(z - y).sum(axis=1), slopes
 
 
 def _huber(z: Array, y: Array, delta: float) -> tuple[Array, Array]:

@@ -30,6 +30,7 @@ from thalweg.core.data import Data
 from thalweg.core.history import EpochRecord, Run, StopReason
 from thalweg.core.networks import Dense, DenseNetwork
 from thalweg.core.plan import Plan, rate_factors, steps_per_epoch
+from thalweg.core.schedules import SCHEDULES
 from thalweg.core.types import Array, Parameters
 from thalweg.training.data import split
 from thalweg.training.fit import fit, predict
@@ -154,6 +155,21 @@ def test_trajectory(name: str) -> None:
     assert found.why == "All 4 epochs were done."
 
 
+@pytest.mark.parametrize("engine", ["native", "jax"])
+@pytest.mark.parametrize("schedule", [*SCHEDULES, lambda update: 1 / (2 + update)])
+def test_accumulated_batches_are_one_update_of_a_schedule(
+    engine: str, schedule: Any
+) -> None:
+    """Three batches of four rows are one of twelve, at each rate of each schedule."""
+    own = {"schedule": schedule, "warmup": 3, "shuffle": False, "patience": 9}
+    own |= {"random_state": 0, "engine": engine, "epochs": 3, "optimizer": "sgd"}
+    data = NETWORK, X[:24], Y[:24].astype(np.int32)
+    single = tw.fit(*data, loss="cross_entropy", batch_size=12, **own)
+    several = tw.fit(*data, loss="cross_entropy", batch_size=4, accumulate=3, **own)
+    np.testing.assert_allclose(several.history.rate, single.history.rate, rtol=1e-12)
+    references.assert_close(several.parameters, single.parameters, rtol=1e-5, atol=1e-6)
+
+
 MOONS = [
     "0.432387", "0.081007", "0.075384", "0.073729", "0.072895", "0.072376", "0.072013",
     "0.071742", "0.071530", "0.071357", "0.071214", "0.071092", "0.070986", "0.070894",
@@ -276,17 +292,20 @@ def no(record: EpochRecord) -> None:
     """A callback that only makes the loop go epoch by epoch."""
 
 
-def test_callbacks_see_every_epoch_and_only_true_stops() -> None:
+YES = [True, np.True_, np.array(True), 1, np.float64(0.5), "stop", [0]]
+NO = [None, False, np.False_, 0, 0.0, "", [], np.ones(3)]
+
+
+@pytest.mark.parametrize("yes", YES, ids=repr)
+def test_callbacks_see_every_epoch_and_any_true_stops(yes: Any) -> None:
     seen: list[EpochRecord] = []
 
-    def third(record: EpochRecord) -> bool:
+    def third(record: EpochRecord) -> Any:
         seen.append(record)
-        return record.epoch == 3
+        return yes if record.epoch == 3 else NO[record.epoch]
 
-    def truthy(record: EpochRecord) -> Any:
-        return "not True"
-
-    found = run(epochs=9, callbacks=[truthy, third])
+    nothing = [lambda record, each=each: each for each in NO]
+    found = run(epochs=9, callbacks=[*nothing, third])
     assert found.stop_reason is StopReason.CALLBACK
     assert [record.epoch for record in seen] == [1, 2, 3]
     for record, kept in zip(seen, found.history, strict=True):
@@ -555,6 +574,28 @@ def test_class_weights_are_weights_of_rows() -> None:
     assert_same_bits(both.parameters, product.parameters)
 
 
+@pytest.mark.parametrize("y", [Y > 0, (Y > 0)[:, None], 1.0 * (Y > 0)])
+@pytest.mark.parametrize("key", [1, 1.0, True, np.True_, np.int8(1), np.float32(1)])
+def test_class_weights_of_a_binary_loss(y: Any, key: Any) -> None:
+    network = DenseNetwork.from_sizes((X.shape[1], 1))
+    own = {"loss": "binary_cross_entropy", "network": network, "epochs": 2, "y": y}
+    by_class = run(class_weight={key: 5.0}, **own)
+    by_row = run(sample_weight=np.where(Y > 0, 5.0, 1.0), **own)
+    assert_same_bits(by_class.parameters, by_row.parameters)
+
+
+def test_class_weights_of_one_hot_rows() -> None:
+    by_class = run(class_weight={2: 5.0}, y=np.eye(3)[Y], epochs=2)
+    by_row = run(sample_weight=np.where(Y == 2, 5.0, 1.0), y=np.eye(3)[Y], epochs=2)
+    assert_same_bits(by_class.parameters, by_row.parameters)
+
+
+def test_a_batch_need_not_have_rows_of_each_weighted_class() -> None:
+    first = np.flatnonzero(Y == 0)
+    batches = [(X[first], Y[first]), (X, Y)]
+    fit(NETWORK, batches, loss="cross_entropy", class_weight={2: 5.0}, epochs=1)
+
+
 # ------------------------------------------------------------------- validation
 
 
@@ -684,7 +725,20 @@ ERRORS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "class weight of numbers": (
         {"class_weight": "balanced", "loss": "squared", "y": np.eye(3)[Y]},
+        ["class_weight with loss='squared'", "no classes"],
+    ),
+    "class weight of labels of several kinds": (
+        {"class_weight": "balanced", "loss": "binary_cross_entropy",
+         "y": np.eye(3)[Y] + np.eye(3)[::-1][Y] > 0},
         ["class_weight needs y to hold class numbers"],
+    ),
+    "weight of an unknown class": (
+        {"class_weight": {0: 1.0, "1": 2.0}}, ["the class '1'", "0 to 2"],
+    ),
+    "weight of a third class of two": (
+        {"class_weight": {2: 2.0}, "loss": "binary_cross_entropy",
+         "network": DenseNetwork.from_sizes((X.shape[1], 1)), "y": Y > 0},
+        ["the class 2", "0 to 1"],
     ),
     "validation share": ({"validation": 1.5}, ["validation=1.5", "(0, 1)"]),
     "validation leaves nothing": (

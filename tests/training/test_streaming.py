@@ -120,6 +120,26 @@ def test_one_pass_over_an_iterator_and_a_callback_that_stops():
     assert (run.stop_reason, len(run.history)) == (StopReason.CALLBACK, 2)
 
 
+OWN = tw.Network(
+    lambda seed: {"w": np.full((4, 2), 0.1)}, lambda params, X: X @ params["w"]
+)
+
+
+@pytest.mark.parametrize("network", [NETWORK, OWN], ids=["dense", "own"])
+def test_batches_of_one_reused_buffer_are_copied(network: Any):
+    def reusing() -> Any:
+        buffers = np.empty((50, 4)), np.empty(50, np.int32), np.empty(50)
+        for batch in BATCHES[:4]:
+            for buffer, part in zip(buffers, batch, strict=True):
+                buffer[:] = part
+            yield buffers
+
+    settings = {**PLAN, "optimizer": "sgd", "shuffle": False}
+    run = tw.fit(network, reusing, **settings)
+    other = tw.fit(network, BATCHES[:4], **settings)
+    np.testing.assert_array_equal(run.history.loss, other.history.loss)
+
+
 def test_ctrl_c_keeps_the_weights_so_far():
     def press(record: EpochRecord) -> None:
         raise KeyboardInterrupt

@@ -484,9 +484,9 @@ def test_importances_and_ranges_find_what_matters() -> None:
 def test_callbacks_see_every_trial_and_can_end_it() -> None:
     seen: list[SearchTrial] = []
 
-    def third(trial: SearchTrial) -> bool:
+    def third(trial: SearchTrial) -> Any:
         seen.append(trial)
-        return len(seen) == 3
+        return np.bool_(len(seen) == 3)
 
     found = search(callbacks=[third], n_jobs=1)
     assert [trial.number for trial in seen] == [0, 1, 2]

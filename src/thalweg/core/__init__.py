@@ -5,6 +5,7 @@ Only NumPy and SciPy are imported here; nothing trains.
 
 from thalweg.core.checks import (
     as_callbacks,
+    asks_to_stop,
     check_flag,
     check_jobs,
     check_whole,
@@ -126,6 +127,7 @@ __all__ = [
     "accuracy",
     "as_callbacks",
     "as_random_state",
+    "asks_to_stop",
     "available_cpus",
     "batch_rows",
     "canonical",

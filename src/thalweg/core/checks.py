@@ -59,6 +59,14 @@ def as_callbacks(
     return found
 
 
+def asks_to_stop(answer: Any) -> bool:
+    """Tell whether a callback's answer is true: True, 1, NumPy's or JAX's True.
+
+    An array of several numbers is no answer: SciPy's callbacks may return their x.
+    """
+    return getattr(answer, "ndim", 0) == 0 and bool(answer)
+
+
 @contextmanager
 def naming(*parameters: str, owner: str) -> Iterator[None]:
     """Name the parameters where a library's error about their values does not.

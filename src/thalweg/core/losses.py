@@ -22,7 +22,7 @@ LOSSES = tabulate(
             "label_smoothing": 0.0, "clipped": False, "scale": 1.0,
         },
         "squared": {"averaged": False, "scale": 1.0},
-        "absolute": {"scale": 1.0},
+        "absolute": {"scale": 1.0, "slope_at_zero": (0.0, "[-1, 1]")},
         "huber": {"delta": 1.0, "scale": 1.0},
         "log_cosh": {"scale": 1.0},
         "quantile": {"quantile": 0.5},
@@ -41,6 +41,9 @@ the deviance of a mean exp(z), exp(z) - y - y z + y log y; ``hinge``
 max(0, 1 + max_{j≠y} z_j - z_y) (Crammer & Singer, 2001); ``focal`` (1-p)^gamma times
 cross-entropy (Lin et al., 2017). Those that are a sum over outputs are multiplied by
 ``scale``: 2/n makes ``squared`` the mean squared error of n outputs, 1/n another mean.
+
+At z = y the slope of ``absolute`` is ``slope_at_zero``, and that of ``quantile`` 0:
+JAX's would be 1, and Keras's -1.
 
 Two constants are there for scikit-learn's sake, and change the value of a loss but not
 its gradient: ``clipped`` takes the logarithms of probabilities clipped to [ε, 1-ε], ε

@@ -369,13 +369,16 @@ def batch_rows(plan: Plan, n_rows: int) -> int:
 
 
 def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
-    """Factors of the learning rate for `count` updates, the first numbered `first`.
+    """Factors of the learning rate for `count` batches, the first numbered `first`.
+
+    Schedules and the warm-up count updates: with ``accumulate`` k, the k batches of an
+    update have the factor of that update.
 
     Parameters
     ----------
     plan : Plan
     first : int
-        Number of updates already done in this training.
+        Number of batches already done in this training.
     count : int
     n_rows : int
         Rows of the training data.
@@ -385,15 +388,22 @@ def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
     ndarray of shape (count,), float64
         1 throughout for ``plateau`` and ``adaptive``, which the loop steers.
     """
-    steps = np.arange(first, first + count)
+    batches = np.arange(first, first + count)
+    steps = batches // plan.accumulate
     schedule = plan.schedule
     if callable(schedule.name):
         with naming("schedule", owner="Plan"):
-            factors = np.array([float(schedule.name(int(step))) for step in steps])
+            numbers, of = np.unique(steps, return_inverse=True)
+            factors = np.array([float(schedule.name(int(step))) for step in numbers])
+            factors = factors[of]
     elif schedule.name in FACTORS:
         per_epoch = steps_per_epoch(plan, n_rows)
-        total = plan.epochs * per_epoch
-        clock = Clock(steps, steps // per_epoch, per_epoch, total, n_rows)
+        total = max(plan.epochs * per_epoch // plan.accumulate, 1)
+        # An update belongs to the epoch of its last batch, in which it is applied.
+        applied = (steps + 1) * plan.accumulate - 1
+        clock = Clock(
+            steps, applied // per_epoch, per_epoch / plan.accumulate, total, n_rows
+        )
         factors = FACTORS[schedule.name](clock, **dict(schedule.constants))
     else:
         factors = np.ones(count)

@@ -60,7 +60,7 @@ class Clock(NamedTuple):
 
     steps: Array
     epoch: Array
-    per_epoch: int
+    per_epoch: float
     total: int
     n_rows: int
 

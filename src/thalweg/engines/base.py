@@ -5,7 +5,7 @@ nothing above asks which one it got: what only JAX can do for a network of the u
 own, every engine answers for the networks that it trains.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -74,6 +74,20 @@ class Session(Protocol):
 
     def state(self) -> Any:
         """Copy what the optimizer remembers, and the steps done; can be pickled."""
+        ...
+
+    def snapshot(self) -> dict[str, Array]:
+        """Copy all that is needed to resume, the weights included, as named arrays."""
+        ...
+
+    def restore(self, snapshot: Mapping[str, Array]) -> None:
+        """Go on from the `snapshot` of a session of the same network and plan.
+
+        Raises
+        ------
+        ValueError
+            If it is that of another network or optimizer.
+        """
         ...
 
 
@@ -197,6 +211,20 @@ class Engine(Protocol):
         """Return what turns parameters into the list of those trained, and back."""
         ...
 
+    def flatten(self, parameters: Any) -> list[Array]:
+        """List all arrays of parameters, for a file."""
+        ...
+
+    def unflatten(self, example: Any, arrays: Sequence[Array]) -> Any:
+        """Undo `flatten`, for parameters that are shaped like `example`.
+
+        Raises
+        ------
+        ValueError
+            If the arrays are those of another network.
+        """
+        ...
+
     def session(
         self,
         network: Any,
@@ -243,6 +271,15 @@ class Engine(Protocol):
     def steady(self) -> AbstractContextManager[None]:
         """Prepare for many calls of an objective in turn."""
         ...
+
+
+def check_arrays(wanted: Sequence[Array], found: Sequence[Array]) -> None:
+    """Raise ValueError unless both have the same shapes and types."""
+    first, second = (
+        [(each.shape, str(each.dtype)) for each in arrays] for arrays in (wanted, found)
+    )
+    if first != second:
+        raise ValueError("its arrays are those of another network or optimizer")
 
 
 def blame_layers(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from thalweg.core import Array, History, PyTree
+from thalweg.core import Array, History, PyTree, asks_to_stop
 from thalweg.optimize.line_searches import LineSearches
 from thalweg.optimize.recorded_functions import EvaluationLog
 
@@ -176,7 +176,7 @@ class IterationRecorder:
         except StopIteration:
             self._stop("callback", STOP_ITERATION if self.method == "TNC" else "")
         else:
-            if _is_true(answer):
+            if asks_to_stop(answer):
                 self._stop("callback", "The callback asked to stop.")
 
     def _check_limits(self, seconds: float) -> None:
@@ -300,10 +300,3 @@ def _unify(callback: Callable[..., Any], method: str) -> Callable[..., Any]:
     if method == "trust-constr" and len(parameters) != 1:
         return lambda record: callback(record.x, record)
     return lambda record: callback(record.x)
-
-
-def _is_true(answer: Any) -> bool:
-    """Whether a callback returned True, be it Python's, NumPy's or JAX's."""
-    if getattr(answer, "dtype", None) == np.dtype(bool):
-        return np.size(answer) == 1 and bool(np.all(answer))
-    return answer is True

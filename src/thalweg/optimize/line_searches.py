@@ -74,6 +74,10 @@ class LineSearches:
             self.restarts += bool(step @ gradient < (_COSINE_TOLERANCE - 1) * size)
         self._is_first, self._evaluations = False, evaluations
 
+    def continue_from(self, failures: float, evaluations: int) -> None:
+        """Go on counting where another minimization was left."""
+        self.failures, self._evaluations = failures, evaluations + 1
+
     def record_end(self, result: Any, evaluations: int) -> None:
         """Count the searches that ended the method.
 

@@ -84,7 +84,7 @@ def minimize(
     callback : callable, optional
         ``callback(x)`` after each iteration, or with SciPy's keyword
         ``intermediate_result``, whatever the method. x is a copy. Raise StopIteration
-        or return True to stop.
+        or return True, or anything true but an array, to stop.
     options : dict, optional
         SciPy's options of the method. TNC takes ``maxiter`` as well.
     check : {"raise", "warn", "off"}

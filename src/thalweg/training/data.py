@@ -7,7 +7,6 @@ here, before anything is computed, and said in a sentence that names the place.
 import contextlib
 import os
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from thalweg.core import (
     hold_out,
     naming,
 )
+from thalweg.training.class_weight import class_weights
 
 _FLOATING = np.dtype("float32"), np.dtype("float64")
 
@@ -59,7 +59,8 @@ def as_data(
     target = _as_y(plan, y, n_rows, n_outputs, dtype)
     weights = as_weights(sample_weight, n_rows, dtype)
     if class_weight is not None:
-        weights = weights * _class_weights(class_weight, target, n_outputs, dtype)
+        own = _by_class(class_weight, plan, target, n_outputs)
+        weights = weights * own.astype(dtype)
     return Data(checked, target, weights)
 
 
@@ -257,41 +258,19 @@ def as_weights(
     return np.ascontiguousarray(weights)
 
 
-def _class_weights(
-    class_weight: Mapping[int, float] | str,
-    y: Any,
-    n_classes: int | None,
-    dtype: np.dtype[Any],
-) -> Array:
-    if getattr(y, "dtype", None) != np.int32 or y.ndim != 1:
-        raise ValueError("class_weight needs y to hold class numbers.")
-    counts = np.bincount(y)
-    if class_weight == "balanced":
-        return (len(y) / ((counts > 0).sum() * counts[y])).astype(dtype)
-    if not isinstance(class_weight, Mapping):
+def _by_class(class_weight: Any, plan: Plan, y: Any, n_outputs: int | None) -> Array:
+    """Return the weights of rows by class, where a loss has classes."""
+    name = plan.loss.name
+    if name == "binary_cross_entropy":
+        n_classes = 2 if getattr(y, "shape", (0, 0))[1:] == (1,) else None
+    elif name in CLASSIFYING or callable(name):
+        n_classes = n_outputs
+    else:
         raise ValueError(
-            f"class_weight is {class_weight!r}; it must be 'balanced' or a dict from "
-            "class numbers to weights."
+            f"fit got class_weight with loss={plan.loss.label!r}, whose y has no "
+            "classes. Weight rows by sample_weight."
         )
-    n_classes = len(counts) if n_classes is None else n_classes
-    for number, weight in class_weight.items():
-        real = isinstance(weight, Real) and not isinstance(weight, bool | np.bool_)
-        if not real or not 0 <= weight < np.inf:
-            raise ValueError(
-                f"class_weight gives {weight!r} to class {number!r}; a weight must be "
-                "a finite number of at least 0."
-            )
-        if isinstance(number, bool) or number not in range(n_classes):
-            raise ValueError(
-                f"class_weight names class {number!r}; the classes are 0 to "
-                f"{n_classes - 1}. Leave it out."
-            )
-    table = np.array([class_weight.get(k, 1.0) for k in range(n_classes)], dtype)
-    if not table.any():
-        raise ValueError(
-            "class_weight is zero for every class of y; nothing could be learned."
-        )
-    return table[y]
+    return class_weights(class_weight, y, n_classes)
 
 
 def _numeric(name: str, values: ArrayLike, dtype: np.dtype[Any]) -> Array:

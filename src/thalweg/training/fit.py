@@ -27,9 +27,13 @@ from thalweg.core import (
     phases,
     shown,
 )
+from thalweg.io import PathLike
+from thalweg.training.checkpoint import Checkpoint, Part, open_checkpoint
 from thalweg.training.data import as_rows
+from thalweg.training.identity import identify
 from thalweg.training.loop import check_network, check_plan
 from thalweg.training.monitor import Callback, Scoring, TrainingMonitor
+from thalweg.training.signals import kept_from_outside
 from thalweg.training.source import Source, prepare
 
 
@@ -47,6 +51,9 @@ def fit(
     random_state: int | np.random.RandomState | None = None,
     callbacks: Sequence[Callback] = (),
     engine: str = "auto",
+    checkpoint: PathLike | None = None,
+    checkpoint_every: int | float | str | None = None,
+    resume: bool | str = "auto",
     **settings: Any,
 ) -> Run:
     """Train a network.
@@ -71,8 +78,9 @@ def fit(
     sample_weight : array-like of shape (n_rows,), optional
         Non-negative weight of each row in the loss.
     class_weight : dict of int to float or "balanced", optional
-        Further weight of the rows of each class; "balanced" gives each class the same
-        total weight.
+        Further weight of the rows of each class: of class numbers, of 0 and 1 of a
+        binary loss, or of one-hot rows. "balanced" gives each class the same total
+        weight.
     validation : float or tuple, optional
         Share of the rows to hold out (stratified for class numbers), or
         ``(X_val, y_val)`` or ``(X_val, y_val, sample_weight)``.
@@ -87,6 +95,16 @@ def fit(
         Each is given the `EpochRecord` after each epoch; True stops training.
     engine : {"auto", "jax"}
         What computes.
+    checkpoint : path-like, optional
+        File in which the training is kept, so that the same call again goes on from
+        there: after a kill, a crash or an interruption. After the end it holds the
+        result, which the same call again returns. See ``docs/long-jobs.md``.
+    checkpoint_every : int, float or str, optional
+        How often it is written: a whole number of epochs (5), seconds (60.0), or a
+        text ("10 min", "5 epochs"). By default every 30 seconds.
+    resume : {"auto", True, False}
+        Whether to go on from the file: if it is there, in any case (an error if it is
+        not there), or never, which starts anew and replaces it.
     **settings
         Fields of `Plan`, such as ``optimizer="adam"`` or ``epochs=20``. A list of
         optimizers, ``["adam", "lbfgs"]``, trains in phases; ``epochs`` may then be a
@@ -97,12 +115,17 @@ def fit(
     -------
     Run
         Weights, history, and why training stopped. Interrupting from the keyboard
-        returns the weights so far.
+        returns the weights so far; with a checkpoint, those after the current epoch.
 
     Raises
     ------
     ValueError, TypeError
-        Naming the parameter or column, what it got and what is allowed.
+        Naming the parameter or column, what it got and what is allowed. A checkpoint
+        of another network, plan or data is refused, naming what differs.
+    OSError
+        If the checkpoint cannot be written where it is asked for.
+    SystemExit
+        With code 143 after SIGTERM, if there is a checkpoint; it has been written.
 
     Examples
     --------
@@ -135,6 +158,7 @@ def fit(
         random_state=random_state,
         callbacks=callbacks,
         engine=engine,
+        kept=open_checkpoint(checkpoint, checkpoint_every, resume),
         **settings,
     ).run()
 
@@ -149,10 +173,15 @@ class Training:
     monitor: TrainingMonitor
     engine: str
     adapter: NetworkAdapter | None
+    part: Part | None = None
 
     def run(self) -> Run:
         """Train, and let the adapter have the trained parameters."""
-        run = self.source.train(self.first, self.rng, self.monitor, self.engine)
+        with kept_from_outside(self.part and self.part.file):
+            given = self.first, self.rng, self.monitor, self.engine, self.part
+            return self._finish(self.source.train(*given))
+
+    def _finish(self, run: Run) -> Run:
         if self.adapter is None:
             return run
         return self.adapter.finish(run, self.monitor.subject)
@@ -172,6 +201,8 @@ def make_ready(
     random_state: Any = None,
     callbacks: Sequence[Callback] = (),
     engine: str = "auto",
+    kept: Checkpoint | None = None,
+    part_name: str = "fit",
     **settings: Any,
 ) -> Training:
     """Check what `fit` was given, and draw what a training begins with."""
@@ -187,6 +218,9 @@ def make_ready(
     network = asked.network
     plans = [check_plan(network, phase) for phase in phases(asked.plan, asked.settings)]
     rng = as_random_state(random_state)
+    part = None if kept is None else kept.part(part_name)
+    if part is not None:
+        part.begin_at(rng, fixed=isinstance(random_state, int | np.integer))
     given = asked.X, asked.y, asked.sample_weight, asked.class_weight
     source = prepare(network, plans, *given)
     trainer, _ = engines.pick(engine, network, plans[0])
@@ -196,7 +230,10 @@ def make_ready(
     monitor = TrainingMonitor(
         plans[0], held_out, asked.scoring, callbacks, started, begins=begins
     )
-    return Training(source, first, rng, monitor, engine, adapter)
+    if part is not None:
+        given = network, *source.identity(), held_out, first, engine
+        identify(part, *given, warm=parameters is not None)
+    return Training(source, first, rng, monitor, engine, adapter, part)
 
 
 def predict(run: Run, X: Any) -> Any:

@@ -7,7 +7,8 @@ optimizer.
 """
 
 from collections.abc import Callable
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ from thalweg.optimize import (
     Method,
     minimize_damped,
 )
+from thalweg.training.checkpoint import Part, Snapshot
+from thalweg.training.evaluations import Evaluations, Unrepeatable
 from thalweg.training.monitor import TrainingMonitor
 
 _DAMPED = Method("Levenberg-Marquardt", uses=frozenset({"gradient"}))
@@ -83,6 +86,7 @@ def train_full_batch(
     first: Any,
     monitor: TrainingMonitor,
     engine: str = "auto",
+    part: Part | None = None,
 ) -> Run:
     """Train with a full-batch method.
 
@@ -92,6 +96,8 @@ def train_full_batch(
         As for `thalweg.training.loop.train`.
     monitor : TrainingMonitor
         Records and judges the iterations.
+    part : Part, optional
+        Where the training is kept, and what it goes on from.
 
     Raises
     ------
@@ -99,7 +105,10 @@ def train_full_batch(
         If the network draws dropout or noise, which leaves nothing fixed to minimize.
     """
     trainer, why_engine = engines.pick(engine, network, plan, data.n_rows)
-    descent = _Descent(trainer, network, plan, data, first, monitor)
+    found = None if part is None else part.pop()
+    if found is not None:
+        first = _unflattened(part, trainer, first, found["first"])
+    descent = _Descent(trainer, network, plan, data, first, monitor, part)
     if not descent.objective.repeats(first):
         raise ValueError(
             f"optimizer={plan.optimizer.label!r} got a network with dropout "
@@ -108,8 +117,8 @@ def train_full_batch(
         )
     if plan.optimizer.label == "levenberg-marquardt":
         _check_damped(trainer, network, plan, descent.objective, first)
-    reason, message = descent.run()
-    return monitor.close(
+    reason, message = descent.run(found)
+    run = monitor.close(
         network,
         reason,
         why_engine,
@@ -119,6 +128,15 @@ def train_full_batch(
         evaluations=descent.trail.n_values,
         where="the objective",
     )
+    return replace(run, why=f"{run.why} {descent.resumed}".rstrip())
+
+
+def _unflattened(part: Any, engine: Engine, example: Any, arrays: list[Array]) -> Any:
+    """Put arrays of a checkpoint where those of `example` are."""
+    try:
+        return engine.unflatten(example, arrays)
+    except ValueError as error:
+        raise part.refusal(str(error)) from error
 
 
 def n_trained(engine: Engine, network: DenseNetwork | Network, first: Any) -> int:
@@ -170,7 +188,11 @@ class _Descent:
         data: Data,
         first: Any,
         monitor: TrainingMonitor,
+        part: Part | None = None,
     ) -> None:
+        self.part, self.evaluations = part, Evaluations(records=part is not None)
+        self.resumed, self._iterations, self._repeated = "", 0, 0
+        self._n_restarts, self._most = 0, int(plan.epochs)
         self.engine, self.network, self.plan, self.data = engine, network, plan, data
         self.first, self.monitor, self.dtype = first, monitor, data.dtype
         self.objective = engine.objective(network, plan, data)
@@ -181,14 +203,39 @@ class _Descent:
         self._ends = np.cumsum(sizes)[:-1]
         self.x = self.pack(first)
         self._limits = self._bounds()
-        constants: dict[str, Any] = dict(plan.optimizer.constants)
-        most = constants.get("max_line_search", np.inf)
-        searches = LineSearches(self.method.label, self._limits is not None, most)
-        self.trail = MemoizedObjective(self._look, None, self.x, searches)
+        self.trail = self._begin()
         self._exact: CurvedObjective | None = None
 
-    def run(self) -> tuple[StopReason, str]:
-        """Minimize; return why it stopped and the method's own words."""
+    def _begin(self) -> MemoizedObjective:
+        """Return the objective as a method finds it that begins."""
+        constants: dict[str, Any] = dict(self.plan.optimizer.constants)
+        most = constants.get("max_line_search", np.inf)
+        searches = LineSearches(self.method.label, self._limits is not None, most)
+        return MemoizedObjective(self._look, None, self.x, searches)
+
+    def run(self, found: Snapshot | None = None) -> tuple[StopReason, str]:
+        """Minimize; return why it stopped and the method's own words.
+
+        Parameters
+        ----------
+        found : dict, optional
+            The snapshot to go on from.
+        """
+        had_ended = None if found is None else self._restore(found)
+        if found is not None and had_ended is not None:
+            return had_ended, found["message"]
+        try:
+            reason, message = self._minimize()
+        except Unrepeatable:
+            assert found is not None
+            self._restart(found)
+            reason, message = self._minimize()
+        if self.part is not None:
+            take = partial(self.snapshot, reason, message)
+            self.part.offer(self.monitor.seen, take, done=True)
+        return reason, message
+
+    def _minimize(self) -> tuple[StopReason, str]:
         damped, trail = self.method is _DAMPED, self.trail
         try:
             with np.errstate(over="ignore", invalid="ignore"), self.engine.steady():
@@ -196,7 +243,7 @@ class _Descent:
         except _Stopped as stopped:
             return stopped.reason, stopped.message
         except KeyboardInterrupt:
-            if interrupts_are_shared():
+            if interrupts_are_shared() or (self.part is not None and self.part.stops):
                 raise
             return StopReason.INTERRUPTED, ""
         self.x = np.array(result.x, float)
@@ -204,6 +251,69 @@ class _Descent:
         self.monitor.amend("line_search_failures", trail.line_searches.failures)
         message = str(result.message).rstrip(".")
         return self._reason(result), _PLAIN.get(message, message) + "."
+
+    def snapshot(self, reason: StopReason | None = None, message: str = "") -> Snapshot:
+        """Copy what the training goes on from."""
+        monitor, searches, kept = self.monitor, self.trail.line_searches, self.engine
+        best = None if monitor.best is None else kept.flatten(monitor.best)
+        return {
+            "first": kept.flatten(self.first),
+            "evaluations": self.evaluations.snapshot(),
+            "iterations": self._iterations,
+            "x": self.x.copy(),
+            "lowest": self.trail.best.x.copy(),
+            "counts": [self.trail.n_values, self.trail.n_gradients, self.n_products],
+            "failures": searches.failures,
+            "restarts": self._all_restarts(),
+            "begun_again": self._n_restarts,
+            "monitor": monitor.snapshot(),
+            "best": best,
+            "reason": None if reason is None else reason.name,
+            "message": message,
+            "resumed": self.resumed,
+        }
+
+    def _restore(self, found: Snapshot) -> StopReason | None:
+        """Go on from a snapshot; return why the training had ended, if it did."""
+        self.monitor.restore(found["monitor"], self)
+        if found["best"] is not None:
+            given = self.part, self.engine, self.first, found["best"]
+            self.monitor.best = _unflattened(*given)
+        self.resumed = found["resumed"]
+        had_ended = self.monitor.had_ended(found["reason"])
+        if had_ended is not None:
+            self.x, self.trail.n_values = found["x"], found["counts"][0]
+        elif found["evaluations"] is None or found["begun_again"]:
+            self._restart(found)
+        else:
+            self.evaluations = Evaluations(found["evaluations"])
+            self._repeated = found["iterations"]
+        return had_ended
+
+    def _restart(self, found: Snapshot) -> None:
+        """Let the method begin anew, from the best weights of a snapshot."""
+        self.evaluations, self._repeated = Evaluations(records=False), 0
+        lowest = found["lowest"]
+        self.x, self.trail = lowest, self._begin()
+        self.trail.n_values, self.trail.n_gradients, self.n_products = found["counts"]
+        searches = self.trail.line_searches
+        searches.continue_from(found["failures"], self.trail.n_values)
+        self._n_restarts = found["begun_again"] + 1
+        self._restarts_before = found["restarts"]
+        self._most = max(int(self.plan.epochs) - self.monitor.epochs, 1)
+        self.resumed = (
+            f"It was resumed from a checkpoint after iteration {self.monitor.seen}: "
+            "the method began anew there, from the best weights."
+        )
+
+    def _all_restarts(self) -> float:
+        """Count the restarts of the method, and those from a checkpoint."""
+        own = self.trail.line_searches.restarts
+        if not self._n_restarts:
+            return own
+        before = self._restarts_before
+        known = [each for each in (own, before) if np.isfinite(each)]
+        return float(sum(known)) + 1
 
     def _by_scipy(self) -> Any:
         from scipy import optimize  # predicting does not need it
@@ -225,7 +335,7 @@ class _Descent:
             lambda x: (self.trail.value(x), self.trail.gradient(x)),
             self.gauss_newton,
             self.x,
-            max_iterations=int(self.plan.epochs),
+            max_iterations=self._most,
             callback=self._note,
             **constants,
         )
@@ -249,32 +359,47 @@ class _Descent:
             # findings/scipy_trust_krylov_asks_for_nan_near_the_minimum.sh.
             reason = StopReason.METHOD_STOPPED
             raise _Stopped(reason, "it asked for weights that are not finite.")
-        weights, gradient = self.unpack(x), None
-        if "gradient" in self.method.uses:
-            cost, found = self.objective.cost_and_gradient(weights)
-            gradient = self.pack(found)
-        else:
-            cost = self.objective.cost(weights)
+        cost, gradient = self.evaluations.answer(lambda: self._cost(x), x)
         if not (self.trail.n_values or np.isfinite(cost)):
             self.trail.n_values = 1
             raise _Stopped(StopReason.NONFINITE)
         return cost, gradient
 
+    def _cost(self, x: Array) -> tuple[float, Array | None]:
+        weights = self.unpack(x)
+        if "gradient" not in self.method.uses:
+            return self.objective.cost(weights), None
+        cost, found = self.objective.cost_and_gradient(weights)
+        return cost, self.pack(found)
+
+    def _answer(self, compute: Callable[[], Array], *asked: Array) -> Array:
+        """Return an array that was recorded, or is computed now."""
+        _, array = self.evaluations.answer(lambda: (0.0, compute()), *asked)
+        assert array is not None
+        return array
+
     def product(self, x: Array, direction: Array) -> Array:
         """Hessian at `x` times `direction`, exactly."""
         self.n_products += 1
+        return self._answer(lambda: self._product(x, direction), x, direction)
+
+    def _product(self, x: Array, direction: Array) -> Array:
         along = self._shaped(direction)
         return self.pack(self._curved().hessian_product(self.unpack(x), along))
 
     def hessian(self, x: Array) -> Array:
         """Compute the whole Hessian at `x`, one product a column."""
         self.n_products += len(x)
-        return self._in_order(*self._curved().hessian(self.unpack(x)))
+        return self._answer(
+            lambda: self._in_order(*self._curved().hessian(self.unpack(x))), x
+        )
 
     def gauss_newton(self, x: Array) -> Array:
         """Compute the Gauss-Newton matrix at `x`, in the order of packing."""
         self.n_products += 1
-        return self._in_order(*self._curved().gauss_newton(self.unpack(x)))
+        return self._answer(
+            lambda: self._in_order(*self._curved().gauss_newton(self.unpack(x))), x
+        )
 
     def _in_order(self, matrix: Array, order: Parameters) -> Array:
         places = self.pack(order).astype(int)
@@ -321,6 +446,12 @@ class _Descent:
         at = getattr(intermediate_result, "x", intermediate_result)
         x = np.array(at, float)
         row = {**self.trail.record_iteration(x), "hessian_products": self.n_products}
+        row["restarts"] = self._all_restarts()
+        self._iterations += 1
+        if self._repeated:  # which the history has already
+            self._repeated -= 1
+            self.x = x
+            return
         own: Any = {name: np.array([row.pop(name)]) for name in _OF_SUMS}
         finite = bool(np.isfinite(own["loss"]).all())
         counts = {name: np.array([n], float) for name, n in row.items()}
@@ -330,6 +461,8 @@ class _Descent:
         reason = self.monitor.see(sums, np.array([np.nan]), self)
         if reason is None and self._uncounted():
             reason = StopReason.MAX_EPOCHS
+        if reason is None and self.part is not None:
+            reason = self.part.offer(self.monitor.seen, self.snapshot)
         if reason is not None:
             raise _Stopped(reason)
 
@@ -352,7 +485,7 @@ class _Descent:
         theirs = _OPTIONS.get(optimizer.label, {})
         options = {theirs.get(name, name): v for name, v in optimizer.constants}
         # TNC counts evaluations alone.
-        most = {} if optimizer.name == "tnc" else {"maxiter": int(self.plan.epochs)}
+        most = {} if optimizer.name == "tnc" else {"maxiter": self._most}
         return {**options, **most}
 
     def _uncounted(self) -> bool:
@@ -364,7 +497,7 @@ class _Descent:
         constants: dict[str, Any] = dict(self.plan.optimizer.constants)
         if result.success:
             return StopReason.METHOD_CONVERGED
-        if result.nit >= self.plan.epochs:
+        if result.nit >= self._most:
             return StopReason.MAX_EPOCHS
         if result.nfev >= constants.get("max_evaluations", np.inf):
             return StopReason.MAX_EVALUATIONS

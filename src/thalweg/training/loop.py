@@ -1,5 +1,6 @@
 """The training loop: any plan on any engine, epoch by epoch."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,12 +24,20 @@ from thalweg.core import (
     steps_per_epoch,
 )
 from thalweg.engines import Engine, Session
+from thalweg.training.checkpoint import (
+    Part,
+    Snapshot,
+    generator_state,
+    set_generator,
+)
 from thalweg.training.full_batch import n_trained
 from thalweg.training.monitor import Subject, TrainingMonitor
 
 _ROWS_AT_ONCE = 1 << 20
 _EPOCHS_AT_ONCE = 1024
 _WORK_AT_ONCE = 10**10
+_SECONDS_AT_ONCE = 0.5
+"""Time between two looks at whether a checkpoint is due, or an end asked for."""
 
 
 def train(
@@ -40,6 +49,7 @@ def train(
     monitor: TrainingMonitor,
     engine: str = "auto",
     state: Any = None,
+    part: Part | None = None,
 ) -> tuple[Run, Session]:
     """Train on what has been checked; `fit` and the estimators stand on this.
 
@@ -53,6 +63,8 @@ def train(
         Records and judges the epochs.
     state : optional
         What another session's ``state()`` returned, to continue from.
+    part : Part, optional
+        Where the training is kept, and what it goes on from.
 
     Returns
     -------
@@ -62,12 +74,18 @@ def train(
     """
     rows = batch_rows(plan, data.n_rows)
     trainer, why = engines.pick(engine, network, plan, rows)
-    seed = noise_seed(network, rng)
+    found = None if part is None else part.pop()
+    seed = noise_seed(network, rng) if found is None else found["seed"]
     size = n_trained(trainer, network, first)
     session = trainer.session(network, plan, data, first, seed, state, monitor.held_out)
     loop = Loop(plan, session, data.n_rows, size, rng, monitor, session.heeds_stop)
     monitor.begin(session)
-    reason = loop.run(session)
+    if part is None:
+        reason = loop.run(session)
+    else:
+        kept = LoopState(part, loop, session, trainer, seed)
+        reason = (found and kept.restore(found)) or loop.run(session, kept)
+        kept.end(reason)
     why += session.note
     return finish(network, monitor, trainer, why, reason, session, data), session
 
@@ -107,19 +125,22 @@ class Loop:
         self.per_epoch = steps_per_epoch(plan, n_rows)
         self.order: Array = np.arange(n_rows)  # NumPy shuffles its own integers fastest
 
-    def run(self, session: Session) -> StopReason:
+    def run(self, session: Session, kept: "LoopState | None" = None) -> StopReason:
         """Train until something says stop."""
         try:
             while self.left > 0:
                 stop = self.monitor.stop_rule
                 session.begin_epoch()
-                asked = self.ask(min(self.chunk(), self.left))
+                most = self.left if kept is None else min(self.left, kept.room())
+                asked = self.ask(min(self.chunk(), most))
                 sums = self._advance(session, asked, stop)
                 reason = self.tell(sums)
+                if reason is None and kept is not None:
+                    reason = kept.offer()
                 if reason is not None:
                     return reason
         except KeyboardInterrupt:
-            if interrupts_are_shared():
+            if interrupts_are_shared() or (kept is not None and kept.part.stops):
                 raise
             return StopReason.INTERRUPTED
         return StopReason.MAX_EPOCHS
@@ -186,6 +207,76 @@ class Loop:
             self.rng.shuffle(self.order)
             order[:] = self.order
         return orders
+
+
+class LoopState:
+    """What a first-order training goes on from, to its part of a checkpoint and back.
+
+    Parameters
+    ----------
+    part : Part
+    loop : Loop
+    session : Session
+    engine : Engine
+    seed : int
+        That of dropout and noise.
+    """
+
+    def __init__(
+        self, part: Part, loop: Loop, session: Session, engine: Engine, seed: int
+    ) -> None:
+        self.part, self.loop, self.session = part, loop, session
+        self.engine, self.seed = engine, seed
+        self._begun, self._first = time.perf_counter(), loop.monitor.seen
+
+    def offer(self) -> StopReason | None:
+        """Keep the state after an epoch if it is due; a reason says stop."""
+        return self.part.offer(self.loop.monitor.seen, self.snapshot)
+
+    def end(self, reason: StopReason) -> None:
+        """Keep the state at the end, and why the training ended."""
+        seen = self.loop.monitor.seen
+        self.part.offer(seen, partial(self.snapshot, reason), done=True)
+
+    def room(self) -> int:
+        """Return how many epochs to train before the next offer."""
+        done = self.loop.monitor.seen - self._first
+        most = 2  # JAX compiles one epoch and several as two programs
+        if done:
+            each = (time.perf_counter() - self._begun) / done
+            most = max(int(_SECONDS_AT_ONCE / max(each, 1e-9)), 1)
+        return min(most, self.part.room())
+
+    def snapshot(self, reason: StopReason | None = None) -> Snapshot:
+        """Copy the state of the training between two epochs."""
+        loop, monitor = self.loop, self.loop.monitor
+        best = None if monitor.best is None else self.engine.flatten(monitor.best)
+        return {
+            "seed": self.seed,
+            "session": self.session.snapshot(),
+            "steps": loop.steps,
+            "order": loop.order.copy(),
+            "generator": generator_state(loop.rng),
+            "monitor": monitor.snapshot(),
+            "best": best,
+            "reason": None if reason is None else reason.name,
+        }
+
+    def restore(self, found: Snapshot) -> StopReason | None:
+        """Go on from a snapshot; return why the training ended, if it did."""
+        loop, monitor = self.loop, self.loop.monitor
+        try:
+            self.session.restore(found["session"])
+            if found["best"] is not None:
+                example = self.session.parameters()
+                monitor.best = self.engine.unflatten(example, found["best"])
+        except ValueError as error:
+            raise self.part.refusal(str(error)) from error
+        loop.steps, loop.order = found["steps"], found["order"]
+        set_generator(loop.rng, found["generator"])
+        monitor.restore(found["monitor"], loop.subject)
+        self._first = monitor.seen
+        return monitor.had_ended(found["reason"])
 
 
 class WatchedBatches:

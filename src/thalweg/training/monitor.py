@@ -8,7 +8,7 @@ iteration of a full-batch method.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,13 +24,14 @@ from thalweg.core import (
     Plan,
     Run,
     StopReason,
+    asks_to_stop,
     default_score,
     link,
 )
 
 Predict = Callable[[ArrayLike], Array]
 Scoring = Callable[[Predict, Array, Array], float]
-Callback = Callable[[Any], bool | None]
+Callback = Callable[[Any], Any]
 
 _COLUMNS = tuple(f.name for f in fields(History) if f.name != "metrics")
 _ROW = {name: row for row, name in enumerate(_COLUMNS)}
@@ -241,6 +242,24 @@ class TrainingMonitor:
             self.best = subject.parameters()
         return self._judge(value)
 
+    def had_ended(self, name: str | None) -> StopReason | None:
+        """Return why a training that is resumed had ended, unless it goes on after all.
+
+        It does after an interruption, and with more epochs or more time than it had. A
+        callback that had said stop is asked again.
+        """
+        if name is None:
+            return None
+        reason = StopReason[name]
+        goes_on = {
+            StopReason.INTERRUPTED: True,
+            StopReason.MAX_EPOCHS: self.epochs < self.plan.epochs,
+            StopReason.TIME_BUDGET: self._seconds() <= (self.plan.max_time or np.inf),
+        }
+        if reason is StopReason.CALLBACK:
+            return reason if self.seen and self._called_back() else None
+        return None if goes_on.get(reason, False) else reason
+
     def parameters(self) -> Parameters:
         """Copy the weights as they are after the last epoch: for a callback."""
         if self._subject is None:
@@ -252,12 +271,30 @@ class TrainingMonitor:
         self.blocks = [np.hstack([np.empty((len(_COLUMNS), 0)), *self.blocks])]
         return dict(zip(_COLUMNS, self.blocks[0], strict=True))
 
-    def resume(self, columns: Mapping[str, Array]) -> None:
-        """Go on after the epochs that another monitor recorded, clock included."""
+    def snapshot(self) -> dict[str, Any]:
+        """Copy what was recorded and counted, but for the best weights."""
+        return {
+            "history": {name: column.copy() for name, column in self.columns().items()},
+            "metrics": list(self.metrics),
+            "before": self._before,
+            "factor": self.factor,
+            "patience": asdict(self.patience),
+            "plateau": asdict(self.plateau),
+            "seconds": self._seconds(),
+        }
+
+    def restore(self, found: Mapping[str, Any], subject: Subject) -> None:
+        """Go on from the snapshot of another monitor, its clock included."""
+        columns = found["history"]
         self.blocks = [np.stack([columns[name] for name in _COLUMNS])]
-        self.seen = self.blocks[0].shape[1]
-        self.metrics = [{}] * self.seen
-        self.started -= float(columns["seconds"][-1])
+        self.seen, self._before = self.blocks[0].shape[1], found["before"]
+        self.metrics, self.factor = list(found["metrics"]), found["factor"]
+        tol = self.patience.tol
+        self.patience = EarlyStopping(**{**found["patience"], "tol": tol})
+        self.plateau = EarlyStopping(**{**found["plateau"], "tol": tol})
+        self._subject = subject
+        self.started = time.perf_counter() - found["seconds"]
+        self._clock = self._seconds()
 
     def amend(self, name: str, value: float) -> None:
         """Set a count of the last epoch to what was known only after it."""
@@ -353,7 +390,7 @@ class TrainingMonitor:
                  else EpochRecord(self.seen, *last, metrics=self.metrics[-1]))
             for each in self.callbacks
         ]  # fmt: skip
-        return any(answer is True for answer in answers)
+        return any(map(asks_to_stop, answers))
 
     def _history(self) -> History:
         names = dict.fromkeys(name for epoch in self.metrics for name in epoch)

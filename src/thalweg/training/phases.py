@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.core import Data, DenseNetwork, Network, Plan, Run, StopReason
+from thalweg.training.checkpoint import Part
 from thalweg.training.full_batch import train_full_batch
 from thalweg.training.loop import train
 from thalweg.training.monitor import TrainingMonitor
@@ -28,12 +29,13 @@ def train_phases(
     rng: np.random.RandomState,
     monitor: TrainingMonitor,
     engine: str = "auto",
+    part: Part | None = None,
 ) -> Run:
     """Train by one plan after the other; each begins with the weights of the last.
 
     Parameters
     ----------
-    network, data, first, rng, monitor, engine
+    network, data, first, rng, monitor, engine, part
         As for `train`.
     plans : sequence of Plan
         Full-batch and first-order ones in any order.
@@ -43,13 +45,18 @@ def train_phases(
     Run
         With the history of all phases; ``why`` says of each why it ended.
     """
-    run, reasons = None, []
-    for plan in plans:
+    run, reasons, begun = None, [], 0
+    if part is not None and part.found is not None:
+        reasons, begun = list(part.found["reasons"]), part.found["phase"]
+    for number, plan in enumerate(plans[begun:], begun):
         monitor.begin_phase(plan)
+        if part is not None:
+            part.context |= {"phase": number, "reasons": list(reasons)}
+        given = network, plan, data, first
         if plan.full_batch:
-            run = train_full_batch(network, plan, data, first, monitor, engine)
+            run = train_full_batch(*given, monitor, engine, part)
         else:
-            run, _ = train(network, plan, data, first, rng, monitor, engine)
+            run, _ = train(*given, rng, monitor, engine, part=part)
         reasons.append(f"{plan.optimizer.label}: {run.why}")
         first = run.parameters
         if run.stop_reason in _FINAL:

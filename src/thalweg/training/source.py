@@ -12,6 +12,7 @@ import numpy as np
 
 from thalweg import engines
 from thalweg.core import Data, DenseNetwork, Network, Plan, Run
+from thalweg.training.checkpoint import Part
 from thalweg.training.data import as_data, is_stream, split
 from thalweg.training.monitor import TrainingMonitor
 from thalweg.training.phases import train_phases
@@ -26,6 +27,10 @@ class Source(Protocol):
         """What is computed in."""
         ...
 
+    def identity(self) -> Any:
+        """Return what a checkpoint is of: the plans, and what tells the rows."""
+        ...
+
     def hold_out(
         self, validation: Any, rng: np.random.RandomState
     ) -> "tuple[Source, Data | None]":
@@ -38,8 +43,9 @@ class Source(Protocol):
         rng: np.random.RandomState,
         monitor: TrainingMonitor,
         engine: str,
+        part: Part | None = None,
     ) -> Run:
-        """Train from the first parameters on."""
+        """Train from the first parameters on, or from what `part` found."""
         ...
 
 
@@ -56,6 +62,10 @@ class Rows:
         """What is computed in."""
         return self.data.dtype
 
+    def identity(self) -> tuple[Sequence[Plan], Data]:
+        """Return what a checkpoint is of: the plans and the rows."""
+        return self.plans, self.data
+
     def hold_out(
         self, validation: Any, rng: np.random.RandomState
     ) -> "tuple[Rows, Data | None]":
@@ -69,12 +79,13 @@ class Rows:
         rng: np.random.RandomState,
         monitor: TrainingMonitor,
         engine: str,
+        part: Part | None = None,
     ) -> Run:
         """Train by one plan after the other."""
         trainer, _ = engines.pick(engine, self.network, self.plans[0])
         trainer.examine(self.network, self.plans, self.data, first)
         given = self.network, self.plans, self.data, first
-        return train_phases(*given, rng, monitor, engine)
+        return train_phases(*given, rng, monitor, engine, part)
 
 
 def prepare(

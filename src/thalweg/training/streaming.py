@@ -27,12 +27,20 @@ from thalweg.core import (
     Run,
     StopReason,
     batch_rows,
+    each_array,
     interrupts_are_shared,
     rate_factors,
     steps_per_epoch,
 )
 from thalweg.engines import Engine, Session
+from thalweg.training.checkpoint import (
+    Part,
+    Snapshot,
+    generator_state,
+    set_generator,
+)
 from thalweg.training.data import as_data, floating_type
+from thalweg.training.identity import describe_rows
 from thalweg.training.loop import WatchedBatches, finish, noise_seed, together
 from thalweg.training.monitor import TrainingMonitor
 
@@ -68,12 +76,15 @@ class Windows:
         What is computed in.
     shuffled : bool
         Whether the order of the rows within a window is drawn anew.
+    describe : callable
+        Returns what tells these rows from others, for a checkpoint.
     """
 
     read: Callable[[], Iterator[Window]]
     count: Callable[[], tuple[int, float]]
     dtype: np.dtype[Any]
     shuffled: bool
+    describe: Callable[[], dict[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +100,10 @@ class Stream:
         """What is computed in."""
         return self.windows.dtype
 
+    def identity(self) -> tuple[Sequence[Plan], dict[str, Any]]:
+        """Return what a checkpoint is of: the plan, and what tells the rows."""
+        return [self.plan], self.windows.describe()
+
     def hold_out(
         self, validation: Any, rng: np.random.RandomState
     ) -> "tuple[Stream, Data | None]":
@@ -101,16 +116,20 @@ class Stream:
         rng: np.random.RandomState,
         monitor: TrainingMonitor,
         engine: str,
+        part: Part | None = None,
     ) -> Run:
         """Train epoch by epoch, window by window."""
         plan, windows = self.plan, self.windows
-        seed = noise_seed(self.network, rng)
+        found = None if part is None else part.pop()
+        seed = noise_seed(self.network, rng) if found is None else found["seed"]
         known = _penalized(plan) or plan.schedule.name in _BY_EPOCHS
         n_rows, weight = windows.count() if known else (0, 1.0)
         step = batch_rows(plan, n_rows or _ROWS)
         trainer, why = engines.pick(engine, self.network, plan, step)
-        training = _Training(self, trainer, first, rng, seed, monitor, n_rows, weight)
-        reason = training.run()
+        training = _Training(
+            self, trainer, first, rng, seed, monitor, n_rows, weight, part
+        )
+        reason = training.run(found)
         session, window = training.last()
         why = f"{why}; streamed"
         return finish(self.network, monitor, trainer, why, reason, session, window.data)
@@ -151,6 +170,7 @@ class _Training:
     def __init__(
         self, stream: Stream, engine: Engine, first: Any, rng: np.random.RandomState,
         seed: int, monitor: TrainingMonitor, n_rows: int, weight: float,
+        part: Part | None = None,
     ) -> None:  # fmt: skip
         self.network, self.plan, self.source = (
             stream.network,
@@ -165,6 +185,10 @@ class _Training:
         self.session: Session | None = None
         self.window: Window | None = None
         self.clock: Plan | None = None
+        # Of an epoch that has begun: what was seen, and the rows and steps of that.
+        self.part = part
+        self.seen: list[EpochSums] = []
+        self.sizes: list[tuple[int, int]] = []
 
     def last(self) -> tuple[Session, Window]:
         """Return the session of the last window, and the window."""
@@ -172,26 +196,37 @@ class _Training:
         assert self.window is not None
         return self.session, self.window
 
-    def run(self) -> StopReason:
-        """Train until something says stop."""
+    def run(self, found: Snapshot | None = None) -> StopReason:
+        """Train until something says stop; `found` is the snapshot to go on from."""
+        part = self.part
+        reason = None if found is None else self._restore(found)
+        reason = reason or self._run()
+        if part is not None:
+            part.offer(self.monitor.seen, partial(self.snapshot, reason), done=True)
+        return reason
+
+    def _run(self) -> StopReason:
+        part = self.part
         try:
             while self.monitor.epochs < self.plan.epochs:
                 sums = self._epoch()
                 reason = self.monitor.see(sums, np.array([self.rate]), self.last()[0])
+                if reason is None and part is not None:
+                    reason = part.offer(self.monitor.seen, self.snapshot)
                 if reason is not None:
                     return reason
         except KeyboardInterrupt:
-            if interrupts_are_shared() or self.session is None:
+            stops = part is not None and part.stops
+            if interrupts_are_shared() or self.session is None or stops:
                 raise
             return StopReason.INTERRUPTED
         return StopReason.MAX_EPOCHS
 
     def _epoch(self) -> EpochSums:
-        seen: list[EpochSums] = []
-        sizes: list[tuple[int, int]] = []
         watched = WatchedBatches(self.monitor)
-        for window in _ahead(self.source.read()):
-            rows, first = window.data.n_rows, not (seen or watched.seen)
+        begun = len(self.seen)  # windows that a resumed epoch had done
+        for window in islice(_ahead(self.source.read()), begun, None):
+            rows, first = window.data.n_rows, not (self.seen or watched.seen)
             session = self._open(window)
             if first:
                 session.begin_epoch()
@@ -200,11 +235,57 @@ class _Training:
                 if watched.stops_after(rows, train):
                     break
                 continue
-            seen.append(train())
-            sizes.append((rows, -(-rows // window.step)))
-            if not seen[-1].finite:
+            self.seen.append(train())
+            self.sizes.append((rows, -(-rows // window.step)))
+            if not self.seen[-1].finite:
                 break
-        return watched.sums() if watched.seen else together(seen, sizes)
+            if self.part is not None:
+                self.part.offer_within(self.monitor.seen, self.snapshot)
+        if watched.seen:
+            return watched.sums()
+        sums = together(self.seen, self.sizes)
+        self.seen, self.sizes = [], []
+        return sums
+
+    def snapshot(self, reason: StopReason | None = None) -> Snapshot:
+        """Copy the state of the training between two windows."""
+        monitor, (session, _) = self.monitor, self.last()
+        best = None if monitor.best is None else self.engine.flatten(monitor.best)
+        return {
+            "seed": self.seed,
+            "session": session.snapshot(),
+            "steps": self.steps,
+            "rate": self.rate,
+            "generator": generator_state(self.rng),
+            "monitor": monitor.snapshot(),
+            "best": best,
+            "seen": [
+                [each.loss, each.gradient_norm, each.update_ratio] for each in self.seen
+            ],
+            "measures": dict(self.seen[-1].measures) if self.seen else {},
+            "sizes": [list(each) for each in self.sizes],
+            "reason": None if reason is None else reason.name,
+        }
+
+    def _restore(self, found: Snapshot) -> StopReason | None:
+        """Go on from a snapshot; return why the training had ended, if it did."""
+        assert self.part is not None
+        windows = self.source.read()
+        session = self._open(next(windows))
+        try:
+            session.restore(found["session"])
+            if found["best"] is not None:
+                example = session.parameters()
+                self.monitor.best = self.engine.unflatten(example, found["best"])
+        except ValueError as error:
+            raise self.part.refusal(str(error)) from error
+        self.steps, self.rate = found["steps"], found["rate"]
+        set_generator(self.rng, found["generator"])
+        measures = found["measures"]
+        self.seen = [EpochSums(*own, True, {}, measures) for own in found["seen"]]
+        self.sizes = [(rows, steps) for rows, steps in found["sizes"]]
+        self.monitor.restore(found["monitor"], session)
+        return self.monitor.had_ended(found["reason"])
 
     def _open(self, window: Window) -> Session:
         """Begin a session on a window, from where the one before it is now."""
@@ -324,7 +405,12 @@ def _batches(check: _Check, plan: Plan, most: int, X: Any) -> Windows:
         batches = opened.pop() if opened else open_()
         return _gathered(_checked(check, batches), most)
 
-    return Windows(read, count, dtype, shuffled=False)
+    def describe() -> dict[str, Any]:
+        if not head:
+            return {}
+        return {"first batch": describe_rows(next(_checked(check, head)))}
+
+    return Windows(read, count, dtype, shuffled=False, describe=describe)
 
 
 def _checked(check: _Check, batches: Iterable[Any]) -> Iterator[Data]:
@@ -348,7 +434,9 @@ def _checked(check: _Check, batches: Iterable[Any]) -> Iterator[Data]:
             data = check(*batch)
         except ValueError as error:
             raise ValueError(f"batch {number}: {error}") from None
-        yield data
+        # Batches are read ahead, and a source may write the next one into this memory.
+        X, y = (each_array(np.array, part) for part in (data.X, data.y))
+        yield Data(X, y, data.weights.copy())
     if known is None:
         raise ValueError(
             "fit got no batch to train on. If X is a callable, let it return a new "
@@ -428,7 +516,13 @@ def _parquet(
         return n_rows, sum(float(window.data.weights.sum()) for window in read())
 
     some = _matrix(dataset.schema.empty_table(), inputs)
-    return Windows(read, count, _floating_type(plan, some), shuffled=plan.shuffle)
+    dtype = _floating_type(plan, some)
+
+    def describe() -> dict[str, Any]:
+        first = next(read()).data
+        return {"rows": n_rows, "columns": inputs, "first rows": describe_rows(first)}
+
+    return Windows(read, count, dtype, shuffled=plan.shuffle, describe=describe)
 
 
 def _dataset(X: Any) -> Any:

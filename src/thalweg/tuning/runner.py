@@ -19,7 +19,7 @@ import numpy as np
 from joblib.parallel import BACKENDS, get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
-from thalweg.core import available_cpus, share_cpus
+from thalweg.core import asks_to_stop, available_cpus, share_cpus
 from thalweg.tuning.result import SearchTrial
 from thalweg.tuning.samplers import make_sampler, round_size
 from thalweg.tuning.space import Space, settings, suggest
@@ -327,7 +327,7 @@ class SearchRunner:
                 self.study.tell(trial, state=TrialState.PRUNED)
         record = search_trial(self._trial(job.number), self.space)
         answers = [callback(record) for callback in self.callbacks]
-        if any(answer is True for answer in answers):
+        if any(map(asks_to_stop, answers)):
             self._stop.set()
 
     def _trial(self, number: int) -> Any:

@@ -210,6 +210,17 @@ BY_CLASS = {"class_weight": {0: 1.0, 1: 5.0, 2: 0.2}}
 Program = tuple[Build, Any, Any, dict[str, Any]]
 PROGRAMS: dict[str, Program] = {
     "a dense chain": (plain(), X, VALUES, {}),
+    # Where the error or a weight is exactly 0, slopes are those of JAX.
+    "an absolute loss at 0": (
+        chain(dense(2, kernel_initializer="zeros"), optimizer=O.SGD, loss="mae"),
+        X, np.where(VALUES > 0, VALUES, 0), {},
+    ),
+    "an L1 penalty at 0": (
+        chain(dense(2, kernel_initializer="zeros",
+                    kernel_regularizer=keras.regularizers.L1(0.5)),
+              optimizer=O.SGD, loss="mse"),
+        X * (np.arange(4) > 0), VALUES, {},
+    ),
     "momentum": (plain(lambda: O.SGD(0.1, 0.9, nesterov=True)), X, VALUES, {}),
     "a subclass of a loss": (plain(loss=Cubed()), X, VALUES, {}),
     "a registered loss": (plain(loss=Lopsided(5.0)), X, VALUES, {}),

@@ -23,6 +23,7 @@ from thalweg.core import (
     as_random_state,
     batch_rows,
 )
+from thalweg.engines.base import check_arrays
 from thalweg.engines.jax import step
 from thalweg.engines.jax.arrays import scoped
 from thalweg.engines.jax.forward import Noise, merge, propagate, split
@@ -68,10 +69,35 @@ def host(tree: Any) -> Any:
     """Copy arrays to NumPy; keys of `jax.random` stay what they are."""
 
     def copy(leaf: Any) -> Any:
-        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return leaf if is_key else np.array(leaf)
+        return leaf if _is_key(leaf) else np.array(leaf)
 
     return jax.tree.map(copy, tree)
+
+
+def as_arrays(tree: Any) -> list[Array]:
+    """List the arrays of a tree for a file; keys of `jax.random` as their numbers."""
+
+    def numbers(leaf: Any) -> Array:
+        return np.array(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+    return [numbers(leaf) for leaf in jax.tree.leaves(tree)]
+
+
+def from_arrays(example: Any, arrays: Sequence[Array]) -> Any:
+    """Undo `as_arrays`, for a tree like `example`; raises as `check_arrays`."""
+    leaves, structure = jax.tree.flatten(example)
+    check_arrays(as_arrays(example), arrays)
+
+    def leaf(mine: Any, found: Array) -> Any:
+        if not _is_key(mine):
+            return found
+        return jax.random.wrap_key_data(found, impl=jax.random.key_impl(mine))
+
+    return jax.tree.unflatten(structure, map(leaf, leaves, arrays))
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def examine(

@@ -3,7 +3,7 @@
 See `arrays` for what goes in and out, `step` for what is compiled.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -174,6 +174,20 @@ class JaxSession:
         if hasattr(self._loss, "of_batch"):
             self._carry = self._carry._replace(measured=self._loss.nothing_measured())
 
+    def snapshot(self) -> dict[str, Array]:
+        """Copy all that is needed to resume, as named arrays."""
+        leaves = custom_network.as_arrays(self._carry)
+        counts = {"steps": np.array(self._steps), "searched": np.array(self._searched)}
+        return counts | {f"carry.{k}": leaf for k, leaf in enumerate(leaves)}
+
+    def restore(self, snapshot: Mapping[str, Array]) -> None:
+        """Go on from a snapshot; as the contract says."""
+        count = sum(name.startswith("carry.") for name in snapshot)
+        leaves = [snapshot[f"carry.{k}"] for k in range(count)]
+        carry = custom_network.from_arrays(self._carry, leaves)
+        self._carry = self._call(self._placed, carry)
+        self._steps, self._searched = int(snapshot["steps"]), snapshot["searched"]
+
     def memory(self) -> Any:
         """Return what the update rule remembers."""
         return self._carry.rule
@@ -211,6 +225,10 @@ class JaxSession:
     def _share(self, values: Any) -> Any:
         """Bring what is the same for all to the device."""
         return jax.device_put(values)
+
+    def _placed(self, carry: Any) -> Any:
+        """Bring what a step takes over to where it begins."""
+        return jax.device_put(carry)
 
     def _keep(self, values: Any) -> Any:
         """Bring what each has of its own, rows and their order, to the device."""
@@ -371,6 +389,14 @@ class JaxEngine:
         if isinstance(network, DenseNetwork):
             return DenseLeaves(network, parameters)
         return custom_network.Leaves(network, parameters)
+
+    def flatten(self, parameters: Any) -> list[Array]:
+        """List all arrays, in JAX's order."""
+        return custom_network.as_arrays(parameters)
+
+    def unflatten(self, example: Any, arrays: Sequence[Array]) -> Any:
+        """Undo `flatten`."""
+        return custom_network.from_arrays(example, arrays)
 
     def session(
         self,

@@ -104,16 +104,22 @@ def _log_cosh(outputs: _A, y: _A) -> _A:
     return (jnp.logaddexp(error, -error) - jnp.log(2.0)).sum(axis=1)
 
 
+def _absolute(outputs: _A, y: _A, slope_at_zero: _A) -> _A:
+    error = outputs - y
+    return jnp.where(error == 0, slope_at_zero * error, jnp.abs(error)).sum(axis=1)
+
+
 def _quantile(outputs: _A, y: _A, quantile: _A) -> _A:
     error = y - outputs
-    return jnp.maximum(quantile * error, (quantile - 1) * error).sum(axis=1)
+    tilted = jnp.maximum(quantile * error, (quantile - 1) * error)
+    return jnp.where(error == 0, 0.0, tilted).sum(axis=1)
 
 
 LOSSES = {
     "cross_entropy": _cross_entropy,
     "binary_cross_entropy": _binary_cross_entropy,
     "squared": _squared,
-    "absolute": lambda outputs, y: jnp.abs(outputs - y).sum(axis=1),
+    "absolute": _absolute,
     "huber": _huber,
     "log_cosh": _log_cosh,
     "quantile": _quantile,

@@ -58,23 +58,6 @@ class MultihostSession(JaxSession):
         super().__init__(*arguments, **more)
         self._carry = jax.tree.map(np.asarray, self._carry)
 
-    def state(self) -> tuple[int, list[Array]]:
-        """Copy all that is needed to resume: the steps done, and arrays."""
-        return self._steps, [np.array(leaf) for leaf in jax.tree.leaves(self._carry)]
-
-    def recall(self, steps: int, leaves: list[Array]) -> None:
-        """Go on from what another session's `state` gave.
-
-        Raises
-        ------
-        ValueError
-            If that was of another network or plan.
-        """
-        mine, structure = jax.tree.flatten(self._carry)
-        if [(a.shape, a.dtype) for a in mine] != [(a.shape, a.dtype) for a in leaves]:
-            raise ValueError("it is of another network or another optimizer")
-        self._steps, self._carry = steps, jax.tree.unflatten(structure, leaves)
-
     def _current(self) -> Any:
         # A program of this process alone takes no array of the whole mesh.
         self._carry = jax.tree.map(np.asarray, self._carry)
@@ -86,6 +69,9 @@ class MultihostSession(JaxSession):
 
     def _share(self, values: Any) -> Any:
         return values  # which the program itself takes to every device
+
+    def _placed(self, carry: Any) -> Any:
+        return carry  # which the program itself takes to every device
 
     def _keep(self, values: Any) -> Any:
         """Make this process's part of arrays over all of them."""

@@ -450,7 +450,8 @@ def _rule(shape: Shape, numbers: Any, rate: Any) -> Any:
 def _penalty(trained: Tree, numbers: Any) -> jax.Array:
     weights = [leaf for leaf in jax.tree.leaves(trained) if is_weight(leaf)]
     squares = sum((w**2).sum() for w in weights)
-    sizes = sum(jnp.abs(w).sum() for w in weights)
+    # JAX's slope of |w| at 0 is 1, which would push a weight away from there.
+    sizes = sum(jnp.where(w == 0, 0.0, jnp.abs(w)).sum() for w in weights)
     return jnp.asarray(numbers["l2"] / 2 * squares + numbers["l1"] * sizes)
 
 

@@ -90,6 +90,7 @@ cdef extern from "kernel_table.h" nogil:
         void (*destroy)(void *) noexcept nogil
         void (*advance)(void *, Progress *) noexcept nogil
         void (*copy_parameters)(void *, void *) noexcept nogil
+        void *(*stepped_parameters)(void *, void **) noexcept nogil
         void *(*optimizer_memory)(void *, int64_t *, int64_t **,
                                   int64_t **) noexcept nogil
         int (*predict)(const Spec *, const void *, const Rows *, void **, int64_t,
@@ -364,6 +365,19 @@ cdef class Training:
         """Copy the parameters to a flat array: the averages, where there are any."""
         cdef void *to = _address(parameters)
         self.kernel.copy_parameters(self.session, to)
+
+    def copy_stepped(self, parameters) -> None:
+        """Copy the parameters that the steps change to a flat array, not averages."""
+        cdef void *average
+        cdef void *stepped = self.kernel.stepped_parameters(self.session, &average)
+        memcpy(_address(parameters), stepped, parameters.nbytes)
+
+    def set_average(self, trained) -> None:
+        """Set the averages to a flat array of the trained parameters."""
+        cdef void *average
+        self.kernel.stepped_parameters(self.session, &average)
+        if average != NULL:
+            memcpy(average, _address(trained), trained.nbytes)
 
     def remember(self) -> tuple:
         """Steps done, updates done, and what the update rule remembers, as bytes."""

@@ -8,7 +8,7 @@ without a compiler; `NativeEngine.refusal` then says so.
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -28,7 +28,7 @@ from thalweg.core import (
     steps_per_epoch,
     without_noise,
 )
-from thalweg.engines.base import Evaluator, StopRule, blame_layers
+from thalweg.engines.base import Evaluator, StopRule, blame_layers, check_arrays
 from thalweg.engines.native.description import (
     LARGEST,
     RULES,
@@ -124,6 +124,35 @@ class NativeSession:
     def state(self) -> Any:
         """Copy what the update rule remembers, and the steps done."""
         return self._training.remember()
+
+    def snapshot(self) -> dict[str, Array]:
+        """Copy all that is needed to resume, as named arrays."""
+        steps, updates, content = self._training.remember()
+        flat = np.empty(self._layout.n_parameters, self._dtype)
+        self._training.copy(flat)
+        found = {
+            "counts": np.array([steps, updates]),
+            "rule": np.frombuffer(content, np.uint8).copy(),
+            "parameters": flat,
+        }
+        if self.plan.average.name != "none":
+            found["average"] = flat[: self._layout.n_trained].copy()
+            self._training.copy_stepped(flat)
+        return found
+
+    def restore(self, snapshot: Mapping[str, Array]) -> None:
+        """Go on from a snapshot; as the contract says."""
+        mine, theirs = self.snapshot(), dict(snapshot)
+        names = sorted(mine)
+        if sorted(theirs) != names:
+            raise ValueError("its arrays are those of another network or optimizer")
+        check_arrays([mine[name] for name in names], [theirs[name] for name in names])
+        flat = np.ascontiguousarray(theirs["parameters"])
+        self._training = kernel.Training(self._description, self._table, flat)
+        counts = theirs["counts"].tolist()
+        self._training.recall(*counts, theirs["rule"].tobytes())
+        if "average" in theirs:
+            self._training.set_average(np.ascontiguousarray(theirs["average"]))
 
     def remembered(self) -> tuple[int, list[Parameters]]:
         """Return the updates done, and each vector of the update rule, by layer."""
@@ -231,6 +260,16 @@ class NativeEngine:
     def leaves(self, network: DenseNetwork, parameters: Parameters) -> DenseLeaves:
         """Return what turns parameters into the list of those trained, and back."""
         return DenseLeaves(network, parameters)
+
+    def flatten(self, parameters: Parameters) -> list[Array]:
+        """List all arrays, layer by layer."""
+        return [value for own in parameters for value in own.values()]
+
+    def unflatten(self, example: Parameters, arrays: Sequence[Array]) -> Parameters:
+        """Undo `flatten`."""
+        check_arrays(self.flatten(example), arrays)
+        rest = iter(arrays)
+        return tuple({name: next(rest) for name in own} for own in example)
 
     def session(
         self,

@@ -23,6 +23,7 @@ static const Kernel FN(kernel) = {
     .destroy = FN(destroy_session),
     .advance = FN(advance),
     .copy_parameters = FN(copy_parameters),
+    .stepped_parameters = FN(stepped_parameters),
     .optimizer_memory = FN(optimizer_memory),
     .predict = FN(predict),
     .evaluate_objective = FN(evaluate_objective),

@@ -21,6 +21,8 @@ typedef struct {
     void (*destroy)(void *session);
     void (*advance)(void *session, Progress *progress);
     void (*copy_parameters)(void *session, void *parameters);
+    /* The parameters that the steps change, and where their averages are. */
+    void *(*stepped_parameters)(void *session, void **average);
     /* What the update rule remembers, and where the session counts. */
     void *(*optimizer_memory)(void *session, int64_t *bytes, int64_t **steps,
                               int64_t **updates);

@@ -33,7 +33,7 @@ INLINE T FN(binary_loss)(bool variant, T z, T y) {
 }
 
 OUTPUTWISE(squared, e * e / (variant ? 2 * n : 2), e)
-OUTPUTWISE(absolute, FN(abs)(e), e >= 0 ? 1 : (e < 0 ? -1 : e))
+OUTPUTWISE(absolute, FN(abs)(e), e > 0 ? 1 : (e < 0 ? -1 : (e == 0 ? c : e)))
 OUTPUTWISE(binary_cross_entropy, FN(binary_loss)(variant, z, (1 - c) * y + c / 2),
            FN(logistic)(z) - ((1 - c) * y + c / 2))
 OUTPUTWISE(huber,
@@ -45,7 +45,7 @@ OUTPUTWISE(log_cosh,
            FN(tanh)(e))
 /* e is z - y, where the usual formula has y - z. */
 OUTPUTWISE(quantile, e <= 0 ? -c * e : (1 - c) * e,
-           e > 0 ? 1 - c : (e < 0 ? -c : (T)0.5 - c))
+           e > 0 ? 1 - c : (e < 0 ? -c : e))
 OUTPUTWISE(poisson,
            FN(exp)(z) - y - y * z + (y == 0 ? 0 : y * FN(log)(y)), FN(exp)(z) - y)
 #undef OUTPUTWISE

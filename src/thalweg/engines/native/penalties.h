@@ -7,7 +7,8 @@ static void FN(set_penalties)(FN(Session) *s, double weight) {
     s->l2 = (T)(s->spec.l2 / divisor);
 }
 
-INLINE T FN(absolute_slope)(T w) { return w >= 0 ? 1 : (w < 0 ? -1 : w); }
+/* 0 at 0, so that nothing pushes a weight away from there. */
+INLINE T FN(absolute_slope)(T w) { return w > 0 ? 1 : (w < 0 ? -1 : w); }
 
 /* Adds the penalties' slopes to a piece of the gradient, and takes its norms. */
 static void FN(add_penalties)(void *argument, int64_t number, int worker) {

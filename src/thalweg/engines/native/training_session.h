@@ -28,6 +28,13 @@ static void *FN(create_training)(const Spec *spec, const void *parameters,
     return s;
 }
 
+/* The parameters as the steps change them, and their averages, NULL without any. */
+static void *FN(stepped_parameters)(void *argument, void **average) {
+    FN(Session) *s = argument;
+    *average = s->average;
+    return s->parameters;
+}
+
 /* Copies the parameters out: the averages, where the plan averages. */
 static void FN(copy_parameters)(void *argument, void *target) {
     FN(Session) *s = argument;

@@ -12,14 +12,20 @@ import numpy as np
 
 from thalweg.core import Array, each_array
 from thalweg.estimators.keras.loss import packed
+from thalweg.training import class_weights
 
 
-def as_targets(y: Any, weights: Any, class_weight: Any) -> dict[str, Any]:
-    """Return targets and weights as `CompiledLoss` takes them."""
+def as_targets(
+    y: Any, weights: Any, class_weight: Any, n_classes: int | None = None
+) -> dict[str, Any]:
+    """Return targets and weights as `CompiledLoss` takes them.
+
+    `n_classes` are those of the model: a batch need not have rows of each.
+    """
     y = None if y is None else arrays(y)
     weights = None if weights is None else checked_weights(arrays(weights))
     if class_weight is not None:
-        own = class_weights(class_weight, y)
+        own = _by_class(class_weight, y, n_classes)
         if isinstance(weights, Mapping | list | tuple):
             raise ValueError(
                 "fit got class_weight beside a sample_weight for each output. Multiply "
@@ -28,6 +34,13 @@ def as_targets(y: Any, weights: Any, class_weight: Any) -> dict[str, Any]:
         flat = weights is not None and weights.ndim == 1
         weights = own if weights is None else weights * (own if flat else own[:, None])
     return packed(y, weights)
+
+
+def _by_class(class_weight: Any, y: Any, n_classes: int | None) -> Array:
+    """Return the weight of each row by its class, which Keras finds by argmax."""
+    if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] > 1:
+        y, n_classes = y.argmax(axis=1), y.shape[1]
+    return class_weights(class_weight, y, n_classes).astype("float32")
 
 
 def arrays(values: Any) -> Any:
@@ -57,44 +70,6 @@ def checked_weights(weights: Any) -> Any:
         return array.astype("float32")
 
     return each_array(check, weights)
-
-
-def class_weights(class_weight: Any, y: Any) -> Array:
-    """Return the weight of each row by its class.
-
-    Parameters
-    ----------
-    class_weight : dict or "balanced"
-    y : ndarray of shape (n_rows,), (n_rows, 1) or (n_rows, n_classes)
-        Class numbers of any type, labels of a binary loss, or one-hot rows.
-    """
-    if not isinstance(y, np.ndarray) or y.ndim > 2 or y.ndim == 0:
-        raise ValueError(
-            "class_weight needs one target of shape (n_rows,), (n_rows, 1) or "
-            "(n_rows, n_classes). Give sample_weight instead."
-        )
-    numbers = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        found, places, counts = np.unique(
-            numbers, return_inverse=True, return_counts=True
-        )
-        return (len(numbers) / (len(found) * counts[places])).astype("float32")
-    if not isinstance(class_weight, Mapping):
-        raise ValueError(
-            f"class_weight is {class_weight!r}; it must be 'balanced' or a dict from "
-            "class numbers to weights."
-        )
-    wide = y.ndim == 2 and y.shape[1] > 1
-    classes = range(y.shape[1]) if wide else range(int(numbers.max()) + 1)
-    if unknown := [key for key in class_weight if not any(key == k for k in classes)]:
-        raise ValueError(
-            f"class_weight has the class {unknown[0]!r}, but y has the classes 0 to "
-            f"{len(classes) - 1}. Name only these."
-        )
-    found = np.ones(len(numbers), "float32")
-    for key, value in class_weight.items():
-        found[numbers == key] = value
-    return found
 
 
 def last_share(values: Any, share: float) -> tuple[Any, Any]:
@@ -223,12 +198,17 @@ def _count(dataset: Any) -> int:
 
 def gathered(batches: Any, steps: int | None) -> tuple[Any, Any, Any]:
     """Read validation data that come in batches; return X, y and weights."""
-    read = KerasBatches(batches, lambda y, w: (y, w))
+    read = KerasBatches(batches, lambda *parts: tuple(map(_copied, parts)))
     parts = [(X, *rest) for X, rest in islice(read(), steps)]
     if not parts:
         raise ValueError("fit got validation data without a batch.")
     X, y, weights = (_joined(list(column)) for column in zip(*parts, strict=True))
     return X, y, weights
+
+
+def _copied(values: Any) -> Any:
+    """Copy what the source may write the next batch into."""
+    return None if values is None else arrays(values)
 
 
 def _joined(values: list[Any]) -> Any:

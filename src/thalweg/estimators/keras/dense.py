@@ -366,6 +366,8 @@ def _penalties(chain: list[_Link]) -> dict[str, Any]:
     if len(found) > 1:
         raise NotEquivalent("penalties that differ between layers")
     l1, l2 = (*found, (0.0, 0.0))[0]
+    if l1 and any((np.asarray(link.layer.kernel.value) == 0).any() for link in chain):
+        raise NotEquivalent("an L1 penalty whose slope at a weight of 0 is 1")
     return {"l1": l1, "l2": 2 * l2, "penalty_scale": "none"} if l1 or l2 else {}
 
 
@@ -405,6 +407,8 @@ def _loss(model: Any, chain: list[_Link]) -> dict[str, Any]:
     ours, inside, factor = _LOSSES[name]
     wanted = "linear" if own.pop("from_logits", False) else inside
     constants = {"scale": factor / last.layer.units} if factor else {}
+    if ours == "absolute":
+        constants["slope_at_zero"] = -1.0  # JAX's, of |y - z|
     constants |= {
         k: float(own.pop(k)) for k in ("label_smoothing", "delta") if k in own
     }

@@ -367,7 +367,7 @@ class KerasAdapter:
         weight, classes = request.sample_weight, request.class_weight
 
         def pack(y: Any, own: Any) -> Any:
-            return data.as_targets(y, own, classes)
+            return data.as_targets(y, own, classes, self._n_classes())
 
         X, y = request.X, request.y
         if isinstance(X, str) or hasattr(X, "to_batches"):
@@ -393,6 +393,12 @@ class KerasAdapter:
         return replace(
             request, X=X, y=y, sample_weight=None, class_weight=None, validation=held
         )
+
+    def _n_classes(self) -> int | None:
+        """Count the classes that the one output of the model tells apart."""
+        shape = getattr(self.model, "output_shape", None)
+        known = isinstance(shape, tuple) and isinstance(shape[-1], int)
+        return max(shape[-1], 2) if known else None
 
     def _build(self, X: Any, y: Any) -> None:
         """Let Keras make its loss and metrics for rows like these."""

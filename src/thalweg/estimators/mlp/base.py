@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -49,11 +50,17 @@ from thalweg.estimators.mlp.parameters import (
     make_plan,
 )
 from thalweg.estimators.mlp.persistence import PersistentMLP
+from thalweg.io import PathLike
 from thalweg.training import (
+    Checkpoint,
     EarlyStopping,
+    Part,
     Scoring,
     TrainingMonitor,
     as_weights,
+    identify,
+    kept_from_outside,
+    open_checkpoint,
     train,
     train_phases,
 )
@@ -148,6 +155,10 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         X_val: ArrayLike | None = None,
         y_val: ArrayLike | None = None,
         watch_only: bool = False,
+        *,
+        checkpoint: PathLike | None = None,
+        checkpoint_every: int | float | str | None = None,
+        resume: bool | str = "auto",
     ) -> Any:
         """Fit the network.
 
@@ -163,6 +174,14 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
             Whether `X_val` and `y_val` are only recorded in `history_`, and never stop
             training or select weights. If `early_stopping` splits off validation data,
             those are recorded instead.
+        checkpoint : path-like, optional
+            File in which the training is kept, so that the same call again goes on
+            from there after a kill or an interruption.
+        checkpoint_every : int, float or str, optional
+            How often it is written: 5 (epochs), 60.0 (seconds), "10 min". By default
+            every 30 seconds.
+        resume : {"auto", True, False}
+            Whether to go on from the file: if it is there, in any case, or never.
 
         Returns
         -------
@@ -171,10 +190,15 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         Raises
         ------
         ValueError
-            If the data or a parameter is not valid, or training diverged in its first
-            epoch.
+            If the data or a parameter is not valid, training diverged in its first
+            epoch, or the checkpoint is of another network, plan or data.
+        OSError
+            If the checkpoint cannot be written there.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, watch_only=watch_only)
+        kept = open_checkpoint(checkpoint, checkpoint_every, resume)
+        return self._fit(
+            X, y, sample_weight, X_val, y_val, watch_only=watch_only, kept=kept
+        )
 
     @available_if(can_fit_partially)
     def partial_fit(
@@ -218,6 +242,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any = None, y_val: Any = None,
         incremental: bool = False, watch_only: bool = False,
+        kept: Checkpoint | None = None,
     ) -> Any:  # fmt: skip
         started = time.perf_counter()
         self._validate_params()
@@ -238,13 +263,20 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         dtype = self._dtype_of(X)
         target = self._encode(y, dtype)
         self._random_state = check_random_state(self.random_state)
+        part = None if kept is None else kept.part()
+        if part is not None:
+            seeded = isinstance(self.random_state, Integral)
+            part.begin_at(self._random_state, fixed=seeded)
         if fresh:
             self._begin(target, X.shape[1], dtype)
         self._warn_of_sizes()
         data, held_out = self._split(X, target, weights, X_val, y_val, dtype)
         self._warn_of_batch(data.n_rows)
         watches = X_val is not None and watch_only
-        self._train(data, held_out, incremental, started, given, watches)
+        with kept_from_outside(kept):
+            self._train(
+                data, held_out, incremental, started, given, watches, part, not fresh
+            )
         return self
 
     def _begin(self, target: Array, n_inputs: int, dtype: np.dtype[Any]) -> None:
@@ -272,6 +304,8 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         started: float,
         given: dict[str, Any],
         watch_only: bool,
+        part: Part | None = None,
+        warm: bool = False,
     ) -> None:
         validated = held_out is not None and not watch_only
         plans = [each._plan(incremental, validated) for each in self._phases()]
@@ -285,12 +319,16 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         )
         tasks = [] if incremental else self._tasks(monitor, given)
         monitor.callbacks = [*self._listeners(), *tasks]
+        if part is not None:
+            identify(part, network, plans, data, held_out, first, self.engine, warm)
         if plan.full_batch or len(plans) > 1:
-            run = train_phases(network, plans, data, first, rng, monitor, self.engine)
+            run = train_phases(
+                network, plans, data, first, rng, monitor, self.engine, part
+            )
         else:
             state = self._optimizer.state if self._goes_on(incremental) else None
             run, session = train(
-                network, plan, data, first, rng, monitor, self.engine, state
+                network, plan, data, first, rng, monitor, self.engine, state, part
             )
             self._optimizer = _Optimizer(plan.rate * monitor.factor, session.state())
             self.t_ += data.n_rows * monitor.epochs
