@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import pandas as pd
+import pandas as pd  # noqa: TID253 (tests may wait for it)
 import pytest
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType
@@ -360,6 +360,35 @@ def test_many_distances_are_thinned_on_the_safe_side():
 def test_a_level_is_a_probability(regressor: Any, level: float):
     with pytest.raises(ValueError, match="must be between 0 and 1"):
         regressor.predict(FRAME, interval=level)
+
+
+def test_quantiles_are_as_wide_as_the_rows_ask_for(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.uniform(-2, 2, (1200, 2)), columns=["x", "noise"])
+    y = frame["x"] + frame["noise"].abs() * rng.normal(size=1200)
+    model = Regressor((16,), members=2, random_state=0).fit(frame[:600], y[:600])
+    model.save(tmp_path / "model.thalweg")
+    new, truth = frame[600:], y[600:]
+    quiet = new["noise"].abs() < 0.7
+    for level in (0.6, 0.9):
+        found = model.predict(new, interval="quantile", level=level)
+        hit = (found.lower <= truth) & (truth <= found.upper)
+        wide = found.upper - found.lower
+        # Three standard errors of the test rows and of the calibration rows.
+        assert hit.mean() > level - 3 * np.sqrt(
+            level * (1 - level) * (1 / 600 + 1 / 40)
+        )
+        assert wide[quiet].mean() < 0.7 * wide[~quiet].mean()
+        again = load_fitted_table(tmp_path / "model.thalweg")
+        same = again.predict(new, interval="quantile", level=level)
+        np.testing.assert_array_equal(same.lower, found.lower)
+    with pytest.raises(ValueError, match="must be a probability"):
+        model.predict(new, interval="wide")
+
+
+def test_classes_have_no_quantiles(classifier: Any):
+    with pytest.raises(ValueError, match="a Regressor of one target has"):
+        classifier.predict(FRAME, interval="quantile")
 
 
 def test_without_out_of_fold_predictions_there_are_no_intervals():

@@ -145,10 +145,12 @@ def predictions(
     """Return a table of predictions, and the outputs that they come from."""
     import pandas as pd
 
-    outputs = model.outputs(frame)
+    if interval is None:
+        outputs, found = model.outputs(frame), None
+    else:
+        found, outputs = model.outputs_with_interval(frame, interval)
     columns: dict[str, Any] = {"prediction": model.decide(outputs)}
-    if interval is not None:
-        found = model.with_interval(outputs, interval)
+    if found is not None:
         if model.classifies:
             names = [str(label) for label in model.classes_.tolist()]
             columns["set"] = [

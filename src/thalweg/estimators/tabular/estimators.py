@@ -124,6 +124,7 @@ from thalweg.estimators.tabular.portfolio import (
     network_recipes,
 )
 from thalweg.estimators.tabular.prediction import TablePredictor, name_of
+from thalweg.estimators.tabular.quantiles import QuantileBand
 from thalweg.estimators.tabular.reading import ReadsTables
 from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
@@ -379,7 +380,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
 
     def _forget(self) -> None:
         """Remove what an earlier fit has chosen out of fold."""
-        for name in ("scores_", "out_of_fold_", "calibrated_"):
+        for name in ("scores_", "band_", "out_of_fold_", "calibrated_"):
             vars(self).pop(name, None)
 
     def _n_known(self, known: Members) -> int:
@@ -489,6 +490,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         hot = heated(found.outputs, self.trained_.temperature)
         found = replace(found, outputs=hot)
         self.scores_ = Scores.of(found.distances())
+        if not cross_fit.interrupted:
+            self._learn_quantiles(cross_fit, found)
         return found
 
     def _recipes(self, count: int, n_rows: int, places: Array | None) -> list[Recipe]:
@@ -550,6 +553,9 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
                 self.out_of_fold_["loss"] = found.loss()
         self.trained_ = averaged(networks, best, share)
         return found
+
+    def _learn_quantiles(self, cross_fit: CrossFit, found: OutOfFold) -> None:
+        """Learn the quantiles of the residuals of one target of numbers."""
 
     def _row_weights(self, task: Task) -> Array | None:
         """Return the weights of the rows, with those of their classes."""
@@ -656,6 +662,9 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         content["settings"] = settings
         if self.scores_ is not None:
             arrays |= self.scores_.to_arrays("scores")
+        if self.band_ is not None:
+            content["band"], own = self.band_.to_document()
+            arrays |= own
         for name in ("out_of_fold", "calibrated"):
             if (kept := getattr(self, f"{name}_")) is not None:
                 content[name] = kept
@@ -1122,6 +1131,37 @@ class Regressor(RegressorMixin, _Tabular):
         if self.scoring is None:
             return self._usual_score(X, y, sample_weight)
         return self._score(X, y, sample_weight)
+
+    def _learn_quantiles(self, cross_fit: CrossFit, found: OutOfFold) -> None:
+        if self.loss != "squared" or self.target_.n_outputs > 1:
+            return
+        task = cross_fit.task
+        inputs = task.inputs if task.given is None else task.given[0]
+        rng = np.random.RandomState(as_random_state(self.random_state).randint(2**31))
+        seed = rng.randint(2**31)
+
+        def train(rows: CompactRows, residuals: Array, quantile: float) -> Run:
+            return training.fit(
+                DenseNetwork.from_sizes((rows.shape[1], 32, 1)),
+                rows,
+                residuals,
+                loss=("quantile", {"quantile": quantile}),
+                learning_rate=0.003,
+                l2=self._given("l2"),
+                batch_size=_batch_rows(len(rows)),
+                epochs=20,
+                dtype=self.dtype,
+                random_state=seed,
+                engine=self.engine,
+            )
+
+        self.band_ = QuantileBand.learn(
+            train,
+            inputs[found.rows],
+            View(seen(self.columns_, task.inputs, "usual"), "usual"),
+            found.truth.ravel() - found.outputs[:, 0],
+            rng,
+        )
 
     def _study_target(self, target: Any) -> "Values | SeveralValues":
         _check_size(target.to_frame() if target.ndim == 1 else target, "target")
