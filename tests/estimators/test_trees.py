@@ -85,7 +85,8 @@ def test_the_better_model_is_handed_over():
     assert found.subject == "tree ensemble"
     assert found.metric == "neg_mean_absolute_error"
     assert "its MAE is better" in found.notes[0]
-    model, found = evaluate_best(tw.Regressor((4,), max_epochs=2), line, target)
+    network = tw.Regressor((4,), max_epochs=2, members=1)
+    model, found = evaluate_best(network, line, target)
     assert model.hidden_layer_sizes == ()
     assert found.score > 0.99
 
@@ -94,7 +95,8 @@ def test_a_network_that_loses_says_so():
     rng = np.random.RandomState(0)
     X = rng.standard_normal((300, 3))
     y = X @ [1.0, 2, 3]
-    found = evaluate(tw.Regressor((4,), max_epochs=2, random_state=0), X, y)
+    network = tw.Regressor((4,), max_epochs=2, members=1, random_state=0)
+    found = evaluate(network, X, y)
     assert found.verdict.startswith("The network does worse than ridge regression")
     assert found.gains["ridge regression"][2] < 0
 

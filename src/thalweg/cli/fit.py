@@ -110,6 +110,23 @@ def fit(
         int,
         option("Epochs without improvement after which training stops.", of="N"),
     ] = 10,
+    members: Annotated[
+        int | None,
+        option(
+            "Networks that are trained and averaged; 1 for a single one. [default: by "
+            "the number of rows, at most 8]",
+            of="N",
+        ),
+    ] = None,
+    time_limit: Annotated[
+        str | None,
+        option(
+            "Time that all training may take: seconds, or e.g. 10m. More networks are "
+            "trained for as long as that.",
+            "--time-limit",
+            of="TIME",
+        ),
+    ] = None,
     seed: Seed = 0,
     time: Annotated[
         str | None,
@@ -238,6 +255,8 @@ def fit(
         patience=patience,
         random_state=seed,
         max_time=seconds and seconds / count,
+        members=members,
+        time_limit=_seconds(time_limit, count),
         dtype=dtype,
         scoring=metric,
     )
@@ -273,6 +292,16 @@ def fit(
         )
         report_page.write(summary, report)
         show_lines({"Report": str(report)})
+
+
+def _seconds(given: str | None, count: int) -> float | None:
+    """Return the time limit of each of `count` fits."""
+    if given is None:
+        return None
+    from thalweg.cli.live_table import parse_duration
+
+    seconds = parse_duration(given)
+    return seconds and seconds / count
 
 
 def _of_classes(

@@ -45,6 +45,14 @@ def predict(
     keep_all: Annotated[
         bool, option("Write all columns beside the predictions.", "--keep-all")
     ] = False,
+    interval: Annotated[
+        float | None,
+        option(
+            "Probability, e.g. 0.9, with which an interval holds the true value: adds "
+            "the columns lower and upper, or for classes the column set.",
+            of="PROBABILITY",
+        ),
+    ] = None,
     raw: Annotated[
         bool,
         option(
@@ -66,14 +74,18 @@ def predict(
     - `thalweg predict flowers.thalweg new.csv`
 
     - `thalweg predict houses.thalweg new.csv --output prices.parquet --keep address`
+
+    - `thalweg predict houses.thalweg new.csv --interval 0.9`
     """
     from thalweg.cli.options import prepare
     from thalweg.cli.parts import write_parts
     from thalweg.core import check_names
-    from thalweg.estimators import DriftWatch
+    from thalweg.estimators import DriftWatch, check_level
 
     prepare(output, read=[model, *tables])
     fitted = load_table_model(model)
+    if interval is not None:
+        interval = check_level("--interval", interval, "thalweg predict")
     parts = table_parts(tables, reading)
     first = next(parts)
     names = [str(name) for name in first.columns]
@@ -88,7 +100,7 @@ def predict(
 
     def predicted() -> "Iterator[Frame]":
         for part in chain([first], parts):
-            found, outputs = predictions(fitted, part)
+            found, outputs = predictions(fitted, part, interval)
             watch.see(fitted.aligned(part))
             scored.see(part, outputs)
             taken = {f"{n}_" if n in found.columns else n: part[n] for n in kept}
@@ -127,12 +139,26 @@ def table_parts(tables: Sequence[Path], reading: ReadingOptions) -> "Iterator[Fr
         yield part
 
 
-def predictions(model: "FittedTable", frame: "Frame") -> tuple["Frame", Any]:
+def predictions(
+    model: "FittedTable", frame: "Frame", interval: float | None = None
+) -> tuple["Frame", Any]:
     """Return a table of predictions, and the outputs that they come from."""
     import pandas as pd
 
-    outputs = model.outputs(frame)
+    if interval is None:
+        outputs, found = model.outputs(frame), None
+    else:
+        found, outputs = model.outputs_with_interval(frame, interval)
     columns: dict[str, Any] = {"prediction": model.decide(outputs)}
+    if found is not None:
+        if model.classifies:
+            names = [str(label) for label in model.classes_.tolist()]
+            columns["set"] = [
+                " | ".join(name for name, kept in zip(names, row, strict=True) if kept)
+                for row in found.included
+            ]
+        else:
+            columns |= {"lower": found.lower, "upper": found.upper}
     if model.classifies:
         named = zip(model.classes_, outputs.T, strict=True)
         columns |= {f"probability_{label}": share for label, share in named}

@@ -1,6 +1,7 @@
 """Training the model of a command: evaluate it, hand it over, and examine it."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,12 +120,54 @@ def _training_lines(model: Any) -> dict[str, str]:
         trees = model.trees_
         return {"Trees": f"{trees.roots.size}, with {len(trees.values)} nodes in all"}
     plan, history = run.plan, run.history
-    return {
+    lines = {
         "Network": str(run.network),
         "Training": f"{_method(model)}, {plan.loss.label}; {len(history)} epochs in "
         f"{history.seconds[-1]:.1f} s on {run.engine}",
         "Stopped": run.why,
     }
+    if len(model.runs_) > 1:
+        lines["Stopped"] += " This is the first of the members."
+        lines = _member_lines(model) | lines
+    return lines
+
+
+def _member_lines(model: Any) -> dict[str, str]:
+    """Return which members were trained, and what they bought."""
+    members = model.trained_
+    linear = sum(len(run.network.layers) == 1 for run in members.runs)
+    n_networks = len(members) - linear
+    kinds = Counter(_sight(view) for view in members.views[:n_networks])
+    seen = ", ".join(f"{count} see {sight}" for sight, count in kinds.items())
+    lines = {"Members": f"{n_networks} networks, averaged; {seen}"}
+    found = model.out_of_fold_
+    if found is None:
+        return lines
+    what = "log-loss" if model.calibrated_ is not None else "loss"
+    values = [f"{found['loss']:.4g}", f"one network {found['one']:.4g}"]
+    if found["linear"] is not None:
+        values.append(f"a linear model {found['linear']:.4g}")
+    rows = f"on {found['n_rows']} rows that they were not trained on"
+    lines["Bought"] = f"{what} {', '.join(values)}, {rows}"
+    if found["share"] > 0:
+        lines["Blend"] = f"the linear model counts {found['share']:.0%}"
+    heat = model.calibrated_
+    if heat is not None and heat["temperature"] != 1:
+        lines["Calibrated"] = (
+            f"temperature {heat['temperature']:.3g}, log-loss "
+            f"{heat['loss_before']:.4g} before and {heat['loss_after']:.4g} after"
+        )
+    return lines
+
+
+def _sight(view: Any) -> str:
+    """Return how a member sees numbers."""
+    pieces = {
+        "usual": "numbers in pieces",
+        "fine": "numbers in fine pieces",
+        "none": "numbers as they are",
+    }
+    return pieces[view.pieces] + (" and as waves" if view.places is not None else "")
 
 
 def _method(model: Any) -> str:

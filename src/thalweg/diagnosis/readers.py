@@ -258,7 +258,8 @@ def _problem_of_table(
     subject: Any, last: Any, data: InputData, steps: Any, settings: Any
 ) -> Problem:
     X, y, held = data.X, data.y, data.validation_data
-    learned = getattr(last, "columns_", None)
+    run = getattr(last, "run_", None)
+    learned = None if run is None else last.columns_of(0)
     encoder = TableEncoder(learned, last.reading())
     steps, labels, target = (*steps, encoder), None, y
     if isinstance(last, Classifier):
@@ -268,7 +269,6 @@ def _problem_of_table(
         read = partial(_as_numbers, reading=last.reading())
         target = y = read(y)
         held = held and ValidationData(held.X, read(held.y))
-    run = getattr(last, "run_", None)
     width = _width(X, steps, y) if run is None else run.network.n_inputs
     network, plan, watched = table_blueprint(last, X, target, width)
     return Problem(

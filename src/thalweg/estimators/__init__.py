@@ -64,6 +64,9 @@ if TYPE_CHECKING:
     from thalweg.estimators.tabular.evaluation import n_networks as n_networks
     from thalweg.estimators.tabular.evaluation import refit_pays as refit_pays
     from thalweg.estimators.tabular.evaluation import score_model as score_model
+    from thalweg.estimators.tabular.intervals import ClassSet as ClassSet
+    from thalweg.estimators.tabular.intervals import Interval as Interval
+    from thalweg.estimators.tabular.intervals import check_level as check_level
     from thalweg.estimators.tabular.labels import known_rows as known_rows
     from thalweg.estimators.tabular.labels import lacks_target as lacks_target
     from thalweg.estimators.tabular.metrics import ClassMetrics as ClassMetrics
@@ -84,6 +87,7 @@ _HOMES = {
     "BaseMLP": "mlp.base",
     "Calibration": "tabular.evaluation",
     "ClassMetrics": "tabular.metrics",
+    "ClassSet": "tabular.intervals",
     "Classifier": "tabular.estimators",
     "Column": "tabular.columns",
     "Confusion": "tabular.evaluation",
@@ -93,6 +97,7 @@ _HOMES = {
     "FittedTable": "tabular.prediction",
     "HiddenFeatures": "hidden_features",
     "Importance": "tabular.evaluation",
+    "Interval": "tabular.intervals",
     "KerasClassifier": "keras.estimators",
     "KerasRegressor": "keras.estimators",
     "LeftOutWarning": "tabular.columns",
@@ -112,6 +117,7 @@ _HOMES = {
     "as_groups": "splits",
     "as_times": "splits",
     "blueprint": "mlp.base",
+    "check_level": "tabular.intervals",
     "encode": "tabular.columns",
     "encode_once": "tabular.estimators",
     "evaluate": "tabular.evaluation",
@@ -148,6 +154,7 @@ _HOMES = {
 _LIGHT = (
     "tabular.columns",
     "tabular.labels",
+    "tabular.intervals",
     "tabular.drift",
     "tabular.prediction",
     "tabular.targets",

@@ -46,7 +46,7 @@ class HiddenFeatures(
     ----------
     estimator : MLPClassifier, MLPRegressor, Classifier or Regressor
         A copy of it is fitted. A fitted one in scikit-learn's ``FrozenEstimator`` is
-        used without fitting.
+        used without fitting. Of several members of a table's model the first is used.
     layer : int
         Index of the hidden layer, from 0, or backward from -1; the last by default.
 
@@ -154,7 +154,7 @@ class HiddenFeatures(
         layers = (
             network.activations(X)
             if hasattr(network, "activations")
-            else look_inside(network.run_, network.encode(X)).activations
+            else look_inside(network.run_, network.encode_for(0, X)).activations
         )
         hidden = layers[:-1]
         if not -len(hidden) <= self.layer < len(hidden):

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.core import Array, Dense
+from thalweg.core import Array, Dense, DenseNetwork, Parameters, Run
 from thalweg.estimators.mlp.classifier import MLPClassifier
 from thalweg.estimators.mlp.regressor import MLPRegressor
+from thalweg.estimators.tabular.estimators import Classifier, Regressor
 
 _OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -23,11 +24,16 @@ _OPTIONS = {
 
 
 def register_onnx() -> None:
-    """Register `MLPClassifier` and `MLPRegressor` with skl2onnx.
+    """Register our estimators with skl2onnx.
 
-    It needs the extra ``thalweg[onnx]``. A network with your own activation function
-    cannot be converted. With the hinge loss or your own loss function, the second
-    output of a classifier holds the outputs of the network instead of probabilities.
+    These are `MLPClassifier`, `MLPRegressor`, `Classifier` and `Regressor`. It needs
+    the extra ``thalweg[onnx]``. The models of tables are exported with the encoding of
+    their columns and all their members. Give one input for each column, as skl2onnx
+    makes of a DataFrame; an empty text is a missing one, NaN a missing number. Dates
+    must come in as days since 1970, and free texts cannot be exported. A network with
+    your own activation function cannot be converted. With the hinge loss or your own
+    loss function, the second output of a classifier holds the outputs of the network
+    instead of probabilities.
 
     Examples
     --------
@@ -55,6 +61,15 @@ def register_onnx() -> None:
     update_registered_converter(
         MLPRegressor, "ThalwegMLPRegressor", _regressor_shapes, _convert_regressor
     )
+    # They build on this file.
+    from thalweg.estimators.onnx_tables import convert_table, table_shapes
+
+    update_registered_converter(
+        Classifier, "ThalwegClassifier", table_shapes, convert_table, options=_OPTIONS
+    )
+    update_registered_converter(
+        Regressor, "ThalwegRegressor", table_shapes, convert_table
+    )
 
 
 def _classifier_shapes(operator: Any) -> None:
@@ -80,7 +95,7 @@ def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
 
     estimator = operator.raw_operator
     label, probability = operator.outputs
-    graph = _Graph(operator, container)
+    graph = Graph(operator, container)
     outputs = graph.outputs(estimator)
     if _has_labels(estimator):
         above = graph.Greater(outputs, graph.number(0.5))
@@ -99,7 +114,7 @@ def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
-    graph = _Graph(operator, container)
+    graph = Graph(operator, container)
     outputs = graph.outputs(operator.raw_operator)
     graph.Identity(outputs, output_names=operator.outputs).add_to(scope, container)
 
@@ -108,7 +123,7 @@ def _has_labels(estimator: Any) -> bool:
     return estimator._label_binarizer.y_type_.startswith("multilabel")
 
 
-class _Graph:
+class Graph:
     """A graph of ONNX operators: each operator is a method with its name.
 
     Parameters
@@ -121,7 +136,7 @@ class _Graph:
         from skl2onnx.common.data_types import DoubleTensorType
 
         self._input, self._opset = operator.inputs[0], container.target_opset
-        double = isinstance(self._input.type, DoubleTensorType)
+        double = any(isinstance(v.type, DoubleTensorType) for v in operator.inputs)
         self.dtype = np.dtype(np.float64 if double else np.float32)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -145,10 +160,20 @@ class _Graph:
         if estimator.scale_inputs:
             centered = self.Sub(z, self.array(estimator.scaler_.mean_))
             z = self.Div(centered, self.array(estimator.scaler_.scale_))
-        network, parameters = estimator._network(), estimator._parameters()
+        z = self._layers(estimator._network(), estimator._parameters(), z)
+        return _OUTPUTS[estimator.out_activation_](self, z)
+
+    def run(self, run: Run, z: Any) -> Any:
+        """Add a trained network with the link of its loss."""
+        loss = run.plan.loss
+        z = self._layers(run.network, run.parameters, z)
+        link = _LINKS.get(loss.label, "identity")
+        return _OUTPUTS[link](self, z)
+
+    def _layers(self, network: DenseNetwork, parameters: Parameters, z: Any) -> Any:
         for layer, own in zip(network.layers, parameters, strict=True):
             z = _activate(self, layer, self._linear(layer, own, z))
-        return _OUTPUTS[estimator.out_activation_](self, z)
+        return z
 
     def _linear(self, layer: Dense, own: dict[str, Array], z: Any) -> Any:
         weights, bias = own["weights"], own["bias"]
@@ -168,7 +193,7 @@ class _Graph:
         return self.Add(scaled, self.array(own["shift"]))
 
 
-def _activate(graph: _Graph, layer: Dense, z: Any) -> Any:
+def _activate(graph: Graph, layer: Dense, z: Any) -> Any:
     activation = layer.activation
     if not isinstance(activation.name, str):
         raise ValueError(
@@ -178,38 +203,38 @@ def _activate(graph: _Graph, layer: Dense, z: Any) -> Any:
     return _ACTIVATIONS[activation.label](graph, z, **dict(activation.constants))
 
 
-def _within(g: _Graph, z: Any, low: float, high: float) -> Any:
+def _within(g: Graph, z: Any, low: float, high: float) -> Any:
     return g.Min(g.Max(z, g.number(low)), g.number(high))
 
 
-def _elu(g: _Graph, z: Any, alpha: float, scale: float = 1.0) -> Any:
+def _elu(g: Graph, z: Any, alpha: float, scale: float = 1.0) -> Any:
     below = g.Sub(g.Exp(g.Min(z, g.number(0))), g.number(1))
     above = g.Relu(z) if scale == 1 else g.Mul(g.Relu(z), g.number(scale))
     return g.Add(above, g.Mul(below, g.number(scale * alpha)))
 
 
-def _selu(g: _Graph, z: Any) -> Any:
+def _selu(g: Graph, z: Any) -> Any:
     # Klambauer et al. (2017), eq. 14.
     return _elu(g, z, alpha=1.6732632423543772, scale=1.0507009873554805)
 
 
-def _gelu(g: _Graph, z: Any) -> Any:
+def _gelu(g: Graph, z: Any) -> Any:
     # ONNX Runtime has the error function in single precision only.
     scaled = g.Cast(g.Mul(z, g.number(np.sqrt(0.5))), to=1)
     error = g.CastLike(g.Erf(scaled), z)
     return g.Mul(g.Mul(z, g.number(0.5)), g.Add(error, g.number(1)))
 
 
-def _softplus(g: _Graph, z: Any) -> Any:
+def _softplus(g: Graph, z: Any) -> Any:
     rest = g.Log(g.Add(g.Exp(g.Neg(g.Abs(z))), g.number(1)))
     return g.Add(g.Relu(z), rest)
 
 
-def _hard_logistic(g: _Graph, z: Any) -> Any:
+def _hard_logistic(g: Graph, z: Any) -> Any:
     return _within(g, g.Add(g.Mul(z, g.number(1 / 6)), g.number(0.5)), 0, 1)
 
 
-def _leaky_relu(g: _Graph, z: Any, slope: float) -> Any:
+def _leaky_relu(g: Graph, z: Any, slope: float) -> Any:
     below = g.Mul(g.Min(z, g.number(0)), g.number(slope))
     return g.Add(g.Relu(z), below)
 
@@ -233,7 +258,15 @@ _ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "relu6": lambda g, z: _within(g, z, 0, 6),
 }
 
-_OUTPUTS: dict[str, Callable[[_Graph, Any], Any]] = {
+_LINKS = {
+    "cross_entropy": "softmax",
+    "focal": "softmax",
+    "binary_cross_entropy": "logistic",
+    "poisson": "exp",
+}
+"""The outputs of a network by its loss, as `thalweg.core.link` has them."""
+
+_OUTPUTS: dict[str, Callable[[Graph, Any], Any]] = {
     "identity": lambda g, z: z,
     "softmax": lambda g, z: g.Softmax(z, axis=1),
     "logistic": lambda g, z: g.Sigmoid(z),

@@ -1,8 +1,8 @@
 """Members that are each trained without a fold of the rows, which they are judged by.
 
-With as many members as folds, each row is held out from one of them, and by what that
-one predicts for it (out of fold) the whole model can be judged without any test data.
-With more members, the rows are divided anew. All members share the encoded table; each
+Each fold is held out from two members, or one. By what these predict for its rows (out
+of fold) the whole model can be judged without any test data. With more members than
+folds are for, the rows are divided anew. All members share the encoded table; each
 has the rows of its folds for as long as it trains.
 """
 
@@ -119,6 +119,8 @@ class CrossFit:
     n_outputs : int
     n_folds : int
         0 if no rows are held out.
+    n_each : int
+        How many members hold out the same fold.
     share : float
         Of the latest rows that are held out where there are times.
     rng : RandomState
@@ -131,12 +133,13 @@ class CrossFit:
         see: Callable[[Recipe], View],
         n_outputs: int,
         n_folds: int,
+        n_each: int,
         share: float,
         rng: np.random.RandomState,
     ) -> None:
         self.task, self._train, self._see = task, train, see
         self._n_outputs, self._n_folds = n_outputs, n_folds
-        self._share, self._rng = share, rng
+        self._n_each, self._share, self._rng = n_each, share, rng
         self._splits: list[Split] = []
         self.networks: list[Trained] = []
         self.interrupted = False
@@ -153,7 +156,8 @@ class CrossFit:
         *,
         max_time: float | None = None,
         watched: bool = False,
-        parameters: Sequence[Any] | None = None,
+        known: Members | None = None,
+        max_epochs: int | None = None,
     ) -> None:
         """Train networks, side by side.
 
@@ -165,20 +169,29 @@ class CrossFit:
         watched : bool
             Whether callbacks look at the first one. It is then trained before the
             others, and where a callback stops it, the others end after as many epochs.
-        parameters : sequence or None
-            What the members begin with.
+        known : Members or None
+            Members that are trained further.
+        max_epochs : int or None
+            By default what the recipes say.
         """
         start, count = len(self.networks), len(recipes)
         clock = _Clock(max_time, count)
         seeds = self._rng.randint(2**31, size=count).tolist()
-        first = [None] * count if parameters is None else parameters
-        views = [self._see(recipe) for recipe in recipes]
+        first: Sequence[Any] = [None] * count
+        if known is None:
+            views = [self._see(recipe) for recipe in recipes]
+        else:
+            views = list(known.views[:count])
+            first = [run.parameters for run in known.runs[:count]]
         for number in range(start, start + count):
-            self._split(number)  # drawn before there are threads
+            self._split(number // self._n_each)  # drawn before there are threads
         jobs = [
-            partial(self._one, recipe, views[k], start + k, clock, seeds[k], first[k])
+            partial(
+                self._one, recipe, views[k], start + k, clock, seeds[k], first[k],
+                max_epochs=max_epochs,
+            )
             for k, recipe in enumerate(recipes)
-        ]
+        ]  # fmt: skip
         runs: list[Run | None] = []
         if watched:
             run = jobs[0](first=True)
@@ -192,17 +205,18 @@ class CrossFit:
         runs += train_side_by_side(jobs)
         for k, run in enumerate(runs):
             if run is not None:
-                self.networks.append(
-                    self._trained(recipes[k], views[k], run, start + k)
-                )
+                fold = (start + k) // self._n_each
+                self.networks.append(self._trained(recipes[k], views[k], run, fold))
         reasons = {each.run.stop_reason for each in self.networks}
         self.interrupted = StopReason.INTERRUPTED in reasons or None in runs
 
     def add_linear(self, count: int) -> list[Trained]:
-        """Fit linear models without `count` of the folds, and return the best ones.
+        """Fit linear models without some of the folds, and return the best ones.
 
-        The encoding and the penalty are chosen by the first two folds.
+        At most `count` folds are those that networks held out. The encoding and the
+        penalty are chosen by the first two folds.
         """
+        count = min(count, -(-len(self.networks) // self._n_each))
         tried: dict[tuple[str, float], list[Trained]] = {}
         first = range(min(count, 2))
         for pieces in dict.fromkeys(("none", self._usual())):
@@ -280,7 +294,7 @@ class CrossFit:
         max_epochs: int | None = None,
     ) -> Run:
         task, validation = self.task, self.task.given
-        split = self._split(number)
+        split = self._split(number // self._n_each)
         if split is not None:
             validation = task.held(split.test)
             task = task.take(split.train)
@@ -293,10 +307,10 @@ class CrossFit:
             parameters=parameters,
         )  # fmt: skip
 
-    def _trained(self, recipe: Recipe, view: View, run: Run, number: int) -> Trained:
+    def _trained(self, recipe: Recipe, view: View, run: Run, fold: int) -> Trained:
         if not self.judged:
             return Trained(recipe, run, view, None, None)
-        split = self._split(number)
+        split = self._split(fold)
         if split is None:
             assert self.task.given is not None
             inputs, rows = self.task.given[0], np.arange(len(self.task.given[1]))
@@ -304,13 +318,13 @@ class CrossFit:
             inputs, rows = self.task.inputs[split.test], split.test
         return Trained(recipe, run, view, rows, outputs_of(run, view.of(inputs)))
 
-    def _split(self, number: int) -> Split | None:
-        """Return the rows of a member, or None if no rows are held out."""
+    def _split(self, fold: int) -> Split | None:
+        """Return the rows without a fold and in it, or None if none are held out."""
         if self._n_folds == 0 or self.task.given is not None:
             return None
-        while len(self._splits) <= number:
+        while len(self._splits) <= fold:
             self._splits += self._divide()
-        return self._splits[number]
+        return self._splits[fold]
 
     def _divide(self) -> list[Split]:
         """Divide the rows once more."""

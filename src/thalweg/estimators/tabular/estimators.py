@@ -117,15 +117,17 @@ from thalweg.estimators.tabular.out_of_fold import (
 )
 from thalweg.estimators.tabular.portfolio import (
     FEWEST_CROSSED,
-    MEMBERS,
     MOST_MEMBERS,
     Recipe,
     frequencies,
     has_linear,
+    n_folds,
     n_linear,
+    n_members,
     network_recipes,
 )
 from thalweg.estimators.tabular.prediction import TablePredictor, name_of
+from thalweg.estimators.tabular.quantiles import QuantileBand
 from thalweg.estimators.tabular.reading import ReadsTables
 from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
@@ -183,6 +185,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     callbacks: Sequence[Callback] = ()
     time_limit: float | None = None
     members: int | None = None
+    warm_start: bool = False
     random_state: int | np.random.RandomState | None = None
     dtype: str = "float32"
     engine: str = "auto"
@@ -212,6 +215,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         "callbacks": CALLBACKS,
         "time_limit": [POSITIVE, None],
         "members": [AT_LEAST_1, None],
+        "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "dtype": DTYPE,
         "engine": ENGINE,
@@ -301,11 +305,15 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             groups = None if known_groups is None else known_groups[kept]
             time = None if known_times is None else known_times[kept]
         _check_size(frame)
-        for name in ("scores_", "out_of_fold_", "calibrated_"):
-            vars(self).pop(name, None)
-        n_members = self._n_members(len(frame))
-        self._study(X, frame, several=n_members > 1)
-        self.target_ = self._study_target(target)
+        known = self.trained_ if self.warm_start and hasattr(self, "trained_") else None
+        if known is None:
+            n_members = self._n_members(len(frame))
+            self._study(X, frame, several=n_members > 1)
+            self.target_ = self._study_target(target)
+        else:
+            n_members = self._n_known(known)
+            frame = frame if isinstance(frame, Encoded) else self.aligned(frame)
+        self._forget()
         self.target_name_ = name_of(y)
         n_rows = _n_rows(y)
         self.n_left_out_ = n_rows - len(target)
@@ -317,8 +325,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             X_val, watch_only = None, False
         given = None
         if X_val is not None:
-            rows, known, _ = labeled(X_val, y_val, None, self.missing)
-            given = self._encode(rows), self.target_.encode(known)
+            rows, values, _ = labeled(X_val, y_val, None, self.missing)
+            given = self._encode(rows), self.target_.encode(values)
         task = Task(
             inputs, encoded, weights, given, watch_only, groups, time,
             self._target is Classes,
@@ -326,21 +334,109 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         with fitting(self, X):
             with kept_from_outside(file):
                 if n_members == 1:
-                    shares = self._fit_one(task, file)
+                    shares = self._fit_one(task, file, known)
                 else:
-                    shares = self._fit_members(task, n_members, started, file)
+                    shares = self._fit_members(task, n_members, started, file, known)
             self._choose_threshold(frame, target, groups, shares)
         self._warn_if_diverged()
         return self
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train each member for one epoch on further rows.
+
+        The first call learns the columns and the target, which later calls keep. The
+        optimizer begins anew with each call. What was chosen out of fold (intervals,
+        temperature, the share of a linear model) belongs to a `fit` and is not known
+        afterwards, except that a temperature and a share that are known stay.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as for `fit`
+        classes : array-like of shape (n_classes,), optional
+            All classes that a later call may have; by default those of the first `y`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit`, and for a class that the first call did not know.
+        """
+        self._validate_params()
+        frame, target, weights = labeled(X, y, sample_weight, self.missing, fewest=1)
+        _check_size(frame)
+        known = getattr(self, "trained_", None)
+        if known is None:
+            n_members = self._n_members(len(frame))
+            self._study(X, frame, several=n_members > 1)
+            self.target_ = self._study_classes(target, classes)
+            self.target_name_ = name_of(y)
+        else:
+            n_members = self._n_known(known)
+            frame = frame if isinstance(frame, Encoded) else self.aligned(frame)
+        self._forget()
+        task = Task(
+            self._encode(frame), self.target_.encode(target), weights, None, False,
+            None, None, self._target is Classes,
+        )  # fmt: skip
+        task = replace(task, weights=self._row_weights(task))
+        rng = as_random_state(self.random_state)
+        places = wave_places(task.inputs)
+        cross_fit = self._cross_fit(task, 0, rng, places, None)
+        recipes = self._recipes(n_members, len(frame), places)
+        cross_fit.add(recipes, known=known, max_epochs=1, max_time=self.max_time)
+        if known is None:
+            self.trained_ = averaged(cross_fit.networks, [], 0.0)
+        else:
+            runs = [each.run for each in cross_fit.networks]
+            self.trained_ = known.trained_on([*runs, *known.runs[n_members:]])
+        return self
+
+    def _study_classes(self, target: Any, classes: Any) -> Any:
+        """Learn the target from its first rows."""
+        return self._study_target(target)
+
+    def _forget(self) -> None:
+        """Remove what an earlier fit has chosen out of fold."""
+        for name in ("scores_", "band_", "out_of_fold_", "calibrated_"):
+            vars(self).pop(name, None)
+
+    def _n_known(self, known: Members) -> int:
+        """Return how many networks of an earlier fit are trained further.
+
+        Raises
+        ------
+        ValueError
+            If another number is asked for.
+        """
+        linear = [len(run.network.layers) == 1 for run in known.runs]
+        count = len(linear) - (sum(linear) if hidden_sizes(self) else 0)
+        if self.members not in (None, count):
+            raise ValueError(
+                f"{type(self).__name__} got members={self.members} and continues from "
+                f"a fit with {count}. Leave members as it was, or set "
+                "warm_start=False to begin anew."
+            )
+        return count
 
     def _n_members(self, n_rows: int) -> int:
         """Return how many networks are trained."""
         if self.members is not None:
             return plain_number(self.members)
         fixed = any(plan.full_batch for plan in phases(None, self._settings(2, False)))
-        return 1 if fixed or not hidden_sizes(self) else MEMBERS
+        return 1 if fixed or not hidden_sizes(self) else n_members(n_rows)
 
-    def _fit_one(self, task: Task, file: Kept | None) -> OutOfFold | None:
+    def _fit_one(
+        self, task: Task, file: Kept | None, known: Members | None
+    ) -> OutOfFold | None:
         """Train one network; return what it predicts for validation data we chose."""
         inputs, encoded, weights = task.inputs, task.encoded, task.weights
         n_rows = len(inputs)
@@ -367,6 +463,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             callbacks=self._callbacks(),
             engine=self.engine,
             checkpoint=file,
+            parameters=None if known is None else known.run.parameters,
             **settings,
             monitor="training" if task.watch_only else "auto",
         )
@@ -378,7 +475,12 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         return gather([(rows, outputs)], np.asarray(held_out[1]), None)
 
     def _fit_members(
-        self, task: Task, n_members: int, started: float, file: Kept | None
+        self,
+        task: Task,
+        n_members: int,
+        started: float,
+        file: Kept | None,
+        known: Members | None,
     ) -> OutOfFold | None:
         """Train several networks; return what they predict out of fold."""
         task = replace(task, weights=self._row_weights(task))
@@ -390,6 +492,55 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         if file is not None:
             file.begin_at(rng, fixed=isinstance(self.random_state, Integral))
         places = wave_places(task.inputs)
+        count = self._n_folds(n_members) if crosses else 0
+        cross_fit = self._cross_fit(task, count, rng, places, file)
+        given = (self.max_time, self.time_limit)
+        limits = [each for each in given if each is not None]
+        recipes = self._recipes(n_members, n_rows, places)
+        cross_fit.add(
+            recipes,
+            max_time=min(limits, default=None),
+            watched=bool(self._callbacks()),
+            known=known,
+        )
+        self._add_more(cross_fit, started, places)
+        networks = cross_fit.networks
+        if not cross_fit.judged:
+            self.trained_ = averaged(networks, [], 0.0)
+            return None
+        found = cross_fit.out_of_fold(networks)
+        one = [cross_fit.out_of_fold([each]) for each in networks]
+        self.out_of_fold_ = {
+            "loss": found.loss(),
+            "one": float(
+                np.average(
+                    [o.loss() for o in one], weights=[o.weights.sum() for o in one]
+                )
+            ),
+            "linear": None,
+            "share": 0.0,
+            "n_rows": len(found.rows),
+        }
+        found = self._blend(cross_fit, found)
+        self._calibrate(found)
+        hot = heated(found.outputs, self.trained_.temperature)
+        found = replace(found, outputs=hot)
+        self.scores_ = Scores.of(found.distances())
+        if not cross_fit.interrupted:
+            self._learn_quantiles(cross_fit, found)
+        return found
+
+    def _recipes(self, count: int, n_rows: int, places: Array | None) -> list[Recipe]:
+        return network_recipes(self, count, n_rows, waves=places is not None)
+
+    def _cross_fit(
+        self,
+        task: Task,
+        n_folds: int,
+        rng: np.random.RandomState,
+        places: Array | None,
+        file: Kept | None,
+    ) -> CrossFit:
 
         def see(recipe: Recipe) -> View:
             features = seen(self.columns_, task.inputs, recipe.pieces)
@@ -398,36 +549,14 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             own = frequencies(rng, len(places), recipe.waves)
             return View(features, recipe.pieces, places, own)
 
-        cross_fit = CrossFit(
-            task,
-            partial(self._train_member, file=file),
-            see,
-            self.target_.n_outputs,
-            self._n_folds(n_members) if crosses else 0,
-            self.validation_fraction,
-            rng,
-        )
-        given = (self.max_time, self.time_limit)
-        limits = [each for each in given if each is not None]
-        recipes = network_recipes(self, n_members, n_rows)
-        cross_fit.add(
-            recipes, max_time=min(limits, default=None), watched=bool(self._callbacks())
-        )
-        self._add_more(cross_fit, started)
-        networks = cross_fit.networks
-        if not cross_fit.judged:
-            self.trained_ = averaged(networks, [], 0.0)
-            return None
-        found = cross_fit.out_of_fold(networks)
-        self.out_of_fold_ = {"loss": found.loss(), "linear": None, "share": 0.0}
-        found = self._blend(cross_fit, found)
-        self._calibrate(found)
-        hot = heated(found.outputs, self.trained_.temperature)
-        found = replace(found, outputs=hot)
-        self.scores_ = Scores.of(found.distances())
-        return found
+        return CrossFit(
+            task, partial(self._train_member, file=file), see, self.target_.n_outputs,
+            n_folds, 2 if self.piecewise else 1, self.validation_fraction, rng,
+        )  # fmt: skip
 
-    def _add_more(self, cross_fit: CrossFit, started: float) -> None:
+    def _add_more(
+        self, cross_fit: CrossFit, started: float, places: Array | None
+    ) -> None:
         """Train more members for as long as the time limit says."""
         if self.time_limit is None:
             return
@@ -439,7 +568,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             left = started + self.time_limit - monotonic()
             if left < 1.1 * a_member * at_once:
                 return
-            recipes = network_recipes(self, count + at_once, n_rows)[count:]
+            recipes = self._recipes(count + at_once, n_rows, places)[count:]
             cross_fit.add(recipes, max_time=left)
             count += at_once
 
@@ -449,18 +578,21 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         n_rows = len(cross_fit.task.encoded)
         best: Sequence[Trained] = ()
         if has_linear(self) and not cross_fit.interrupted:
-            count = min(n_linear(n_rows), len(networks))
-            best = cross_fit.add_linear(count)
+            best = cross_fit.add_linear(n_linear(n_rows))
         linear = cross_fit.out_of_fold(best) if best else None
         share = 0.0
         if linear is not None:
             at = np.searchsorted(found.rows, linear.rows)
             share, both = best_share(found.take(at), linear)
             self.out_of_fold_ |= {"linear": linear.loss(), "share": share}
-            if share and len(both.rows) == len(found.rows):
+            if len(both.rows) == len(found.rows):
                 found = both
+                self.out_of_fold_["loss"] = found.loss()
         self.trained_ = averaged(networks, best, share)
         return found
+
+    def _learn_quantiles(self, cross_fit: CrossFit, found: OutOfFold) -> None:
+        """Learn the quantiles of the residuals of one target of numbers."""
 
     def _row_weights(self, task: Task) -> Array | None:
         """Return the weights of the rows, with those of their classes."""
@@ -502,10 +634,10 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         """Whether each member holds out a fold of the rows."""
         return n_rows >= FEWEST_CROSSED and self.validation_fraction > 0
 
-    def _n_folds(self, n_members: int) -> int:
-        """Return into how many folds the rows are divided for the members."""
+    def _n_folds(self, count: int) -> int:
+        """Return into how many folds the rows are divided for so many members."""
         if self.validation_fraction == _USUAL_SHARE:
-            return int(np.clip(n_members, 5, 10))
+            return n_folds(count)
         return max(2, round(1 / self.validation_fraction))
 
     def _callbacks(self) -> list[Callback]:
@@ -568,6 +700,9 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         content["settings"] = settings
         if self.scores_ is not None:
             arrays |= self.scores_.to_arrays("scores")
+        if self.band_ is not None:
+            content["band"], own = self.band_.to_document()
+            arrays |= own
         for name in ("out_of_fold", "calibrated"):
             if (kept := getattr(self, f"{name}_")) is not None:
                 content[name] = kept
@@ -799,12 +934,25 @@ class Classifier(ClassifierMixin, _Tabular):
         where the other is 0, false or no, and otherwise the rarer one.
     max_time : float or None
         No epoch starts after this many seconds.
+    time_limit : float or None
+        Seconds that `fit` may take. It trains more members, up to 64, for as long as
+        that, and stops those that would take longer.
     members : int or None
-        How many networks are trained, whose predictions are averaged. None is 8, or 1
-        for a network without hidden layers and for a full-batch method.
+        How many networks are trained, whose predictions are averaged. None is 8, for
+        more than 15,000 rows 4, for more than 60,000 rows 2, and 1 for a network
+        without hidden layers and for a full-batch method. Several members are trained
+        side by side, each without a fold of the rows, by which it stops early; they see
+        numbers in different ways, and a linear model counts beside them as much as the
+        out-of-fold loss says (`thalweg.estimators.tabular.portfolio` tells what was
+        chosen, and why). ``members=1`` is one network with the parameters as they are
+        given here.
+    warm_start : bool
+        Whether `fit` goes on from the members of the fit before, whose columns and
+        classes stay.
     callbacks : sequence of callable
         Each is called with the `EpochRecord` after each epoch. Training stops if one
-        returns True.
+        returns True. Of several members the first is trained before the others, and
+        they look at its epochs; if one stops it, the others end after as many epochs.
     random_state : int, RandomState or None
         Source of all random numbers.
     dtype : {"float32", "float64"}
@@ -831,8 +979,18 @@ class Classifier(ClassifierMixin, _Tabular):
         The threshold that `predict` uses.
     positive_ : int
         Number of the class that the threshold is about.
+    runs_ : tuple of Run
+        The trained networks, their weights and the histories of training.
     run_ : Run
-        The network, its weights and the history of training.
+        The first of them, or the only one; `history_` and `stop_reason_` are its own.
+    out_of_fold_ : dict or None
+        What the members predict for rows that they held out: ``"loss"``, log-loss or
+        mean squared error of the scaled target; ``"one"``, that of a single member;
+        ``"linear"``, that of a linear model, and ``"share"``, how much it counts;
+        ``"n_rows"``.
+    calibrated_ : dict or None
+        The ``"temperature"`` that the logarithms of the probabilities are divided by,
+        and the out-of-fold log-loss before and after.
     columns_ : tuple of Column
         How each column of the table is encoded.
     n_features_in_, feature_names_in_
@@ -951,6 +1109,14 @@ class Classifier(ClassifierMixin, _Tabular):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
+    def _study_classes(self, target: Any, classes: Any) -> Classes:
+        if classes is None:
+            return self._study_target(target)
+        import pandas as pd
+
+        each_twice = pd.Series(classes).repeat(2)  # more rows than classes
+        return Classes.study(each_twice.rename("classes").reset_index(drop=True))
+
     def _study_target(self, target: Any) -> Classes:
         if target.ndim == 2:
             raise ValueError(
@@ -980,8 +1146,8 @@ class Regressor(RegressorMixin, _Tabular):
         standardized target.
     hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
     schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
-    max_time, members, callbacks, random_state, dtype, engine, column_kinds, decimal, \
-    thousands, date_format, missing, verbose, max_iter, alpha, \
+    max_time, time_limit, members, warm_start, callbacks, random_state, dtype, engine, \
+    column_kinds, decimal, thousands, date_format, missing, verbose, max_iter, alpha, \
     learning_rate_init, n_iter_no_change
         As for `Classifier`.
     scoring : str, callable or None
@@ -1004,6 +1170,37 @@ class Regressor(RegressorMixin, _Tabular):
             return self._usual_score(X, y, sample_weight)
         return self._score(X, y, sample_weight)
 
+    def _learn_quantiles(self, cross_fit: CrossFit, found: OutOfFold) -> None:
+        if self.loss != "squared" or self.target_.n_outputs > 1:
+            return
+        task = cross_fit.task
+        inputs = task.inputs if task.given is None else task.given[0]
+        rng = np.random.RandomState(as_random_state(self.random_state).randint(2**31))
+        seed = rng.randint(2**31)
+
+        def train(rows: CompactRows, residuals: Array, quantile: float) -> Run:
+            return training.fit(
+                DenseNetwork.from_sizes((rows.shape[1], 32, 1)),
+                rows,
+                residuals,
+                loss=("quantile", {"quantile": quantile}),
+                learning_rate=0.003,
+                l2=self._given("l2"),
+                batch_size=_batch_rows(len(rows)),
+                epochs=20,
+                dtype=self.dtype,
+                random_state=seed,
+                engine=self.engine,
+            )
+
+        self.band_ = QuantileBand.learn(
+            train,
+            inputs[found.rows],
+            View(seen(self.columns_, task.inputs, "usual"), "usual"),
+            found.truth.ravel() - found.outputs[:, 0],
+            rng,
+        )
+
     def _study_target(self, target: Any) -> "Values | SeveralValues":
         _check_size(target.to_frame() if target.ndim == 1 else target, "target")
         if target.ndim == 2:
@@ -1021,12 +1218,18 @@ def table_blueprint(
 ) -> tuple[DenseNetwork, Plan, bool]:
     """Return what `fit` would train: network, plan, and whether it validates.
 
-    With several phases, the plan is that of the first.
+    With several phases, the plan is that of the first. Of several members it is the
+    first one.
     """
     copy: Any = clone(model)
     _, target, _ = labeled(X, y, None, copy.missing)
     copy.target_ = copy._study_target(target)
     watched = copy._validates(len(target))
+    count = copy._n_members(len(target))
+    if count > 1:
+        (first,) = network_recipes(copy, 1, len(target), waves=True)
+        vars(copy).update(first.settings)
+        watched = copy._crosses(len(target))
     settings = copy._settings(len(target), watched)
     return copy._network(n_inputs, settings), phases(None, settings)[0], watched
 

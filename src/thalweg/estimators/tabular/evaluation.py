@@ -636,8 +636,8 @@ def _score(metric: Any, truth: Truth, guess: Guess) -> float:
 
 
 def _interrupted(model: Any) -> bool:
-    run = getattr(model, "run_", None)
-    return run is not None and run.stop_reason is StopReason.INTERRUPTED
+    runs = getattr(model, "runs_", ())
+    return any(run.stop_reason is StopReason.INTERRUPTED for run in runs)
 
 
 def _subject(model: Any) -> str:

@@ -6,7 +6,7 @@ probabilities are too confident, and how far predictions are from the truth.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -107,31 +107,28 @@ def gather(
 def best_share(first: OutOfFold, second: OutOfFold) -> tuple[float, OutOfFold]:
     """Return how much a second model should count beside a first, and their mean.
 
-    The share is 0 unless the mean of both is better than the first by more than a
-    standard error.
+    The share with the least loss is shrunk by as much as the gain may be chance: by
+    ``1 - 1 / z**2``, where z is the gain in standard errors (James & Stein, 1961).
     """
     found = [first.loss((1 - w) * first.outputs + w * second.outputs) for w in _SHARES]
     share = float(_SHARES[int(np.nanargmin(found))])
+    gain, error = first.gain((1 - share) * first.outputs + share * second.outputs)
+    share = share * max(0.0, 1 - (error / gain) ** 2) if gain > 0 else 0.0
     mean = (1 - share) * first.outputs + share * second.outputs
-    gain, error = first.gain(mean)
-    if share == 0 or not gain > error:
-        return 0.0, first
-    both = OutOfFold(first.rows, mean, first.counts, first.truth, first.weights)
-    return share, both
+    return share, replace(first, outputs=mean)
 
 
 def best_temperature(found: OutOfFold) -> float:
     """Return the temperature with the least log-loss, 1 unless it is better for sure.
 
-    The mean of many members is less confident than the few that held out a row; where
-    it was one, half of the temperature's logarithm is taken.
+    The mean of all members is less confident than that of the few that held out a row.
+    Therefore half of the temperature's logarithm is taken.
     """
 
     def loss(logarithm: float) -> float:
         return found.loss(heated(found.outputs, float(np.exp(logarithm))))
 
     answer: Any = minimize_scalar(loss, bounds=(-_HOTTEST, _HOTTEST), method="bounded")
-    alone = float(np.mean(found.counts)) < 1.5
-    temperature = float(np.exp(answer.x / 2 if alone else answer.x))
+    temperature = float(np.exp(answer.x / 2))
     gain, error = found.gain(heated(found.outputs, temperature))
-    return temperature if gain > 2 * error else 1.0
+    return temperature if gain > error else 1.0

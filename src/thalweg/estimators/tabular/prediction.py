@@ -16,6 +16,7 @@ from thalweg.estimators.tabular.boosted_trees import BoostedTrees
 from thalweg.estimators.tabular.columns import (
     Column,
     as_frame,
+    as_seen,
     encode_compact,
     with_arrays,
 )
@@ -34,6 +35,7 @@ from thalweg.estimators.tabular.metrics import (
     measure_all,
     positive_class,
 )
+from thalweg.estimators.tabular.quantiles import QuantileBand
 from thalweg.estimators.tabular.several_values import SeveralValues
 from thalweg.estimators.tabular.targets import Classes, Values
 from thalweg.io import PathLike, read_model
@@ -62,6 +64,8 @@ class TablePredictor:
     trees_ : BoostedTrees or None
     scores_ : Scores or None
         How far out-of-fold predictions were from the truth.
+    band_ : QuantileBand or None
+        The quantiles of these distances, row by row.
     n_features_in_ : int
     feature_names_in_ : ndarray of object
         Only if the table had names.
@@ -79,6 +83,7 @@ class TablePredictor:
     trained_: Members
     trees_: BoostedTrees | None = None
     scores_: Scores | None = None
+    band_: QuantileBand | None = None
     n_features_in_: int
     threshold_: float | None = None
     positive_: int = 1
@@ -110,6 +115,16 @@ class TablePredictor:
         """
         return self._inputs(X).toarray()
 
+    def encode_for(self, number: int, X: Any) -> Array:
+        """Return the inputs of one of several networks, (n_rows, n_inputs)."""
+        return self.trained_.views[number].of(self._inputs(X)).toarray()
+
+    def columns_of(self, number: int) -> tuple[Column, ...]:
+        """Return the columns as one of several networks sees them, without waves."""
+        if len(self.trained_) == 1:
+            return self.columns_
+        return as_seen(self.columns_, self.trained_.views[number].pieces)
+
     def _inputs(self, X: Any) -> CompactRows:
         return self._encode(self.aligned(X))
 
@@ -133,17 +148,23 @@ class TablePredictor:
             frame = frame.set_axis([c.name for c in self.columns_], axis=1)
         return frame
 
-    def predict(self, X: Any, *, interval: float | None = None) -> Any:
+    def predict(
+        self, X: Any, *, interval: float | str | None = None, level: float = 0.9
+    ) -> Any:
         """Predict each row: its most probable class, or its value in float64.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_rows, n_columns)
-        interval : float or None
+        interval : float, "quantile" or None
             A probability, such as 0.9. Each row then also gets an interval, or a set
             of classes, that holds the true value with this probability, on average
             over rows like those of the fit. It is found by conformal prediction on
-            out-of-fold predictions.
+            out-of-fold predictions. All intervals of a target have the same width;
+            with ``"quantile"`` they are as wide as the row asks for, by conformalized
+            quantiles, which a `Regressor` of one target has.
+        level : float
+            The probability where `interval` is ``"quantile"``.
 
         Returns
         -------
@@ -156,31 +177,54 @@ class TablePredictor:
 
         Raises
         ------
-        ValueError
-            If columns are missing, a value is of another kind than at fit, or the
-            model has no out-of-fold predictions.
+        ValueError, TypeError
+            If columns are missing, a value is of another kind than at fit, the
+            probability is none, or the model has no out-of-fold predictions.
         """
         if interval is None:
             return self.decide(self._outputs(X))
-        level = check_level("interval", interval, f"{type(self).__name__}.predict")
-        return self.with_interval(self._outputs(X), level)
+        return self.with_interval(self._inputs(X), interval, level)[0]
 
-    def with_interval(self, outputs: Array, level: float) -> Interval | ClassSet:
-        """Return predictions with intervals or sets, from outputs of the model."""
+    def with_interval(
+        self, inputs: CompactRows, interval: float | str, level: float = 0.9
+    ) -> tuple[Interval | ClassSet, Array]:
+        """Return predictions with intervals or sets, and the outputs they come from."""
+        owner = f"{type(self).__name__}.predict"
+        asked = isinstance(interval, str)
+        if asked and interval != "quantile":
+            raise ValueError(
+                f"{owner} got interval={interval!r}; it must be a probability, such as "
+                '0.9, or "quantile".'
+            )
+        if asked:
+            level = check_level("level", level, owner)
+        else:
+            level = check_level("interval", interval, owner)
         if self.scores_ is None:
             raise ValueError(
-                f"{type(self).__name__} has no out-of-fold predictions, which "
-                "intervals come from. Fit it with members=None or at least 2, "
-                "validation_fraction above 0, and at least 40 rows, or give validation "
-                "data."
+                "The model has no out-of-fold predictions, which intervals come from. "
+                "Fit it with members=None or at least 2, validation_fraction above 0, "
+                "and at least 40 rows, or give validation data."
             )
-        predicted, most = self.decide(outputs), self.scores_.quantile(level)
+        outputs = self.outputs_of(inputs)
+        predicted = self.decide(outputs)
+        if asked:
+            if self.band_ is None:
+                raise ValueError(
+                    f'{owner} got interval="quantile", which a Regressor of one target '
+                    "has that was fitted on at least 60 rows with loss='squared'. Give "
+                    "the probability itself, such as interval=0.9."
+                )
+            below, above = self.band_.interval(inputs, level)
+            bounds = [self.target_.decode(outputs + each) for each in (below, above)]
+            return Interval(predicted, *bounds), outputs
+        most = self.scores_.quantile(level)
         if isinstance(self.target_, Classes):
             included = 1 - outputs <= most
             included[np.arange(len(outputs)), outputs.argmax(axis=1)] = True
-            return ClassSet(predicted, included)
-        low, high = (self.target_.decode(outputs + s * most) for s in (-1, 1))
-        return Interval(predicted, low, high)
+            return ClassSet(predicted, included), outputs
+        bounds = [self.target_.decode(outputs + sign * most) for sign in (-1, 1)]
+        return Interval(predicted, *bounds), outputs
 
     def decide(self, outputs: Array) -> Array:
         """Return predictions from the outputs of the network."""
@@ -251,6 +295,8 @@ class TablePredictor:
             self.trained_ = Members.from_document(content, arrays)
             if (scores := Scores.from_arrays("scores", arrays)) is not None:
                 self.scores_ = scores
+            if (band := content.get("band")) is not None:
+                self.band_ = QuantileBand.from_document(band, arrays)
         self.target_name_ = content.get("target_name")
         if (kept := content.get("threshold")) is not None:
             self.threshold_, self.positive_ = kept["value"], kept["positive"]
@@ -286,6 +332,12 @@ class FittedTable(TablePredictor):
     def outputs(self, X: Any) -> Array:
         """Return probabilities of the classes or scaled values, (n_rows, n_outputs)."""
         return self._outputs(X)
+
+    def outputs_with_interval(
+        self, X: Any, interval: float
+    ) -> tuple[Interval | ClassSet, Array]:
+        """Return predictions with intervals or sets, and what `outputs` returns."""
+        return self.with_interval(self._inputs(X), interval)
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, (n_rows, n_classes)."""

@@ -44,6 +44,11 @@ class SeveralValues(Record):
         columns = [each.decode(outputs[:, [k]]) for k, each in enumerate(self.targets)]
         return np.column_stack(columns)
 
+    def scaling(self) -> tuple[Array, Array]:
+        """Return what `decode` multiplies outputs by, and what it adds."""
+        scales, centers = zip(*(each.scaling() for each in self.targets), strict=True)
+        return np.concatenate(scales), np.concatenate(centers)
+
     def clean(self, target: Frame) -> Array:
         """Return the targets in the form of predictions."""
         pairs = zip(self.targets, self._columns(target), strict=True)

@@ -155,6 +155,10 @@ class Values(Record):
         """Return predictions from the outputs of the network."""
         return outputs[:, 0].astype(float) * self.scale + self.center
 
+    def scaling(self) -> tuple[Array, Array]:
+        """Return what `decode` multiplies outputs by, and what it adds."""
+        return np.array([self.scale]), np.array([self.center])
+
     def clean(self, target: Series) -> Array:
         """Return the targets in the form of predictions."""
         name = str(target.name)

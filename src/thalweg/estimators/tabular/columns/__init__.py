@@ -8,6 +8,7 @@ A missing value becomes 0, the center of the column. If values were missing at f
 missing-value indicator column is added. Messages count rows from 1, without the header.
 """
 
+from thalweg.estimators.tabular.columns.boolean import truth_of_words
 from thalweg.estimators.tabular.columns.category import MOST_CATEGORIES
 from thalweg.estimators.tabular.columns.column import (
     KINDS,
@@ -18,7 +19,7 @@ from thalweg.estimators.tabular.columns.column import (
     warn_left_out,
     with_arrays,
 )
-from thalweg.estimators.tabular.columns.date import as_day, as_days
+from thalweg.estimators.tabular.columns.date import as_day, as_days, waves_of
 from thalweg.estimators.tabular.columns.number import numbers, without_marks
 from thalweg.estimators.tabular.columns.table import (
     as_frame,
@@ -77,7 +78,9 @@ __all__ = [
     "study",
     "study_numbers",
     "texts",
+    "truth_of_words",
     "warn_left_out",
+    "waves_of",
     "whole",
     "with_arrays",
     "without_marks",

@@ -21,6 +21,11 @@ _TRUTH = {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0} | {
 }
 
 
+def truth_of_words() -> dict[str, float]:
+    """Return the words for true and false, in lower case, as 1 and 0."""
+    return dict(_TRUTH)
+
+
 def recognize(distinct: Sequence[str]) -> bool:
     """Tell whether the different texts of a column are true and false."""
     if not 0 < len(distinct) <= 2 * _SPELLINGS:

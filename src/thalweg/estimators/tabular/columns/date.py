@@ -186,10 +186,14 @@ def study(draft: Column, values: Series) -> Column:
 def encode(column: Column, values: Series) -> list[Features]:
     """Encode a column of dates."""
     days = as_days(column.name, column.layout, values, column.absent)
-    periods = (1.0,) if _is_time(column.layout) else _PERIODS
-    angles = [2 * np.pi * days / period for period in periods]
-    waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+    waves = [wave(2 * np.pi * days / period) for period, wave in waves_of(column)]
     return [*spread(column, days), *fill(days, waves, mark=False)]
+
+
+def waves_of(column: Column) -> list[tuple[float, np.ufunc]]:
+    """Return the periods in days that a column is encoded by, with sine and cosine."""
+    periods = (1.0,) if _is_time(column.layout) else _PERIODS
+    return [(period, wave) for period in periods for wave in (np.sin, np.cos)]
 
 
 def as_days(
