@@ -37,8 +37,11 @@ def apply_changes(problem: Problem, changes: Mapping[str, Any]) -> Problem:
         If the problem's network or plan does not allow a change.
     """
     for name, value in changes.items():
-        if name != "measured_as":
-            problem = _CHANGES.get(name, _change_plan)(problem, name, value)
+        if name == "measured_as":
+            continue
+        own = problem.changed(name, value)
+        change = _CHANGES.get(name, _change_plan)
+        problem = change(problem, name, value) if own is None else own
     return problem
 
 

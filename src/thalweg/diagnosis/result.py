@@ -213,6 +213,9 @@ class Diagnosis(Record):
         Codes of what was checked and is fine.
     unchecked : mapping of str to str
         Codes of what was not checked, and why.
+    headline : str
+        How far the network is from what other models reach on the same rows, if it is
+        far; and whether the budget ended the trials. The first line says it.
     costs : mapping of str to float
         Seconds of the ``"examination"`` and of the ``"trials"``, and the number of
         ``"trainings"``.
@@ -226,6 +229,7 @@ class Diagnosis(Record):
     checked: tuple[str, ...] = ()
     unchecked: Mapping[str, str] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
+    headline: str = ""
     prescribe: Callable[[tuple[Mapping[str, Any], ...]], Treatment] | None = field(
         default=None, repr=False, compare=False
     )
@@ -296,11 +300,12 @@ class Diagnosis(Record):
 
     def __str__(self) -> str:
         checks = f"{len(self.checked)} checks fine, {len(self.unchecked)} not possible"
+        first = f"{self.headline}; " if self.headline else ""
         if self.healthy:
             notes = ", ".join(f.code for f in self.findings)
             worth = f" Notes: {notes}." if notes else ""
-            return f"{self.subject}: nothing is wrong ({checks}).{worth}"
-        lines = [f"{self.subject}: {_count(len(self.alarms))} ({checks})"]
+            return f"{self.subject}: {first}nothing is wrong ({checks}).{worth}"
+        lines = [f"{self.subject}: {first}{_count(len(self.alarms))} ({checks})"]
         for number, finding in enumerate(self.findings, start=1):
             lines.append(f"{number}. {finding}")
             lines += [f"   causes {each.code}: {each.cause}"

@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 from thalweg import estimators
 from thalweg.core import DenseNetwork, Network, Run
-from thalweg.diagnosis.keras_reader import treated_keras
+from thalweg.diagnosis.keras_reader import KerasProblem
+from thalweg.diagnosis.keras_treatment import treated_estimator, treated_model
 from thalweg.diagnosis.network_estimator import NetworkEstimator
 from thalweg.diagnosis.problem import Problem, repair
 from thalweg.diagnosis.readers import OURS, THEIRS, as_ours, pipeline_parts
@@ -45,6 +46,10 @@ def treated(problem: Problem, changes: Sequence[Mapping[str, Any]]) -> tuple[Any
     merged = reduce(merge_changes, changes, {})
     subject = problem.subject
     before, last = pipeline_parts(subject)
+    if isinstance(problem, KerasProblem) and not isinstance(
+        last, KerasClassifier | KerasRegressor
+    ):
+        return _treated_keras(problem, merged)
     settings = {k: v for k, v in merged.items() if k not in (*STEPS, *ROWS)}
     scaled_target = settings.pop("scale_target", False)
     new, difference = _treated_last(problem, last, settings)
@@ -63,6 +68,16 @@ def treated(problem: Problem, changes: Sequence[Mapping[str, Any]]) -> tuple[Any
     return (make_pipeline(*steps, new) if steps else new), difference
 
 
+def _treated_keras(problem: KerasProblem, merged: Mapping[str, Any]) -> Any:
+    """Return a new model; changes of columns and rows are named for the user."""
+    model, difference = treated_model(problem, merged)
+    for_user = (*[k for k in STEPS if k != "scale"], *ROWS)
+    difference |= {k: v for k, v in merged.items() if k in for_user}
+    if isinstance(merged.get("leave_out"), str):
+        difference["leave_out"] = contradicted_rows(problem)
+    return model, difference
+
+
 def _treated_last(problem: Problem, last: Any, settings: dict[str, Any]) -> Any:
     if last is None:
         return None, dict(settings)
@@ -70,8 +85,8 @@ def _treated_last(problem: Problem, last: Any, settings: dict[str, Any]) -> Any:
         member, difference = _treated_last(problem, last.estimator, settings)
         ensemble: Any = clone(last)
         return ensemble.set_params(estimator=member), difference
-    if isinstance(last, KerasClassifier | KerasRegressor):
-        return treated_keras(last, settings), dict(settings)
+    if isinstance(problem, KerasProblem):
+        return treated_estimator(problem, last, settings)
     if isinstance(last, Run | DenseNetwork | Network | NetworkEstimator):
         new = apply_changes(problem, settings)
         own = new.network, new.plan, new.validation, new.class_weight

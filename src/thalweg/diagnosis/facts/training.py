@@ -482,7 +482,7 @@ def facts_of_outputs(problem: Problem, run: Run, seen: Sample) -> TrainedFacts:
     """Examine the predictions of any trained network for its training data."""
     assert seen.inputs is not None
     some = np.random.RandomState(4).permutation(len(seen.rows))[:FEW_ROWS]
-    prediction = np.asarray(training.predict(run, problem.shaped(seen.inputs[some])))
+    prediction = np.asarray(problem.predict(run, problem.shaped(seen.inputs[some])))
     if not np.isfinite(prediction).all():
         return TrainedFacts(EndFacts(finite=False))
     predictions, validation_score = _scores(problem, run, seen, some, prediction)
@@ -518,7 +518,7 @@ def _scores(
         held, y_held = validation_inputs(problem, seen)
         if np.isfinite(held).all() and held.shape[1] == seen.inputs.shape[1]:
             with np.errstate(all="ignore"):
-                guess = problem.decide(training.predict(run, problem.shaped(held)))
+                guess = problem.decide(problem.predict(run, problem.shaped(held)))
             validation_score = ValidationScoreFacts(score(problem, guess, y_held))
     return predictions, validation_score
 

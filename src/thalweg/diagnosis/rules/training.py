@@ -2,6 +2,7 @@
 
 from thalweg.diagnosis.facts.data import DataFacts, NumberFacts
 from thalweg.diagnosis.facts.group import NotMeasured
+from thalweg.diagnosis.facts.keras import ModelFacts, NormModeFacts
 from thalweg.diagnosis.facts.neighbors import NeighborFacts
 from thalweg.diagnosis.facts.network import (
     BatchFacts,
@@ -37,6 +38,7 @@ from thalweg.diagnosis.result import (
     Severity,
     suspected,
 )
+from thalweg.diagnosis.rules import model as keras_rules
 
 NOTE, ADVICE, SERIOUS, FATAL = Severity
 _NAN = float("nan")
@@ -178,8 +180,9 @@ def overflow(
 
 
 def over_regularized(
-    limits: Limits, end_loss: EndLossFacts, plan: PlanFacts, layers: LayerFacts
-) -> Finding | None:
+    limits: Limits, end_loss: EndLossFacts | None, plan: PlanFacts, layers: LayerFacts,
+    model: ModelFacts | None,
+) -> Finding | NotMeasured | None:  # fmt: skip
     """Goodfellow et al. (2016), section 7.1: where the penalty outweighs the data."""
     if layers.dropout >= limits["dropout"]:
         return suspected(
@@ -187,6 +190,15 @@ def over_regularized(
             layers.dropout, limits["dropout"],
             Prescription("Lower the dropout rate.", {"dropout": 0.1}),
         )  # fmt: skip
+    if model is not None and model.penalty > limits["ratio"] and model.l2 > 0:
+        return suspected(
+            NOTE, "The penalty outweighs the data", "regularizers",
+            "share of the penalty in the loss", model.penalty, limits["ratio"],
+            Prescription("Leave out the regularizers.", {"l2": 0.0},
+                         ({"l2": model.l2 / 100},)),
+        )  # fmt: skip
+    if end_loss is None:
+        return NotMeasured(EndLossFacts) if model is None else None
     ratio, l2 = end_loss.penalty, plan.l2
     trivial = end_loss.loss > limits["loss"] * end_loss.trivial
     if not (trivial and l2 > 0 and ratio > limits["ratio"]):
@@ -329,9 +341,13 @@ def overfitting(
 def mode_confusion(
     limits: Limits, gradient: GradientFacts | None, mode: ModeFacts | None,
     end_loss: EndLossFacts | None, curve: CurveFacts | None, layers: LayerFacts | None,
-    plan: PlanFacts | None, run: RunFacts | None,
+    plan: PlanFacts | None, run: RunFacts | None, norm_mode: NormModeFacts | None,
+    model: ModelFacts | None,
 ) -> Finding | NotMeasured | None:  # fmt: skip
     """Srivastava et al. (2014), section 4; Ioffe & Szegedy (2015), section 3.1."""
+    by_norm = keras_rules.mode_of_norms(norm_mode, model) if norm_mode else None
+    if by_norm is not None:
+        return by_norm
     if gradient is not None and gradient.cause == "random":
         return suspected(
             SERIOUS, gradient.message, gradient.where, "", _NAN, _NAN,
