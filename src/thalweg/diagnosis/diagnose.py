@@ -16,16 +16,23 @@ from typing import Any
 import numpy as np
 
 from thalweg import training
-from thalweg.core import Interval, check_flag, shown
+from thalweg.core import History, Interval, check_flag, shown
 from thalweg.diagnosis.facts import Facts, measure, reach_of
 from thalweg.diagnosis.facts.clock import Clock
+from thalweg.diagnosis.facts.network import RateFacts
 from thalweg.diagnosis.facts.reach import ReachFacts
 from thalweg.diagnosis.facts.training import (
     AttemptFacts,
     ModeFacts,
+    RunFacts,
+    StopFacts,
     ValidationScoreFacts,
+    facts_of_curve,
+    facts_of_curve_alone,
+    facts_of_validation_curve,
 )
 from thalweg.diagnosis.facts.user_function import facts_of_gradient, facts_of_steps
+from thalweg.diagnosis.history_reader import read_history
 from thalweg.diagnosis.keras_reader import KerasProblem
 from thalweg.diagnosis.problem import Problem, take
 from thalweg.diagnosis.readers import (
@@ -38,8 +45,9 @@ from thalweg.diagnosis.readers import (
 from thalweg.diagnosis.result import Diagnosis, Finding, Severity
 from thalweg.diagnosis.root_causes import MOST_CAUSES, find_root_causes
 from thalweg.diagnosis.rules import ORDER, Thresholds, judge, merged_limits
-from thalweg.diagnosis.treatment import treated
+from thalweg.diagnosis.treatment import differences, treated, treated_function
 from thalweg.diagnosis.trials import Baseline, Trainings, TrialRun
+from thalweg.diagnosis.wrappers import Wrapped, unwrapped
 
 Judged = tuple[list[Finding], list[str], dict[str, str]]
 
@@ -143,11 +151,25 @@ def diagnose(
         costs = {"examination": time.perf_counter() - started, "trials": 0.0,
                  "trainings": 0.0}  # fmt: skip
         name = "hand-written cost and gradient"
-        return make_diagnosis(name, facts, judge(facts, thresholds), costs=costs)
+        return make_diagnosis(
+            name, facts, judge(facts, thresholds), costs=costs,
+            prescribe=partial(treated_function, subject),
+        )  # fmt: skip
+    if history is not None and subject is None and X is None:
+        refuse_settings(settings)
+        return diagnosis_of_history(read_history(history), thresholds)
     if history is not None:
-        settings["history"] = history
+        settings["history"] = read_history(history)
+        if hasattr(history, "params"):  # Keras's own says how long and in which batches
+            settings["history"] = history
     if X is None or y is None:
-        raise ValueError("diagnose needs X and y, the training data. Give both.")
+        raise ValueError(
+            "diagnose needs X and y, the training data. Give both, or history alone."
+        )
+    outer = unwrapped(subject)
+    if outer is not None:
+        return _of_wrapped(outer, subject, X, y, X_val, y_val, settings, {
+            "trials": trials, "budget": budget, "thresholds": thresholds})  # fmt: skip
     problem = _without_warnings(understand, subject, X, y, X_val, y_val, **settings)
     clock = Clock(np.inf if trials else started + budget)
     facts = _without_warnings(measure, problem, clock=clock)
@@ -182,6 +204,47 @@ def diagnose(
         _name(subject, problem), facts, (found, checked, unchecked),
         costs=costs, prescribe=partial(treated, problem), headline=distance,
     )  # fmt: skip
+
+
+def _of_wrapped(
+    outer: Wrapped, subject: Any, X: Any, y: Any, X_val: Any, y_val: Any,
+    settings: Mapping[str, Any], options: Mapping[str, Any],
+) -> Diagnosis:  # fmt: skip
+    """Examine the network in another estimator; a treatment returns that estimator."""
+    inner = outer.inner
+    found = diagnose(
+        inner, X, outer.target(y), X_val=X_val,
+        y_val=None if y_val is None else outer.target(y_val), **options, **settings,
+    )  # fmt: skip
+
+    def prescribe(changes: Any) -> Any:
+        assert found.prescribe is not None
+        new, difference = found.prescribe(changes)
+        return outer.rewrap(new), difference
+
+    name = f"{type(subject).__name__} of {found.subject}"
+    return replace(found, subject=name, prescribe=prescribe)
+
+
+def diagnosis_of_history(
+    history: History, thresholds: Thresholds | None = None, hopeless: str = ""
+) -> Diagnosis:
+    """Say what a training curve shows by itself; no remedy is tried."""
+    finite, rate = bool(np.isfinite(history.loss).all()), None
+    if len(history) and np.isfinite(value := float(history.rate[0])):
+        rate = RateFacts(value=value, usual=value)
+    facts = Facts(
+        rate=rate,
+        run=RunFacts(finite, len(history)),
+        curve=facts_of_curve(history),
+        validation_curve=facts_of_validation_curve(history),
+        alone=facts_of_curve_alone(history),
+        stop=StopFacts(
+            ended_by_epochs=not hopeless, diverged=not finite, restored=False
+        ),
+    )
+    judged = judge(facts, thresholds)
+    return make_diagnosis(f"training of {len(history)} epochs", facts, judged)
 
 
 def _without_warnings(do: Callable[..., Any], *given: Any, **settings: Any) -> Any:
@@ -358,6 +421,8 @@ def _facts_of_user_function(
         args = tuple(a for a in (X, y) if a is not None)
         args = args if _takes(cost, 1 + len(args)) else ()
     args = args if isinstance(args, tuple) else (args,)
+    if gradient is None:
+        gradient = differences(cost)
     of_steps = None
     of_gradient = facts_of_gradient(cost, gradient, x0, args)
     if steps is not None:

@@ -42,7 +42,7 @@ _ACTIVATION_OF = {
     "mean_absolute_error": "any", "huber": "any", "log_cosh": "any",
 }  # fmt: skip
 """The activation with which the native kernel computes a loss."""
-_AT_ONCE = 512
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,7 +305,8 @@ class KerasProblem(Problem):
             values = self.labels.astype(float)
             held = self.validation_data
             made = replace(
-                self, y=values[self.y], labels=None, target=Target("numbers", "values", 0),
+                self, y=values[self.y], labels=None,
+                target=Target("numbers", "values", 0),
                 validation_data=held and ValidationData(held.X, values[held.y]),
                 scales_target=True,
             )  # fmt: skip
@@ -523,11 +524,12 @@ def _fit_by_keras(
                 self.late = self.model.stop_training = True
 
     watch = Deadline()
-    before = np.random.get_state()
+    before = np.random.get_state()  # noqa: NPY002
     try:
         with seeded(seed), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the user has seen what Keras warns of
-            np.random.seed(seed)  # Keras shuffles arrays by NumPy's global generator
+            # Keras shuffles arrays by NumPy's global generator.
+            np.random.seed(seed)  # noqa: NPY002
             found = model.fit(
                 X, y, epochs=epochs, batch_size=batch, verbose=0,
                 sample_weight=weights,
@@ -538,7 +540,7 @@ def _fit_by_keras(
     except Exception as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
     finally:
-        np.random.set_state(before)
+        np.random.set_state(before)  # noqa: NPY002
     if watch.late:
         raise TimeoutError
     history = history_of(found)
@@ -551,16 +553,24 @@ def _is_chain(model: Any) -> bool:
     return {type(layer).__name__ for layer in model.layers} <= _CHAIN
 
 
-def outputs_of(model: Any, X: Array, training_mode: bool = False) -> Array:
-    """Return the outputs of a model for some rows."""
+def outputs_of(model: Any, X: Any, training_mode: bool = False) -> Array:
+    """Return the outputs of a model for some rows.
+
+    All calls take as many rows, so that they are compiled once; the last rows are
+    repeated to fill a call. In training mode, where rows may affect each other, they
+    are not.
+    """
+    parts = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        parts = [
-            np.asarray(model(X[k : k + _AT_ONCE], training=training_mode))
-            for k in range(0, len(X), _AT_ONCE)
-        ]
-    found = np.concatenate(parts).astype(float)
-    return found.reshape(len(found), -1) if found.ndim < 3 else found
+        for k in range(0, len(X), _AT_ONCE):
+            rows = X[k : k + _AT_ONCE]
+            missing = 0 if training_mode else _AT_ONCE - len(rows)
+            full = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
+            found = np.asarray(model(full, training=training_mode))
+            parts.append(found[: len(rows)])
+    outputs = np.concatenate(parts).astype(float)
+    return outputs.reshape(len(outputs), -1) if outputs.ndim < 3 else outputs
 
 
 def history_of(given: Any) -> History:

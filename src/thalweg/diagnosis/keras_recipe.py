@@ -168,8 +168,8 @@ class KerasRecipe:
             kept = self.keeps_weights or adapted or not old.trainable
             same = [tuple(v.shape) for v in old.weights] == [
                 tuple(v.shape) for v in new.weights]  # fmt: skip
-            if not kept or not old.weights or not same or old.name in self.layers and (
-                "kernel_initializer" in self.layers[old.name]):  # fmt: skip
+            drawn = "kernel_initializer" in self.layers.get(old.name, {})
+            if not kept or not old.weights or not same or drawn:
                 continue
             new.set_weights(old.get_weights())
             if adapted:

@@ -155,8 +155,8 @@ def treated_estimator(
            if k in ("epochs", "batch_size", "patience", "class_weight")}  # fmt: skip
     if "validation" in settings:
         own["validation_fraction"] = settings["validation"]
-    rest = {k: v for k, v in settings.items()
-            if k not in own and k not in ("validation", "shuffle", "target")}  # fmt: skip
+    known = {*own, "validation", "shuffle", "target"}
+    rest = {k: v for k, v in settings.items() if k not in known}
     copy: Any = clone(last)
     changed = problem
     for name, value in settings.items():

@@ -27,6 +27,7 @@ from thalweg.core import (
     Run,
     StopReason,
 )
+from thalweg.diagnosis.estimator_reader import problem_of_estimator
 from thalweg.diagnosis.input_data import InputData, checked_data, looks_like_classes
 from thalweg.diagnosis.keras_layers import is_keras_model
 from thalweg.diagnosis.keras_reader import problem_of_keras, problem_of_model
@@ -49,9 +50,9 @@ from thalweg.estimators import (
 KINDS = (
     "None (the data alone), a thalweg MLPClassifier, MLPRegressor, Classifier, "
     "Regressor, Ensemble, KerasClassifier, KerasRegressor or Run, a DenseNetwork or "
-    "Network with the settings of a Plan, scikit-learn's MLPClassifier or "
-    "MLPRegressor, a Pipeline that ends in one of these, or a cost with its gradient: "
-    "(cost, gradient) with x0"
+    "Network with the settings of a Plan, a keras.Model, an estimator with "
+    "scikit-learn's contract, a Pipeline that ends in one of these, a training curve "
+    "(history=...), or a cost with its gradient: (cost, gradient) with x0"
 )
 OURS = (estimators.MLPClassifier, estimators.MLPRegressor)
 THEIRS = {
@@ -110,6 +111,8 @@ def _read(
     for kinds, read in _READERS:
         if isinstance(last, kinds):
             return read(subject, last, data, steps, settings)
+    if all(hasattr(last, name) for name in ("fit", "predict", "get_params")):
+        return problem_of_estimator(subject, last, data, steps, settings)
     raise TypeError(
         f"diagnose got a {type(subject).__name__}, which it cannot examine. It can "
         f"examine {KINDS}."

@@ -247,11 +247,14 @@ class Diagnosis(Record):
     def treat(self, k: int | None = None) -> Treatment:
         """Apply a remedy, or all remedies that trials confirmed, to a copy.
 
+        If trials confirmed none, those are applied that the facts alone prove (serious
+        and fatal findings); if there are none, that of the first suspicion.
+
         Parameters
         ----------
         k : int, optional
             Number of the finding, counted from 1 as printed; None for all confirmed
-            findings.
+            findings, or the likeliest ones if none is confirmed.
 
         Returns
         -------
@@ -269,7 +272,7 @@ class Diagnosis(Record):
             if the diagnosis was read from JSON.
         """
         if k is None:
-            chosen = [f for f in self.findings if f.confirmed]
+            chosen = self._likeliest()
         elif 1 <= k <= len(self.findings):
             chosen = [self.findings[k - 1]]
         else:
@@ -284,7 +287,7 @@ class Diagnosis(Record):
         if not any(changes):
             raise ValueError(
                 "treat has no remedy that it could apply: "
-                + ("a trial confirmed none." if k is None else f"{chosen[0]}")
+                + ("none of the findings has one." if k is None else f"{chosen[0]}")
             )
         if self.prescribe is None:
             raise ValueError(
@@ -292,6 +295,16 @@ class Diagnosis(Record):
                 "Run thalweg.diagnose again."
             )
         return self.prescribe(changes)
+
+    def _likeliest(self) -> list[Finding]:
+        """Return the findings whose remedies are applied together."""
+        curable = [
+            f for f in self.findings if f.prescription and f.prescription.changes
+        ]
+        confirmed = [f for f in curable if f.confirmed]
+        proven = [f for f in curable if f.severity >= Severity.SERIOUS]
+        suspected = [f for f in curable if f.severity is Severity.ADVICE]
+        return confirmed or proven or suspected[:1]
 
     def _repr_html_(self) -> str | None:
         from thalweg.diagnosis.html import fragment

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from thalweg import estimators
-from thalweg.core import DenseNetwork, Network, Run
+from thalweg.core import DenseNetwork, Network, PyTree, Run
+from thalweg.diagnosis.estimator_reader import EstimatorProblem, with_change
 from thalweg.diagnosis.keras_reader import KerasProblem
 from thalweg.diagnosis.keras_treatment import treated_estimator, treated_model
 from thalweg.diagnosis.network_estimator import NetworkEstimator
@@ -24,6 +26,7 @@ from thalweg.diagnosis.remedies import (
     merge_changes,
 )
 from thalweg.estimators import Classifier, KerasClassifier, KerasRegressor, Regressor
+from thalweg.optimize import UserFunction
 
 _MLP_NAMES = {
     "learning_rate": "learning_rate_init",
@@ -68,6 +71,38 @@ def treated(problem: Problem, changes: Sequence[Mapping[str, Any]]) -> tuple[Any
     return (make_pipeline(*steps, new) if steps else new), difference
 
 
+def differences(cost: Any) -> Any:
+    """Return the gradient of a cost by central differences, shaped like its weights."""
+
+    def gradient(weights: Any, *args: Any) -> Any:
+        tree = PyTree(weights)
+        function = UserFunction(cost, None, tree, args)
+        flat = tree.pack(weights)
+        steps = 6e-6 * np.maximum(np.abs(flat), 1.0)
+        found = np.empty(len(flat))
+        for k, step in enumerate(steps):
+            moved = flat.copy()
+            moved[k] = flat[k] + step
+            above = function.cost(moved)
+            moved[k] = flat[k] - step
+            found[k] = (above - function.cost(moved)) / (2 * step)
+        return tree.unpack(found)
+
+    return gradient
+
+
+def treated_function(subject: Any, changes: Sequence[Mapping[str, Any]]) -> Any:
+    """Return the user's cost with a gradient by central differences."""
+    given = subject[0] if isinstance(subject, tuple) else subject
+
+    def cost(*args: Any) -> Any:
+        value = given(*args)
+        return value[0] if isinstance(value, tuple) else value
+
+    difference = {"gradient": "central differences of the cost"}
+    return (cost, differences(cost)), difference
+
+
 def _treated_keras(problem: KerasProblem, merged: Mapping[str, Any]) -> Any:
     """Return a new model; changes of columns and rows are named for the user."""
     model, difference = treated_model(problem, merged)
@@ -87,6 +122,12 @@ def _treated_last(problem: Problem, last: Any, settings: dict[str, Any]) -> Any:
         return ensemble.set_params(estimator=member), difference
     if isinstance(problem, KerasProblem):
         return treated_estimator(problem, last, settings)
+    if isinstance(problem, EstimatorProblem):
+        new, difference = clone(last), dict(settings)
+        for name, value in settings.items():
+            made = with_change(new, name, value)
+            new = new if made is None else made
+        return new, difference
     if isinstance(last, Run | DenseNetwork | Network | NetworkEstimator):
         new = apply_changes(problem, settings)
         own = new.network, new.plan, new.validation, new.class_weight

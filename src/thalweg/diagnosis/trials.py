@@ -157,7 +157,9 @@ class Trainings:
         done = {k: each for k, each in zip(new, made, strict=True) if each}
         self.runs |= done
         self.count += len(done)
-        self.slow += sum(not getattr(each.run, "native", True) for each in done.values())
+        self.slow += sum(
+            not getattr(each.run, "native", True) for each in done.values()
+        )
         self.seconds += time.perf_counter() - begun
         self.pace = self.pace or self.seconds
         return [self.runs.get(key, TrialRun(self.base)) for key in keys]

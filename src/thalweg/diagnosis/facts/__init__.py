@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from thalweg.core import DenseNetwork
+from thalweg.diagnosis.estimator_reader import EstimatorProblem
 from thalweg.diagnosis.facts.clock import Clock
 from thalweg.diagnosis.facts.data import (
     ColumnFacts,
@@ -63,6 +64,7 @@ from thalweg.diagnosis.facts.reach import ReachFacts, facts_of_reach
 from thalweg.diagnosis.facts.sample import Sample, sampled
 from thalweg.diagnosis.facts.training import (
     AttemptFacts,
+    CurveAloneFacts,
     CurveFacts,
     EndFacts,
     EndLossFacts,
@@ -122,6 +124,7 @@ class Facts:
     attempts: AttemptFacts | None = None
     run: RunFacts | None = None
     curve: CurveFacts | None = None
+    alone: CurveAloneFacts | None = None
     validation_curve: ValidationCurveFacts | None = None
     stop: StopFacts | None = None
     end: EndFacts | None = None
@@ -222,6 +225,8 @@ def measure(
         return facts
     run = run or problem.run
     layered = isinstance(problem.network, DenseNetwork)
+    if isinstance(problem, EstimatorProblem):
+        return _with_estimator(facts, problem, run, seen, again)
     if isinstance(problem, KerasProblem):
         plan, rate, batches = facts_of_keras_plan(problem)
         layers, output, model = facts_of_model(problem, run)
@@ -252,6 +257,20 @@ def reach_of(
         return problem.decide(problem.predict(run, problem.shaped(X)))
 
     return facts_of_reach(problem, seen or sampled(problem), predict)
+
+
+def _with_estimator(
+    facts: Facts, problem: EstimatorProblem, run: Any, seen: Sample, again: bool
+) -> Facts:
+    """Add what the predictions of an estimator say, of which no more is known."""
+    if run is None or seen.inputs is None:
+        return facts
+    of_run, stop = facts_of_run(run)
+    trained = facts_of_outputs(problem, run, seen)
+    return replace(
+        facts, run=of_run, stop=stop, curve=facts_of_curve(run.history),
+        reach=None if again else reach_of(problem, run, seen), **vars(trained),
+    )  # fmt: skip
 
 
 def _with_neighbors(

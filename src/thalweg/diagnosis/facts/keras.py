@@ -352,7 +352,7 @@ def _facts_of_output(
 def _wrong_axis(after: tuple[Any, ...]) -> str:
     for layer in after:
         axis = getattr(layer, "axis", -1)
-        rank = len(getattr(layer, "output").shape) if hasattr(layer, "output") else 2
+        rank = len(layer.output.shape) if hasattr(layer, "output") else 2
         if type(layer).__name__ == "Softmax" and axis not in (-1, rank - 1):
             return str(layer.name)
     return ""
@@ -406,7 +406,7 @@ def _units(model: Any, views: list[LayerView], X: Array) -> EndUnitFacts | None:
     for view, values in zip(hidden, found, strict=True):
         a = np.asarray(values, float).reshape(-1, values.shape[-1])
         name = view.activations[-1]
-        dead.append(float((a <= 0).all(axis=0).mean()) if "relu" == name else 0.0)
+        dead.append(float((a <= 0).all(axis=0).mean()) if name == "relu" else 0.0)
         flat = np.zeros(a.shape, bool)
         if name == "sigmoid":
             flat = a * (1 - a) < 0.0025

@@ -202,7 +202,7 @@ def _models(problem: Problem, n: int) -> dict[str, Any]:
             "a linear model": make_pipeline(StandardScaler(), Ridge(1.0)),
             "the nearest neighbors": make_pipeline(
                 StandardScaler(), KNeighborsRegressor(k)),
-            "a forest of trees": ExtraTreesRegressor(50, random_state=0),
+            "a forest of trees": ExtraTreesRegressor(30, random_state=0),
         }  # fmt: skip
     rare = {"class_weight": "balanced"} if _Score.of(problem, problem.y).metric != (
         "accuracy") else {}  # fmt: skip
@@ -212,7 +212,7 @@ def _models(problem: Problem, n: int) -> dict[str, Any]:
         "the nearest neighbors": make_pipeline(
             StandardScaler(), KNeighborsClassifier(k, weights="distance")),
         "a forest of trees": ExtraTreesClassifier(
-            50, random_state=0, min_samples_leaf=3 if rare else 1, **rare),
+            30, random_state=0, min_samples_leaf=3 if rare else 1, **rare),
     }  # fmt: skip
 
 

@@ -128,6 +128,32 @@ class CurveFacts(FactGroup):
 
 
 @dataclass(frozen=True)
+class CurveAloneFacts(FactGroup):
+    """A training curve of which nothing else is known.
+
+    Parameters
+    ----------
+    epochs : int
+    fallen : float
+        Share by which the smallest loss is below the first one.
+    last : float
+    swing : float
+        The largest step between two epochs over the largest loss.
+    logarithm : int
+        k if the loss stays at log k, the loss of guessing among k classes; else 0.
+    """
+
+    prefix = "curve"
+    why_not = "a training curve alone was not given"
+
+    epochs: int
+    fallen: float
+    last: float
+    swing: float
+    logarithm: int
+
+
+@dataclass(frozen=True)
 class ValidationCurveFacts(FactGroup):
     """The validation loss.
 
@@ -357,6 +383,35 @@ def facts_of_curve(history: History) -> CurveFacts | None:
         update=float(np.median(ratios[-max(len(ratios) // 4, 1) :]))
         if len(ratios) else None,
     )  # fmt: skip
+
+
+def facts_of_curve_alone(history: History) -> CurveAloneFacts | None:
+    """Read a training curve of which nothing else is known; None for under 3 epochs."""
+    loss = history.loss
+    known = loss[np.isfinite(loss)]
+    if len(loss) < 3:
+        return None
+    size = max(float(np.abs(known).max(initial=0.0)), 1e-300)
+    fallen = 0.0
+    if len(known):
+        fallen = float((known[0] - known.min()) / max(abs(known[0]), 1e-300))
+    return CurveAloneFacts(
+        epochs=len(loss),
+        fallen=fallen,
+        last=float(known[-1]) if len(known) else float("nan"),
+        swing=float(np.abs(np.diff(known)).max(initial=0.0)) / size,
+        logarithm=_nearest_logarithm(known),
+    )
+
+
+def _nearest_logarithm(losses: Array) -> int:
+    """Return k if the losses stay at log k, the loss of guessing among k classes."""
+    if not len(losses):
+        return 0
+    middle = float(np.median(losses))
+    k = round(float(np.exp(min(middle, 7.0))))
+    near = k >= 2 and abs(middle - np.log(k)) < 0.01 * np.log(k)
+    return k if near else 0
 
 
 def facts_of_validation_curve(history: History) -> ValidationCurveFacts | None:

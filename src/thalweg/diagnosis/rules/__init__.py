@@ -67,6 +67,7 @@ _RULES: dict[str, tuple[Judge, dict[str, float]]] = {
         training.rate_too_high,
         {"sharpness": 2, "update": 0.05, "rises": 0.4, "usual": 10},
     ),
+    "no-learning": (training.flat_curve, {"fallen": 0.02, "epochs": 5}),
     "rate-too-low": (training.rate_too_low, {"update": 1e-5, "usual": 0.02}),
     "over-regularized": (
         training.over_regularized,

@@ -120,13 +120,15 @@ def _degenerate(output: OutputLayerFacts) -> Any:
                 + ", then ".join(acts), len(acts), 1, remedy)  # fmt: skip
     if output.noise:
         return (SERIOUS, f"Dropout is applied to the output (layer {output.noise!r})",
-                _NAN, _NAN, Prescription("Leave out that layer.",
-                                         {"without_layers": (output.noise,)}))  # fmt: skip
+                _NAN, _NAN, _without(output.noise))  # fmt: skip
     if output.norm:
         return (ADVICE, f"The output is normalized (layer {output.norm!r})",
-                _NAN, _NAN, Prescription("Leave out that layer.",
-                                         {"without_layers": (output.norm,)}))  # fmt: skip
+                _NAN, _NAN, _without(output.norm))  # fmt: skip
     return None
+
+
+def _without(layer: str) -> Prescription:
+    return Prescription("Leave out that layer.", {"without_layers": (layer,)})
 
 
 def unreachable_model_output(output: OutputLayerFacts) -> Finding | None:
@@ -178,8 +180,10 @@ def wrong_model_loss(output: OutputLayerFacts) -> Finding | None:
         return found(SERIOUS, f"The target is numbers, but {loss} is a loss of classes")
     if target != "numbers" and loss in _OF_NUMBERS:
         hinge = (output.low, output.high) == (-1, 1)
-        return None if hinge else found(
-            NOTE, f"The target is classes, but {loss} is a loss of numbers"
+        return (
+            None
+            if hinge
+            else found(NOTE, f"The target is classes, but {loss} is a loss of numbers")
         )
     if loss == "sparse_categorical_crossentropy" and output.form == "one-hot":
         return found(FATAL, f"{loss} takes class numbers, but y has a column a class")
@@ -191,8 +195,9 @@ def wrong_model_loss(output: OutputLayerFacts) -> Finding | None:
     if loss == "binary_crossentropy" and output.form == "numbers" and (
         target == "classes" and (output.low < 0 or output.high > 1)):  # fmt: skip
         return found(
-            SERIOUS, f"{loss} takes targets from 0 to 1, but y goes from "
-            f"{output.low:g} to {output.high:g}"
+            SERIOUS,
+            f"{loss} takes targets from 0 to 1, but y goes from "
+            f"{output.low:g} to {output.high:g}",
         )
     if loss in _OF_CLASSES and target == "labels":
         return found(ADVICE, "A row may have several labels, but "

@@ -22,7 +22,6 @@ from thalweg.diagnosis.result import (
     Severity,
     suspected,
 )
-
 from thalweg.diagnosis.rules import model as keras_rules
 
 NOTE, ADVICE, SERIOUS, FATAL = Severity
@@ -148,7 +147,8 @@ def no_nonlinearity(
     return suspected(
         NOTE, "All hidden layers are linear: together they are one linear map",
         "hidden layers", "linear layers", len(layers.widths), 0,
-        Prescription("Use ReLU in the hidden layers.", _RELU, ({"activation": "tanh", "init": "auto"},)),
+        Prescription("Use ReLU in the hidden layers.", _RELU,
+                     ({"activation": "tanh", "init": "auto"},)),
     )  # fmt: skip
 
 

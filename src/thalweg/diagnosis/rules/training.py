@@ -14,6 +14,7 @@ from thalweg.diagnosis.facts.network import (
 )
 from thalweg.diagnosis.facts.training import (
     AttemptFacts,
+    CurveAloneFacts,
     CurveFacts,
     EndFacts,
     EndLossFacts,
@@ -87,10 +88,13 @@ def exploding_gradient(
 
 
 def rate_too_high(
-    limits: Limits, rate: RateFacts, run: RunFacts, stop: StopFacts | None,
+    limits: Limits, rate: RateFacts | None, run: RunFacts, stop: StopFacts | None,
     curve: CurveFacts | None, sharpness: SharpnessFacts | None,
+    alone: CurveAloneFacts | None,
 ) -> Finding | NotMeasured | None:  # fmt: skip
     """LeCun et al. (1998), section 4.6; Cohen et al. (2021): stable below 2/λ."""
+    if rate is None:
+        return NotMeasured(RateFacts) if alone is None else _rising(limits, run, curve)
     diverged = not run.finite or (stop is not None and stop.diverged)
     if curve is None and not diverged:
         return NotMeasured(CurveFacts)
@@ -137,6 +141,44 @@ def rate_too_low(
     )  # fmt: skip
 
 
+def _rising(limits: Limits, run: RunFacts, curve: CurveFacts | None) -> Finding | None:
+    """Judge a training curve of which nothing else is known."""
+    rises = curve is not None and curve.last > 1.05 * curve.first
+    jumps = curve is not None and curve.rises > limits["rises"] and (
+        curve.last > 0.5 * curve.first and run.epochs > 8)  # fmt: skip
+    if run.finite and not rises and not jumps:
+        return None
+    what = "stops being finite" if not run.finite else (
+        "rises" if rises else "jumps up and down")  # fmt: skip
+    return suspected(
+        ADVICE if jumps and run.finite and not rises else SERIOUS,
+        f"The loss {what}: the learning rate is too high, or the inputs or the target "
+        "are not scaled", "learning rate", "", _NAN, _NAN,
+        Prescription("Standardize inputs and target, and lower the learning rate "
+                     "tenfold."), _loss_curve(run, curve),
+    )  # fmt: skip
+
+
+def flat_curve(limits: Limits, alone: CurveAloneFacts, run: RunFacts) -> Finding | None:
+    """Goodfellow et al. (2016), section 8.2: read the training curve first."""
+    if not run.finite or alone.fallen >= limits["fallen"]:
+        return None
+    if alone.epochs < limits["epochs"]:
+        return None
+    k = alone.logarithm
+    guess = f": it stays at log {k}, as if it guessed among {k} classes" if k else ""
+    return suspected(
+        SERIOUS, f"The loss does not fall: nothing is learned{guess}", "loss",
+        "share by which the loss fell", alone.fallen, limits["fallen"],
+        Prescription(
+            "Give the model and the data to thalweg.diagnose. Likely causes are a "
+            "learning rate that is far too low or too high, an output or a loss that "
+            "does not suit the target, weights that all start equal, and rows that do "
+            "not belong to their labels."
+        ),
+    )  # fmt: skip
+
+
 def _rates(what: str, *rates: float) -> Prescription:
     first, *others = ({"learning_rate": float(f"{rate:.3g}")} for rate in rates)
     return Prescription(f"{what} {first['learning_rate']:g}.", first, tuple(others))
@@ -157,12 +199,15 @@ def overflow(
     limits: Limits, gradient: GradientFacts | None, run: RunFacts | None,
     stop: StopFacts | None, end: EndFacts | None, end_loss: EndLossFacts | None,
     outputs: OutputFacts | None, plan: PlanFacts | None,
+    alone: CurveAloneFacts | None,
 ) -> Finding | NotMeasured | None:  # fmt: skip
     """Goodfellow et al. (2016), section 4.1."""
     if gradient is not None and gradient.cause == "nonfinite":
         return suspected(FATAL, gradient.message, gradient.where, "", _NAN, _NAN, None)
     if run is None:
         return NotMeasured(RunFacts)
+    if alone is not None and plan is None:
+        return None  # of a curve alone, `rate_too_high` says what it may come from
     where = end_loss.overflow_at if end_loss is not None else ""
     diverged = not run.finite or (stop is not None and stop.diverged)
     broken = diverged or bool(where) or (end is not None and not end.finite)
@@ -292,13 +337,17 @@ def underfitting(
 
 
 def overfitting(
-    limits: Limits, predictions: PredictionFacts, data: DataFacts, plan: PlanFacts,
-    run: RunFacts | None, stop: StopFacts | None,
+    limits: Limits, predictions: PredictionFacts | None, data: DataFacts | None,
+    plan: PlanFacts | None, run: RunFacts | None, stop: StopFacts | None,
     validation_curve: ValidationCurveFacts | None, validation: ValidationFacts | None,
     validation_score: ValidationScoreFacts | None, layers: LayerFacts | None,
-    numbers: NumberFacts | None,
-) -> Finding | None:  # fmt: skip
+    numbers: NumberFacts | None, alone: CurveAloneFacts | None,
+) -> Finding | NotMeasured | None:  # fmt: skip
     """Prechelt (1998); Srivastava et al. (2014)."""
+    if alone is not None:
+        return _overfitting_alone(limits, validation_curve)
+    if predictions is None or data is None or plan is None:
+        return NotMeasured(PredictionFacts)
     gap = 0.0
     if validation_score is not None:
         gap = predictions.score - validation_score.score
@@ -335,6 +384,24 @@ def overfitting(
             ({"validation": 0.2, "patience": 20}, {"dropout": 0.5}, {"l2": l2 / 10},
              {"epochs": fewer}),
         ), evidence,
+    )  # fmt: skip
+
+
+def _overfitting_alone(
+    limits: Limits, validation_curve: ValidationCurveFacts | None
+) -> Finding | NotMeasured | None:
+    """Judge the validation loss of a training of which nothing else is known."""
+    if validation_curve is None:
+        return NotMeasured(ValidationCurveFacts)
+    rise, since = validation_curve.held_rise, validation_curve.held_since
+    if rise <= limits["rise"] or since < limits["checks"]:
+        return None
+    return suspected(
+        ADVICE if rise > 1.3 else NOTE,
+        "The network overfits: the validation loss has risen since its smallest value",
+        "", "validation loss over its minimum", rise, limits["rise"],
+        Prescription("Stop at the smallest validation loss, or regularize (L2, "
+                     "dropout, more rows)."),
     )  # fmt: skip
 
 
