@@ -211,7 +211,7 @@ class _Search:
                 return cause, proof
         remedy = _remedy(cause.finding)
         options = [remedy.changes, *remedy.alternatives]
-        seeds = sorted({0, 1, self.baseline.worst_seed})
+        seeds = sorted({0, 1, self.baseline.worst_seed} & {*self.baseline.seeds})
         best = self._best(cause.finding, options, seeds)
         return best, self._proof_by_seeds(best)
 
@@ -230,11 +230,12 @@ class _Search:
         treated = self.trainings.train((cause.changes, seed) for seed in seeds)
         pairs = [(b, a) for b, a in zip(unchanged, treated, strict=True)
                  if b.begun and a.begun]  # fmt: skip
-        if len(pairs) < 2:
+        if len(pairs) < min(2, len(self.baseline.seeds)):
             return _OUT_OF_BUDGET
         unchanged, treated = [b for b, _ in pairs], [a for _, a in pairs]
         before, after = ([each.score for each in runs] for runs in (unchanged, treated))
         hopeful = np.nanmean([*after, 0]) > np.nanmean([*before, 0])
+        hopeful = hopeful and self.trainings.fast
         control_seeds = seeds[: (len(seeds) + 1) // 2] if hopeful else ()
         base = self.trainings.base
         control = self.trainings.train(

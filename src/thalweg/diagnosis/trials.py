@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg import training
-from thalweg.core import Array, DenseNetwork, Run, accuracy, folds
+from thalweg.core import Array, DenseNetwork, accuracy, folds
 from thalweg.diagnosis.facts.training import SeedFacts, score
 from thalweg.diagnosis.problem import Problem, ValidationData, dense, take
 from thalweg.diagnosis.remedies import apply_changes
@@ -24,6 +23,8 @@ Job = tuple[Changes, int]
 _MOST_ROWS = 3000
 """Rows of a trial: more would take longer and say the same."""
 _FOLDS = 5
+_MOST_SLOW = 4
+"""Trainings by Keras itself, each of which takes a second or more, in one diagnosis."""
 FEW_SEEDS, _MANY_SEEDS = 3, 5
 _QUICK, _TINY = 0.3, 0.03
 """Seconds of a training that is repeated for many seeds, and of one that is too short
@@ -41,7 +42,7 @@ class TrialRun:
     ----------
     problem : Problem
         The rows of this seed, with the changes.
-    run : Run or None
+    run : Run, KerasRun or None
         None if training failed or did not begin.
     score : float
         Validation score.
@@ -52,7 +53,7 @@ class TrialRun:
     """
 
     problem: Problem
-    run: Run | None = None
+    run: Any = None
     score: float = float("nan")
     surprise: float = float("nan")
     error: str = ""
@@ -101,12 +102,22 @@ class Trainings:
     def __init__(self, base: Problem, deadline: float) -> None:
         self.base, self.deadline = base, deadline
         self.runs: dict[tuple[str, int], TrialRun] = {}
-        self.seconds, self.count = 0.0, 0
+        self.seconds, self.count, self.slow = 0.0, 0, 0
+        self.interrupted = False
+        """Whether a training did not begin or end because of the deadline."""
         self.pace = 0.0
         """Seconds of the first training; 0 before."""
 
     def baseline(self) -> Baseline:
-        """Train the unchanged problem from a few seeds."""
+        """Train the unchanged problem from a few seeds.
+
+        Keras needs a second before it trains: a model that only Keras can train stands
+        for itself if it is trained, and one seed must do.
+        """
+        if not self.fast:
+            self._adopt_run()
+            (first,) = self.train([(_UNCHANGED, 0)])
+            return Baseline(first, worst_seed=0, seeds=range(1))
         (first,) = self.train([(_UNCHANGED, 0)])
         runs = self.train((_UNCHANGED, seed) for seed in range(FEW_SEEDS))
         scores = [each.score for each in runs]
@@ -115,6 +126,24 @@ class Trainings:
             worst_seed=int(np.nan_to_num(scores, nan=-2).argmin()),
             seeds=range(_MANY_SEEDS if self.pace < _QUICK else FEW_SEEDS),
         )
+
+    @property
+    def fast(self) -> bool:
+        """Whether a training takes little, so that several seeds can be compared."""
+        return getattr(self.base, "fast", True)
+
+    def _adopt_run(self) -> None:
+        """Take the model that the user trained for the training of the first seed."""
+        run = self.base.run
+        if run is None:
+            return
+        part = _split(self.base, 0)
+        try:
+            pipe = part.prepared()[1]
+            trial = self._scored(part, run, pipe, _UNCHANGED)
+        except (ValueError, FloatingPointError):
+            return
+        self.runs[_key(_UNCHANGED, 0)] = trial
 
     def train(self, jobs: Iterable[Job]) -> list[TrialRun]:
         """Train what was not trained yet, in parallel if that saves time."""
@@ -128,6 +157,9 @@ class Trainings:
         done = {k: each for k, each in zip(new, made, strict=True) if each}
         self.runs |= done
         self.count += len(done)
+        self.slow += sum(
+            not getattr(each.run, "native", True) for each in done.values()
+        )
         self.seconds += time.perf_counter() - begun
         self.pace = self.pace or self.seconds
         return [self.runs.get(key, TrialRun(self.base)) for key in keys]
@@ -135,6 +167,7 @@ class Trainings:
     def _train_one(self, changes: Changes, seed: int) -> TrialRun | None:
         """Train on the rows of a seed and score on the others; None if it is late."""
         if self.is_late():
+            self.interrupted = time.perf_counter() > self.deadline
             return None
         # The rows of y are moved before the split, everything else after it.
         before_split = {k: v for k, v in changes.items() if k == "roll"}
@@ -143,20 +176,27 @@ class Trainings:
         try:
             with np.errstate(all="ignore"):
                 part = apply_changes(part, after_split)
-                run, pipe = part.train(seed)
-                assert part.validation_data is not None
-                X = part.validation_data.X
-                X = pipe.transform(X) if pipe else X
-                prediction = training.predict(run, part.shaped(dense(X)))
-                value = _common_score(part, part.decide(prediction), changes)
-                surprise = _surprise(part, prediction)
+                run, pipe = part.train(seed, self.deadline)
+                return self._scored(part, run, pipe, changes)
+        except TimeoutError:
+            self.interrupted = True
+            return None
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             return TrialRun(part, error=(str(error) or repr(error)).splitlines()[0])
-        return TrialRun(part, run, value, surprise)
+
+    def _scored(self, part: Problem, run: Any, pipe: Any, changes: Changes) -> TrialRun:
+        """Score a training on the rows that it has not seen."""
+        assert part.validation_data is not None
+        X = part.validation_data.X
+        X = pipe.transform(X) if pipe else X
+        with np.errstate(all="ignore"):
+            prediction = part.predict(run, part.shaped(dense(X)))
+            value = _common_score(part, part.decide(prediction), changes)
+        return TrialRun(part, run, value, _surprise(part, prediction))
 
     def is_late(self) -> bool:
-        """Whether the deadline has passed."""
-        return time.perf_counter() > self.deadline
+        """Whether the deadline has passed, or Keras has trained often enough."""
+        return time.perf_counter() > self.deadline or self.slow >= _MOST_SLOW
 
     def settle(self, changes: Changes, seed: int) -> TrialRun:
         """Make changes a part of the base; return the training of a seed with them."""
@@ -238,7 +278,10 @@ def _surprise(part: Problem, prediction: Array) -> float:
     truth = part.validation_data.y
     if not part.by_class or truth.ndim > 1:
         return 0.0
+    if prediction.ndim > 2 or prediction.shape[1] < truth.max(initial=0):
+        return 0.0
     if prediction.shape[1] == 1:
         prediction = np.hstack([1 - prediction, prediction])
-    own = np.clip(prediction[np.arange(len(truth)), truth], 1e-6, 1)
+    at = np.minimum(truth, prediction.shape[1] - 1)
+    own = np.clip(prediction[np.arange(len(truth)), at], 1e-6, 1)
     return float(-np.log(own).mean())

@@ -317,7 +317,7 @@ def facts_of_inputs(
     A column of two values can be too wide, but never too narrow.
     """
     assert seen.inputs is not None
-    columns = np.array(seen.inputs)
+    columns = np.array(problem.first_inputs(seen.inputs))
     if columns.shape == seen.raw.shape:
         for sentinel in sentinels:
             k = seen.names.index(sentinel.name)

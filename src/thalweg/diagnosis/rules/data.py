@@ -13,6 +13,7 @@ from thalweg.diagnosis.facts.data import (
     TargetGaps,
 )
 from thalweg.diagnosis.facts.group import NotMeasured
+from thalweg.diagnosis.facts.keras import ModelFacts
 from thalweg.diagnosis.facts.neighbors import (
     BestColumnFacts,
     NeighborFacts,
@@ -73,11 +74,27 @@ def uninformative_column(limits: Limits, columns: ColumnFacts) -> Finding | None
     )  # fmt: skip
 
 
-def unscaled_input(limits: Limits, inputs: InputFacts) -> Finding | None:
+def unscaled_input(
+    limits: Limits, inputs: InputFacts, model: ModelFacts | None
+) -> Finding | None:
     """LeCun et al. (1998), "Efficient BackProp", section 4.3."""
     ratio, largest = inputs.ratio, inputs.largest
+    if 0 < largest < limits["tiny"]:
+        return suspected(
+            ADVICE, "All inputs are tiny, as if they had been divided twice",
+            inputs.widest, "largest center or spread", largest, limits["tiny"],
+            Prescription("Standardize the inputs.", {"scale": True}),
+        )  # fmt: skip
     if ratio <= limits["ratio"] and largest <= limits["size"]:
         return None
+    if model is not None and model.unadapted:
+        name = model.unadapted[0]
+        return suspected(
+            ADVICE, f"The inputs are not scaled: the layer {name!r} was not adapted",
+            name, "largest center or spread", largest, limits["size"],
+            Prescription(f"Call adapt(X) of the layer {name!r} before training.",
+                         {"scale": True}),
+        )  # fmt: skip
     wide = ratio > limits["ratio"]
     evidence = None
     if inputs.names is not None and inputs.spreads is not None:

@@ -16,7 +16,8 @@ def _from_check(gradient: GradientFacts, *causes: str) -> Finding | None:
     return suspected(
         Severity.FATAL, gradient.message, gradient.where,
         "relative disagreement", gradient.error, 1e-4,
-        Prescription("Correct this part of the gradient."),
+        Prescription("Correct this part of the gradient; until then, use finite "
+                     "differences.", {"gradient": "differences"}),
     )  # fmt: skip
 
 
