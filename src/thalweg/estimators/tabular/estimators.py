@@ -118,6 +118,7 @@ from thalweg.estimators.tabular.portfolio import (
     Recipe,
     frequencies,
     has_linear,
+    n_each,
     n_folds,
     n_linear,
     n_members,
@@ -456,7 +457,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         crosses = task.given is None and self._crosses(n_rows)
         rng = as_random_state(self.random_state)
         places = wave_places(task.inputs)
-        count = self._n_folds(n_members) if crosses else 0
+        count = self._n_folds(n_members, n_rows) if crosses else 0
         cross_fit = self._cross_fit(task, count, rng, places)
         given = (self.max_time, self.time_limit)
         limits = [each for each in given if each is not None]
@@ -507,14 +508,15 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
 
         def see(recipe: Recipe) -> View:
             features = seen(self.columns_, task.inputs, recipe.pieces)
-            if not recipe.waves or places is None:
+            if not recipe.waves or places is None or not len(places):
                 return View(features, recipe.pieces)
             own = frequencies(rng, len(places), recipe.waves)
             return View(features, recipe.pieces, places, own)
 
         return CrossFit(
             task, self._train_member, see, self.target_.n_outputs, n_folds,
-            2 if self.piecewise else 1, self.validation_fraction, rng,
+            n_each(len(task.encoded)) if self.piecewise else 1,
+            self.validation_fraction, rng,
         )  # fmt: skip
 
     def _add_more(
@@ -596,10 +598,10 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         """Whether each member holds out a fold of the rows."""
         return n_rows >= FEWEST_CROSSED and self.validation_fraction > 0
 
-    def _n_folds(self, count: int) -> int:
+    def _n_folds(self, count: int, n_rows: int) -> int:
         """Return into how many folds the rows are divided for so many members."""
         if self.validation_fraction == _USUAL_SHARE:
-            return n_folds(count)
+            return n_folds(count, n_rows)
         return max(2, round(1 / self.validation_fraction))
 
     def _callbacks(self) -> list[Callback]:
