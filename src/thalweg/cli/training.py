@@ -144,7 +144,9 @@ def _member_lines(model: Any) -> dict[str, str]:
     if found is None:
         return lines
     what = "log-loss" if model.calibrated_ is not None else "loss"
-    values = [f"{found['loss']:.4g}", f"one network {found['one']:.4g}"]
+    values = [f"{found['loss']:.4g}"]
+    if found["loss"] != found["one"]:
+        values.append(f"one network {found['one']:.4g}")
     if found["linear"] is not None:
         values.append(f"a linear model {found['linear']:.4g}")
     rows = f"on {found['n_rows']} rows that they were not trained on"

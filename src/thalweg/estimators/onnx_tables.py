@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.estimators.onnx import Graph
+from thalweg.estimators.onnx_graph import Graph
 from thalweg.estimators.tabular.boosted_trees import BoostedTrees
 from thalweg.estimators.tabular.columns import MISSING, Column, truth_of_words, waves_of
 from thalweg.estimators.tabular.targets import Classes

@@ -121,6 +121,7 @@ from thalweg.estimators.tabular.portfolio import (
     Recipe,
     frequencies,
     has_linear,
+    n_each,
     n_folds,
     n_linear,
     n_members,
@@ -492,8 +493,13 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         if file is not None:
             file.begin_at(rng, fixed=isinstance(self.random_state, Integral))
         places = wave_places(task.inputs)
+<<<<<<< HEAD
         count = self._n_folds(n_members) if crosses else 0
         cross_fit = self._cross_fit(task, count, rng, places, file)
+=======
+        count = self._n_folds(n_members, n_rows) if crosses else 0
+        cross_fit = self._cross_fit(task, count, rng, places)
+>>>>>>> ens-model
         given = (self.max_time, self.time_limit)
         limits = [each for each in given if each is not None]
         recipes = self._recipes(n_members, n_rows, places)
@@ -544,14 +550,20 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
 
         def see(recipe: Recipe) -> View:
             features = seen(self.columns_, task.inputs, recipe.pieces)
-            if not recipe.waves or places is None:
+            if not recipe.waves or places is None or not len(places):
                 return View(features, recipe.pieces)
             own = frequencies(rng, len(places), recipe.waves)
             return View(features, recipe.pieces, places, own)
 
         return CrossFit(
+<<<<<<< HEAD
             task, partial(self._train_member, file=file), see, self.target_.n_outputs,
             n_folds, 2 if self.piecewise else 1, self.validation_fraction, rng,
+=======
+            task, self._train_member, see, self.target_.n_outputs, n_folds,
+            n_each(len(task.encoded)) if self.piecewise else 1,
+            self.validation_fraction, rng,
+>>>>>>> ens-model
         )  # fmt: skip
 
     def _add_more(
@@ -634,10 +646,10 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         """Whether each member holds out a fold of the rows."""
         return n_rows >= FEWEST_CROSSED and self.validation_fraction > 0
 
-    def _n_folds(self, count: int) -> int:
+    def _n_folds(self, count: int, n_rows: int) -> int:
         """Return into how many folds the rows are divided for so many members."""
         if self.validation_fraction == _USUAL_SHARE:
-            return n_folds(count)
+            return n_folds(count, n_rows)
         return max(2, round(1 / self.validation_fraction))
 
     def _callbacks(self) -> list[Callback]:

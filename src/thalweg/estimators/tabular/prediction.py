@@ -181,6 +181,7 @@ class TablePredictor:
             If columns are missing, a value is of another kind than at fit, the
             probability is none, or the model has no out-of-fold predictions.
         """
+        level = check_level("level", level, type(self).__name__)
         if interval is None:
             return self.decide(self._outputs(X))
         return self.with_interval(self._inputs(X), interval, level)[0]

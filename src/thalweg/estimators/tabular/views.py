@@ -94,11 +94,11 @@ _TYPES = {"features": np.uint8, "places": np.int64, "frequencies": np.float64}
 def wave_places(inputs: CompactRows) -> Array | None:
     """Return the features that waves help: numbers of more than ten different values.
 
-    None if there are none, or too many.
+    An array without elements if there are none, and None if there are too many.
     """
     some = inputs[:: -(-len(inputs) // _LOOKED_AT) or 1]
     singles = some.single_numbers()
     found = [
         place for place, values in singles.items() if len(np.unique(values)) > _DISTINCT
     ]
-    return np.array(found) if 0 < len(found) <= _MOST_NUMBERS else None
+    return np.array(found, int) if len(found) <= _MOST_NUMBERS else None
