@@ -493,13 +493,8 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         if file is not None:
             file.begin_at(rng, fixed=isinstance(self.random_state, Integral))
         places = wave_places(task.inputs)
-<<<<<<< HEAD
-        count = self._n_folds(n_members) if crosses else 0
-        cross_fit = self._cross_fit(task, count, rng, places, file)
-=======
         count = self._n_folds(n_members, n_rows) if crosses else 0
-        cross_fit = self._cross_fit(task, count, rng, places)
->>>>>>> ens-model
+        cross_fit = self._cross_fit(task, count, rng, places, file)
         given = (self.max_time, self.time_limit)
         limits = [each for each in given if each is not None]
         recipes = self._recipes(n_members, n_rows, places)
@@ -556,14 +551,9 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             return View(features, recipe.pieces, places, own)
 
         return CrossFit(
-<<<<<<< HEAD
             task, partial(self._train_member, file=file), see, self.target_.n_outputs,
-            n_folds, 2 if self.piecewise else 1, self.validation_fraction, rng,
-=======
-            task, self._train_member, see, self.target_.n_outputs, n_folds,
-            n_each(len(task.encoded)) if self.piecewise else 1,
+            n_folds, n_each(len(task.encoded)) if self.piecewise else 1,
             self.validation_fraction, rng,
->>>>>>> ens-model
         )  # fmt: skip
 
     def _add_more(
