@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.datasets import load_digits, make_classification
 from sklearn.metrics import balanced_accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
 
-Array = NDArray[Any]
+# Arrays, as NumPy, SciPy and scikit-learn give them.
+Array = Any
 Split = tuple[Array, Array, Array, Array]
 
 
@@ -23,7 +23,7 @@ def classes(
     seed: int, rows: int = 700, columns: int = 8, kinds: int = 3, **more: Any
 ) -> Split:
     """Return clusters in standard units, which a small network separates well."""
-    X, y = make_classification(
+    made: Any = make_classification(
         rows,
         columns,
         n_informative=more.pop("informative", columns - 2),
@@ -35,13 +35,15 @@ def classes(
         random_state=seed,
         **more,
     )
+    X, y = made
     X = (X - X.mean(0)) / X.std(0)
     return split(X.astype("float32"), y, seed)
 
 
 def digits(seed: int) -> Split:
     """Return scikit-learn's digits as rows of 64 pixels from 0 to 1."""
-    X, y = load_digits(return_X_y=True)
+    loaded: Any = load_digits(return_X_y=True)
+    X, y = loaded
     return split((X / 16).astype("float32"), y, seed)
 
 

@@ -13,7 +13,7 @@ TUTORIAL = Tutorial("scikit-learn's guide to calibration", "sklearn", 0.92)
 
 
 def program(seed: int) -> Program:
-    X, X_test, y, y_test = tables.split(*load_wine(return_X_y=True), seed)
+    X, X_test, y, y_test = tables.split(*load_wine(return_X_y=True), seed=seed)
     network = MLPClassifier((20,), max_iter=400, random_state=seed)
     pipeline = make_pipeline(StandardScaler(), network)
     model = CalibratedClassifierCV(pipeline, cv=3)

@@ -12,7 +12,7 @@ TUTORIAL = Tutorial("scikit-learn's user guide, tips on MLP", "sklearn", 0.94)
 
 
 def program(seed: int) -> Program:
-    X, X_test, y, y_test = tables.split(*load_breast_cancer(return_X_y=True), seed)
+    X, X_test, y, y_test = tables.split(*load_breast_cancer(return_X_y=True), seed=seed)
     network = MLPClassifier((30,), alpha=0.1, max_iter=500, random_state=seed)
     model = make_pipeline(StandardScaler(), network)
     return Program(tables.accuracy(X_test, y_test), model, X, y, X_test, y_test)

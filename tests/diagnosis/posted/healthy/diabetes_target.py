@@ -15,7 +15,7 @@ TUTORIAL = Tutorial(
 
 
 def program(seed: int) -> Program:
-    X, X_test, y, y_test = tables.split(*load_diabetes(return_X_y=True), seed)
+    X, X_test, y, y_test = tables.split(*load_diabetes(return_X_y=True), seed=seed)
     network = MLPRegressor(
         hidden_layer_sizes=(10,), alpha=5.0, max_iter=500, random_state=seed
     )

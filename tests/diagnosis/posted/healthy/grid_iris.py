@@ -13,7 +13,7 @@ TUTORIAL = Tutorial("scikit-learn's guide to grid search", "sklearn", 0.88)
 
 
 def program(seed: int) -> Program:
-    X, X_test, y, y_test = tables.split(*load_iris(return_X_y=True), seed)
+    X, X_test, y, y_test = tables.split(*load_iris(return_X_y=True), seed=seed)
     network = MLPClassifier((10,), solver="lbfgs", max_iter=300, random_state=seed)
     model = GridSearchCV(
         make_pipeline(StandardScaler(), network),

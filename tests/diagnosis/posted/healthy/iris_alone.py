@@ -11,7 +11,7 @@ TUTORIAL = Tutorial("The first table of most tutorials", "data", 0.88)
 
 
 def program(seed: int) -> Program:
-    X, X_test, y, y_test = tables.split(*load_iris(return_X_y=True), seed)
+    X, X_test, y, y_test = tables.split(*load_iris(return_X_y=True), seed=seed)
     scaler = StandardScaler().fit(X)
     X, X_test = scaler.transform(X), scaler.transform(X_test)
     probe = MLPClassifier((10,), solver="lbfgs", max_iter=300, random_state=seed)

@@ -1,5 +1,7 @@
 """A network of one hidden layer with a penalty, by BFGS."""
 
+from typing import Any
+
 import numpy as np
 
 from tests.diagnosis.posted import tables
@@ -12,21 +14,21 @@ def program(seed: int) -> Program:
     X, X_test, y, y_test = tables.waves(seed)
     X, y = X.astype(float), y.astype(float)
 
-    def forward(w, X):
+    def forward(w: Any, X: Any) -> Any:
         hidden = np.tanh(X @ w[:60].reshape(5, 12) + w[60:72])
         return hidden, hidden @ w[72:84] + w[84]
 
-    def cost(w):
+    def cost(w: Any) -> Any:
         return ((forward(w, X)[1] - y) ** 2).mean() / 2 + 5e-4 * w @ w
 
-    def gradient(w):
+    def gradient(w: Any) -> Any:
         hidden, out = forward(w, X)
         delta = (out - y) / len(y)
         back = np.outer(delta, w[72:84]) * (1 - hidden**2)
         parts = X.T @ back, back.sum(0), hidden.T @ delta, delta.sum()
         return np.concatenate([np.ravel(part) for part in parts]) + 1e-3 * w
 
-    def rate(w):
+    def rate(w: Any) -> Any:
         left = ((forward(w, X_test)[1] - y_test) ** 2).mean() / y_test.var()
         return max(-1.0, float(1 - left))
 

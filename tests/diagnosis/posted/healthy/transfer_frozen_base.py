@@ -1,5 +1,7 @@
 """A base trained on some digits, frozen; a new head learns the other digits."""
 
+from typing import Any
+
 from tests.diagnosis.posted import tables
 from tests.diagnosis.posted.case import Program, Tutorial
 
@@ -14,7 +16,8 @@ def program(seed: int) -> Program:
     base = keras.Sequential([keras.Input((64,)), Dense(192, activation="relu")])
     first = keras.Sequential([base, Dense(5, activation="softmax")])
     first.compile("adam", "sparse_categorical_crossentropy")
-    first.fit(X[y < 5], y[y < 5], epochs=15, verbose=0)
+    quiet: Any = 0
+    first.fit(X[y < 5], y[y < 5], epochs=15, verbose=quiet)
 
     base.trainable = False
     inputs = keras.Input((64,))

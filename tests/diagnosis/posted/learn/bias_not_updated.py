@@ -1,5 +1,7 @@
 """The gradient of the biases was left out: they stay at zero."""
 
+from typing import Any
+
 import numpy as np
 
 from tests.diagnosis.posted import tables
@@ -23,19 +25,19 @@ def program(seed: int, cured: bool) -> Program:
     inside = (np.hypot(x[:, 0], x[:, 1]) < 1.2).astype(float)
     X, X_test, y, y_test = tables.split(x, inside, seed)
 
-    def unpack(w):
+    def unpack(w: Any) -> Any:
         return w[:12].reshape(2, 6), w[12:18], w[18:24], w[24]
 
-    def forward(w, X):
+    def forward(w: Any, X: Any) -> Any:
         W1, b1, w2, b2 = unpack(w)
         hidden = np.tanh(X @ W1 + b1)
         return hidden, 1 / (1 + np.exp(-np.clip(hidden @ w2 + b2, -30, 30)))
 
-    def cost(w):
+    def cost(w: Any) -> Any:
         p = forward(w, X)[1].clip(1e-12, 1 - 1e-12)
         return -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean()
 
-    def gradient(w):
+    def gradient(w: Any) -> Any:
         hidden, p = forward(w, X)
         error = (p - y) / len(y)
         back = np.outer(error, w[18:24]) * (1 - hidden**2)
@@ -44,7 +46,7 @@ def program(seed: int, cured: bool) -> Program:
             b1, b2 = back.sum(0), error.sum()
         return np.concatenate([(X.T @ back).ravel(), b1, hidden.T @ error, [b2]])
 
-    def rate(w):
+    def rate(w: Any) -> Any:
         return float(np.mean((forward(w, X_test)[1] > 0.5) == y_test))
 
     x0 = np.zeros(25)

@@ -1,5 +1,7 @@
 """A learning rate schedule that is near zero after half an epoch."""
 
+from typing import Any
+
 from tests.diagnosis.posted import tables
 from tests.diagnosis.posted.case import Post, Program
 
@@ -21,7 +23,7 @@ def program(seed: int, cured: bool) -> Program:
     from keras.layers import Dense
 
     X, X_test, y, y_test = tables.classes(seed, rows=800, columns=10, kinds=4)
-    schedule = keras.optimizers.schedules.ExponentialDecay(
+    schedule: Any = keras.optimizers.schedules.ExponentialDecay(
         0.1, decay_steps=35 if cured else 1, decay_rate=0.95 if cured else 0.7
     )
     model = keras.Sequential([keras.Input((10,)), Dense(32, activation="relu")])

@@ -1,5 +1,7 @@
 """The sigmoid's derivative is taken of the output as if it were the input."""
 
+from typing import Any
+
 import numpy as np
 
 from tests.diagnosis.posted import tables
@@ -23,18 +25,18 @@ def program(seed: int, cured: bool) -> Program:
     X, X_test, y, y_test = tables.spirals(seed)
     X = X.astype(float)
 
-    def sigmoid(z):
+    def sigmoid(z: Any) -> Any:
         return 1 / (1 + np.exp(-np.clip(z, -30, 30)))
 
-    def forward(w, X):
+    def forward(w: Any, X: Any) -> Any:
         z = X @ w[:20].reshape(2, 10) + w[20:30]
         a = sigmoid(z)
         return z, a, sigmoid(a @ w[30:40] + w[40])
 
-    def cost(w):
+    def cost(w: Any) -> Any:
         return ((forward(w, X)[2] - y) ** 2).mean()
 
-    def gradient(w):
+    def gradient(w: Any) -> Any:
         z, a, out = forward(w, X)
         delta = 2 * (out - y) * out * (1 - out) / len(y)
         slope = a * (1 - a) if cured else z * (1 - z)
@@ -42,7 +44,7 @@ def program(seed: int, cured: bool) -> Program:
         parts = (X.T @ back).ravel(), back.sum(0), a.T @ delta, [delta.sum()]
         return np.concatenate(parts)
 
-    def rate(w):
+    def rate(w: Any) -> Any:
         return float(np.mean((forward(w, X_test)[2] > 0.5) == y_test))
 
     x0 = 2 * np.random.default_rng(seed).normal(size=41)

@@ -1,5 +1,7 @@
 """A loss class subtracts (n, 1) from (n,): every row is compared with every other."""
 
+from typing import Any
+
 from tests.diagnosis.posted import tables
 from tests.diagnosis.posted.case import Post, Program
 
@@ -21,7 +23,7 @@ def program(seed: int, cured: bool) -> Program:
     import keras
 
     class Squares(keras.losses.Loss):
-        def call(self, y_true, y_pred):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
             return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
 
     class Regressor(keras.Model):
@@ -31,7 +33,7 @@ def program(seed: int, cured: bool) -> Program:
             self.second = keras.layers.Dense(32, activation="relu")
             self.last = keras.layers.Dense(1)
 
-        def call(self, inputs):
+        def call(self, inputs: Any) -> Any:
             return self.last(self.second(self.first(inputs)))
 
     X, X_test, y, y_test = tables.waves(seed)

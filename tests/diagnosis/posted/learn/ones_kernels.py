@@ -20,7 +20,7 @@ def program(seed: int, cured: bool) -> Program:
     from keras.layers import Dense
 
     X, X_test, y, y_test = tables.digits(seed)
-    start = keras.initializers.GlorotUniform() if cured else keras.initializers.Ones()
+    start = "glorot_uniform" if cured else "ones"
     inputs = keras.Input((64,))
     hidden = Dense(32, activation="tanh", kernel_initializer=start)(inputs)
     output = Dense(10, activation="softmax", kernel_initializer=start)(hidden)

@@ -1,5 +1,7 @@
 """y is a row, the output a column: the error is a square table."""
 
+from typing import Any
+
 import numpy as np
 
 from tests.diagnosis.posted import tables
@@ -24,14 +26,14 @@ def program(seed: int, cured: bool) -> Program:
     X = X.astype(float)
     y = y.astype(float)[:, None] if cured else y.astype(float)
 
-    def forward(w, X):
+    def forward(w: Any, X: Any) -> Any:
         hidden = np.tanh(X @ w[:50].reshape(5, 10) + w[50:60])
         return hidden, hidden @ w[60:70].reshape(10, 1) + w[70]
 
-    def cost(w):
+    def cost(w: Any) -> Any:
         return np.mean((forward(w, X)[1] - y) ** 2)
 
-    def gradient(w):
+    def gradient(w: Any) -> Any:
         hidden, out = forward(w, X)
         error = 2 * (out - y) / (out - y).size
         delta = error.sum(axis=1, keepdims=True)
@@ -39,7 +41,7 @@ def program(seed: int, cured: bool) -> Program:
         parts = X.T @ back, back.sum(0), hidden.T @ delta, delta.sum()
         return np.concatenate([np.ravel(part) for part in parts])
 
-    def rate(w):
+    def rate(w: Any) -> Any:
         left = ((forward(w, X_test)[1][:, 0] - y_test) ** 2).mean()
         return max(-1.0, float(1 - left / y_test.var()))
 
