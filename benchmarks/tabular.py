@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table as Sheet
@@ -340,7 +341,8 @@ def _paired(console: Console, quick: bool) -> None:
     """Time eight members and one in turns, in one process, on all cores."""
     from thalweg.estimators.tabular.estimators import Classifier, Regressor
 
-    for task, kind in (("classification", Classifier), ("regression", Regressor)):
+    kinds: dict[str, Any] = {"classification": Classifier, "regression": Regressor}
+    for task, kind in kinds.items():
         table = grown(task, 500 if quick else 5_000)
         frame = table.load()
         target = frame.pop(table.target)
