@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table as Sheet
@@ -298,10 +299,11 @@ def _summary(found: Results, title: str) -> Sheet:
     first = next((m for m in _FIRST if m in found.methods), found.methods[0])
     sheet = Sheet(
         "method", f"loss over {first}", "won", "lost", "normalized",
-        "lost to linear", "time over HistGB", title=f"{title}: all together",
-        title_justify="left",
+        "lost to linear", "time over HistGB", "memory over one network",
+        title=f"{title}: all together", title_justify="left",
         caption=f"Won and lost: against {first}, by 1 %. Normalized: 0 is the trivial "
-        "prediction, 1 the best of all. Geometric means.",
+        "prediction, 1 the best of all. Memory: the peak of the process. Geometric "
+        "means.",
     )  # fmt: skip
     for method in found.methods:
         tables = [table for table in found.tables if found.losses(table, method)]
@@ -315,6 +317,14 @@ def _summary(found: Results, title: str) -> Sheet:
                 found.fits(table, method), found.fits(table, "HistGB"), strict=False
             )
         ]
+        memory = [
+            a.memory / b.memory
+            for table in tables
+            for a, b in zip(
+                found.fits(table, method), found.fits(table, "one network"),
+                strict=False,
+            )
+        ]  # fmt: skip
         sheet.add_row(
             method, f"{_geometric(ratios):.3f}",
             str(sum(ratio < 1 / _NEAR for ratio in ratios)),
@@ -322,6 +332,7 @@ def _summary(found: Results, title: str) -> Sheet:
             f"{statistics.mean(each):.3f}",
             str(sum(ratio > _NEAR for ratio in over)),
             f"{_geometric(max(value, 1e-3) for value in times):.2f}",
+            f"{_geometric(memory):.2f}",
         )  # fmt: skip
     return sheet
 
@@ -330,7 +341,8 @@ def _paired(console: Console, quick: bool) -> None:
     """Time eight members and one in turns, in one process, on all cores."""
     from thalweg.estimators.tabular.estimators import Classifier, Regressor
 
-    for task, kind in (("classification", Classifier), ("regression", Regressor)):
+    kinds: dict[str, Any] = {"classification": Classifier, "regression": Regressor}
+    for task, kind in kinds.items():
         table = grown(task, 500 if quick else 5_000)
         frame = table.load()
         target = frame.pop(table.target)

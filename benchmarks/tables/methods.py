@@ -49,7 +49,7 @@ def hist(train: Any, target: Any, test: Any, task: str) -> Any:
     from sklearn.preprocessing import OrdinalEncoder
 
     texts = texts_of(train)
-    kinds = HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    kinds: Any = HistGradientBoostingClassifier, HistGradientBoostingRegressor
     kind = kinds[task == "regression"]
     few = [k for k, name in enumerate(texts) if train[name].nunique() <= 250]
     coder = OrdinalEncoder(
@@ -77,7 +77,8 @@ def linear(train: Any, target: Any, test: Any, task: str) -> Any:
     if task == "regression":
         last: Any = RidgeCV(np.logspace(-3, 4, 15))
     else:
-        last = LogisticRegressionCV(
+        kind: Any = LogisticRegressionCV
+        last = kind(
             Cs=np.logspace(-3, 2, 6), scoring="neg_log_loss", max_iter=1000,
             l1_ratios=(0,), use_legacy_attributes=False,
         )  # fmt: skip

@@ -124,7 +124,7 @@ def _sklearn(name: str) -> Callable[[], Any]:
 
 def _statsmodels(name: str) -> Callable[[], Any]:
     def read() -> Any:
-        from statsmodels import datasets
+        from statsmodels import datasets  # pyright: ignore[reportMissingImports]
 
         return getattr(datasets, name).load_pandas().data
 
