@@ -13,6 +13,12 @@ from thalweg.core.checks import (
 from thalweg.core.compact_rows import CompactRows, Features, Ladder, OneHot
 from thalweg.core.cpu import available_cpus, cpus_are_shared, share_cpus
 from thalweg.core.data import Data
+from thalweg.core.embeddings import (
+    EMBEDDINGS,
+    Embedding,
+    is_trained,
+    parameter_name,
+)
 from thalweg.core.history import EpochRecord, EpochSums, History, Run, StopReason
 from thalweg.core.imports import need
 from thalweg.core.initializers import INITIALIZERS, as_random_state
@@ -80,6 +86,7 @@ __all__ = [
     "ALIASES",
     "CLASSIFYING",
     "CONSTRAINTS",
+    "EMBEDDINGS",
     "FULL_BATCH",
     "INITIALIZERS",
     "LOSSES",
@@ -94,6 +101,7 @@ __all__ = [
     "Dense",
     "DenseLeaves",
     "DenseNetwork",
+    "Embedding",
     "EpochRecord",
     "EpochSums",
     "Features",
@@ -136,6 +144,7 @@ __all__ = [
     "folds",
     "hold_out",
     "html_repr",
+    "is_trained",
     "link",
     "logistic",
     "mixing_factors",
@@ -143,6 +152,7 @@ __all__ = [
     "nearest",
     "need",
     "optimizer_name",
+    "parameter_name",
     "phases",
     "plain_number",
     "r2",

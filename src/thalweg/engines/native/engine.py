@@ -194,6 +194,8 @@ class NativeEngine:
         if kernel is None:
             _say_once()
             return "the kernel was not built"
+        if network.embedding:
+            return "the network has embeddings"
         for index, layer in enumerate(network.layers):
             if layer.activation.name not in ACTIVATIONS:
                 return f"the activation of layer {index} is a user-defined function"
