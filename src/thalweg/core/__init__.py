@@ -42,6 +42,7 @@ from thalweg.core.networks import (
     FitRequest,
     Network,
     NetworkAdapter,
+    with_dropout,
     without_noise,
 )
 from thalweg.core.optimizers import (
@@ -59,6 +60,7 @@ from thalweg.core.plan import (
     phases,
     rate_factors,
     steps_per_epoch,
+    strength_factors,
 )
 from thalweg.core.pytree import DenseLeaves, Part, PyTree, each_array
 from thalweg.core.registry import (
@@ -74,7 +76,7 @@ from thalweg.core.registry import (
     plain_number,
     shown,
 )
-from thalweg.core.schedules import SCHEDULES
+from thalweg.core.schedules import AVERAGES, SCHEDULES
 from thalweg.core.serialization import Record
 from thalweg.core.short_repr import html_repr, short_repr
 from thalweg.core.splits import folds, hold_out
@@ -84,6 +86,7 @@ __all__ = [
     "ACTIVATIONS",
     "ACTIVATION_ALIASES",
     "ALIASES",
+    "AVERAGES",
     "CLASSIFYING",
     "CONSTRAINTS",
     "EMBEDDINGS",
@@ -162,7 +165,9 @@ __all__ = [
     "shown",
     "softmax",
     "steps_per_epoch",
+    "strength_factors",
     "wilson",
     "with_complement",
+    "with_dropout",
     "without_noise",
 ]

@@ -649,6 +649,25 @@ class Network:
         return f"Network({getattr(self.apply, '__name__', 'apply')})"
 
 
+def with_dropout(network: DenseNetwork, factor: float) -> DenseNetwork:
+    """Return the same network with each layer's dropout times a factor.
+
+    Raises
+    ------
+    ValueError
+        If nothing would be left of a layer.
+    """
+    shares = [layer.dropout * factor for layer in network.layers]
+    if max(shares) >= 1:
+        raise ValueError(
+            f"dropout_schedule gives the factor {factor:g}, by which a layer's dropout "
+            f"is {max(shares):g}; it must stay below 1."
+        )
+    pairs = zip(network.layers, shares, strict=True)
+    layers = tuple(replace(layer, dropout=share) for layer, share in pairs)
+    return replace(network, layers=layers)
+
+
 def without_noise(network: Any) -> Any:
     """Return the same network with no dropout and no input noise."""
     if isinstance(network, Network):

@@ -30,6 +30,7 @@ from thalweg.core import (
     cpus_are_shared,
     rate_factors,
     steps_per_epoch,
+    strength_factors,
 )
 from thalweg.engines import Engine, Session
 from thalweg.training.data import as_data, floating_type
@@ -223,6 +224,9 @@ class _Training:
         rows, plan = window.data.n_rows, self._plan_of(window)
         count = steps_per_epoch(plan, rows)
         self.clock = self.clock or plan
+        if self.plan.scheduled:
+            strengths = strength_factors(self.clock, self.steps, self.n_rows or rows)
+            session.adapt(*strengths)
         factors = rate_factors(self.clock, self.steps, count, self.n_rows or rows)
         rates = self.plan.rate * self.monitor.factor * factors
         orders = None

@@ -20,6 +20,8 @@ typedef struct {
     void *(*create_objective)(const Spec *spec, const Rows *rows, BlasGemm gemm);
     void (*destroy)(void *session);
     void (*advance)(void *session, Progress *progress);
+    /* Sets the weight decay and each layer's dropout from here on. */
+    void (*adapt)(void *session, double decay, const double *dropout);
     void (*copy_parameters)(void *session, void *parameters);
     /* What the update rule remembers, and where the session counts. */
     void *(*optimizer_memory)(void *session, int64_t *bytes, int64_t **steps,
