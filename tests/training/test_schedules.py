@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import thalweg as tw
@@ -115,6 +114,8 @@ def test_a_population_has_them_too() -> None:
 
 @pytest.mark.parametrize("average", ["ema", ("polyak", {"start": 0.25})])
 def test_a_table_may_have_the_average_of_the_weights(average: Any) -> None:
+    import pandas as pd
+
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 3))
     y = X[:, 0] - X[:, 1] ** 2
