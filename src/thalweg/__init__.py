@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from thalweg.comparison import compare as compare
     from thalweg.core import Dense as Dense
     from thalweg.core import DenseNetwork as DenseNetwork
+    from thalweg.core import Embedding as Embedding
     from thalweg.core import EpochRecord as EpochRecord
     from thalweg.core import History as History
     from thalweg.core import Network as Network
@@ -69,6 +70,7 @@ _HOMES = {
     "Ensemble": "estimators",
     "Diagnosis": "diagnosis",
     "Doctor": "diagnosis",
+    "Embedding": "core",
     "EpochRecord": "core",
     "GradientCheck": "optimize",
     "HiddenFeatures": "estimators",

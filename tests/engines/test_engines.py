@@ -93,7 +93,7 @@ def steps_gradient(
     return (
         tuple(
             {} if layer.frozen
-            else {k: own[k] - new[k] for k in own if k in references.TRAINED}
+            else {k: own[k] - new[k] for k in own if references.is_trained(k)}
             for layer, own, new in zip(network.layers, parameters, after, strict=True)
         ),
         float(sums.gradient_norm[0]),

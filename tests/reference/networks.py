@@ -16,13 +16,20 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, xlogy
 
+from tests.reference.embeddings import embed, embed_back
 from thalweg.core.data import Data
 from thalweg.core.networks import Dense, DenseNetwork, without_noise
 from thalweg.core.plan import Plan
 from thalweg.core.registry import Choice
 from thalweg.core.types import Array, Parameters
 
-TRAINED = ("weights", "bias", "scale", "shift")
+_TRAINED = ("weights", "bias", "scale", "shift")
+
+
+def is_trained(name: str) -> bool:
+    """Whether a parameter is trained; embeddings have theirs beside the first layer."""
+    return name.startswith("embedding_") or name in _TRAINED
+
 
 # ----------------------------------------------------------------- activations
 
@@ -256,11 +263,12 @@ def gaussian(seed: int, step: int, shape: Any) -> Array:
 class Pass:
     """What a forward pass leaves for the backward one, a list entry a layer.
 
-    `inputs` holds the network's input and every layer's output: entry i is what
+    `inputs` holds what the first layer reads and every layer's output: entry i is what
     layer i is given.
     """
 
     inputs: list[Array]
+    rows: tuple[Array, Array]  # the network's inputs, with their noise and without
     z: list[Array] = field(default_factory=list)
     normal: list[Array] = field(default_factory=list)
     spread: list[Array] = field(default_factory=list)
@@ -290,9 +298,10 @@ def forward(
     network: DenseNetwork, parameters: Parameters, X: Array, noise: Stream | None = None
 ) -> Pass:
     """Pass X through the network; with `noise`, as while training."""
+    given = X
     if noise is not None and network.input_noise:
         X = X + network.input_noise * gaussian(*noise, X.shape)
-    done = Pass([X])
+    done = Pass([embed(network, parameters[0], X, given)], (X, given))
     for index, layer in enumerate(network.layers):
         z = done.inputs[-1] @ weights_of(network, parameters, index)
         z = z + parameters[index]["bias"]
@@ -347,7 +356,7 @@ def backward(
     """Gradient of a scalar by the trained parameters, from `slope` by the outputs."""
     depth = len(network.layers)
     gradient: list[dict[str, Array]] = [
-        {name: np.zeros(shape) for name, shape in shapes.items() if name in TRAINED}
+        {name: np.zeros(shape) for name, shape in shapes.items() if is_trained(name)}
         for shapes in network.shapes()
     ]
     slopes = [np.zeros(a.shape) for a in done.inputs]
@@ -369,6 +378,7 @@ def backward(
         owner = index if layer.shares is None else layer.shares
         gradient[owner]["weights"] += by_weights.T if layer.transposed else by_weights
         slopes[index] += by_z @ weights_of(network, parameters, index).T
+    gradient[0] |= embed_back(network, parameters[0], *done.rows, slopes[0])
     return _only_trained(network, tuple(gradient))
 
 
@@ -386,7 +396,7 @@ def _normalize_back(
 
 def _only_trained(network: DenseNetwork, parameters: Parameters) -> Parameters:
     return tuple(
-        {} if layer.frozen else {k: v for k, v in own.items() if k in TRAINED}
+        {} if layer.frozen else {k: v for k, v in own.items() if is_trained(k)}
         for layer, own in zip(network.layers, parameters, strict=True)
     )
 
@@ -416,11 +426,13 @@ def cost_and_gradient(
     if plan.penalty_scale == "none":
         divisor = 1.0
     for own, slope in zip(parameters, gradient, strict=True):
-        if "weights" in slope:
-            w = own["weights"]
+        for name in slope:
+            if not name.endswith("weights"):
+                continue
+            w = own[name]
             squares, sizes = (w**2).sum(), np.abs(w).sum()
             cost += float(plan.l2 / 2 * squares + plan.l1 * sizes) / divisor
-            slope["weights"] += (plan.l2 * w + plan.l1 * np.sign(w)) / divisor
+            slope[name] += (plan.l2 * w + plan.l1 * np.sign(w)) / divisor
     return cost, gradient, done
 
 
@@ -786,7 +798,7 @@ def _update(
             state = run.states.setdefault((index, name), {})
             w = run.parameters[index][name]
             u = rule(state, g, w, rate, run.updates + 1, constants)
-            if name == "weights":
+            if name.endswith("weights"):
                 u = u - rate * plan.decay * w
             update[index][name] = u * (1.0 if factors is None else factors[index])
     return tuple(update)
@@ -836,7 +848,7 @@ def _averaged(run: Trajectory, plan: Plan, per_epoch: int) -> Parameters:
         shares = 1.0 * (np.arange(t) >= min(begun // plan.accumulate, t - 1))
     trained = _average(run.iterates, shares)
     return tuple(
-        {k: mean[k] if k in TRAINED else v for k, v in own.items()}
+        {k: mean[k] if is_trained(k) else v for k, v in own.items()}
         for own, mean in zip(run.parameters, trained, strict=True)
     )
 

@@ -20,6 +20,12 @@ from thalweg.core.cpu import (
     share_cpus,
 )
 from thalweg.core.data import Data
+from thalweg.core.embeddings import (
+    EMBEDDINGS,
+    Embedding,
+    is_trained,
+    parameter_name,
+)
 from thalweg.core.history import EpochRecord, EpochSums, History, Run, StopReason
 from thalweg.core.imports import need
 from thalweg.core.initializers import INITIALIZERS, as_random_state
@@ -43,6 +49,7 @@ from thalweg.core.networks import (
     FitRequest,
     Network,
     NetworkAdapter,
+    with_dropout,
     without_noise,
 )
 from thalweg.core.optimizers import (
@@ -60,6 +67,7 @@ from thalweg.core.plan import (
     phases,
     rate_factors,
     steps_per_epoch,
+    strength_factors,
 )
 from thalweg.core.pytree import DenseLeaves, Part, PyTree, each_array
 from thalweg.core.registry import (
@@ -75,7 +83,7 @@ from thalweg.core.registry import (
     plain_number,
     shown,
 )
-from thalweg.core.schedules import SCHEDULES
+from thalweg.core.schedules import AVERAGES, SCHEDULES
 from thalweg.core.serialization import Record
 from thalweg.core.short_repr import html_repr, short_repr
 from thalweg.core.splits import folds, hold_out
@@ -97,8 +105,10 @@ __all__ = [
     "ACTIVATIONS",
     "ACTIVATION_ALIASES",
     "ALIASES",
+    "AVERAGES",
     "CLASSIFYING",
     "CONSTRAINTS",
+    "EMBEDDINGS",
     "FULL_BATCH",
     "INITIALIZERS",
     "LOSSES",
@@ -114,6 +124,7 @@ __all__ = [
     "Dense",
     "DenseLeaves",
     "DenseNetwork",
+    "Embedding",
     "EpochRecord",
     "EpochSums",
     "Features",
@@ -165,6 +176,7 @@ __all__ = [
     "inside",
     "interrupts_are_shared",
     "is_inside",
+    "is_trained",
     "keep_on_interrupt",
     "link",
     "logistic",
@@ -174,6 +186,7 @@ __all__ = [
     "nearest",
     "need",
     "optimizer_name",
+    "parameter_name",
     "phases",
     "plain_number",
     "r2",
@@ -183,8 +196,10 @@ __all__ = [
     "shown",
     "softmax",
     "steps_per_epoch",
+    "strength_factors",
     "watched",
     "wilson",
     "with_complement",
+    "with_dropout",
     "without_noise",
 ]

@@ -26,6 +26,12 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from thalweg.core.checks import check_flag, check_whole, naming
+from thalweg.core.embeddings import (
+    Embedding,
+    as_embeddings,
+    is_trained,
+    parameter_name,
+)
 from thalweg.core.initializers import INITIALIZERS, as_random_state, first_values
 from thalweg.core.registry import (
     Choice,
@@ -201,12 +207,17 @@ class DenseNetwork(Record):
     raw_outputs : bool
         Whether `predict` gives the outputs as they are, whatever the loss: those of a
         Keras model are what the model gives. It is not kept in files.
+    embedding : Embedding or sequence of Embedding
+        Input columns of which the first layer reads learned features instead: behind
+        the other columns, in this order. Their parameters are frozen with the first
+        layer's and have its learning rate. Categories get no input noise.
     """
 
     n_inputs: int
     layers: tuple[Dense, ...]
     input_noise: float = 0.0
     raw_outputs: bool = field(default=False, repr=False, compare=False)
+    embedding: tuple[Embedding, ...] = ()
 
     # Its parameters are nobody else's.
     adapter: ClassVar[None] = None
@@ -223,6 +234,8 @@ class DenseNetwork(Record):
         noise, allowed = self.input_noise, Interval("[0, inf)")
         check_number("input_noise", noise, allowed, owner="DenseNetwork")
         check_flag("raw_outputs", self.raw_outputs, owner="DenseNetwork")
+        embedding = as_embeddings(self.embedding, int(self.n_inputs))
+        object.__setattr__(self, "embedding", embedding)
         if not self.layers:
             raise ValueError(
                 "DenseNetwork got no layers; it needs at least the output layer, "
@@ -238,6 +251,7 @@ class DenseNetwork(Record):
         *,
         output_activation: Spec = "identity",
         input_noise: float = 0.0,
+        embedding: Embedding | Sequence[Embedding] = (),
         **hidden: Any,
     ) -> "DenseNetwork":
         """Build from widths, ``(n_inputs, hidden..., n_outputs)``.
@@ -249,6 +263,7 @@ class DenseNetwork(Record):
         output_activation : str, (str, dict) or callable
             The output layer's activation.
         input_noise : float
+        embedding : Embedding or sequence of Embedding
             As in the class.
         **hidden
             Fields of `Dense`, the same for each hidden layer. ``init``,
@@ -272,7 +287,8 @@ class DenseNetwork(Record):
         }
         layers = [Dense(units, **hidden) for units in sizes[1:-1]]
         output = Dense(sizes[-1], output_activation, **shared)
-        return cls(sizes[0], (*layers, output), input_noise)
+        given: Any = embedding
+        return cls(sizes[0], (*layers, output), input_noise, embedding=given)
 
     @property
     def n_outputs(self) -> int:
@@ -281,18 +297,25 @@ class DenseNetwork(Record):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Widths from the input to the output."""
-        return (self.n_inputs, *(layer.units for layer in self.layers))
+        """Widths of what the first layer reads and of what each layer gives."""
+        embedded = sum(each.width for each in self.embedding)
+        first = len(self.plain_columns) + embedded
+        return (first, *(layer.units for layer in self.layers))
+
+    @property
+    def plain_columns(self) -> tuple[int, ...]:
+        """Numbers of the input columns that are not embedded."""
+        taken = {column for each in self.embedding for column in each.columns}
+        return tuple(column for column in range(self.n_inputs) if column not in taken)
 
     @property
     def n_parameters(self) -> int:
         """How many numbers are trained, frozen layers included."""
-        trained = ("weights", "bias", "scale", "shift")
         return sum(
             int(np.prod(shape))
             for shapes in self.shapes()
             for name, shape in shapes.items()
-            if name in trained
+            if is_trained(name)
         )
 
     @property
@@ -367,13 +390,21 @@ class DenseNetwork(Record):
                 )
 
     def __str__(self) -> str:
-        parts = [str(self.n_inputs)]
+        notes = "; ".join(map(str, self.embedding))
+        parts = [f"{self.n_inputs} ({notes})" if notes else str(self.n_inputs)]
         for layer in self.layers:
             notes = [layer.activation.label]
             notes += [f"{layer.normalized} norm"] if layer.normalized != "none" else []
             notes += [f"dropout {layer.dropout:g}"] if layer.dropout else []
             parts.append(f"{layer.units} ({', '.join(notes)})")
         return f"{' → '.join(parts)}; {self.n_parameters:,} parameters"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; without embeddings as before there were any."""
+        content = super().to_json()
+        if not self.embedding:
+            del content["embedding"]
+        return content
 
     def _check_layer(self, index: int) -> None:
         layer, widths = self.layers[index], self.widths
@@ -424,14 +455,28 @@ class DenseNetwork(Record):
         names = ["bias"]
         names += ["scale", "shift"] if layer.normalized != "none" else []
         names += ["mean", "variance"] if layer.normalized == "batch" else []
-        return {**shapes, **dict.fromkeys(names, (layer.units,))}
+        shapes |= dict.fromkeys(names, (layer.units,))
+        return shapes | (self._embedding_shapes() if index == 0 else {})
+
+    def _embedding_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {
+            parameter_name(number, name): shape
+            for number, each in enumerate(self.embedding)
+            for name, shape in each.shapes().items()
+        }
 
     def _draw_layer(self, index: int, rng: np.random.RandomState) -> dict[str, Array]:
         layer, fan_in = self.layers[index], self.widths[index]
         constant = {"scale": 1.0, "variance": 1.0, "shift": 0.0, "mean": 0.0}
         about = _name(layer.activation), fan_in, layer.units
         drawn: dict[str, Array] = {}
+        if index == 0:
+            for number, each in enumerate(self.embedding):
+                own = each.draw(rng)
+                drawn |= {parameter_name(number, name): own[name] for name in own}
         for name, shape in self._layer_shapes(index).items():
+            if name in drawn:
+                continue
             if name in constant:
                 drawn[name] = np.full(shape, constant[name])
             else:
@@ -602,6 +647,25 @@ class Network:
 
     def __str__(self) -> str:
         return f"Network({getattr(self.apply, '__name__', 'apply')})"
+
+
+def with_dropout(network: DenseNetwork, factor: float) -> DenseNetwork:
+    """Return the same network with each layer's dropout times a factor.
+
+    Raises
+    ------
+    ValueError
+        If nothing would be left of a layer.
+    """
+    shares = [layer.dropout * factor for layer in network.layers]
+    if max(shares) >= 1:
+        raise ValueError(
+            f"dropout_schedule gives the factor {factor:g}, by which a layer's dropout "
+            f"is {max(shares):g}; it must stay below 1."
+        )
+    pairs = zip(network.layers, shares, strict=True)
+    layers = tuple(replace(layer, dropout=share) for layer, share in pairs)
+    return replace(network, layers=layers)
 
 
 def without_noise(network: Any) -> Any:

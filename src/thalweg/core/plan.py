@@ -21,14 +21,16 @@ One step, in every engine:
    and nothing below happens at the others;
 3. g is clipped by value, then by norm;
 4. the optimizer's rule gives the update u, the learning rate and its sign included;
-5. decoupled decay: u ← u − rate · decay · W for the trained weight matrices;
+5. decoupled decay: u ← u − rate · decay · W for the trained weight matrices, with the
+   epoch's factor of the decay;
 6. u of layer i is multiplied by ``layer_rates[i]``, and added to the parameters (if its
    norm is not finite, training stops with the parameters as they were);
 7. each constrained layer's weights are projected;
 8. the average moves towards the parameters, by the step's mixing factor.
 
 The learning rate of a step is the plan's, times `rate_factors`, times what the loop
-made of it (``plateau``, ``adaptive``).
+made of it (``plateau``, ``adaptive``). Weight decay and dropout change between epochs,
+by `strength_factors`.
 """
 
 from collections.abc import Mapping
@@ -58,7 +60,7 @@ from thalweg.core.registry import (
     plain_number,
     shown,
 )
-from thalweg.core.schedules import AVERAGES, FACTORS, SCHEDULES, Clock
+from thalweg.core.schedules import AVERAGES, FACTORS, SCHEDULES, STRENGTHS, Clock
 from thalweg.core.serialization import Record
 from thalweg.core.types import Array
 
@@ -99,6 +101,10 @@ class Plan(Record):
     weight_decay : float
         Decoupled decay of the weight matrices: each update subtracts
         ``rate * weight_decay * W`` (Loshchilov & Hutter, 2019).
+    weight_decay_schedule, dropout_schedule : str, (str, dict) or callable
+        How the weight decay, and each layer's share of dropout, change between epochs:
+        as `schedule`, but for ``plateau`` and ``adaptive``. An epoch has the factor of
+        its first update.
     clip_norm, clip_value : float or None
         Largest norm of the whole gradient; largest size of one of its entries.
     accumulate : int
@@ -144,6 +150,10 @@ class Plan(Record):
     l2: float = 0.0
     penalty_scale: str = "sample"
     weight_decay: float = 0.0
+    weight_decay_schedule: ChoiceField[Spec, Choice] = ChoiceField(
+        "constant", STRENGTHS
+    )
+    dropout_schedule: ChoiceField[Spec, Choice] = ChoiceField("constant", STRENGTHS)
     clip_norm: float | None = None
     clip_value: float | None = None
     accumulate: int = 1
@@ -213,7 +223,8 @@ class Plan(Record):
         method = self.optimizer.label
         for name, (default, why) in _FIRST_ORDER_ONLY.items():
             value = getattr(self, name)
-            if (value.name if name in ("schedule", "average") else value) != default:
+            given = value.name if isinstance(value, Choice) else value
+            if given != default:
                 raise ValueError(
                     f"Plan got {name}={value!r} with optimizer={method!r}, which does "
                     f"not use it: {why}. Leave it out, or use a first-order "
@@ -272,6 +283,12 @@ class Plan(Record):
         return self.optimizer.name == ON_DEVICE
 
     @property
+    def scheduled(self) -> bool:
+        """Whether weight decay or dropout changes between epochs."""
+        both = self.weight_decay_schedule, self.dropout_schedule
+        return any(each.name != "constant" for each in both)
+
+    @property
     def rate(self) -> float:
         """The learning rate before any schedule."""
         if self.learning_rate is not None:
@@ -301,12 +318,15 @@ _OPTIONAL = {
 }  # fmt: skip
 _ITS_OWN_STEP = "it chooses its step by itself"
 _ALL_ROWS = "it sees all rows at once"
+_SAME_OBJECTIVE = "it minimizes one objective, in which nothing is dropped"
 _EXACT = "it needs the objective's own gradient"
 _FIRST_ORDER_ONLY: dict[str, tuple[Any, str]] = {
     "learning_rate": (None, _ITS_OWN_STEP),
     "schedule": ("constant", _ITS_OWN_STEP),
     "warmup": (0, _ITS_OWN_STEP),
     "layer_rates": (None, _ITS_OWN_STEP),
+    "weight_decay_schedule": ("constant", "it has no decay"),
+    "dropout_schedule": ("constant", _SAME_OBJECTIVE),
     "weight_decay": (0.0, "decay would not be part of what it minimizes; use l2"),
     "clip_norm": (None, _EXACT),
     "clip_value": (None, _EXACT),
@@ -388,28 +408,60 @@ def rate_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:
     ndarray of shape (count,), float64
         1 throughout for ``plateau`` and ``adaptive``, which the loop steers.
     """
-    batches = np.arange(first, first + count)
-    steps = batches // plan.accumulate
-    schedule = plan.schedule
-    if callable(schedule.name):
-        with naming("schedule", owner="Plan"):
-            numbers, of = np.unique(steps, return_inverse=True)
-            factors = np.array([float(schedule.name(int(step))) for step in numbers])
-            factors = factors[of]
-    elif schedule.name in FACTORS:
-        per_epoch = steps_per_epoch(plan, n_rows)
-        total = max(plan.epochs * per_epoch // plan.accumulate, 1)
-        # An update belongs to the epoch of its last batch, in which it is applied.
-        applied = (steps + 1) * plan.accumulate - 1
-        clock = Clock(
-            steps, applied // per_epoch, per_epoch / plan.accumulate, total, n_rows
-        )
-        factors = FACTORS[schedule.name](clock, **dict(schedule.constants))
-    else:
-        factors = np.ones(count)
+    updates = np.arange(first, first + count) // plan.accumulate
+    factors = _factors("schedule", plan, updates, n_rows)
     if plan.warmup:
-        factors = factors * np.minimum(1.0, (steps + 1) / plan.warmup)
+        factors = factors * np.minimum(1.0, (updates + 1) / plan.warmup)
     return np.asarray(factors, float)
+
+
+def _factors(name: str, plan: Plan, updates: Array, n_rows: int) -> Array:
+    """Return what a schedule, a field of the plan, multiplies by at some updates."""
+    schedule: Choice = getattr(plan, name)
+    if callable(schedule.name):
+        with naming(name, owner="Plan"):
+            numbers, of = np.unique(updates, return_inverse=True)
+            factors = np.array([float(schedule.name(int(step))) for step in numbers])
+            return factors[of]
+    if schedule.name not in FACTORS:
+        return np.ones(len(updates))
+    per_epoch = steps_per_epoch(plan, n_rows)
+    total = max(plan.epochs * per_epoch // plan.accumulate, 1)
+    # An update belongs to the epoch of its last batch, in which it is applied.
+    applied = (updates + 1) * plan.accumulate - 1
+    clock = Clock(
+        updates, applied // per_epoch, per_epoch / plan.accumulate, total, n_rows
+    )
+    return FACTORS[schedule.name](clock, **dict(schedule.constants))
+
+
+def strength_factors(plan: Plan, first: int, n_rows: int) -> tuple[float, float]:
+    """Factors of the weight decay and of dropout in the epoch of a batch.
+
+    Parameters
+    ----------
+    plan : Plan
+    first : int
+        Number of batches already done in this training.
+    n_rows : int
+        Rows of the training data.
+
+    Raises
+    ------
+    ValueError
+        If a factor is not a finite number of at least 0.
+    """
+    update = np.array([first // plan.accumulate])
+    found = []
+    for name in ("weight_decay_schedule", "dropout_schedule"):
+        factor = float(_factors(name, plan, update, n_rows)[0])
+        if not 0 <= factor < np.inf:
+            raise ValueError(
+                f"Plan got a {name} that gives {factor!r} for update {first}; a factor "
+                "must be a finite number of at least 0."
+            )
+        found.append(factor)
+    return found[0], found[1]
 
 
 def mixing_factors(plan: Plan, first: int, count: int, n_rows: int) -> Array:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from thalweg.core.embeddings import is_trained
 from thalweg.core.types import Array, Parameters
 
 
@@ -184,6 +185,12 @@ class DenseLeaves:
             for name in ("weights", "bias", "scale", "shift")
             for i, layer in enumerate(network.layers)
             if name in parameters[i] and not layer.frozen
+        ]
+        known = {name for _, name in self.places}
+        self.places += [  # those of embeddings
+            (0, name)
+            for name in parameters[0]
+            if is_trained(name) and name not in known and not network.layers[0].frozen
         ]
         self.shapes = [leaf.shape for leaf in self.of(parameters)]
         self._n_layers = len(network.layers)

@@ -110,3 +110,6 @@ FACTORS: dict[str, Callable[..., Array]] = {
     "one_cycle": _one_cycle,
 }
 """The others are constant: ``plateau`` and ``adaptive`` are steered by the loop."""
+
+STRENGTHS = {name: SCHEDULES[name] for name in ("constant", *FACTORS)}
+"""Schedules of dropout and weight decay: those that do not follow the loss."""

@@ -64,6 +64,10 @@ class Session(Protocol):
         """Forget what a `BatchLoss` measured till now."""
         ...
 
+    def adapt(self, decay: float, dropout: float) -> None:
+        """Multiply the plan's weight decay and the network's dropout from here on."""
+        ...
+
     def validate(self) -> tuple[Array, Array]:
         """Raw outputs (n_rows, n_outputs) and losses (n_rows,) on validation data."""
         ...

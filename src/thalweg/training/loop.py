@@ -22,6 +22,7 @@ from thalweg.core import (
     mixing_factors,
     rate_factors,
     steps_per_epoch,
+    strength_factors,
 )
 from thalweg.engines import Engine, Session
 from thalweg.training.checkpoint import (
@@ -131,6 +132,7 @@ class Loop:
             while self.left > 0:
                 stop = self.monitor.stop_rule
                 session.begin_epoch()
+                self.adapt(session)
                 most = self.left if kept is None else min(self.left, kept.room())
                 asked = self.ask(min(self.chunk(), most))
                 sums = self._advance(session, asked, stop)
@@ -169,11 +171,17 @@ class Loop:
         """Epochs that can go by in one call, short enough for Ctrl-C to be heard."""
         patient = self.monitor.plan.patience is not None
         alone = getattr(self.subject, "by_epoch", False)
+        alone = alone or self.plan.scheduled
         if self.monitor.hurries or alone or (patient and not self.heeds_stop):
             return 1
         most = _WORK_AT_ONCE // (self.n_rows * self.n_parameters)
         limit = min(self.monitor.waits, _EPOCHS_AT_ONCE)
         return int(np.clip(min(most, _ROWS_AT_ONCE // self.n_rows), 1, limit))
+
+    def adapt(self, session: Session) -> None:
+        """Set weight decay and dropout of the coming epoch, where they change."""
+        if self.plan.scheduled:
+            session.adapt(*strength_factors(self.plan, self.steps, self.n_rows))
 
     def ask(self, n_epochs: int) -> tuple[Array | None, Array, Array]:
         """Draw what a session is to train some epochs with: orders, rates, mixes."""
@@ -355,6 +363,11 @@ def check_plan(network: DenseNetwork | Network, plan: Plan) -> Plan:
         raise ValueError(
             "Plan got layer_rates, but the layers of a Network are not known. Give an "
             "optax.GradientTransformation that knows them, such as optax.partition."
+        )
+    if isinstance(network, Network) and plan.dropout_schedule.name != "constant":
+        raise ValueError(
+            "Plan got dropout_schedule, but the dropout of a Network is its own. "
+            "Leave dropout_schedule out, or use a DenseNetwork."
         )
     if rates is not None and len(rates) != len(network.layers):
         raise ValueError(

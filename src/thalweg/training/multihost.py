@@ -136,6 +136,7 @@ def _run(hosts: Any, loop: Loop, session: Session, kept: "_Checkpoint") -> StopR
     chunk = int(hosts.gather(loop.chunk()).min())  # one may have more to judge by
     while loop.left > 0:
         try:
+            loop.adapt(session)
             sums = session.advance(*loop.ask(min(chunk, loop.left)))
             reason = loop.tell(sums)
             said = hosts.gather(0 if reason is None else _REASONS.index(reason) + 1)

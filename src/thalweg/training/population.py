@@ -207,7 +207,8 @@ def _groups(trainings: Sequence[Training], engine: str) -> list[_Group]:
         network, plan, data = source.network, source.plans[0], source.data
         rows = batch_rows(plan, data.n_rows) * len(trainings)
         why = engines.trains_as_one(engine, network, plan, rows)
-        if why and isinstance(network, DenseNetwork) and not plan.full_batch:
+        by_steps = not (plan.full_batch or plan.scheduled)
+        if why and isinstance(network, DenseNetwork) and by_steps:
             kind = engines.population().kind_of(network, plan)
             look = kind, _look(data), _look(training.monitor.held_out)
             group = groups.setdefault(look, _Group(why))

@@ -31,6 +31,7 @@ from thalweg.core import (
     interrupts_are_shared,
     rate_factors,
     steps_per_epoch,
+    strength_factors,
 )
 from thalweg.engines import Engine, Session
 from thalweg.training.checkpoint import (
@@ -304,6 +305,9 @@ class _Training:
         rows, plan = window.data.n_rows, self._plan_of(window)
         count = steps_per_epoch(plan, rows)
         self.clock = self.clock or plan
+        if self.plan.scheduled:
+            strengths = strength_factors(self.clock, self.steps, self.n_rows or rows)
+            session.adapt(*strengths)
         factors = rate_factors(self.clock, self.steps, count, self.n_rows or rows)
         rates = self.plan.rate * self.monitor.factor * factors
         orders = None

@@ -1,6 +1,6 @@
 """What the network, the plan and the initialization say before training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,6 +10,7 @@ from thalweg import engines
 from thalweg.core import (
     Array,
     Data,
+    Dense,
     DenseNetwork,
     Parameters,
     Plan,
@@ -361,8 +362,9 @@ def _spreads(
     Normalization and shortcuts are left out.
     """
     spreads = []
+    read = _embedded(network, weights, inputs)
     for layer, own, before in zip(
-        network.layers, weights, (inputs, *values), strict=False
+        network.layers, weights, (read, *values), strict=False
     ):
         W = own.get("weights")
         if W is None:
@@ -370,6 +372,17 @@ def _spreads(
             W = W.T if layer.transposed else W
         spreads.append(float((before @ W + own["bias"]).std()))
     return spreads
+
+
+def _embedded(network: DenseNetwork, weights: Parameters, inputs: Array) -> Array:
+    """Return what the first layer reads: the output of a layer that changes nothing."""
+    if not network.embedding:
+        return inputs
+    width = network.widths[0]
+    same = replace(network, layers=(Dense(width, "identity"),), input_noise=0.0)
+    own = {**weights[0], "weights": np.eye(width), "bias": np.zeros(width)}
+    known = {name: own[name] for name in same.shapes()[0]}
+    return layer_values(same, (known,), inputs)[0]
 
 
 def in_double(weights: Parameters) -> Parameters:

@@ -22,6 +22,7 @@ from thalweg.core import (
     Plan,
     batch_rows,
     steps_per_epoch,
+    with_dropout,
     without_noise,
 )
 from thalweg.engines.base import Evaluator, TrainedLeaves, blame_layers
@@ -187,6 +188,17 @@ class JaxSession:
         carry = custom_network.from_arrays(self._carry, leaves)
         self._carry = self._call(self._placed, carry)
         self._steps, self._searched = int(snapshot["steps"]), snapshot["searched"]
+
+    def adapt(self, decay: float, dropout: float) -> None:
+        """Multiply weight decay and dropout from here on."""
+        network = self.network
+        if isinstance(network, DenseNetwork):
+            network = with_dropout(network, dropout)
+        numbers = step.numbers_of(network, self.plan, 1.0)
+        numbers["decay"] *= decay
+        names = ("decay", "dropout", "threshold")
+        changed = arrays.cast({name: numbers[name] for name in names}, self._dtype)
+        self._numbers = {**self._numbers, **self._call(self._share, changed)}
 
     def memory(self) -> Any:
         """Return what the update rule remembers."""

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from thalweg.core import Choice, Dense, DenseNetwork, Network, naming
+from thalweg.core import Choice, Dense, DenseNetwork, Network, is_trained, naming
 from thalweg.engines.jax import random
+from thalweg.engines.jax.embeddings import embed
 
 Tree = tuple[dict[str, jax.Array], ...]
 
@@ -55,9 +56,10 @@ def forward(
     statistics : tuple of dict
         New ``mean`` and ``variance`` of the layers that normalize by batch.
     """
+    given = x
     if training is not None and network.input_noise:
         x = random.add_gaussian(x, training.input_noise, training.stream)
-    inputs, statistics = [x], []
+    inputs, statistics = [embed(network, parameters[0], x, given)], []
     for index, layer in enumerate(network.layers):
         own = parameters[index]
         z = _dot(inputs[-1], _weights(network, parameters, index)) + own["bias"]
@@ -197,7 +199,7 @@ def split(network: DenseNetwork | Network, parameters: Any) -> tuple[Any, Any]:
         return parameters if network.stateful else (parameters, ())
     trained, kept = [], []
     for layer, own in zip(network.layers, parameters, strict=True):
-        names = set() if layer.frozen else {"weights", "bias", "scale", "shift"}
+        names = set() if layer.frozen else set(filter(is_trained, own))
         trained.append({name: v for name, v in own.items() if name in names})
         kept.append({name: v for name, v in own.items() if name not in names})
     return tuple(trained), tuple(kept)

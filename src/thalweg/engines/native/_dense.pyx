@@ -89,6 +89,7 @@ cdef extern from "kernel_table.h" nogil:
         void *(*create_objective)(const Spec *, const Rows *, BlasGemm) noexcept nogil
         void (*destroy)(void *) noexcept nogil
         void (*advance)(void *, Progress *) noexcept nogil
+        void (*adapt)(void *, double, const double *) noexcept nogil
         void (*copy_parameters)(void *, void *) noexcept nogil
         void *(*stepped_parameters)(void *, void **) noexcept nogil
         void *(*optimizer_memory)(void *, int64_t *, int64_t **,
@@ -360,6 +361,10 @@ cdef class Training:
             _breathe()
         ended = -(-p.done // p.per_epoch)
         return ended, p.finite != 0
+
+    def adapt(self, double decay, dropout) -> None:
+        """Set the weight decay and each layer's dropout (float64) from here on."""
+        self.kernel.adapt(self.session, decay, <const double *> _address(dropout))
 
     def copy(self, parameters) -> None:
         """Copy the parameters to a flat array: the averages, where there are any."""

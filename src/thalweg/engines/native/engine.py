@@ -26,6 +26,7 @@ from thalweg.core import (
     Plan,
     batch_rows,
     steps_per_epoch,
+    with_dropout,
     without_noise,
 )
 from thalweg.engines.base import Evaluator, StopRule, blame_layers, check_arrays
@@ -101,6 +102,12 @@ class NativeSession:
 
     def begin_epoch(self) -> None:
         """Nothing: the kernel measures nothing besides its loss."""
+
+    def adapt(self, decay: float, dropout: float) -> None:
+        """Multiply weight decay and dropout from here on."""
+        changed = with_dropout(self.network, dropout)
+        shares = np.array([layer.dropout for layer in changed.layers])
+        self._training.adapt(self.plan.decay * decay, shares)
 
     def cancel(self) -> None:
         """Make `advance`, running in another thread, return after its step."""
@@ -223,6 +230,8 @@ class NativeEngine:
         if kernel is None:
             _say_once()
             return "the kernel was not built"
+        if network.embedding:
+            return "the network has embeddings"
         for index, layer in enumerate(network.layers):
             if layer.activation.name not in ACTIVATIONS:
                 return f"the activation of layer {index} is a user-defined function"

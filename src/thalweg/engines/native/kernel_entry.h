@@ -22,6 +22,7 @@ static const Kernel FN(kernel) = {
     .create_objective = FN(create_objective),
     .destroy = FN(destroy_session),
     .advance = FN(advance),
+    .adapt = FN(adapt),
     .copy_parameters = FN(copy_parameters),
     .stepped_parameters = FN(stepped_parameters),
     .optimizer_memory = FN(optimizer_memory),

@@ -20,6 +20,8 @@ typedef struct {
     void *(*create_objective)(const Spec *spec, const Rows *rows, BlasGemm gemm);
     void (*destroy)(void *session);
     void (*advance)(void *session, Progress *progress);
+    /* Sets the weight decay and each layer's dropout from here on. */
+    void (*adapt)(void *session, double decay, const double *dropout);
     void (*copy_parameters)(void *session, void *parameters);
     /* The parameters that the steps change, and where their averages are. */
     void *(*stepped_parameters)(void *session, void **average);

@@ -35,6 +35,18 @@ static void *FN(stepped_parameters)(void *argument, void **average) {
     return s->parameters;
 }
 
+/* Sets the weight decay and each layer's dropout from here on; a layer that began without
+   dropout has no room for it. */
+static void FN(adapt)(void *argument, double decay, const double *dropout) {
+    FN(Session) *s = argument;
+    s->spec.decay = decay;
+    for (int l = 0; l < s->spec.n_layers; l++) {
+        if (s->pass.layers[l].kept == NULL) continue;
+        s->layers[l].dropout = dropout[l];
+        s->layers[l].threshold = (uint32_t)(dropout[l] * 4294967296.0);
+    }
+}
+
 /* Copies the parameters out: the averages, where the plan averages. */
 static void FN(copy_parameters)(void *argument, void *target) {
     FN(Session) *s = argument;

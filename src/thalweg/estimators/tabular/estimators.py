@@ -25,6 +25,7 @@ from thalweg import training
 from thalweg.core import (
     ACTIVATION_ALIASES,
     ACTIVATIONS,
+    AVERAGES,
     FULL_BATCH,
     LOSSES,
     OPTIMIZERS,
@@ -153,7 +154,7 @@ _OPTIMIZER = [
     Named({**OPTIMIZERS, **FULL_BATCH}, canonical), UPDATE_RULE,
 ]  # fmt: skip
 _OF_PLAN = (
-    "loss", "optimizer", "schedule", "weight_decay", "max_time", "dtype",
+    "loss", "optimizer", "schedule", "weight_decay", "average", "max_time", "dtype",
 )  # fmt: skip
 _SAME = {
     "max_iter": "max_epochs",
@@ -180,6 +181,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     max_epochs: int | Sequence[int] | None = None
     l2: float = 1.0
     weight_decay: float = 0.0
+    average: Spec = "none"
     validation_fraction: float = _USUAL_SHARE
     patience: int | None = 10
     max_time: float | None = None
@@ -210,6 +212,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         "max_epochs": [AT_LEAST_1, ListOf(AT_LEAST_1), None],
         "l2": [NONNEGATIVE],
         "weight_decay": [NONNEGATIVE],
+        "average": [Named(AVERAGES)],
         "validation_fraction": [SHARE],
         "patience": [AT_LEAST_0, None],
         "max_time": [POSITIVE, None],
@@ -917,6 +920,9 @@ class Classifier(ClassifierMixin, _Tabular):
     l2, weight_decay : float
         L2 penalty and decoupled decay of the weights. The penalty is divided by the
         number of rows of the training data, whatever the batch size.
+    average : str or (str, dict)
+        ``"ema"`` or ``"polyak"`` of `thalweg.core.schedules.AVERAGES` validates and
+        keeps an average of the weights over the updates.
     validation_fraction : float
         Share of the rows used as validation data, stratified, to stop early and to keep
         the best weights; 0 for none. With fewer than `FEW_ROWS` rows there are none.
@@ -1147,10 +1153,11 @@ class Regressor(RegressorMixin, _Tabular):
         ``"absolute"``, ``"huber"`` or ``"quantile"``. It is computed for the
         standardized target.
     hidden_layer_sizes, activation, piecewise, dropout, optimizer, learning_rate, \
-    schedule, batch_size, max_epochs, l2, weight_decay, validation_fraction, patience, \
-    max_time, time_limit, members, warm_start, callbacks, random_state, dtype, engine, \
-    column_kinds, decimal, thousands, date_format, missing, verbose, max_iter, alpha, \
-    learning_rate_init, n_iter_no_change
+    schedule, batch_size, max_epochs, l2, weight_decay, average, \
+    validation_fraction, patience, max_time, time_limit, members, warm_start, \
+    callbacks, random_state, dtype, engine, column_kinds, decimal, \
+    thousands, date_format, missing, verbose, max_iter, alpha, learning_rate_init, \
+    n_iter_no_change
         As for `Classifier`.
     scoring : str, callable or None
         What `score` returns, such as ``"neg_mean_absolute_error"``. None is R².
