@@ -18,6 +18,7 @@ from thalweg.training.multihost import fit_over_hosts
 from thalweg.training.parallel import make_ray_known, run_all
 from thalweg.training.phases import train_phases
 from thalweg.training.population import fit_population
+from thalweg.training.tables import at_hand, collected
 
 __all__ = [
     "Callback",
@@ -28,8 +29,10 @@ __all__ = [
     "TrainingMonitor",
     "as_rows",
     "as_weights",
+    "at_hand",
     "check_plan",
     "class_weights",
+    "collected",
     "descend",
     "find_rate",
     "fit",

@@ -35,7 +35,7 @@ from thalweg.core import (
     shown,
 )
 from thalweg.estimators import as_groups, as_times
-from thalweg.training import run_all
+from thalweg.training import at_hand, run_all
 from thalweg.tuning.result import SearchResult, SearchTrial
 from thalweg.tuning.runner import Callback, SearchRunner, Workers
 from thalweg.tuning.samplers import LEARNING, check_sampler, make_pruner, working_range
@@ -185,6 +185,7 @@ def search(
         missing = "X" if X is None else "y"
         raise ValueError(f"search got {missing}=None. Give both X and y.")
     with naming("X", "y", owner="search"):
+        X, y = at_hand(X), at_hand(y)
         check_consistent_length(X, y)
     wanted = _Search(
         estimator=estimator,

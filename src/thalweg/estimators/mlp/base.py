@@ -55,6 +55,7 @@ from thalweg.training import (
     Scoring,
     TrainingMonitor,
     as_weights,
+    at_hand,
     train,
     train_phases,
 )
@@ -382,6 +383,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         self, X: Any, y: Any, reset: bool, classes: Classes
     ) -> tuple[Any, Any]:
         """Validate the data; with `reset`, store the number and names of features."""
+        X, y = at_hand(X), at_hand(y)
         with naming("X", "y", owner=type(self).__name__):
             X, y = validate_data(
                 self, X, y,
@@ -411,6 +413,10 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
             held = self._given(target, X_val, y_val, dtype)
         elif self._stops_early():
             from sklearn.model_selection import train_test_split  # loads much
+
+            if not weights.all():  # rows of weight 0 count for nothing
+                some = weights > 0
+                X, target, weights = X[some], target[some], weights[some]
 
             with naming("validation_fraction", owner=type(self).__name__):
                 parts: Any = train_test_split(
@@ -459,7 +465,9 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         if self.scale_inputs:
             X = X.toarray() if hasattr(X, "toarray") else X
             if learn and not hasattr(self.scaler_, "mean_"):
-                self.scaler_.fit(X)
+                # scikit-learn adds up otherwise with weights: equal ones have no say.
+                equal = np.ptp(weights) == 0
+                self.scaler_.fit(X, sample_weight=None if equal else weights)
             X = self.scaler_.transform(X)
         sparse = hasattr(X, "tocsr")
         return Data(
@@ -632,7 +640,9 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         """Return an engine, and the arguments of its predictions."""
         check_is_fitted(self, "coefs_")
         with naming("X", owner=type(self).__name__):
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+            X = validate_data(
+                self, at_hand(X), accept_sparse=["csr", "csc"], reset=False
+            )
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
         dtype = dtype if dtype in (np.float32, np.float64) else np.dtype(float)
         data = self._data(X, np.empty(0), np.empty(0), dtype)
