@@ -50,6 +50,7 @@ from thalweg.estimators.mlp.parameters import (
     make_plan,
 )
 from thalweg.estimators.mlp.persistence import PersistentMLP
+from thalweg.lazy_imports import importing
 from thalweg.training import (
     EarlyStopping,
     Scoring,
@@ -271,7 +272,8 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         self.best_validation_score_ = -np.inf if stops_early else None
         self.best_loss_ = None if stops_early else np.inf
         if self.scale_inputs:
-            from sklearn.preprocessing import StandardScaler  # slow to import
+            with importing():
+                from sklearn.preprocessing import StandardScaler  # slow to import
 
             self.scaler_ = StandardScaler()
 
@@ -412,7 +414,8 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         if X_val is not None or y_val is not None:
             held = self._given(target, X_val, y_val, dtype)
         elif self._stops_early():
-            from sklearn.model_selection import train_test_split  # loads much
+            with importing():
+                from sklearn.model_selection import train_test_split  # loads much
 
             if not weights.all():  # rows of weight 0 count for nothing
                 some = weights > 0
