@@ -8,6 +8,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import thalweg.lazy_imports as lazy_imports
+
 if TYPE_CHECKING:
     from thalweg import callbacks as callbacks
     from thalweg.comparison import Comparison as Comparison
@@ -117,9 +119,11 @@ __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 def __getattr__(name: str) -> object:
     if name in _HOMES:
-        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        with lazy_imports.importing():
+            value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     elif name == "callbacks":
-        value = import_module("thalweg.callbacks")
+        with lazy_imports.importing():
+            value = import_module("thalweg.callbacks")
     elif name == "__version__":
         value = version(__name__)
     else:

@@ -17,6 +17,7 @@ from thalweg.engines.base import Objective as Objective
 from thalweg.engines.base import Session as Session
 from thalweg.engines.base import StopRule as StopRule
 from thalweg.engines.base import TrainedLeaves as TrainedLeaves
+from thalweg.lazy_imports import importing
 
 ENGINES = ("native", "jax")
 """Engines by name, in the order in which ``auto`` tries them."""
@@ -32,7 +33,8 @@ times that leaves room for what is wrong in it.
 
 def load(name: str) -> Engine:
     """Return the engine of a name."""
-    return importlib.import_module(f"thalweg.engines.{name}").ENGINE
+    with importing():
+        return importlib.import_module(f"thalweg.engines.{name}").ENGINE
 
 
 def pick(

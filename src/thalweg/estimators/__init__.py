@@ -7,6 +7,8 @@ model of a table need not wait for scikit-learn.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from thalweg.lazy_imports import importing
+
 if TYPE_CHECKING:
     from thalweg.estimators.ensemble import Ensemble as Ensemble
     from thalweg.estimators.ensemble import seeded as seeded
@@ -167,11 +169,12 @@ __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _HOMES[name] not in _LIGHT:
-        from thalweg.training import make_ray_known
+    with importing():
+        if _HOMES[name] not in _LIGHT:
+            from thalweg.training import make_ray_known
 
-        make_ray_known()  # before anyone asks joblib for it by name
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+            make_ray_known()  # before anyone asks joblib for it by name
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value  # the next look-up does not come here
     return value
 

@@ -23,6 +23,7 @@ from thalweg.training.population import fit_population
 from thalweg.training.side_by_side import train_side_by_side
 from thalweg.training.signals import kept_from_outside
 from thalweg.training.starts import describe_start, head
+from thalweg.training.tables import at_hand, collected
 
 __all__ = [
     "Callback",
@@ -35,8 +36,10 @@ __all__ = [
     "TrainingMonitor",
     "as_rows",
     "as_weights",
+    "at_hand",
     "check_plan",
     "class_weights",
+    "collected",
     "descend",
     "describe_start",
     "find_rate",

@@ -25,13 +25,22 @@ from thalweg.core import (
     naming,
 )
 from thalweg.training.class_weight import class_weights
+from thalweg.training.tables import as_matrix, collected, is_arrow_table
 
 _FLOATING = np.dtype("float32"), np.dtype("float64")
 
 
 def is_stream(X: Any, y: Any) -> bool:
     """Whether `X` is a path, a pyarrow dataset, or batches that bring their own y."""
+    if is_arrow_table(X):
+        return y is None or names_columns(y)
     return isinstance(X, str | os.PathLike) or hasattr(X, "to_batches") or y is None
+
+
+def names_columns(y: Any) -> bool:
+    """Whether y names columns of X: one, or several in a list."""
+    several = isinstance(y, list | tuple) and len(y) > 0
+    return isinstance(y, str) or (several and all(isinstance(k, str) for k in y))
 
 
 def as_data(
@@ -49,6 +58,7 @@ def as_data(
     ValueError
         Naming the row and column that is not finite, or the shape that does not fit.
     """
+    X, y, sample_weight = as_matrix(network, X), collected(y), collected(sample_weight)
     if isinstance(network, Network):
         dtype, n_outputs = _own_type(network, plan, X), None
     else:
@@ -148,6 +158,8 @@ def split(
         with naming("validation", owner="fit"):
             held_out = as_data(network, same, validation[0], validation[1], weight)
         return data, held_out
+    if not data.weights.all():  # a share of rows that count for nothing is nothing
+        data = data.take(data.weights > 0)
     share = validation if isinstance(validation, float) else -1.0
     n_held = round(share * data.n_rows) if 0 < share < 1 else 0
     if not 0 < n_held < data.n_rows:
@@ -170,8 +182,14 @@ def as_rows(network: Any, X: Any, dtype: np.dtype[Any]) -> Any:
     ValueError
         Naming the shape, or the row and column that is not finite.
     """
+    X = as_matrix(network, X)
     if isinstance(network, Network):
         return _as_arrays("X", X, dtype)
+    if isinstance(X, str | os.PathLike):
+        raise ValueError(
+            f"X is {X!r}, a path, and rows are needed. Read the file first, such as "
+            "with pandas.read_parquet."
+        )
     if isinstance(X, CompactRows):
         return _as_compact(network, X, dtype)
     checked = _numeric("X", X, dtype)

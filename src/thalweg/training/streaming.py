@@ -40,10 +40,11 @@ from thalweg.training.checkpoint import (
     generator_state,
     set_generator,
 )
-from thalweg.training.data import as_data, floating_type
+from thalweg.training.data import as_data, floating_type, names_columns
 from thalweg.training.identity import describe_rows
 from thalweg.training.loop import WatchedBatches, finish, noise_seed, together
 from thalweg.training.monitor import TrainingMonitor
+from thalweg.training.tables import is_arrow_table
 
 _ROWS, _ENTRIES = 1 << 16, 1 << 23
 """Most rows of a window, and most entries of its X, unless a single batch has more."""
@@ -156,6 +157,7 @@ def open_stream(
 
     most = _most_rows(network)
     if isinstance(X, str | os.PathLike) or hasattr(X, "to_batches"):
+        _check_names(X, y, sample_weight)
         return Stream(network, plan, _parquet(check, plan, most, X, y, sample_weight))
     if sample_weight is not None:
         raise ValueError(
@@ -529,7 +531,23 @@ def _parquet(
     return Windows(read, count, dtype, shuffled=plan.shuffle, describe=describe)
 
 
+def _check_names(X: Any, y: Any, weight: Any) -> None:
+    """Raise ValueError unless y and the weights name columns of what is read."""
+    for name, given in {"y": y, "sample_weight": weight}.items():
+        if given is not None and not names_columns(given):
+            what = f"the path {X!r}" if isinstance(X, str | os.PathLike) else _kind(X)
+            raise ValueError(
+                f"fit got X as {what} and {name} as {_kind(given)}. With a file or a "
+                f"dataset, {name} names a column of it. Put the values into the file, "
+                "or read the file and give X as an array too."
+            )
+
+
 def _dataset(X: Any) -> Any:
+    if is_arrow_table(X):
+        from pyarrow import dataset
+
+        return dataset.dataset(X)
     if hasattr(X, "to_batches"):
         return X
     if not os.path.exists(X):

@@ -38,7 +38,7 @@ from thalweg.core import (
 )
 from thalweg.display import usual_progress
 from thalweg.estimators import as_groups, as_times
-from thalweg.training import head, run_all
+from thalweg.training import at_hand, head, run_all
 from thalweg.tuning.result import SearchResult, SearchTrial
 from thalweg.tuning.runner import Callback, SearchRunner, Workers
 from thalweg.tuning.samplers import LEARNING, check_sampler, make_pruner, working_range
@@ -189,6 +189,7 @@ def search(
         missing = "X" if X is None else "y"
         raise ValueError(f"search got {missing}=None. Give both X and y.")
     with naming("X", "y", owner="search"):
+        X, y = at_hand(X), at_hand(y)
         check_consistent_length(X, y)
     wanted = _Search(
         estimator=estimator,

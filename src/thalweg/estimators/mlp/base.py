@@ -53,6 +53,7 @@ from thalweg.estimators.mlp.parameters import (
 )
 from thalweg.estimators.mlp.persistence import PersistentMLP
 from thalweg.io import PathLike
+from thalweg.lazy_imports import importing
 from thalweg.training import (
     EarlyStopping,
     Kept,
@@ -60,6 +61,7 @@ from thalweg.training import (
     Scoring,
     TrainingMonitor,
     as_weights,
+    at_hand,
     describe_start,
     identify,
     kept_from_outside,
@@ -304,7 +306,8 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         self.best_validation_score_ = -np.inf if stops_early else None
         self.best_loss_ = None if stops_early else np.inf
         if self.scale_inputs:
-            from sklearn.preprocessing import StandardScaler  # slow to import
+            with importing():
+                from sklearn.preprocessing import StandardScaler  # slow to import
 
             self.scaler_ = StandardScaler()
 
@@ -432,6 +435,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         self, X: Any, y: Any, reset: bool, classes: Classes
     ) -> tuple[Any, Any]:
         """Validate the data; with `reset`, store the number and names of features."""
+        X, y = at_hand(X), at_hand(y)
         with naming("X", "y", owner=type(self).__name__):
             X, y = validate_data(
                 self, X, y,
@@ -460,7 +464,12 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         if X_val is not None or y_val is not None:
             held = self._given(target, X_val, y_val, dtype)
         elif self._stops_early():
-            from sklearn.model_selection import train_test_split  # loads much
+            with importing():
+                from sklearn.model_selection import train_test_split  # loads much
+
+            if not weights.all():  # rows of weight 0 count for nothing
+                some = weights > 0
+                X, target, weights = X[some], target[some], weights[some]
 
             with naming("validation_fraction", owner=type(self).__name__):
                 parts: Any = train_test_split(
@@ -509,7 +518,9 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         if self.scale_inputs:
             X = X.toarray() if hasattr(X, "toarray") else X
             if learn and not hasattr(self.scaler_, "mean_"):
-                self.scaler_.fit(X)
+                # scikit-learn adds up otherwise with weights: equal ones have no say.
+                equal = np.ptp(weights) == 0
+                self.scaler_.fit(X, sample_weight=None if equal else weights)
             X = self.scaler_.transform(X)
         sparse = hasattr(X, "tocsr")
         return Data(
@@ -682,7 +693,9 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         """Return an engine, and the arguments of its predictions."""
         check_is_fitted(self, "coefs_")
         with naming("X", owner=type(self).__name__):
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+            X = validate_data(
+                self, at_hand(X), accept_sparse=["csr", "csc"], reset=False
+            )
         dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
         dtype = dtype if dtype in (np.float32, np.float64) else np.dtype(float)
         data = self._data(X, np.empty(0), np.empty(0), dtype)

@@ -301,6 +301,7 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             raise ValueError(
                 "fit got only one of X_val and y_val. Give both of them or neither."
             )
+        X, y = training.collected(X), training.collected(y)
         frame, target, weights = labeled(X, y, sample_weight, self.missing)
         if groups is not None or time is not None:
             kept = known_rows(y, self.missing)
@@ -308,19 +309,23 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
             known_times = as_times(time, len(kept), "fit")
             groups = None if known_groups is None else known_groups[kept]
             time = None if known_times is None else known_times[kept]
+        n_rows = _n_rows(y)
+        self.n_left_out_ = n_rows - len(target)
+        if weights is not None and not weights.all():  # they count for nothing
+            some = weights > 0
+            frame, target, weights = frame[some], target[some], weights[some]
+            groups, time = (None if v is None else v[some] for v in (groups, time))
         _check_size(frame)
         known = self.trained_ if self.warm_start and hasattr(self, "trained_") else None
         if known is None:
             n_members = self._n_members(len(frame))
             self._study(X, frame, several=n_members > 1)
-            self.target_ = self._study_target(target)
+            self.target_ = self._study_target(target).weighed(target, weights)
         else:
             n_members = self._n_known(known)
             frame = frame if isinstance(frame, Encoded) else self.aligned(frame)
         self._forget()
         self.target_name_ = name_of(y)
-        n_rows = _n_rows(y)
-        self.n_left_out_ = n_rows - len(target)
         if not isinstance(frame, Encoded):
             warn_left_out(self.columns_, target_name(y), self.n_left_out_, n_rows)
         inputs, encoded = self._encode(frame), self.target_.encode(target)

@@ -73,9 +73,13 @@ def as_target(y: Any) -> Series:
     """
     import pandas as pd
 
+    if hasattr(y, "collect_schema") and hasattr(y, "collect"):  # lazy, of polars
+        y = y.collect()
     name = target_name(y)
     if hasattr(y, "to_arrow"):  # of polars
         y = y.to_arrow()
+    if getattr(y, "num_columns", 0) == 1:  # a table of Arrow's
+        name, y = str(y.column_names[0]), y.column(0)
     if hasattr(y, "to_pandas"):  # of Arrow, whose type keeps integers beside nulls
         y = pd.Series(y, dtype=pd.ArrowDtype(y.type))
     if isinstance(y, pd.DataFrame) and y.shape[1] == 1:

@@ -29,6 +29,11 @@ class SeveralValues(Record):
         """Learn from the targets that a model is fitted on."""
         return cls(tuple(Values.study(each, reading) for _, each in target.items()))
 
+    def weighed(self, target: Frame, weights: Array | None) -> Self:
+        """Return each target standardized by its weighted mean and deviation."""
+        pairs = zip(self.targets, self._columns(target), strict=True)
+        return type(self)(tuple(each.weighed(own, weights) for each, own in pairs))
+
     @property
     def n_outputs(self) -> int:
         """Number of outputs of the network."""

@@ -66,6 +66,10 @@ class Classes:
         to_json(labels)  # what no file can keep is refused before training
         return cls(labels)
 
+    def weighed(self, target: Series, weights: Array | None) -> Self:
+        """Return the same classes: their weights change no label."""
+        return self
+
     @property
     def n_outputs(self) -> int:
         """Number of outputs of the network."""
@@ -146,6 +150,15 @@ class Values(Record):
             )
         written = (how.decimal, how.thousands, how.unit, how.layout)
         return cls(float(values.mean()), float(values.std()), *written)
+
+    def weighed(self, target: Series, weights: Array | None) -> Self:
+        """Return the target standardized by the weighted mean and deviation."""
+        if weights is None or np.ptp(weights) == 0:
+            return self
+        values = self.clean(target)
+        center = np.average(values, weights=weights)
+        scale = np.sqrt(np.average((values - center) ** 2, weights=weights))
+        return replace(self, center=float(center), scale=float(scale))
 
     def encode(self, target: Series) -> Array:
         """Return the targets of the network: standardized values."""

@@ -1,5 +1,6 @@
 """A table of columns: their kinds, and all of them encoded."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -404,6 +405,11 @@ def _asked(name: str, values: Series, reading: Reading) -> Draft:
 
 
 def _as_matrix(X: Any) -> Array:
+    if isinstance(X, str | os.PathLike):
+        raise ValueError(
+            f"the table is {X!r}, a path. Read the file first, such as with "
+            "pandas.read_parquet, or use the command thalweg fit."
+        )
     try:
         matrix = np.asarray(X)
     except ValueError:
