@@ -507,4 +507,7 @@ def generator_state(rng: np.random.RandomState) -> Snapshot:
 def set_generator(rng: np.random.RandomState, state: Snapshot) -> None:
     """Let a generator go on from a state."""
     names = "words", "position", "has_gauss", "gauss"
-    rng.set_state(("MT19937", *(state[name] for name in names)))
+    _, *plain = rng.get_state()
+    kinds = [np.array, *(type(each) for each in plain[1:])]
+    values = [kind(state[name]) for kind, name in zip(kinds, names, strict=True)]
+    rng.set_state(("MT19937", *values))

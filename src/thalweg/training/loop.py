@@ -205,7 +205,7 @@ class Loop:
         last = rates.reshape(n_epochs, -1)[:n_done, -1]
         return self.monitor.see(sums, last, self.subject)
 
-    def snapshot(self, engine: Engine, reason: StopReason | None) -> Snapshot:
+    def snapshot(self, engine: Engine, reason: StopReason | None = None) -> Snapshot:
         """Copy the state between two epochs, without that of the session."""
         monitor = self.monitor
         return {

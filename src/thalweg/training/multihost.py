@@ -7,16 +7,16 @@ epoch all agree whether to go on, and process 0 keeps a checkpoint to resume fro
 
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from thalweg import engines
 from thalweg.core import (
-    Array,
     DenseNetwork,
     Parameters,
     Plan,
@@ -25,8 +25,14 @@ from thalweg.core import (
     as_random_state,
     batch_rows,
 )
-from thalweg.engines import Session
-from thalweg.io import PathLike, read_model_of_kind, write_model_file
+from thalweg.engines import Engine, Session
+from thalweg.io import PathLike
+from thalweg.training.checkpoint import (
+    generator_state,
+    read_checkpoint,
+    set_generator,
+    write_checkpoint,
+)
 from thalweg.training.data import as_data
 from thalweg.training.loop import Loop, check_plan, finish, noise_seed
 from thalweg.training.monitor import Callback, Scoring, TrainingMonitor
@@ -92,7 +98,7 @@ def fit_over_hosts(
     hosts = engines.multihost()
     number, n_hosts = hosts.count()
     rng = as_random_state(random_state)
-    _set_state(rng, hosts.agree(_state(rng)))
+    set_generator(rng, hosts.agree(generator_state(rng)))
     data = as_data(network, plan, X, y, sample_weight)
     trainer, _ = engines.pick("jax", network, plan)
     drawn = trainer.initial_parameters(network, parameters, rng, data.dtype)
@@ -106,7 +112,7 @@ def fit_over_hosts(
         noise_seed(network, rng), None, held_out,
     )  # fmt: skip
     loop = Loop(session.plan, session, n_rows, network.n_parameters, rng, monitor)
-    kept = _Checkpoint(checkpoint, hosts, loop, session, number == 0)
+    kept = _Checkpoint(checkpoint, hosts, loop, session, trainer, number == 0)
     why = f"jax (process {number} of {n_hosts})"
 
     def train() -> Run:
@@ -168,9 +174,11 @@ class _Checkpoint:
         hosts: Any,
         loop: Loop,
         session: Any,
+        engine: Engine,
         writes: bool,
     ) -> None:
         self.path, self.hosts, self.writes = path, hosts, writes
+        self.engine = engine
         self.loop, self.session = loop, session
         self.epochs = 0
 
@@ -188,25 +196,16 @@ class _Checkpoint:
         self.epochs = self.loop.monitor.epochs
         if self.path is None or not self.writes:
             return
-        monitor = self.loop.monitor
-        steps, leaves = self.session.state()
-        best = {
-            f"best.{k}.{name}": value
-            for k, own in enumerate(monitor.best or ())
-            for name, value in own.items()
-        }
-        arrays = {
-            **{f"carry.{k}": leaf for k, leaf in enumerate(leaves)},
-            **best,
-            **{f"epochs.{k}": v for k, v in monitor.columns().items()},
-            "order": self.loop.order,
-            "random": _state(self.loop.rng),
-            "patience": _counts(monitor.patience), "plateau": _counts(monitor.plateau),
-            "factor": np.array([monitor.factor]), "steps": np.array([steps]),
-        }  # fmt: skip
-        write_model_file(
-            self.path, "checkpoint", {"best": len(monitor.best or ())}, arrays
-        )
+        state = {"session": self.session.snapshot(), **self.loop.snapshot(self.engine)}
+        try:
+            write_checkpoint(self.path, {"hosts": state})
+        except OSError as error:
+            warnings.warn(
+                f"The checkpoint {self.path} was not written ({error}) The training "
+                "goes on; the file that was there stays as it was.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def resume(self) -> None:
         """Go on from it where it is there, on all processes."""
@@ -218,55 +217,15 @@ class _Checkpoint:
             )
         if not found or self.path is None:
             return
-        content, arrays = read_model_of_kind("checkpoint", self.path)
         try:
-            self._take(content["best"], arrays)
+            found = read_checkpoint(Path(self.path))["hosts"]
+            if found["order"].shape != self.loop.order.shape:
+                raise ValueError("its data have another number of rows")
+            self.session.restore(found["session"])
+            self.loop.restore(found, self.engine)
         except (KeyError, ValueError) as error:
             raise ValueError(
                 f"Cannot resume from checkpoint {self.path}: {error}. Give another "
                 "path, or delete that file."
             ) from error
-
-    def _take(self, n_best: int, arrays: dict[str, Array]) -> None:
-        loop, monitor = self.loop, self.loop.monitor
-        count = sum(name.startswith("carry.") for name in arrays)
-        steps = int(arrays["steps"][0])
-        self.session.recall(steps, [arrays[f"carry.{k}"] for k in range(count)])
-        if arrays["order"].shape != loop.order.shape:
-            raise ValueError("its data have another number of rows")
-        loop.steps, loop.order = steps, arrays["order"]
-        _set_state(loop.rng, arrays["random"])
-        epochs = {
-            name.removeprefix("epochs."): column
-            for name, column in arrays.items()
-            if name.startswith("epochs.")
-        }
-        monitor.resume(epochs)
-        monitor.factor = float(arrays["factor"][0])
-        for counts, name in (
-            (monitor.patience, "patience"),
-            (monitor.plateau, "plateau"),
-        ):
-            counts.best, *whole = arrays[name].tolist()
-            counts.best_epoch, counts.waited = map(int, whole)
-        if n_best:
-            monitor.best = tuple(
-                {name: arrays[f"best.{k}.{name}"] for name in own}
-                for k, own in enumerate(self.session.parameters())
-            )
-        self.epochs = monitor.epochs
-
-
-def _counts(patience: Any) -> Array:
-    return np.array([patience.best, patience.best_epoch, patience.waited], float)
-
-
-def _state(rng: np.random.RandomState) -> Array:
-    """Return a generator's state as one array."""
-    state: Any = rng.get_state()
-    return np.concatenate([state[1].astype(float), state[2:]])
-
-
-def _set_state(rng: np.random.RandomState, state: Array) -> None:
-    words, (position, has_gauss, gauss) = state[:-3].astype(np.uint32), state[-3:]
-    rng.set_state(("MT19937", words, int(position), int(has_gauss), float(gauss)))
+        self.epochs = self.loop.monitor.epochs
