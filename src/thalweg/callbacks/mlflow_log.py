@@ -9,6 +9,7 @@ import socket
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -259,12 +260,17 @@ class _Logged(Writer):
                 return
             signature = None
             if sample is not None:
-                signature = infer_signature(sample, Predictor(model).predict(sample))
+                with warnings.catch_warnings():  # whole numbers have no missing ones
+                    warnings.simplefilter("ignore")
+                    predicted = Predictor(model).predict(sample)
+                    signature = infer_signature(sample, predicted)
             kept = Path(folder) / "model"
-            mlflow.pyfunc.save_model(
-                kept, loader_module=_LOADER, data_path=str(path), signature=signature,
-                pip_requirements=[f"thalweg=={__version__}"],
-            )  # fmt: skip
+            with warnings.catch_warnings():  # it would rather have an example
+                warnings.simplefilter("ignore")
+                mlflow.pyfunc.save_model(
+                    kept, loader_module=_LOADER, data_path=str(path),
+                    signature=signature, pip_requirements=[f"thalweg=={__version__}"],
+                )  # fmt: skip
             self.client.log_artifacts(self.run_id, str(kept), "model")
 
 

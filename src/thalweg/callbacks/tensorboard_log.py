@@ -156,5 +156,5 @@ def _named(parameters: Any, path: str = "") -> list[tuple[str, Any]]:
         return []
     else:
         return [(path or "parameters", np.asarray(parameters, float).ravel())]
-    named = ((f"{path}/{key}" if path else f"layer {key}", v) for key, v in items)
+    named = ((f"{path}/{key}" if path else f"layer_{key}", v) for key, v in items)
     return [pair for name, value in named for pair in _named(value, name)]

@@ -127,7 +127,8 @@ def live_line(
     to = console()
     shows = to.is_terminal and not to.is_dumb_terminal
     columns = (
-        BarColumn(6), TextColumn("{task.description}"), TimeRemainingColumn(compact=True)
+        BarColumn(6), TextColumn("{task.description}"),
+        TimeRemainingColumn(compact=True),
     )  # fmt: skip
     with Progress(*columns, console=to, transient=True, disable=not shows) as progress:
         bar = progress.add_task("preparing data", total=None)
