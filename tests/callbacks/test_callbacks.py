@@ -236,7 +236,9 @@ def read_events() -> Any:
     )
 
     def read(folder: Path) -> Any:
-        found = event_accumulator.EventAccumulator(str(folder))
+        found = event_accumulator.EventAccumulator(
+            str(folder), size_guidance={"histograms": 0}
+        )
         return found.Reload()
 
     return read
