@@ -280,18 +280,18 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Be in a terminal; not a fixture, for pytest sets these itself before a test."""
     found = Terminal()
     monkeypatch.setattr(sys, "stderr", found)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
     return found
 
 
-@pytest.mark.usefixtures("terminal")
 def test_progress_is_usual_only_in_a_terminal(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    terminal(monkeypatch)
     assert usual_progress([])
     assert not usual_progress([Progress()])
     with inside():
@@ -310,26 +310,25 @@ def test_progress_is_usual_only_in_a_terminal(monkeypatch: pytest.MonkeyPatch):
     assert not usual_progress([])
 
 
-def test_progress_shows_what_takes_long(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+def test_progress_shows_what_takes_long(monkeypatch: pytest.MonkeyPatch):
+    screen = terminal(monkeypatch)
     tw.fit(NETWORK, X, Y, **PLAN)
-    assert terminal.getvalue() == ""
+    assert screen.getvalue() == ""
     monkeypatch.setattr("thalweg.display.progress.DELAY", 0.0)
     tw.fit(NETWORK, X, Y, validation=0.2, batch_size=10, **PLAN)
-    shown = terminal.getvalue()
+    shown = screen.getvalue()
     assert "epoch 4/4" in shown
     assert "steps/s" in shown
     assert "validation loss" in shown
     assert "\x1b" in shown
 
 
-@pytest.mark.usefixtures("terminal")
-def test_no_color_has_no_colors(monkeypatch: pytest.MonkeyPatch, terminal: Terminal):
+def test_no_color_has_no_colors(monkeypatch: pytest.MonkeyPatch):
+    screen = terminal(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")
     tw.fit(NETWORK, X, Y, callbacks=[Progress()], **PLAN)
-    assert not re.search(r"\x1b\[[0-9;]*[34]\d", terminal.getvalue())
+    assert "epoch 4/4" in screen.getvalue()
+    assert not re.search(r"\x1b\[[0-9;]*[34]\d", screen.getvalue())
 
 
 def test_progress_in_a_pipe_writes_lines_if_asked(capsys: pytest.CaptureFixture[str]):
@@ -340,10 +339,12 @@ def test_progress_in_a_pipe_writes_lines_if_asked(capsys: pytest.CaptureFixture[
     assert lines[-1].startswith("mine  epoch 4/4")
 
 
-def test_a_terminal_that_was_closed_ends_the_line(terminal: Terminal):
+def test_a_terminal_that_was_closed_ends_the_line(monkeypatch: pytest.MonkeyPatch):
+    screen = terminal(monkeypatch)
+
     def close(record: Any) -> None:
         if record.epoch == 2:
-            terminal.close()
+            screen.close()
         time.sleep(0.3)
 
     run = tw.fit(NETWORK, X, Y, callbacks=[Progress(), close], **PLAN)

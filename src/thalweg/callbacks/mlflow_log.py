@@ -104,7 +104,8 @@ class _Logged(Writer):
         self.jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.waiting: list[tuple[dict[str, float], int, int]] = []
         self.sent, self.trouble = time.monotonic(), ""
-        self.run_id, self.experiment_id, self.client = "", "", Any
+        self.run_id, self.experiment_id = "", ""
+        self.client: Any = None
         self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
         self.jobs.put(self._begin)
@@ -179,9 +180,9 @@ class _Logged(Writer):
 
     def _experiment(self) -> str:
         if self.log.experiment is None:
-            from mlflow.tracking.fluent import _get_experiment_id
+            from mlflow.tracking import fluent
 
-            return _get_experiment_id() or "0"
+            return str(fluent._get_experiment_id())  # pyright: ignore[reportPrivateUsage]
         found = self.client.get_experiment_by_name(self.log.experiment)
         if found is not None:
             return found.experiment_id
@@ -258,7 +259,7 @@ class _Logged(Writer):
             except (TypeError, ValueError) as error:
                 self.client.set_tag(self.run_id, "model", f"not logged: {error}"[:5000])
                 return
-            signature = None
+            signature: Any = None
             if sample is not None:
                 with warnings.catch_warnings():  # whole numbers have no missing ones
                     warnings.simplefilter("ignore")

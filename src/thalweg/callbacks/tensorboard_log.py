@@ -119,7 +119,7 @@ class _Events:
     def __init__(self, folder: Path) -> None:
         from tensorboardX import SummaryWriter
 
-        self.writer = SummaryWriter(str(folder), flush_secs=_SECONDS)
+        self.writer: Any = SummaryWriter(str(folder), flush_secs=_SECONDS)
 
     def scalars(self, numbers: dict[str, float], step: int) -> None:
         for name, value in numbers.items():
