@@ -21,7 +21,7 @@ SOURCES := $(shell find src examples -not -name __pycache__ -not -name '*.pyc')
 MINIMUM := $(VENV)-minimum
 DEMO := build/demo
 # What the tests need beside the core; a user picks.
-EXTRAS := parquet,excel,plots,report,search,keras,dask,ray,serve
+EXTRAS := parquet,excel,plots,report,search,keras,dask,ray,serve,mlflow,tensorboard
 
 # The build looks for meson and ninja on the path.
 export PATH := $(abspath $(BIN)):$(PATH)

@@ -9,6 +9,7 @@ import socket
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,8 @@ class _Logged(Writer):
         self.jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.waiting: list[tuple[dict[str, float], int, int]] = []
         self.sent, self.trouble = time.monotonic(), ""
-        self.run_id, self.experiment_id, self.client = "", "", Any
+        self.run_id, self.experiment_id = "", ""
+        self.client: Any = None
         self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
         self.jobs.put(self._begin)
@@ -178,9 +180,9 @@ class _Logged(Writer):
 
     def _experiment(self) -> str:
         if self.log.experiment is None:
-            from mlflow.tracking.fluent import _get_experiment_id
+            from mlflow.tracking import fluent
 
-            return _get_experiment_id() or "0"
+            return str(fluent._get_experiment_id())  # pyright: ignore[reportPrivateUsage]
         found = self.client.get_experiment_by_name(self.log.experiment)
         if found is not None:
             return found.experiment_id
@@ -257,14 +259,19 @@ class _Logged(Writer):
             except (TypeError, ValueError) as error:
                 self.client.set_tag(self.run_id, "model", f"not logged: {error}"[:5000])
                 return
-            signature = None
+            signature: Any = None
             if sample is not None:
-                signature = infer_signature(sample, Predictor(model).predict(sample))
+                with warnings.catch_warnings():  # whole numbers have no missing ones
+                    warnings.simplefilter("ignore")
+                    predicted = Predictor(model).predict(sample)
+                    signature = infer_signature(sample, predicted)
             kept = Path(folder) / "model"
-            mlflow.pyfunc.save_model(
-                kept, loader_module=_LOADER, data_path=str(path), signature=signature,
-                pip_requirements=[f"thalweg=={__version__}"],
-            )  # fmt: skip
+            with warnings.catch_warnings():  # it would rather have an example
+                warnings.simplefilter("ignore")
+                mlflow.pyfunc.save_model(
+                    kept, loader_module=_LOADER, data_path=str(path),
+                    signature=signature, pip_requirements=[f"thalweg=={__version__}"],
+                )  # fmt: skip
             self.client.log_artifacts(self.run_id, str(kept), "model")
 
 

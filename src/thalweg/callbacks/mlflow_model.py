@@ -20,7 +20,7 @@ class Predictor:
         return predict(self.model, X)
 
 
-def _load_pyfunc(data_path: str) -> Predictor:  # pyright: ignore[reportUnusedFunction]
+def _load_pyfunc(data_path: str) -> Predictor:
     from thalweg.estimators import load
 
     return Predictor(load(data_path))

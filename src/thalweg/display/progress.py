@@ -79,7 +79,7 @@ def _in_terminal() -> bool:
     """Whether standard error is a terminal in which lines can change."""
     if os.environ.get("TERM", "") in ("dumb", "unknown"):
         return False
-    if "PYTEST_CURRENT_TEST" in os.environ or "ipykernel" in sys.modules:
+    if "PYTEST_CURRENT_TEST" in os.environ:
         return False
     try:
         return sys.stderr.isatty()
