@@ -233,8 +233,6 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
-    out_of_fold_: ClassVar[Any] = None
-    calibrated_: ClassVar[Any] = None
 
     def fit(
         self,
@@ -730,9 +728,6 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         several = "targets" in content["target"]
         kind = SeveralValues if several else cls._target
         model.target_ = kind.from_json(content["target"])
-        for name in ("out_of_fold", "calibrated"):
-            if name in content:
-                setattr(model, f"{name}_", content[name])
         return model._restore(content, arrays)
 
     @property
