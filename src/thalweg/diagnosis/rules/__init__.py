@@ -62,7 +62,10 @@ _RULES: dict[str, tuple[Judge, dict[str, float]]] = {
     "no-nonlinearity": (network.no_nonlinearity, {}),
     "saturated-units": (network.saturated_units, {"share": 0.5}),
     "dead-units": (network.dead_units, {"share": 0.4}),
-    "vanishing-gradient": (network.vanishing_gradient, {"ratio": 1e-4, "loss": 0.8}),
+    "vanishing-gradient": (
+        network.vanishing_gradient,
+        {"ratio": 1e-4, "loss": 0.8, "sigmoids": 3},
+    ),
     "rate-too-high": (
         training.rate_too_high,
         {"sharpness": 2, "update": 0.05, "rises": 0.4, "usual": 10},
