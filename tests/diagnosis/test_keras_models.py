@@ -149,7 +149,7 @@ def test_a_schedule_that_decays_at_once_counts_with_its_typical_rate():
 
 
 def test_settings_that_fit_has_not_are_refused():
-    with pytest.raises(TypeError, match="hidden.*it takes epochs"):
+    with pytest.raises(TypeError, match=r"hidden.*it takes epochs"):
         tw.diagnose(model(*dense(3), loss=SPARSE), X, KINDS, hidden=3)
 
 
