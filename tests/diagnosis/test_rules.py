@@ -47,6 +47,7 @@ PLAIN: dict[str, Any] = {
     "seeds.error": 0.01, "steps.cosine": 1.0, "steps.count": 25, "steps.climbs": False,
     "steps.still": "", "written.cause": "", "written.where": "W",
     "written.message": "it is wrong", "written.error": 0.0, "written.pairs_all": False,
+    "split.unseen": 0, "split.first": "", "split.where": "X_val",
     "static.lacks_outputs": False, "data.infinite": 0, "run.error": "", "run.failed": 0,
 }  # fmt: skip
 """Facts of a sound training, by name."""
@@ -166,6 +167,8 @@ UNDER_AND_OVER: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("lost-penalty", {}, {"written.cause": "missing-penalty"}),
     ("ascent", {}, {"written.cause": "sign"}),
     ("shape-trap", {}, {"written.pairs_all": True}),
+    ("unseen-class", {}, {"split.unseen": 1, "split.first": "c"}),
+    ("shifted-test", {"held.apart": False}, {"held.apart": True}),
     ("far-from-reachable", {**REACH, "reach.score": 0.851},
      {**REACH, "reach.score": 0.849}),
     ("far-from-reachable", REACH, {**REACH, "reach.score": np.nan}),

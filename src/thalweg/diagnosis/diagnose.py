@@ -19,6 +19,7 @@ from thalweg import training
 from thalweg.core import History, Interval, check_flag, shown
 from thalweg.diagnosis.facts import Facts, measure, reach_of
 from thalweg.diagnosis.facts.clock import Clock
+from thalweg.diagnosis.facts.data import facts_of_coverage, facts_of_folds
 from thalweg.diagnosis.facts.network import RateFacts
 from thalweg.diagnosis.facts.reach import ReachFacts
 from thalweg.diagnosis.facts.training import (
@@ -43,7 +44,7 @@ from thalweg.diagnosis.readers import (
     understand,
 )
 from thalweg.diagnosis.result import Diagnosis, Finding, Severity
-from thalweg.diagnosis.root_causes import MOST_CAUSES, find_root_causes
+from thalweg.diagnosis.root_causes import MOST_CAUSES, cure_together, find_root_causes
 from thalweg.diagnosis.rules import ORDER, Thresholds, judge, merged_limits
 from thalweg.diagnosis.treatment import differences, treated, treated_function
 from thalweg.diagnosis.trials import Baseline, Trainings, TrialRun
@@ -173,6 +174,8 @@ def diagnose(
     problem = _without_warnings(understand, subject, X, y, X_val, y_val, **settings)
     clock = Clock(np.inf if trials else started + budget)
     facts = _without_warnings(measure, problem, clock=clock)
+    if problem.labels is not None:
+        facts = replace(facts, coverage=facts_of_coverage(y, y_val))
     if clock.allows(ModeFacts):
         facts = replace(facts, mode=_facts_of_mode(subject, problem))
     trainings = Trainings(problem, started + budget)
@@ -190,6 +193,9 @@ def diagnose(
         again = partial(_examine_again, trainings, facts, thresholds)
         enough = facts.nearest.best if facts.nearest is not None else np.inf
         found = find_root_causes(trainings, baseline, found, again, enough)
+        far = facts.reach is not None and facts.reach.far
+        if far and not any(f.confirmed for f in found):
+            found = cure_together(trainings, baseline, weighed(found, facts.reach))
     found = weighed(found, facts.reach)
     costs = {
         "examination": examined,
@@ -223,7 +229,11 @@ def _of_wrapped(
         return outer.rewrap(new), difference
 
     name = f"{type(subject).__name__} of {found.subject}"
-    return replace(found, subject=name, prescribe=prescribe)
+    found = replace(found, subject=name, prescribe=prescribe)
+    facts = Facts(coverage=facts_of_folds(getattr(subject, "cv", None), X, y))
+    unseen = judge(facts, options["thresholds"])[0]
+    ordered = tuple(_ordered([*unseen, *found.findings]))
+    return replace(found, findings=ordered) if unseen else found
 
 
 def diagnosis_of_history(

@@ -34,6 +34,7 @@ _RULES: dict[str, tuple[Judge, dict[str, float]]] = {
     "ascent": (user_function.ascent, {}),
     "stale-gradient": (user_function.stale_gradient, {"cosine": 0.99}),
     "misaligned-rows": (data.misaligned_rows, {"gain": 0.1}),
+    "unseen-class": (data.unseen_class, {"classes": 0}),
     "leak": (
         data.leak,
         {"alone": 0.98, "others": 0.02, "lost": 0.2, "shared": 0.01, "rows": 40},
