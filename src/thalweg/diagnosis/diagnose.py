@@ -283,7 +283,7 @@ def _with_baseline(
             reach=reach_of(first.problem, first.run),
         )  # fmt: skip
     if seeds is not None and facts.validation_score is None:
-        score = float(np.nanmean(seeds.scores))
+        score = trainings.plain_score()
         facts = replace(facts, validation_score=ValidationScoreFacts(score))
     return facts
 
@@ -308,7 +308,16 @@ def weighed(found: list[Finding], reach: ReachFacts | None) -> list[Finding]:
     A remedy that gains nothing demotes the remedy, not the finding. A remedy that was
     confirmed explains the distance, so that the notes stay notes.
     """
-    if reach is None or not reach.far:
+    if reach is None:
+        return found
+    if reach.near:  # a few points by more epochs are no fault
+        found = [
+            replace(f, severity=Severity.NOTE)
+            if f.code == "stopped-early" and f.severity is Severity.ADVICE
+            else f
+            for f in found
+        ]
+    if not reach.far:
         return found
     cures = [f for f in found if f.confirmed]
     if cures:
@@ -378,6 +387,8 @@ def _ordered(found: list[Finding]) -> Iterator[Finding]:
 def _gain(finding: Finding) -> float:
     """Return what a remedy gained; infinity if only the user can apply it."""
     proof = finding.proof
+    if finding.code == "far-from-reachable":
+        return -2.0  # the suspicions that may explain it come first
     if proof is not None and not finding.confirmed:
         return -1.0
     return proof.gain if proof is not None else np.inf

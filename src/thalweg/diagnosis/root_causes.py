@@ -246,7 +246,7 @@ class _Search:
             (random_change(base, seed), seed) for seed in control_seeds
         )
         kind = cause.changes.get("target")
-        return prove(
+        proof = prove(
             before, after, [each.score for each in control if each.begun],
             n_held=self.trainings.n_held(len(seeds)),
             by_class=base.labels is not None if kind is None else kind == "classes",
@@ -255,6 +255,8 @@ class _Search:
             least=self.least,
             surer=are_surer(unchanged, treated),
         )  # fmt: skip
+        rare = self.trainings.rare and kind is None
+        return replace(proof, metric="balanced accuracy") if rare else proof
 
 
 def cure_together(

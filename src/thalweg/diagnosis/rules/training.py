@@ -128,7 +128,8 @@ def rate_too_low(
     update = curve.update if curve.update is not None else 1.0
     slow = update < limits["update"] or rate.value < limits["usual"] * rate.usual
     left = curve.last > 0.2 * curve.first
-    if not slow or not left or not curve.slope > 0:
+    standing = rate.value < 1e-3 * rate.usual  # a schedule may have cut it to nothing
+    if not slow or not left or not (curve.slope > 0 or standing):
         return None
     usual, known = rate.usual, update < 1 and update < limits["update"]
     return suspected(
