@@ -195,7 +195,8 @@ class CrossFit:
         runs: list[Run | None] = []
         if watched:
             head = jobs[0](first=True)
-            runs, jobs = [head], jobs[1:]
+            runs.append(head)
+            jobs = jobs[1:]
             stopped = head.stop_reason
             if stopped is StopReason.INTERRUPTED:
                 jobs = []

@@ -592,10 +592,11 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         if linear is not None:
             at = np.searchsorted(found.rows, linear.rows)
             share, both = best_share(found.take(at), linear)
-            self.out_of_fold_ |= {"linear": linear.loss(), "share": share}
+            kept = self.out_of_fold_ or {}
+            kept |= {"linear": linear.loss(), "share": share}
             if len(both.rows) == len(found.rows):
                 found = both
-                self.out_of_fold_["loss"] = found.loss()
+                kept["loss"] = found.loss()
         self.trained_ = averaged(networks, best, share)
         return found
 
