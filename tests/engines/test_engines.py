@@ -317,9 +317,11 @@ def test_programs_of_jax_are_bounded() -> None:
 
     for width in range(1, step.PROGRAMS + 9):
         step.compiled(step.outputs, DenseNetwork.from_sizes((1, width, 1)))
-    assert step._compiled.cache_info().currsize <= step.PROGRAMS
+    known: Any = step._compiled  # pyright: ignore[reportPrivateUsage]
+    assert known.cache_info().currsize <= step.PROGRAMS
     small = step.skeleton(DenseNetwork.from_sizes((1, 1)))
     parameters = ({"weights": np.ones((1, 1)), "bias": np.ones(1)},)
+    program: Any = step.compiled(step.outputs, small)
     for rows in range(1, step.SHAPES + 9):
         program = step.compiled(step.outputs, small)
         program(parameters, ({},), np.ones((rows, 1), np.float32))

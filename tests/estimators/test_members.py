@@ -61,6 +61,12 @@ def classifier() -> Any:
     return Classifier(**QUICK).fit(FRAME, CLASSES)
 
 
+def judged(model: Classifier | Regressor) -> dict[str, Any]:
+    """Return what the fit has measured out of fold."""
+    assert model.out_of_fold_ is not None
+    return model.out_of_fold_
+
+
 def test_members_are_averaged_on_one_encoded_table(classifier: Any):
     members, inputs = classifier.trained_, classifier.encode(FRAME)
     own = [members.of_member(k, inputs) for k in range(len(members))]
@@ -126,13 +132,13 @@ def test_groups_stay_together():
     y = np.repeat(rng.normal(size=32), 5)  # known by its group alone
     known = Regressor(random_state=0, max_epochs=30).fit(frame, y)
     fair = Regressor(random_state=0, max_epochs=30).fit(frame, y, groups=groups)
-    assert fair.out_of_fold_["loss"] > known.out_of_fold_["loss"] + 0.2
+    assert judged(fair)["loss"] > judged(known)["loss"] + 0.2
 
 
 def test_the_latest_rows_are_held_out_from_all():
     when = np.arange(len(FRAME))
     model = Regressor(**QUICK).fit(FRAME, VALUES, time=when)
-    assert model.out_of_fold_["n_rows"] == pytest.approx(0.15 * len(FRAME), abs=1)
+    assert judged(model)["n_rows"] == pytest.approx(0.15 * len(FRAME), abs=1)
 
 
 def test_rows_of_weight_zero_are_as_if_they_were_not_there():
@@ -241,7 +247,7 @@ def test_a_linear_table_is_left_to_the_linear_model():
     frame = pd.DataFrame(rng.normal(size=(150, 30)))
     y = frame @ rng.normal(size=30)
     model = Regressor(random_state=0).fit(frame, y)
-    assert model.out_of_fold_["share"] > 0.8
+    assert judged(model)["share"] > 0.8
     assert model.score(*_again(rng, y, frame)) > 0.98
 
 
@@ -404,7 +410,7 @@ def test_given_validation_data_judge_all_members():
     model = Classifier(**QUICK).fit(
         FRAME, CLASSES, X_val=FRAME[:50], y_val=CLASSES[:50]
     )
-    assert model.out_of_fold_["n_rows"] == 50
+    assert judged(model)["n_rows"] == 50
     inner = model.predict(FRAME[:50], interval=0.9)
     assert inner.included.any(axis=1).all()
 

@@ -120,7 +120,8 @@ def test_pieces_can_be_left_out_and_tables_encoded_once(piecewise: bool, members
     pieces = 3 if members == 1 else 3 + 6
     assert model.encode(X).shape == (300, 2 + 1 + pieces * piecewise)
     table, new = encode_once(X, y, X[:9])
-    again = clone(own).fit(table, y)
+    copy: Any = clone(own)
+    again = copy.fit(table, y)
     np.testing.assert_array_equal(again.predict(new), model.predict(X[:9]))
     assert again.fit(table[:250], y[:250]).predict(new).shape == (9,)
 

@@ -108,7 +108,7 @@ def test_a_full_batch_method_repeats_its_evaluations(
     path = tmp_path / "run"
     with pytest.raises(Ended):
         fit(path, 5, **settings)
-    asked, record = [], evaluations.Evaluations._record
+    asked, record = [], evaluations.Evaluations._record  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(
         evaluations.Evaluations,
         "_record",
@@ -241,7 +241,7 @@ def test_a_finished_training_is_returned_and_more_epochs_go_on(tmp_path: Path) -
 
 def test_a_callback_that_stopped_is_asked_again(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    stop = {"callbacks": [lambda record: record.epoch >= 3]}
+    stop: dict[str, Any] = {"callbacks": [lambda record: record.epoch >= 3]}
     assert len(fit(path, **stop).history) == 3
     assert len(fit(path, **stop).history) == 3
     assert_same(fit(path), fit())
@@ -401,12 +401,13 @@ def test_an_end_within_a_write_leaves_the_old_file(
 
 
 def test_by_default_writing_takes_a_small_share(tmp_path: Path) -> None:
-    file = checkpoints.open_checkpoint(tmp_path / "run")
-    assert file is not None
-    file.file._cost = 1.0
-    now = file.file._written
-    assert not file.file.is_due(now + 45.0)
-    assert file.file.is_due(now + 51.0)
+    kept = checkpoints.open_checkpoint(tmp_path / "run")
+    assert kept is not None
+    file: Any = kept.file
+    file._cost = 1.0
+    now = file._written
+    assert not file.is_due(now + 45.0)
+    assert file.is_due(now + 51.0)
 
 
 SCRIPT = """

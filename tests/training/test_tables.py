@@ -60,7 +60,8 @@ def test_a_lazy_target_is_computed() -> None:
 def test_a_path_beside_an_array_is_refused_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.Table.from_pandas(FRAME.assign(y=Y)), path)
-    for y, more in ((Y, {}), (pd.Series(Y), {}), ("y", {"sample_weight": Y + 1.0})):
+    weighted: dict[str, Any] = {"sample_weight": Y + 1.0}
+    for y, more in ((Y, {}), (pd.Series(Y), {}), ("y", weighted)):
         with pytest.raises(ValueError, match="names a column of it"):
             tw.fit(NETWORK, path, y, **PLAN, **more)
     for kind in (tw.Classifier, tw.MLPClassifier):
@@ -127,5 +128,5 @@ def test_no_share_of_rows_of_weight_0_is_held_out() -> None:
     found = tw.fit(network, *FAR, sample_weight=NONE, **own)
     wanted = tw.fit(network, X3, VALUES, **own)
     np.testing.assert_array_equal(found.history.loss, wanted.history.loss)
-    scores = (run.history.validation_score for run in (found, wanted))
-    np.testing.assert_array_equal(*scores)
+    one, other = (run.history.validation_score for run in (found, wanted))
+    np.testing.assert_array_equal(one, other)

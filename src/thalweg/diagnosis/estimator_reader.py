@@ -139,7 +139,8 @@ def problem_of_estimator(
         y = y.astype(float)
         held = held and ValidationData(held.X, held.y.astype(float))
     fitted = any(name.endswith("_") and not name.startswith("_") for name in vars(last))
+    run: Any = run_of(last) if fitted else None
     return EstimatorProblem(
-        subject, X, y, labels, held, steps, None, Plan(),
-        run=run_of(last) if fitted else None, estimator=clone(last),
+        subject, X, y, labels, held, steps, None, Plan(), run=run,
+        estimator=clone(last),
     )  # fmt: skip

@@ -174,8 +174,9 @@ class KerasProblem(Problem):
             return found.reshape(len(found), *self.y.shape[1:])
         numbers = self.labels if self.labels.dtype.kind in "fiub" else None
         if outputs.shape[1] == 1:
-            two = numbers is None or len(self.labels) < 2
-            middle = 0.5 if two else float(np.mean(numbers[:2]))
+            middle = 0.5
+            if numbers is not None and len(numbers) >= 2:
+                middle = float(np.mean(numbers[:2]))
             middle = 0.0 if self._takes_logits else middle
             if len(self.labels) > 2 and numbers is not None:
                 return np.abs(outputs - numbers).argmin(axis=1)
@@ -494,7 +495,9 @@ def fit_model(
     left = deadline - time.perf_counter()
     batch = min(batch, len(X))
     if _is_chain(model) and weights is None:
-        limit = {"max_time": max(left, 0.01)} if np.isfinite(left) else {}
+        limit: dict[str, Any] = (
+            {"max_time": max(left, 0.01)} if np.isfinite(left) else {}
+        )
         try:
             run = training.fit(
                 from_keras(model), X, y, epochs=epochs, batch_size=batch,
@@ -525,7 +528,7 @@ def _fit_by_keras(
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             if epoch + 1 < epochs and time.perf_counter() > ends:
-                self.late = self.model.stop_training = True
+                self.late = model.stop_training = True
 
     watch = Deadline()
     before = np.random.get_state()  # noqa: NPY002
@@ -643,7 +646,8 @@ def default_build() -> Any:
     """Return the function that builds a model if the user gives none."""
     from thalweg.estimators import KerasClassifier
 
-    return KerasClassifier.default_model
+    kind: Any = KerasClassifier
+    return kind.default_model
 
 
 def _row_shape(data: InputData, steps: Any) -> tuple[int, ...]:
@@ -734,14 +738,14 @@ def problem_of_model(
         None, loss="cross_entropy" if target.kind == "classes" else "squared",
         optimizer=name, learning_rate=rate, epochs=epochs, batch_size=batch,
     )  # fmt: skip
-    run = None
+    run: Any = None
     if trained:
         curve = curve if curve is not None else History.from_columns({"loss": ()})
         finite = bool(np.isfinite(curve.loss).all()) if len(curve) else True
         full = len(curve) >= epochs or not len(curve)
         reason = StopReason.MAX_EPOCHS if full else StopReason.CALLBACK
-        run = KerasRun(model, curve, reason if finite else StopReason.NONFINITE, plan,
-                       len(curve), planned=planned)  # fmt: skip
+        reason = reason if finite else StopReason.NONFINITE
+        run = KerasRun(model, curve, reason, plan, len(curve), planned=planned)
     if run is None and _has_constant_weights(model):
         recipe = replace(recipe, keeps_weights=True)
     return KerasProblem(

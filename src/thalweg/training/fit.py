@@ -241,7 +241,8 @@ def make_ready(
         plans[0], held_out, asked.scoring, callbacks, started, begins=begins
     )
     if part is not None:
-        given = network, *source.identity(), held_out, first, engine
+        phased, data = source.identity()
+        given = network, phased, data, held_out, first, engine
         identify(part, *given, warm=parameters is not None)
     start = describe_start(monitor, network, plans, getattr(source, "data", None), X)
     return Training(source, first, rng, monitor, engine, adapter, start, part)

@@ -204,8 +204,9 @@ def _models(problem: Problem, n: int) -> dict[str, Any]:
                 StandardScaler(), KNeighborsRegressor(k)),
             "a forest of trees": ExtraTreesRegressor(30, random_state=0),
         }  # fmt: skip
-    rare = {"class_weight": "balanced"} if _Score.of(problem, problem.y).metric != (
-        "accuracy") else {}  # fmt: skip
+    rare: dict[str, Any] = {}
+    if _Score.of(problem, problem.y).metric != "accuracy":
+        rare = {"class_weight": "balanced"}
     return {
         "a linear model": make_pipeline(
             StandardScaler(), LogisticRegression(max_iter=50, tol=1e-2, **rare)),
