@@ -154,6 +154,7 @@ def run(
     later = native.session(
         network, plan, data, session.parameters(), 3, session.state()
     )
+    later.adapt(0.5, 0.5)
     later.advance(None, np.full(steps, 1e-3), np.ones(steps))
     session.validate()
     native.activations(network, first, X)

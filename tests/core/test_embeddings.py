@@ -45,13 +45,13 @@ def test_what_is_wrong_is_said(given: dict[str, Any], sentence: str) -> None:
 
 def test_a_function_is_no_kind() -> None:
     with pytest.raises(TypeError, match="by name only"):
-        Embedding(0, lambda x: x)
+        Embedding((0,), lambda x: x)
 
 
 @pytest.mark.parametrize(
     ("embedding", "sentence"),
     [
-        (Embedding(3), "column 3.*0 to 2"),
+        (Embedding((3,)), "column 3.*0 to 2"),
         ([Embedding((0, 1)), Embedding((2, 1))], "two embeddings of column 1"),
         ("periodic", "embedding='periodic'"),
         ([0], r"embedding=\[0\]"),
@@ -66,7 +66,7 @@ def test_what_does_not_fit_a_network_is_said(embedding: Any, sentence: str) -> N
 def example(**more: Any) -> tw.DenseNetwork:
     embedding = [
         Embedding((4, 1), CATEGORIES, 2),
-        Embedding(0, ("periodic", {"frequencies": 5}), 3),
+        Embedding((0,), ("periodic", {"frequencies": 5}), 3),
         Embedding((2, 3), ("piecewise", {"pieces": 2}), 4, **more),
     ]
     return tw.DenseNetwork.from_sizes((6, 7, 1), embedding=embedding)
@@ -110,9 +110,17 @@ def test_the_same_seed_draws_the_same_and_pieces_begin_at_their_edges() -> None:
 
 def test_frequencies_begin_with_the_deviation_that_is_asked_for() -> None:
     # Of n normal numbers the deviation scatters by σ/√(2n).
-    each = Embedding(0, ("periodic", {"frequencies": 4000, "scale": 0.3}))
+    each = Embedding((0,), ("periodic", {"frequencies": 4000, "scale": 0.3}))
     drawn = each.draw(np.random.RandomState(0))["frequencies"]
     assert abs(drawn.std() - 0.3) < 4 * 0.3 / 8000**0.5
+
+
+def test_a_single_one_and_a_single_column_need_no_tuple() -> None:
+    one: Any = 1
+    single: Any = Embedding(one)
+    assert single.columns == (1,)
+    network = tw.DenseNetwork(3, LAYERS, embedding=single)
+    assert network == tw.DenseNetwork(3, LAYERS, embedding=(Embedding((1,)),))
 
 
 def test_a_summary_names_them() -> None:

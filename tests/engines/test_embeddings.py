@@ -25,20 +25,20 @@ PLAN = Plan(loss="log_cosh", l1=0.1, l2=0.3)
 JAX = engines.load("jax")
 
 EMBEDDINGS: dict[str, list[tw.Embedding]] = {
-    "categories": [tw.Embedding(1, ("categories", {"levels": 3}), 2)],
+    "categories": [tw.Embedding((1,), ("categories", {"levels": 3}), 2)],
     "periodic": [tw.Embedding((0, 2), ("periodic", {"frequencies": 3}), 4)],
     "piecewise": [tw.Embedding((2, 0), ("piecewise", {"pieces": 3}), 3)],
     "all inputs": [
         tw.Embedding((2, 0), ("piecewise", {"pieces": 1}), 3),
-        tw.Embedding(1, ("categories", {"levels": 2}), 1),
-        tw.Embedding(3, ("periodic", {"frequencies": 1}), 2),
+        tw.Embedding((1,), ("categories", {"levels": 2}), 1),
+        tw.Embedding((3,), ("periodic", {"frequencies": 1}), 2),
     ],
 }
 
 
 def network(name: str, **first: Any) -> DenseNetwork:
     layers = (tw.Dense(4, "tanh", **first), tw.Dense(2, "identity"))
-    return DenseNetwork(4, layers, embedding=EMBEDDINGS[name])
+    return DenseNetwork(4, layers, embedding=tuple(EMBEDDINGS[name]))
 
 
 def rows(of: DenseNetwork, n_rows: int = 9) -> Data:
@@ -108,9 +108,9 @@ def test_steps_with_noise_decay_averages_and_layer_rates() -> None:
 
 
 def test_what_is_no_known_code_has_the_last_row_of_the_table() -> None:
-    embedding = tw.Embedding(0, ("categories", {"levels": 2}), 2)
+    embedding = tw.Embedding((0,), ("categories", {"levels": 2}), 2)
     layers = (tw.Dense(2, "identity", init=np.eye(2)),)
-    of = DenseNetwork(1, layers, embedding=embedding)
+    of = DenseNetwork(1, layers, embedding=(embedding,))
     parameters = of.draw(0)
     table = parameters[0]["embedding_0_weights"]
     X = np.array([[0.0], [1], [2], [-1], [0.5], [1e30]])
@@ -141,8 +141,8 @@ def test_categories_are_learned_where_a_number_is_not_enough() -> None:
     rng = np.random.default_rng(0)
     X = rng.integers(0, 8, (400, 1)).astype(float)
     y = np.array([3.0, -1, 2, -3, 0, 4, -2, 1])[X[:, 0].astype(int)]
-    embedding = tw.Embedding(0, ("categories", {"levels": 8}), 4)
-    of = DenseNetwork(1, (tw.Dense(1, "identity"),), embedding=embedding)
+    embedding = tw.Embedding((0,), ("categories", {"levels": 8}), 4)
+    of = DenseNetwork(1, (tw.Dense(1, "identity"),), embedding=(embedding,))
     run = tw.fit(of, X, y, optimizer="lbfgs", epochs=100, random_state=0)
     np.testing.assert_allclose(tw.predict(run, X)[:, 0], y, atol=0.01)
 
@@ -150,8 +150,8 @@ def test_categories_are_learned_where_a_number_is_not_enough() -> None:
 def test_pieces_move_to_where_the_function_bends() -> None:
     X = np.linspace(-2, 2, 201)[:, None]
     y = np.where(X[:, 0] < 0.7, 0.0, 3 * (X[:, 0] - 0.7))
-    embedding = tw.Embedding(0, ("piecewise", {"pieces": 2}), 1)
-    of = DenseNetwork(1, (tw.Dense(1, "identity"),), embedding=embedding)
+    embedding = tw.Embedding((0,), ("piecewise", {"pieces": 2}), 1)
+    of = DenseNetwork(1, (tw.Dense(1, "identity"),), embedding=(embedding,))
     run = tw.fit(
         of, X, y, optimizer="lbfgs", epochs=300, random_state=1, dtype="float64"
     )

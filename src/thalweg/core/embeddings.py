@@ -88,10 +88,10 @@ class Embedding(Record):
     def __post_init__(self) -> None:
         given: Any = self.columns
         single = isinstance(given, str) or not isinstance(given, Sequence | np.ndarray)
-        columns = [given] if single else list(given)
-        for column in columns:
+        listed: list[Any] = [given] if single else list(given)
+        for column in listed:
             check_whole("columns", column, "[0, inf)", owner="Embedding")
-        columns = tuple(int(column) for column in columns)
+        columns = tuple(int(column) for column in listed)
         if not columns or len(set(columns)) < len(columns):
             raise ValueError(
                 f"Embedding got columns={shown(given)}; it must name at least one "
@@ -197,15 +197,15 @@ def as_embeddings(given: Any, n_inputs: int) -> tuple[Embedding, ...]:
     ValueError, TypeError
         If one names a column that is not there, or that another one has.
     """
-    several = [given] if isinstance(given, Embedding) else given
-    fits = isinstance(several, Sequence) and not isinstance(several, str)
-    if not fits or not all(isinstance(each, Embedding) for each in several):
+    several: Any = [given] if isinstance(given, Embedding) else given
+    found = list(several) if isinstance(several, list | tuple) else [several]
+    if not all(isinstance(each, Embedding) for each in found):
         raise TypeError(
             f"DenseNetwork got embedding={shown(given)}; it must be a "
             "thalweg.Embedding or a sequence of them."
         )
     taken: set[int] = set()
-    for each in several:
+    for each in found:
         beyond = [column for column in each.columns if column >= n_inputs]
         if beyond:
             raise ValueError(
@@ -219,7 +219,7 @@ def as_embeddings(given: Any, n_inputs: int) -> tuple[Embedding, ...]:
                 "can have one."
             )
         taken |= set(each.columns)
-    return tuple(several)
+    return tuple(found)
 
 
 def parameter_name(number: int, name: str) -> str:
