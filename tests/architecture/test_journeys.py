@@ -36,7 +36,7 @@ WORK = "Session.advance"
 
 FILES_BEFORE = {
     "MLPClassifier().fit": 10,
-    "thalweg fit": 29,
+    "thalweg fit --members 1": 29,
     "search": 18,
     "diagnose": 27,
     "minimize": 6,
@@ -179,6 +179,8 @@ def run_command(folder: Path) -> None:
         "kind",
         "--epochs",
         "3",
+        "--members",
+        "1",
         "-o",
         str(folder / "m.thalweg"),
     ]
@@ -196,7 +198,7 @@ def fit_keras(_: Path) -> None:
 
 JOURNEYS: dict[str, Callable[[Path], Any]] = {
     "MLPClassifier().fit": lambda _: estimator().fit(*rows()),
-    "thalweg fit": run_command,
+    "thalweg fit --members 1": run_command,
     "search": lambda _: tw.search(
         estimator(), {"alpha": [1e-4, 1e-2]}, *rows(), n_trials=2, n_jobs=1,
         random_state=0,
