@@ -33,7 +33,7 @@ QUICK: dict[str, Any] = {
 }  # fmt: skip
 
 
-def mixed(n: int = 160, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
+def mixed(n: int = 160, seed: int = 0) -> Any:
     """A table of all kinds, with missing values."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({
@@ -82,7 +82,8 @@ def test_so_many_networks_are_trained(count: int):
 
 def test_processors_change_nothing(regressor: Any):
     with share_cpus(1):
-        alone = clone(regressor).fit(FRAME, VALUES)
+        copy: Any = clone(regressor)
+        alone = copy.fit(FRAME, VALUES)
     np.testing.assert_array_equal(alone.predict(FRAME), regressor.predict(FRAME))
 
 
@@ -208,7 +209,8 @@ def test_max_time_is_shared():
 
 
 def test_warm_start_continues_each_member(regressor: Any):
-    model = clone(regressor).set_params(warm_start=True).fit(FRAME, VALUES)
+    copy: Any = clone(regressor)
+    model = copy.set_params(warm_start=True).fit(FRAME, VALUES)
     before = model.out_of_fold_["one"]
     first = model.columns_
     model.fit(FRAME, VALUES)

@@ -145,13 +145,15 @@ def predictions(
     """Return a table of predictions, and the outputs that they come from."""
     import pandas as pd
 
+    from thalweg.estimators import ClassSet
+
     if interval is None:
         outputs, found = model.outputs(frame), None
     else:
         found, outputs = model.outputs_with_interval(frame, interval)
     columns: dict[str, Any] = {"prediction": model.decide(outputs)}
     if found is not None:
-        if model.classifies:
+        if isinstance(found, ClassSet):
             names = [str(label) for label in model.classes_.tolist()]
             columns["set"] = [
                 " | ".join(name for name, kept in zip(names, row, strict=True) if kept)

@@ -19,6 +19,7 @@ from thalweg import training
 from thalweg.core import History, Interval, check_flag, inside, shown
 from thalweg.diagnosis.facts import Facts, measure, reach_of
 from thalweg.diagnosis.facts.clock import Clock
+from thalweg.diagnosis.facts.data import facts_of_coverage, facts_of_folds
 from thalweg.diagnosis.facts.network import RateFacts
 from thalweg.diagnosis.facts.reach import ReachFacts
 from thalweg.diagnosis.facts.training import (
@@ -43,7 +44,7 @@ from thalweg.diagnosis.readers import (
     understand,
 )
 from thalweg.diagnosis.result import Diagnosis, Finding, Severity
-from thalweg.diagnosis.root_causes import MOST_CAUSES, find_root_causes
+from thalweg.diagnosis.root_causes import MOST_CAUSES, cure_together, find_root_causes
 from thalweg.diagnosis.rules import ORDER, Thresholds, judge, merged_limits
 from thalweg.diagnosis.treatment import differences, treated, treated_function
 from thalweg.diagnosis.trials import Baseline, Trainings, TrialRun
@@ -174,6 +175,8 @@ def diagnose(
     problem = _without_warnings(understand, subject, X, y, X_val, y_val, **settings)
     clock = Clock(np.inf if trials else started + budget)
     facts = _without_warnings(measure, problem, clock=clock)
+    if problem.labels is not None:
+        facts = replace(facts, coverage=facts_of_coverage(y, y_val))
     if clock.allows(ModeFacts):
         facts = replace(facts, mode=_facts_of_mode(subject, problem))
     trainings = Trainings(problem, started + budget)
@@ -191,6 +194,9 @@ def diagnose(
         again = partial(_examine_again, trainings, facts, thresholds)
         enough = facts.nearest.best if facts.nearest is not None else np.inf
         found = find_root_causes(trainings, baseline, found, again, enough)
+        far = facts.reach is not None and facts.reach.far
+        if far and not any(f.confirmed for f in found):
+            found = cure_together(trainings, baseline, weighed(found, facts.reach))
     found = weighed(found, facts.reach)
     costs = {
         "examination": examined,
@@ -224,7 +230,11 @@ def _of_wrapped(
         return outer.rewrap(new), difference
 
     name = f"{type(subject).__name__} of {found.subject}"
-    return replace(found, subject=name, prescribe=prescribe)
+    found = replace(found, subject=name, prescribe=prescribe)
+    facts = Facts(coverage=facts_of_folds(getattr(subject, "cv", None), X, y))
+    unseen = judge(facts, options["thresholds"])[0]
+    ordered = tuple(_ordered([*unseen, *found.findings]))
+    return replace(found, findings=ordered) if unseen else found
 
 
 def diagnosis_of_history(
@@ -274,7 +284,7 @@ def _with_baseline(
             reach=reach_of(first.problem, first.run),
         )  # fmt: skip
     if seeds is not None and facts.validation_score is None:
-        score = float(np.nanmean(seeds.scores))
+        score = trainings.plain_score()
         facts = replace(facts, validation_score=ValidationScoreFacts(score))
     return facts
 
@@ -299,7 +309,16 @@ def weighed(found: list[Finding], reach: ReachFacts | None) -> list[Finding]:
     A remedy that gains nothing demotes the remedy, not the finding. A remedy that was
     confirmed explains the distance, so that the notes stay notes.
     """
-    if reach is None or not reach.far:
+    if reach is None:
+        return found
+    if reach.near:  # a few points by more epochs are no fault
+        found = [
+            replace(f, severity=Severity.NOTE)
+            if f.code == "stopped-early" and f.severity is Severity.ADVICE
+            else f
+            for f in found
+        ]
+    if not reach.far:
         return found
     cures = [f for f in found if f.confirmed]
     if cures:
@@ -369,6 +388,8 @@ def _ordered(found: list[Finding]) -> Iterator[Finding]:
 def _gain(finding: Finding) -> float:
     """Return what a remedy gained; infinity if only the user can apply it."""
     proof = finding.proof
+    if finding.code == "far-from-reachable":
+        return -2.0  # the suspicions that may explain it come first
     if proof is not None and not finding.confirmed:
         return -1.0
     return proof.gain if proof is not None else np.inf

@@ -54,10 +54,15 @@ class LayerView:
         for name in ("kernel", "_kernel", "embeddings"):
             found = getattr(self.layer, name, None)
             if found is not None:
-                return np.asarray(found)
+                return value_of(found)
         cell = getattr(self.layer, "cell", None)
         kernel = getattr(cell, "kernel", None)
-        return None if kernel is None else np.asarray(kernel)
+        return None if kernel is None else value_of(kernel)
+
+
+def value_of(variable: Any) -> Array:
+    """Return what a variable of Keras holds."""
+    return np.asarray(getattr(variable, "value", variable))
 
 
 def is_keras_model(subject: Any) -> bool:

@@ -19,12 +19,13 @@ from sklearn.utils.class_weight import compute_sample_weight
 from thalweg import training
 from thalweg.core import Array, History, Plan, StopReason
 from thalweg.diagnosis.input_data import InputData, looks_like_classes
-from thalweg.diagnosis.keras_layers import LayerView, read_layers
+from thalweg.diagnosis.keras_layers import LayerView, read_layers, value_of
 from thalweg.diagnosis.keras_recipe import (
     KerasRecipe,
     loss_name,
     loss_setting,
     seeded,
+    settings_of,
 )
 from thalweg.diagnosis.problem import Problem, ValidationData, numbered
 from thalweg.estimators import from_keras
@@ -57,6 +58,8 @@ class KerasRun:
     stop_reason : StopReason
     plan : Plan
     best_epoch : int
+    planned : int or None
+        Epochs that were asked for, if a callback ended the training before them.
     native : bool
         Whether the native kernel trained it, which takes milliseconds.
     """
@@ -67,6 +70,7 @@ class KerasRun:
     plan: Plan
     best_epoch: int = 0
     native: bool = False
+    planned: int | None = None
 
 
 @dataclass(frozen=True)
@@ -701,14 +705,16 @@ def problem_of_model(
     raw = history if history is not None else getattr(model, "history", None)
     trained = _is_trained(model, raw)
     curve = _read_history(raw)
-    epochs, known = given.get("epochs"), []
+    epochs, known, planned = given.get("epochs"), [], None
     if isinstance(epochs, list | tuple):
         epochs = sum(epochs)
     if curve is not None and len(curve):
         known.append("history")
     params = getattr(raw, "params", None) or {}
     if epochs is None and curve is not None and len(curve):
-        epochs = int(params.get("epochs") or len(curve))
+        epochs = len(curve)
+        asked = int(params.get("epochs") or epochs)
+        planned = asked if asked > epochs and np.isfinite(curve.loss).all() else None
     rows = len(y) * (1 - float(given.get("validation_split") or 0.0))
     batch = given.get("batch_size")
     if batch is None and params.get("steps"):
@@ -721,7 +727,7 @@ def problem_of_model(
     optimizer = recipe.optimizer
     rate = None
     if optimizer is not None:
-        rate = float(np.asarray(optimizer.learning_rate))
+        rate = typical_rate(recipe.new_optimizer(), epochs * int(-(-rows // batch)))
     rate = given.get("learning_rate", rate) or 1e-3
     name = _OPTIMIZERS.get(type(optimizer).__name__, "adam")
     plan = Plan.of(
@@ -735,7 +741,7 @@ def problem_of_model(
         full = len(curve) >= epochs or not len(curve)
         reason = StopReason.MAX_EPOCHS if full else StopReason.CALLBACK
         run = KerasRun(model, curve, reason if finite else StopReason.NONFINITE, plan,
-                       len(curve))  # fmt: skip
+                       len(curve), planned=planned)  # fmt: skip
     if run is None and _has_constant_weights(model):
         recipe = replace(recipe, keeps_weights=True)
     return KerasProblem(
@@ -744,6 +750,17 @@ def problem_of_model(
         recipe=recipe, target=target, epochs=epochs, batch=batch, wrapper=wrapper,
         known=tuple(known),
     )  # fmt: skip
+
+
+def typical_rate(optimizer: Any, steps: int) -> float:
+    """Return the learning rate; the median over the training if it has a schedule."""
+    import keras
+
+    schedule = getattr(optimizer, "_learning_rate", None)
+    if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        return float(value_of(optimizer.learning_rate))
+    at = np.unique(np.linspace(0, max(steps - 1, 0), 41).astype(int))
+    return float(np.median([float(np.asarray(schedule(int(step)))) for step in at]))
 
 
 def _batch_of(rows: float, steps: int) -> int:
@@ -774,7 +791,7 @@ def _built_copy(model: Any, data: InputData) -> Any:
         ) from error
     if model.compiled:
         copy.compile(optimizer=type(model.optimizer).from_config(
-            model.optimizer.get_config()), loss=model.loss,
+            settings_of(model.optimizer)), loss=model.loss,
             metrics=getattr(getattr(model, "_compile_metrics", None), "_user_metrics",
                             None))  # fmt: skip
     return copy
@@ -785,7 +802,7 @@ def _is_trained(model: Any, history: Any) -> bool:
         return True
     optimizer = getattr(model, "optimizer", None)
     steps = getattr(optimizer, "iterations", None)
-    return steps is not None and int(np.asarray(steps)) > 0
+    return steps is not None and int(value_of(steps)) > 0
 
 
 def _read_history(raw: Any) -> History | None:
@@ -799,7 +816,7 @@ def _read_history(raw: Any) -> History | None:
 
 def _has_constant_weights(model: Any) -> bool:
     """Whether the kernels of a model that was not trained are constant."""
-    kernels = [np.asarray(v) for v in model.trainable_variables if len(v.shape) > 1]
+    kernels = [value_of(v) for v in model.trainable_variables if len(v.shape) > 1]
     return any(k.size > 1 and np.ptp(k) == 0 for k in kernels)
 
 

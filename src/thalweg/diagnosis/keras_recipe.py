@@ -7,6 +7,7 @@ is a new recipe, so that a remedy can be shown as the lines that differ.
 
 import random
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -127,7 +128,9 @@ class KerasRecipe:
 
         if not self.layered:
             return type(self.model).from_config(self.model.get_config())
-        model = keras.models.clone_model(self.model, clone_function=self._cloned)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # as in settings_of
+            model = keras.models.clone_model(self.model, clone_function=self._cloned)
         self._copy_weights(model)
         if self.center is None and self.target is None:
             return model
@@ -184,7 +187,7 @@ class KerasRecipe:
         made: Any = self.optimizer
         if made is None or name is not None:
             made = keras.optimizers.get(name or "adam")
-        return type(made).from_config({**made.get_config(), **own})
+        return type(made).from_config({**settings_of(made), **own})
 
     def _new_loss(self) -> Any:
         import keras
@@ -202,6 +205,14 @@ class KerasRecipe:
             return None
         power = 1 if "absolute" in loss_name(self.loss) else 2
         return 1 / self.target[1] ** power
+
+
+def settings_of(optimizer: Any) -> dict[str, Any]:
+    """Return the settings of an optimizer."""
+    with warnings.catch_warnings():
+        # Keras converts its variables in a way that NumPy will not support.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return optimizer.get_config()
 
 
 def _as_setting(values: Array) -> Any:

@@ -23,6 +23,8 @@ Job = tuple[Changes, int]
 _MOST_ROWS = 3000
 """Rows of a trial: more would take longer and say the same."""
 _FOLDS = 5
+_RARE = 0.1
+"""Below this share of the rows a class is rare."""
 _MOST_SLOW = 4
 """Trainings by Keras itself, each of which takes a second or more, in one diagnosis."""
 FEW_SEEDS, _MANY_SEEDS = 3, 5
@@ -50,6 +52,9 @@ class TrialRun:
         Mean of −log of the predicted probability of the true class.
     error : str
         Why training failed; ``""`` if it did not.
+    plain : float
+        The score in which all rows count equally. `score` is the balanced accuracy if
+        a class is rare.
     """
 
     problem: Problem
@@ -57,6 +62,7 @@ class TrialRun:
     score: float = float("nan")
     surprise: float = float("nan")
     error: str = ""
+    plain: float = float("nan")
 
     @property
     def begun(self) -> bool:
@@ -191,8 +197,16 @@ class Trainings:
         X = pipe.transform(X) if pipe else X
         with np.errstate(all="ignore"):
             prediction = part.predict(run, part.shaped(dense(X)))
-            value = _common_score(part, part.decide(prediction), changes)
-        return TrialRun(part, run, value, _surprise(part, prediction))
+            guess = part.decide(prediction)
+            plain = _common_score(part, guess, changes)
+            value = _balanced(part, guess) if self.rare and not changes.get(
+                "target") else plain  # fmt: skip
+        return TrialRun(part, run, value, _surprise(part, prediction), plain=plain)
+
+    @property
+    def rare(self) -> bool:
+        """Whether a class is so rare that all classes must count equally."""
+        return rarest_share(self.base) < _RARE
 
     def is_late(self) -> bool:
         """Whether the deadline has passed, or Keras has trained often enough."""
@@ -222,11 +236,33 @@ class Trainings:
             error = float(np.sqrt(middle * (1 - middle) / held))
         return SeedFacts(error, max(known) - min(known), tuple(scores))
 
+    def plain_score(self) -> float:
+        """Return the mean score of the unchanged trainings, all rows equal."""
+        unchanged = repr(_UNCHANGED)
+        found = [each.plain for (k, _), each in self.runs.items() if k == unchanged]
+        return float(np.nanmean(found))
+
     def n_held(self, n_seeds: int) -> int:
         """Return the number of different validation rows of so many seeds."""
         own = self.base.validation_data
         n = min(self.base.X.shape[0], _MOST_ROWS)
         return len(own.y) if own is not None else n * min(n_seeds, _FOLDS) // _FOLDS
+
+
+def rarest_share(problem: Problem) -> float:
+    """Return the share of the rarest class among the rows; 1 if there are none."""
+    if problem.labels is None or problem.y.ndim > 1:
+        return 1.0
+    counts = np.bincount(problem.y.astype(int))
+    return float(counts[counts > 0].min() / counts.sum())
+
+
+def _balanced(part: Problem, guess: Array) -> float:
+    """Return the mean share of right answers of each class."""
+    assert part.validation_data is not None
+    truth = part.validation_data.y
+    hits = guess.astype(int) == truth
+    return float(np.mean([hits[truth == k].mean() for k in np.unique(truth)]))
 
 
 def _key(changes: Changes, seed: int) -> tuple[str, int]:

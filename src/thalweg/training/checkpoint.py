@@ -118,7 +118,10 @@ class Part:
     context: Snapshot = field(default_factory=dict)
     latest: Snapshot | None = None
     _taken: float = field(default_factory=time.perf_counter)
-    _last: int = 0
+    _last: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._last = self.epochs
 
     @property
     def stops(self) -> bool:
@@ -248,7 +251,6 @@ class Checkpoint:
         """Return the part of one training."""
         found = self.found.get(name)
         part = Part(self, name, found, found["epochs"] if found else 0)
-        part._last = part.epochs
         self.parts[name] = part
         return part
 

@@ -80,7 +80,7 @@ def _numbers(y: Any) -> tuple[Array, int]:
 
 def _check_weight(key: Any, weight: Any) -> None:
     real = isinstance(weight, Real) and not isinstance(weight, bool | np.bool_)
-    if not real or not 0 <= weight < np.inf:
+    if not real or not 0 <= float(weight) < np.inf:
         raise ValueError(
             f"class_weight gives {weight!r} to class {key!r}; a weight must be "
             "a finite number of at least 0."

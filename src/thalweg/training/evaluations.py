@@ -63,7 +63,7 @@ class Evaluations:
             return compute()
         question = 0
         for part in asked:
-            question = zlib.crc32(np.ascontiguousarray(part).view(np.uint8), question)
+            question = zlib.crc32(np.ascontiguousarray(part).tobytes(), question)
         if self.repeats:
             number = self._answered
             if self.questions[number] != question:

@@ -85,7 +85,7 @@ def train(
         reason = loop.run(session)
     else:
         kept = LoopState(part, loop, session, trainer, seed)
-        reason = (found and kept.restore(found)) or loop.run(session, kept)
+        reason = kept.restore(found) or loop.run(session, kept)
         kept.end(reason)
     why += session.note
     return finish(network, monitor, trainer, why, reason, session, data), session
@@ -289,8 +289,10 @@ class LoopState:
         own = {"seed": self.seed, "session": self.session.snapshot()}
         return own | self.loop.snapshot(self.engine, reason)
 
-    def restore(self, found: Snapshot) -> StopReason | None:
-        """Go on from a snapshot; return why the training ended, if it did."""
+    def restore(self, found: Snapshot | None) -> StopReason | None:
+        """Go on from a snapshot, if there is one; return why its training ended."""
+        if found is None:
+            return None
         try:
             self.session.restore(found["session"])
             reason = self.loop.restore(found, self.engine)

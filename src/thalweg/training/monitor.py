@@ -308,6 +308,9 @@ class TrainingMonitor:
         self._subject = subject
         self.started = time.perf_counter() - found["seconds"]
         self._clock = self._seconds()
+        for each in self.callbacks:
+            if hasattr(each, "resume_after"):  # which counts the epochs itself
+                each.resume_after(self.seen)
 
     def amend(self, name: str, value: float) -> None:
         """Set a count of the last epoch to what was known only after it."""

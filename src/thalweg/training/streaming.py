@@ -285,7 +285,10 @@ class _Training:
         self.steps, self.rate = found["steps"], found["rate"]
         set_generator(self.rng, found["generator"])
         measures = found["measures"]
-        self.seen = [EpochSums(*own, True, {}, measures) for own in found["seen"]]
+        self.seen = [
+            EpochSums(loss, norm, ratio, True, {}, measures)
+            for loss, norm, ratio in found["seen"]
+        ]
         self.sizes = [(rows, steps) for rows, steps in found["sizes"]]
         self.monitor.restore(found["monitor"], session)
         return self.monitor.had_ended(found["reason"])

@@ -16,6 +16,7 @@ from thalweg.diagnosis.estimator_reader import EstimatorProblem
 from thalweg.diagnosis.facts.clock import Clock
 from thalweg.diagnosis.facts.data import (
     ColumnFacts,
+    CoverageFacts,
     DataFacts,
     ImageFacts,
     InputFacts,
@@ -102,6 +103,7 @@ class Facts:
     target_gaps: TargetGaps | None = None
     columns: ColumnFacts | None = None
     labels: LabelFacts | None = None
+    coverage: CoverageFacts | None = None
     numbers: NumberFacts | None = None
     target: TargetFacts | None = None
     images: ImageFacts | None = None

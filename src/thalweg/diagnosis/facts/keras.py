@@ -20,8 +20,9 @@ from thalweg.diagnosis.keras_layers import (
     initializer_value,
     read_layers,
     recurrent_activation,
+    value_of,
 )
-from thalweg.diagnosis.keras_reader import KerasProblem, outputs_of
+from thalweg.diagnosis.keras_reader import KerasProblem, outputs_of, typical_rate
 from thalweg.diagnosis.keras_recipe import loss_name, loss_setting, metric_names
 
 _NO_MODEL = "no Keras model was given"
@@ -109,7 +110,7 @@ class ModelFacts(FactGroup):
     hidden : int
         The number of hidden layers.
     squashing : int
-        Hidden layers with a sigmoid or tanh.
+        Hidden layers with a sigmoid.
     unadapted : tuple of str
         Normalization layers without statistics.
     relu_recurrence : tuple of str
@@ -171,8 +172,9 @@ def facts_of_keras_plan(
     )
     rate = None
     if problem.recipe.optimizer is not None or problem.recipe.optimizer_settings:
-        value = float(np.asarray(optimizer.learning_rate))
-        usual = float(np.asarray(type(optimizer)().learning_rate))
+        steps = problem.epochs * -(-len(problem.y) // max(problem.batch, 1))
+        value = typical_rate(optimizer, steps)
+        usual = float(value_of(type(optimizer)().learning_rate))
         rate = RateFacts(value, usual)
     return plan, rate, BatchFacts(1.0)
 
@@ -222,7 +224,7 @@ def facts_of_model(
         constant=_constant(model, views, run is not None),
         linear=linear,
         hidden=len(nonlinear),
-        squashing=sum(bool({"sigmoid", "tanh"} & {*view.activations})
+        squashing=sum("sigmoid" in view.activations
                       for view in nonlinear if not view.recurrent),
         unadapted=tuple(n.name for n in front
                         if type(n).__name__ == "Normalization" and _is_unadapted(n)),
@@ -256,10 +258,10 @@ def _is_unadapted(layer: Any) -> bool:
     if not layer.built:
         return True
     count = getattr(layer, "count", None)
-    mean, variance = (np.asarray(getattr(layer, name, 0.0)) for name in (
+    mean, variance = (value_of(getattr(layer, name, 0.0)) for name in (
         "adapt_mean", "adapt_variance"))  # fmt: skip
     fresh = not mean.any() and bool((variance == 1).all())
-    return fresh and (count is None or int(np.asarray(count)) == 0)
+    return fresh and (count is None or int(value_of(count)) == 0)
 
 
 def _constant(model: Any, views: list[LayerView], trained: bool) -> tuple[str, ...]:
@@ -376,7 +378,7 @@ def facts_of_model_units(
 def _mode(problem: KerasProblem, model: Any, X: Array, y: Array) -> Any:
     from thalweg.diagnosis.facts.training import score
 
-    kept = [np.array(v) for v in model.non_trainable_variables]
+    kept = [value_of(v) for v in model.non_trainable_variables]
     try:
         scores = [score(problem, problem.decide(outputs_of(model, X, mode)), y)
                   for mode in (True, False)]  # fmt: skip

@@ -187,6 +187,8 @@ class StopFacts(FactGroup):
         Whether the loss or the weights became infinite or NaN.
     restored : bool
         Whether the weights of an earlier epoch were restored.
+    planned : int or None
+        Epochs that were asked for, if a callback ended the training before them.
     """
 
     prefix = "run"
@@ -196,6 +198,7 @@ class StopFacts(FactGroup):
     ended_by_epochs: bool
     diverged: bool
     restored: bool
+    planned: int | None = None
 
 
 @dataclass(frozen=True)
@@ -356,6 +359,7 @@ def facts_of_run(run: Run) -> tuple[RunFacts, StopFacts]:
         ended_by_epochs=run.stop_reason is StopReason.MAX_EPOCHS,
         diverged=diverged,
         restored=run.best_epoch < len(run.history),
+        planned=getattr(run, "planned", None),
     )
 
 

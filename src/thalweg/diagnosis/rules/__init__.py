@@ -34,6 +34,7 @@ _RULES: dict[str, tuple[Judge, dict[str, float]]] = {
     "ascent": (user_function.ascent, {}),
     "stale-gradient": (user_function.stale_gradient, {"cosine": 0.99}),
     "misaligned-rows": (data.misaligned_rows, {"gain": 0.1}),
+    "unseen-class": (data.unseen_class, {"classes": 0}),
     "leak": (
         data.leak,
         {"alone": 0.98, "others": 0.02, "lost": 0.2, "shared": 0.01, "rows": 40},
@@ -62,7 +63,10 @@ _RULES: dict[str, tuple[Judge, dict[str, float]]] = {
     "no-nonlinearity": (network.no_nonlinearity, {}),
     "saturated-units": (network.saturated_units, {"share": 0.5}),
     "dead-units": (network.dead_units, {"share": 0.4}),
-    "vanishing-gradient": (network.vanishing_gradient, {"ratio": 1e-4, "loss": 0.8}),
+    "vanishing-gradient": (
+        network.vanishing_gradient,
+        {"ratio": 1e-4, "loss": 0.8, "sigmoids": 3},
+    ),
     "rate-too-high": (
         training.rate_too_high,
         {"sharpness": 2, "update": 0.05, "rises": 0.4, "usual": 10},

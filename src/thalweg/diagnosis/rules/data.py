@@ -4,6 +4,7 @@ import numpy as np
 
 from thalweg.diagnosis.facts.data import (
     ColumnFacts,
+    CoverageFacts,
     DataFacts,
     ImageFacts,
     InputFacts,
@@ -257,6 +258,16 @@ def leak(
 
 def shifted_test(limits: Limits, validation: ValidationFacts) -> Finding | None:
     """Rabanser et al. (2019), "Failing loudly": tests of shift column by column."""
+    if validation.apart:
+        return suspected(
+            ADVICE, "The validation data were scaled by themselves: their columns have "
+            "exactly the mean and spread, or the range, of the training data", "X_val",
+            "", float("nan"), float("nan"),
+            Prescription(
+                "Fit the scaler on the training data, and use transform, not "
+                "fit_transform, for the validation data."
+            ),
+        )  # fmt: skip
     share = max(validation.shifted, validation.stretched)
     if share <= limits["share"]:
         return None
@@ -269,6 +280,24 @@ def shifted_test(limits: Limits, validation: ValidationFacts) -> Finding | None:
             "training data, or split again.",
             {"match_held": True},
         ),
+    )  # fmt: skip
+
+
+def unseen_class(limits: Limits, coverage: CoverageFacts) -> Finding | None:
+    """Kohavi (1995), "A study of cross-validation": stratified folds."""
+    if coverage.unseen <= limits["classes"]:
+        return None
+    folds = coverage.where != "X_val"
+    remedy = "Shuffle the rows before they are split, or split by class (stratify=y)."
+    if folds:
+        remedy = "Use StratifiedKFold, or KFold(shuffle=True)."
+    return suspected(
+        SERIOUS,
+        "The validation data hold classes that were never trained on: the rows are "
+        "sorted and were split in order" if folds else
+        "The validation data hold classes that were never trained on",
+        f"{coverage.where}, class {coverage.first}", "classes", coverage.unseen,
+        limits["classes"], Prescription(remedy),
     )  # fmt: skip
 
 

@@ -282,9 +282,19 @@ def dead_units(
 
 
 def vanishing_gradient(
-    limits: Limits, start: StartFacts, end_loss: EndLossFacts | None
-) -> Finding | None:
+    limits: Limits, start: StartFacts | None, end_loss: EndLossFacts | None,
+    model: ModelFacts | None,
+) -> Finding | NotMeasured | None:  # fmt: skip
     """Hochreiter (1991); Glorot & Bengio (2010), section 4.2."""
+    if model is not None and model.squashing >= limits["sigmoids"]:
+        return suspected(
+            NOTE, "The gradient vanishes on its way through many sigmoid layers",
+            "hidden layers", "sigmoid layers", model.squashing, limits["sigmoids"],
+            Prescription("Use ReLU in the hidden layers.", _RELU,
+                         ({"activation": "tanh", "init": "auto"},)),
+        )  # fmt: skip
+    if start is None:
+        return None if model is not None else NotMeasured(StartFacts)
     learned = end_loss is not None and (end_loss.loss < limits["loss"] * start.trivial)
     if start.vanishing >= limits["ratio"] or learned:
         return None

@@ -128,9 +128,10 @@ def rate_too_low(
     update = curve.update if curve.update is not None else 1.0
     slow = update < limits["update"] or rate.value < limits["usual"] * rate.usual
     left = curve.last > 0.2 * curve.first
-    if not slow or not left or not curve.slope > 0:
+    standing = rate.value < 1e-3 * rate.usual  # a schedule may have cut it to nothing
+    if not slow or not left or not (curve.slope > 0 or standing):
         return None
-    usual, known = rate.usual, update < 1
+    usual, known = rate.usual, update < 1 and update < limits["update"]
     return suspected(
         NOTE, "The learning rate is too low: the loss still falls, in tiny steps",
         "learning rate",
@@ -296,6 +297,17 @@ def stopped_early(
 ) -> Finding | None:
     """Prechelt (1998), "Early stopping - but when?"."""
     slope, epochs = curve.slope, run.epochs
+    cut = stop.planned is not None and epochs < stop.planned
+    if cut and stop.planned is not None and not slope <= limits["slope"] / 2:
+        return suspected(
+            NOTE, f"A callback ended the training after {epochs} of {stop.planned} "
+            "epochs, while the loss still fell", "callbacks",
+            "share by which an epoch lowers the loss", slope, limits["slope"] / 2,
+            Prescription(
+                f"Train for {stop.planned} epochs: check the monitor, the mode and the "
+                "patience of EarlyStopping.",
+                {"epochs": stop.planned}), _loss_curve(run, curve),
+        )  # fmt: skip
     falling = slope > limits["slope"] or (epochs < 10 and not slope <= 0)
     if not stop.ended_by_epochs or not falling:
         return None

@@ -91,7 +91,8 @@ def from_arrays(example: Any, arrays: Sequence[Array]) -> Any:
     def leaf(mine: Any, found: Array) -> Any:
         if not _is_key(mine):
             return found
-        return jax.random.wrap_key_data(found, impl=jax.random.key_impl(mine))
+        bits = jnp.asarray(found)
+        return jax.random.wrap_key_data(bits, impl=jax.random.key_impl(mine))
 
     return jax.tree.unflatten(structure, map(leaf, leaves, arrays))
 

@@ -159,8 +159,8 @@ class NativeSession:
         check_arrays([mine[name] for name in names], [theirs[name] for name in names])
         flat = np.ascontiguousarray(theirs["parameters"])
         self._training = kernel.Training(self._description, self._table, flat)
-        counts = theirs["counts"].tolist()
-        self._training.recall(*counts, theirs["rule"].tobytes())
+        steps, updates = theirs["counts"].tolist()
+        self._training.recall(steps, updates, theirs["rule"].tobytes())
         if "average" in theirs:
             self._training.set_average(np.ascontiguousarray(theirs["average"]))
 

@@ -74,6 +74,12 @@ class KerasCallbacks:
             self.all.on_train_begin()
         self.begin_epoch()
 
+    def resume_after(self, epochs: int) -> None:
+        """Go on after the epochs of an earlier process, which a checkpoint had."""
+        self.epoch += epochs
+        if self.epoch < self.epochs:
+            self.begin_epoch()
+
     def begin_epoch(self) -> None:
         """Begin an epoch."""
         with _Shared(self):

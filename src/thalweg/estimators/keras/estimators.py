@@ -52,7 +52,8 @@ from thalweg.estimators.persistence import (
     parameters_to_json,
 )
 from thalweg.estimators.typed_json import from_json, to_json
-from thalweg.training import as_rows, as_weights, fit
+from thalweg.io import PathLike
+from thalweg.training import Kept, as_rows, as_weights, fit, open_checkpoint
 
 _KEPT = (
     "_shape", "_seed", "_wide", "n_outputs_", "classes_", "stop_reason_", "engine_",
@@ -118,7 +119,12 @@ class _KerasEstimator(Persistent, Validated):
 
     # Fitting.
 
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, *,
+        checkpoint: PathLike | Kept | None = None,
+        checkpoint_every: int | float | str | None = None,
+        resume: bool | str = "auto",
+    ) -> Self:  # fmt: skip
         """Build the model and train it.
 
         Parameters
@@ -126,6 +132,14 @@ class _KerasEstimator(Persistent, Validated):
         X : array-like of shape (n_samples, n_features, ...)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), optional
+        checkpoint : path-like, optional
+            File in which the training is kept, so that the same call again goes on
+            from there after a kill or an interruption.
+        checkpoint_every : int, float or str, optional
+            How often it is written: 5 (epochs), 60.0 (seconds), "10 min". By default
+            every 30 seconds.
+        resume : {"auto", True, False}
+            Whether to go on from the file: if it is there, in any case, or never.
 
         Returns
         -------
@@ -133,11 +147,12 @@ class _KerasEstimator(Persistent, Validated):
         """
         self._validate_params()
         goes_on = self.warm_start and hasattr(self, "model_")
-        return self._fit(X, y, sample_weight, goes_on, self.epochs)
+        kept = open_checkpoint(checkpoint, checkpoint_every, resume)
+        return self._fit(X, y, sample_weight, goes_on, self.epochs, kept=kept)
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, goes_on: bool, epochs: Any,
-        classes: Any = None,
+        classes: Any = None, kept: Kept | None = None,
     ) -> Self:  # fmt: skip
         X, y = self._check(X, y, reset=not goes_on)
         rng = check_random_state(self.random_state)
@@ -157,6 +172,7 @@ class _KerasEstimator(Persistent, Validated):
                 validation=self.validation_fraction,
                 random_state=rng,
                 callbacks=self.callbacks or (),
+                checkpoint=kept,
                 **{**self._plan_settings(), "epochs": epochs},
             )  # fmt: skip
             self.history_, self.stop_reason_, self.engine_ = (

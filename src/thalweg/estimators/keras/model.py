@@ -397,8 +397,9 @@ class KerasAdapter:
     def _n_classes(self) -> int | None:
         """Count the classes that the one output of the model tells apart."""
         shape = getattr(self.model, "output_shape", None)
-        known = isinstance(shape, tuple) and isinstance(shape[-1], int)
-        return max(shape[-1], 2) if known else None
+        if isinstance(shape, tuple) and isinstance(shape[-1], int):
+            return max(shape[-1], 2)
+        return None
 
     def _build(self, X: Any, y: Any) -> None:
         """Let Keras make its loss and metrics for rows like these."""

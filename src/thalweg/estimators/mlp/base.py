@@ -140,6 +140,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
 
     _parameter_constraints = CONSTRAINTS
     coefs_: list[Array] = field(init=False)
+    _optimizer: _Optimizer = field(init=False)
     intercepts_: list[Array] = field(init=False)
 
     # What the two estimators differ in.

@@ -194,13 +194,14 @@ class CrossFit:
         ]  # fmt: skip
         runs: list[Run | None] = []
         if watched:
-            run = jobs[0](first=True)
-            runs, jobs = [run], jobs[1:]
-            stopped = run.stop_reason
+            head = jobs[0](first=True)
+            runs.append(head)
+            jobs = jobs[1:]
+            stopped = head.stop_reason
             if stopped is StopReason.INTERRUPTED:
                 jobs = []
             elif stopped is StopReason.CALLBACK:
-                epochs = len(run.history)
+                epochs = len(head.history)
                 jobs = [partial(job, max_epochs=epochs) for job in jobs]
         runs += train_side_by_side(jobs)
         for k, run in enumerate(runs):

@@ -233,8 +233,6 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
     }
     _target: ClassVar[type[Classes] | type[Values]]
     target_: Any = field(init=False)
-    out_of_fold_: ClassVar[Any] = None
-    calibrated_: ClassVar[Any] = None
 
     def fit(
         self,
@@ -594,10 +592,11 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         if linear is not None:
             at = np.searchsorted(found.rows, linear.rows)
             share, both = best_share(found.take(at), linear)
-            self.out_of_fold_ |= {"linear": linear.loss(), "share": share}
+            kept = self.out_of_fold_ or {}
+            kept |= {"linear": linear.loss(), "share": share}
             if len(both.rows) == len(found.rows):
                 found = both
-                self.out_of_fold_["loss"] = found.loss()
+                kept["loss"] = found.loss()
         self.trained_ = averaged(networks, best, share)
         return found
 
@@ -730,9 +729,6 @@ class _Tabular(ReadsTables, TablePredictor, Persistent, Validated):
         several = "targets" in content["target"]
         kind = SeveralValues if several else cls._target
         model.target_ = kind.from_json(content["target"])
-        for name in ("out_of_fold", "calibrated"):
-            if name in content:
-                setattr(model, f"{name}_", content[name])
         return model._restore(content, arrays)
 
     @property

@@ -447,7 +447,7 @@ def fit_all(
     """Fit a model on all rows, with validation data that are honest too."""
     trees = isinstance(model, TreesClassifier | TreesRegressor)
     times = None if trees or is_linear(model) else times
-    kept = {} if file is None or trees else {"checkpoint": file}
+    kept: dict[str, Any] = {} if file is None or trees else {"checkpoint": file}
     model.fit(frame, target, groups=groups, time=times, **kept)
 
 

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from thalweg.core import Array, DenseNetwork, History, Plan, Run, StopReason
 
 PENALTIES = 0.1, 1.0, 10.0, 100.0
+_SIGNS = np.array([-0.5, 0.5])  # two classes share one slope
 _UNSEEN = -50.0  # the bias of a class without rows
 
 
@@ -99,8 +100,8 @@ def logistic(
                 n_classes, _UNSEEN
             )  # fmt: skip
             if len(model.classes_) == 2:
-                slopes[:, model.classes_] = model.coef_.T * [-0.5, 0.5]
-                biases[model.classes_] = model.intercept_ * [-0.5, 0.5]
+                slopes[:, model.classes_] = model.coef_.T * _SIGNS
+                biases[model.classes_] = model.intercept_ * _SIGNS
             else:
                 slopes[:, model.classes_] = model.coef_.T
                 biases[model.classes_] = model.intercept_

@@ -57,7 +57,7 @@ class Members:
 
     def _mean(self, inputs: Array | CompactRows) -> Array:
         total: Any = 0.0
-        for number in np.flatnonzero(self.weights):
+        for number in np.flatnonzero(self.weights).tolist():
             total = total + self.weights[number] * self.of_member(number, inputs)
         return total
 

@@ -66,6 +66,8 @@ class TablePredictor:
         How far out-of-fold predictions were from the truth.
     band_ : QuantileBand or None
         The quantiles of these distances, row by row.
+    out_of_fold_, calibrated_ : dict or None
+        What was found out of fold; see `Classifier`.
     n_features_in_ : int
     feature_names_in_ : ndarray of object
         Only if the table had names.
@@ -84,6 +86,8 @@ class TablePredictor:
     trees_: BoostedTrees | None = None
     scores_: Scores | None = None
     band_: QuantileBand | None = None
+    out_of_fold_: dict[str, Any] | None = None
+    calibrated_: dict[str, Any] | None = None
     n_features_in_: int
     threshold_: float | None = None
     positive_: int = 1
@@ -298,6 +302,9 @@ class TablePredictor:
                 self.scores_ = scores
             if (band := content.get("band")) is not None:
                 self.band_ = QuantileBand.from_document(band, arrays)
+        for name in ("out_of_fold", "calibrated"):
+            if name in content:
+                setattr(self, f"{name}_", content[name])
         self.target_name_ = content.get("target_name")
         if (kept := content.get("threshold")) is not None:
             self.threshold_, self.positive_ = kept["value"], kept["positive"]
