@@ -355,8 +355,7 @@ def test_progress_leaves_epochs_together():
     """It must not make an engine train epoch by epoch."""
     spy = Spy()
     spy.every_epoch = False  # pyright: ignore[reportAttributeAccessIssue]
-    longer: dict[str, Any] = {**PLAN, "epochs": 50}
-    tw.fit(NETWORK, X, Y, callbacks=[spy], **longer)
+    tw.fit(NETWORK, X, Y, callbacks=[spy], **{**PLAN, "epochs": 50})
     assert spy.names.count("record") < 50
     assert next(v.epoch for n, v in reversed(spy.told) if n == "record") == 50
 

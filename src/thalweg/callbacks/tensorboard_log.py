@@ -118,9 +118,10 @@ class _Events:
 
     def __init__(self, folder: Path) -> None:
         from tensorboardX import SummaryWriter
-        from tensorboardX.proto.summary_pb2 import Summary
+        from tensorboardX.proto import summary_pb2
 
-        self.summary: Any = Summary
+        messages: Any = summary_pb2  # its names are made at run time
+        self.summary = messages.Summary
         self.writer: Any = SummaryWriter(str(folder), flush_secs=_SECONDS)
 
     def scalars(self, numbers: dict[str, float], step: int) -> None:

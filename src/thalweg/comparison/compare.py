@@ -180,22 +180,22 @@ def compare(
         sample=head(rows.train[0]),
     )
 
-    def work(called: list[Any]) -> Comparison:
-        tell = _Teller(called) if called and _in_threads() else None
+    with watched(as_callbacks(callbacks, owner="compare"), start) as watching:
+        tell = _Teller(watching.callbacks)
+        shared = tell if watching.callbacks and _in_threads() else None
 
         def trial(name: str, seed: int) -> Trial:
             found = trainers[name](name, seed, rows)
-            if tell is not None:
-                tell(found)
+            if shared is not None:
+                shared(found)
             return found
 
         trials = run_all(trial, jobs, n_jobs)
-        if tell is None:
+        if shared is None:
             for each in trials:
-                _Teller(called)(each)
-        return judge(trials, by)
-
-    return watched(as_callbacks(callbacks, owner="compare"), start, work)
+                tell(each)
+        watching.result = judge(trials, by)
+        return watching.result
 
 
 class _Teller:

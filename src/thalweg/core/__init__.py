@@ -91,6 +91,7 @@ from thalweg.core.types import Array, Frame, Parameters, Series
 from thalweg.core.watching import (
     Callback,
     Start,
+    Watching,
     begin_all,
     finish_all,
     fitted_estimator,
@@ -149,6 +150,7 @@ __all__ = [
     "Spec",
     "Start",
     "StopReason",
+    "Watching",
     "accuracy",
     "as_callbacks",
     "as_random_state",

@@ -18,9 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
-
-Result = TypeVar("Result")
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,32 +119,39 @@ def finish_all(callbacks: Sequence[Any], result: Any) -> None:
         raise raised
 
 
-def watched(
-    callbacks: Sequence[Any],
-    start: Start,
-    work: Callable[[list[Any]], Result],
-) -> Result:
-    """Do some work between the beginning and the end that callbacks are told of.
+@dataclass(eq=False)
+class Watching:
+    """Work that is watched: whom to call, and the result once there is one."""
+
+    callbacks: list[Any]
+    result: Any = None
+
+
+@contextmanager
+def watched(callbacks: Sequence[Any], start: Start) -> Iterator[Watching]:
+    """Tell callbacks of the beginning and of the end of what is done within.
 
     Parameters
     ----------
     callbacks : sequence of callable
     start : Start
-    work : callable
-        Is given whom to call.
+
+    Yields
+    ------
+    Watching
+        Its ``callbacks`` are to be called; put the result into ``result``.
     """
-    begun = begin_all(callbacks, start)
+    own = Watching(begin_all(callbacks, start))
     try:
         with inside():
-            result = work(begun)
+            yield own
     except BaseException as error:
         try:
-            finish_all(begun, None)
+            finish_all(own.callbacks, None)
         except Exception as other:
             error.add_note(f"A callback then raised {type(other).__name__}: {other}")
         raise
-    finish_all(begun, result)
-    return result
+    finish_all(own.callbacks, own.result)
 
 
 @contextmanager

@@ -184,9 +184,9 @@ class Training:
         """Train, and let the adapter have the trained parameters."""
         with kept_from_outside(self.part and self.part.file):
             given = self.first, self.rng, self.monitor, self.engine, self.part
-            return self.monitor.watched(
-                self.start, lambda: self._finish(self.source.train(*given))
-            )
+            with self.monitor.watched(self.start) as watching:
+                watching.result = self._finish(self.source.train(*given))
+                return watching.result
 
     def _finish(self, run: Run) -> Run:
         if self.adapter is None:

@@ -7,7 +7,8 @@ iteration of a full-batch method.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ from thalweg.core import (
     Run,
     Start,
     StopReason,
+    Watching,
     asks_to_stop,
     default_score,
     link,
@@ -150,14 +152,12 @@ class TrainingMonitor:
         self._subject: Subject | None = None  # what the last epochs trained
         self._clock = self._seconds()
 
-    def watched(self, start: Start, train: Callable[[], Run]) -> Run:
-        """Train between the beginning and the end that the callbacks are told of."""
-
-        def work(callbacks: list[Any]) -> Run:
-            self.callbacks = callbacks
-            return train()
-
-        return watched(self.callbacks, start, work)
+    @contextmanager
+    def watched(self, start: Start) -> Iterator[Watching]:
+        """Tell the callbacks of the beginning and the end of the training within."""
+        with watched(self.callbacks, start) as watching:
+            self.callbacks = watching.callbacks
+            yield watching
 
     def begin(self, session: Any) -> None:
         """Let who asked for it have the session before its first epoch."""

@@ -115,11 +115,11 @@ def fit_over_hosts(
     kept = _Checkpoint(checkpoint, hosts, loop, session, trainer, number == 0)
     why = f"jax (process {number} of {n_hosts})"
 
-    def train() -> Run:
+    with monitor.watched(describe_start(monitor, network, [plan], data)) as watching:
         reason = _run(hosts, loop, session, kept)
-        return finish(network, monitor, trainer, why, reason, session, data)
-
-    return monitor.watched(describe_start(monitor, network, [plan], data), train)
+        given = network, monitor, trainer, why, reason, session, data
+        watching.result = finish(*given)
+    return watching.result
 
 
 def _check(network: DenseNetwork, plan: Plan) -> None:

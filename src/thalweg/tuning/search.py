@@ -286,10 +286,10 @@ class _Search:
             sample=head(X),
         )
 
-        def work(callbacks: list[Any]) -> SearchResult:
-            return replace(self, callbacks=tuple(callbacks)).work(X, y)
-
-        return watched(self.callbacks, start, work)
+        with watched(self.callbacks, start) as watching:
+            called = replace(self, callbacks=tuple(watching.callbacks))
+            watching.result = called.work(X, y)
+            return watching.result
 
     def _described(self) -> dict[str, Any]:
         """Return the settings that tell this search from another."""

@@ -339,23 +339,22 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
             identify(part, network, plans, data, held_out, first, self.engine, warm)
         phased = plan.full_batch or len(plans) > 1
         state = None if phased else self._state_to_go_on_from(incremental, plan, data)
-
-        def work() -> Run:
+        start = describe_start(monitor, network, plans, data)
+        with monitor.watched(start) as watching:
             if phased:
-                return train_phases(
+                run = train_phases(
                     network, plans, data, first, rng, monitor, self.engine, part
                 )
-            run, session = train(
-                network, plan, data, first, rng, monitor, self.engine, state, part
-            )
-            rate = plan.rate * monitor.factor
-            self._optimizer = _Optimizer(
-                rate, session.state(), self._rule_of(plan), data.dtype
-            )
-            self.t_ += data.n_rows * monitor.epochs
-            return run
-
-        run = monitor.watched(describe_start(monitor, network, plans, data), work)
+            else:
+                run, session = train(
+                    network, plan, data, first, rng, monitor, self.engine, state, part
+                )
+                rate = plan.rate * monitor.factor
+                self._optimizer = _Optimizer(
+                    rate, session.state(), self._rule_of(plan), data.dtype
+                )
+                self.t_ += data.n_rows * monitor.epochs
+            watching.result = run
         self._take_over(run, monitor)
         for task in tasks:
             task.close()
