@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -87,8 +88,7 @@ class MLflow(Log):
         self.tags, self.log_model = dict(tags or {}), log_model
 
     def _writer(self, start: Start, number: int) -> Writer:
-        import mlflow
-
+        mlflow = import_module("mlflow")
         uri = self.uri or mlflow.get_tracking_uri()
         active = mlflow.active_run()
         parent = None if active is None else active.info.run_id
@@ -170,19 +170,16 @@ class _Logged(Writer):
             self.trouble = f"{type(error).__name__}: {said.rstrip('.')}."
 
     def _begin(self) -> None:
-        from mlflow import MlflowClient
-
         _reach(self.uri)
-        self.client = MlflowClient(self.uri)
+        self.client = import_module("mlflow").MlflowClient(self.uri)
         self.experiment_id = self._experiment()
         self.run_id = self._create(self.log.run_name, self.parent, self.log.tags)
         self._log_settings(self.run_id, self.start.settings)
 
     def _experiment(self) -> str:
         if self.log.experiment is None:
-            from mlflow.tracking import fluent
-
-            return str(fluent._get_experiment_id())  # pyright: ignore[reportPrivateUsage]
+            fluent = import_module("mlflow.tracking.fluent")
+            return str(fluent._get_experiment_id())
         found = self.client.get_experiment_by_name(self.log.experiment)
         if found is not None:
             return found.experiment_id
@@ -198,20 +195,18 @@ class _Logged(Writer):
         return run.info.run_id
 
     def _log_settings(self, run_id: str, settings: Mapping[str, Any]) -> None:
-        from mlflow.entities import Param
-
+        entities = import_module("mlflow.entities")
         texts = as_texts({_allowed(k): v for k, v in settings.items()}, most=500)
-        params = [Param(k, v) for k, v in texts.items()]
+        params = [entities.Param(k, v) for k, v in texts.items()]
         for begin in range(0, len(params), 100):
             self.client.log_batch(run_id, params=params[begin : begin + 100])
 
     def _log_epochs(
         self, run_id: str, epochs: list[tuple[dict[str, float], int, int]]
     ) -> None:
-        from mlflow.entities import Metric
-
+        entities = import_module("mlflow.entities")
         metrics = [
-            Metric(_allowed(name), value, at, step)
+            entities.Metric(_allowed(name), value, at, step)
             for numbers, step, at in epochs
             for name, value in numbers.items()
         ]
@@ -245,9 +240,6 @@ class _Logged(Writer):
 
     def _log_model(self, model: Any, sample: Any) -> None:
         """Log our file, and what lets MLflow predict with it."""
-        import mlflow.pyfunc
-        from mlflow.models import infer_signature
-
         from thalweg import __version__
         from thalweg.callbacks.mlflow_model import Predictor
         from thalweg.estimators import save
@@ -264,11 +256,12 @@ class _Logged(Writer):
                 with warnings.catch_warnings():  # whole numbers have no missing ones
                     warnings.simplefilter("ignore")
                     predicted = Predictor(model).predict(sample)
-                    signature = infer_signature(sample, predicted)
+                    models = import_module("mlflow.models")
+                    signature = models.infer_signature(sample, predicted)
             kept = Path(folder) / "model"
             with warnings.catch_warnings():  # it would rather have an example
                 warnings.simplefilter("ignore")
-                mlflow.pyfunc.save_model(
+                import_module("mlflow.pyfunc").save_model(
                     kept, loader_module=_LOADER, data_path=str(path),
                     signature=signature, pip_requirements=[f"thalweg=={__version__}"],
                 )  # fmt: skip
