@@ -86,7 +86,7 @@ def test_fit_and_predict(capsys: pytest.CaptureFixture[str]):
         "color category 10 2: blue, red",
         "30 rows, each predicted by one of 10 models",
         "majority class 0.500, logistic regression 1.000",
-        "adam, rate 0.001, batches of 16, cross_entropy",
+        "adam, rate 0.003, batches of 16, cross_entropy",
         "Stopped All",
         "Model flowers.thalweg",
     ):
@@ -273,7 +273,7 @@ def test_terminal_sees_a_live_line():
     while chunk := _read(reader):
         seen += chunk
     assert process.wait() == 0
-    assert re.search(rb"epoch \d+/\d+  loss \d\.\d{4}  gradient \S+  rate 0\.001", seen)
+    assert re.search(rb"epoch \d+/\d+  loss \d\.\d{4}  gradient \S+  rate 0\.003", seen)
 
 
 def _read(reader: int) -> bytes:
