@@ -109,6 +109,7 @@ def callees(folder: Path) -> dict[str, Callee]:
     shared = {"X": X, "y": Y, "loss": "cross_entropy", "epochs": 1}
     found: dict[str, Callee] = {
         "Dense": Callee(tw.Dense, {"units": 3}),
+        "Embedding": Callee(tw.Embedding, {"columns": 0}),
         "DenseNetwork": Callee(
             tw.DenseNetwork, {"n_inputs": 2, "layers": (tw.Dense(1),)}
         ),

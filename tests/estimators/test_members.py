@@ -331,20 +331,20 @@ def test_intervals_hold_what_they_promise(level: float):
 
 @pytest.mark.slow
 def test_intervals_of_fits_cover_new_rows():
-    settings: dict[str, Any] = {**QUICK, "hidden_layer_sizes": (4,), "members": 2}
+    settings: dict[str, Any] = {**QUICK, "hidden_layer_sizes": (4,), "members": 4}
     hits: list[Any] = []
     sets: list[Any] = []
     for seed in range(40):
-        frame, y = mixed(150, seed)
+        frame, y = mixed(200, seed)
         labels = np.where(y > 0.8, "big", "small")
         if seed % 2:
-            model = Regressor(**settings).fit(frame[:50], y[:50])
-            new = model.predict(frame[50:], interval=0.8)
-            hits += list((new.lower <= y[50:]) & (y[50:] <= new.upper))
+            model = Regressor(**settings).fit(frame[:100], y[:100])
+            new = model.predict(frame[100:], interval=0.8)
+            hits += list((new.lower <= y[100:]) & (y[100:] <= new.upper))
         else:
-            model = Classifier(**settings).fit(frame[:50], labels[:50])
-            new = model.predict(frame[50:], interval=0.8)
-            places = np.searchsorted(model.classes_, labels[50:])
+            model = Classifier(**settings).fit(frame[:100], labels[:100])
+            new = model.predict(frame[100:], interval=0.8)
+            places = np.searchsorted(model.classes_, labels[100:])
             sets += list(new.included[np.arange(100), places])
     assert 0.75 < np.mean(hits) < 0.95
     assert np.mean(sets) > 0.75

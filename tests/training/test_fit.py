@@ -610,7 +610,7 @@ def test_split_is_stratified(share: float) -> None:
     """Each class within one row of its share, and no row on both sides."""
     classes = np.repeat([0, 1, 2], [30, 60, 10]).astype(np.int32)
     numbered = np.arange(100.0)
-    data = Data(numbered[:, None], classes, numbered)
+    data = Data(numbered[:, None], classes, numbered + 1)
     rng = np.random.RandomState(0)
     kept, held = split(NETWORK, Plan(loss="cross_entropy"), data, share, rng)
     assert held is not None
@@ -620,7 +620,7 @@ def test_split_is_stratified(share: float) -> None:
     )
     for side in (kept, held):
         np.testing.assert_array_equal(side.y, classes[side.X[:, 0].astype(int)])
-        np.testing.assert_array_equal(side.weights, side.X[:, 0])
+        np.testing.assert_array_equal(side.weights, side.X[:, 0] + 1)
     expected = np.array([30, 60, 10]) * share
     assert (np.abs(np.bincount(held.y, minlength=3) - expected) < 1).all()
 

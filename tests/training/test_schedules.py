@@ -119,13 +119,14 @@ def test_a_table_may_have_the_average_of_the_weights(average: Any) -> None:
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 3))
     y = X[:, 0] - X[:, 1] ** 2
-    model = tw.Regressor((5,), average=average, max_epochs=4, random_state=0).fit(X, y)
+    own_settings: dict[str, Any] = {"max_epochs": 4, "random_state": 0, "members": 1}
+    model = tw.Regressor((5,), average=average, **own_settings).fit(X, y)
     run = model.run_
     lone = tw.fit(
         run.network, model.encode(X), model.target_.encode(pd.Series(y)), plan=run.plan,
         random_state=0,
     )  # fmt: skip
-    plain = tw.Regressor((5,), max_epochs=4, random_state=0).fit(X, y)
+    plain = tw.Regressor((5,), **own_settings).fit(X, y)
     for own, same, other in zip(
         run.parameters, lone.parameters, plain.run_.parameters, strict=True
     ):

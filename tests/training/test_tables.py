@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd  # noqa: TID253 (what is given)
 import pytest
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 import thalweg as tw
 
@@ -130,3 +132,19 @@ def test_no_share_of_rows_of_weight_0_is_held_out() -> None:
     np.testing.assert_array_equal(found.history.loss, wanted.history.loss)
     one, other = (run.history.validation_score for run in (found, wanted))
     np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("form", ["dok", "coo", "bsr", "lil", "dia"])
+def test_sparse_matrices_of_any_format_are_rows(form: str) -> None:
+    """One format is a mapping, which is no mapping of columns; some cannot be cut."""
+    X = sparse.random(30, 4, 0.5, random_state=0).asformat(form)
+    y = np.arange(30) % 2
+    seen: list[int] = []
+    settings: dict[str, Any] = {"max_iter": 2, "tol": 0.0, "random_state": 0}
+    settings |= {"callbacks": [lambda record: seen.append(record.epoch)]}
+    with pytest.warns(ConvergenceWarning):
+        found = tw.MLPClassifier(**settings).fit(X, y)
+    with pytest.warns(ConvergenceWarning):
+        wanted = tw.MLPClassifier(**settings).fit(X.tocsr(), y)
+    np.testing.assert_array_equal(found.predict_proba(X), wanted.predict_proba(X))
+    assert seen == [1, 2, 1, 2]

@@ -299,7 +299,7 @@ class DenseNetwork(Record):
     def widths(self) -> tuple[int, ...]:
         """Widths of what the first layer reads and of what each layer gives."""
         embedded = sum(each.width for each in self.embedding)
-        first = len(self.plain_columns) + embedded
+        first = self.n_plain + embedded
         return (first, *(layer.units for layer in self.layers))
 
     @property
@@ -307,6 +307,11 @@ class DenseNetwork(Record):
         """Numbers of the input columns that are not embedded."""
         taken = {column for each in self.embedding for column in each.columns}
         return tuple(column for column in range(self.n_inputs) if column not in taken)
+
+    @property
+    def n_plain(self) -> int:
+        """Number of the input columns that are not embedded."""
+        return self.n_inputs - sum(len(each.columns) for each in self.embedding)
 
     @property
     def n_parameters(self) -> int:

@@ -57,6 +57,8 @@ def head(rows: Any) -> Any:
     """Return the first rows as a sample; None where it cannot be told what they are."""
     if rows is None or not hasattr(rows, "shape"):
         return None
+    if hasattr(rows, "tocsr"):  # not every sparse format can be cut
+        rows = rows.tocsr()
     return rows.iloc[:_SAMPLE] if hasattr(rows, "iloc") else rows[:_SAMPLE]
 
 

@@ -34,7 +34,7 @@ def as_matrix(network: Any, X: Any, name: str = "X") -> Any:
         return X
     if is_arrow_table(X):
         return np.column_stack([np.asarray(X[column]) for column in X.column_names])
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not hasattr(X, "tocsr"):  # a sparse matrix by keys
         return _stacked(X, name)
     return X
 
@@ -46,8 +46,11 @@ def collected(values: Any) -> Any:
     return values.collect()
 
 
-def at_hand(values: Any) -> Any:
+def at_hand(values: Any, name: str = "X") -> Any:
     """Return a lazy frame, or a mapping of columns, as a data frame.
+
+    SciPy's sparse matrix by keys, which is a mapping too, stays as it is. `name` is for
+    the message.
 
     Raises
     ------
@@ -55,14 +58,14 @@ def at_hand(values: Any) -> Any:
         If a path is given, where rows must be at hand.
     """
     values = collected(values)
-    if isinstance(values, Mapping):
+    if isinstance(values, Mapping) and not hasattr(values, "tocsr"):
         import pandas as pd
 
         return pd.DataFrame(dict(values))
     if isinstance(values, str | os.PathLike):
         raise ValueError(
-            f"got {values!r}, a path, where rows are needed. Read the file first, such "
-            "as with pandas.read_parquet."
+            f"{name} is {values!r}, a path, where rows are needed. Read the file "
+            "first, such as with pandas.read_parquet."
         )
     return values
 

@@ -189,7 +189,7 @@ def search(
         missing = "X" if X is None else "y"
         raise ValueError(f"search got {missing}=None. Give both X and y.")
     with naming("X", "y", owner="search"):
-        X, y = at_hand(X), at_hand(y)
+        X, y = at_hand(X), at_hand(y, "y")
         check_consistent_length(X, y)
     wanted = _Search(
         estimator=estimator,

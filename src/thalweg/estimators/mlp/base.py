@@ -86,8 +86,8 @@ class _Optimizer:
 
     learning_rate: float
     state: Any = None
-    rule: Any = None  # whose state it is, on which engine
-    dtype: Any = None
+    rule: str = ""  # whose state it is, on which engine
+    dtype: str = ""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -351,7 +351,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
                 )
                 rate = plan.rate * monitor.factor
                 self._optimizer = _Optimizer(
-                    rate, session.state(), self._rule_of(plan), data.dtype
+                    rate, session.state(), self._rule_of(plan), str(data.dtype)
                 )
                 self.t_ += data.n_rows * monitor.epochs
             watching.result = run
@@ -364,7 +364,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
     def _state_to_go_on_from(self, incremental: bool, plan: Plan, data: Data) -> Any:
         """Return the optimizer's state of the last call, or None to begin anew."""
         goes_on = self._goes_on(incremental, plan)
-        if goes_on and self._optimizer.dtype == data.dtype:
+        if goes_on and self._optimizer.dtype == str(data.dtype):
             return self._optimizer.state
         if incremental and hasattr(self, "_optimizer"):
             warnings.warn(
@@ -435,7 +435,7 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         self, X: Any, y: Any, reset: bool, classes: Classes
     ) -> tuple[Any, Any]:
         """Validate the data; with `reset`, store the number and names of features."""
-        X, y = at_hand(X), at_hand(y)
+        X, y = at_hand(X), at_hand(y, "y")
         with naming("X", "y", owner=type(self).__name__):
             X, y = validate_data(
                 self, X, y,
@@ -571,8 +571,8 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
             incremental and present is not None and present.rule == self._rule_of(plan)
         )
 
-    def _rule_of(self, plan: Plan) -> Any:
-        return plan.optimizer.structure, self.engine
+    def _rule_of(self, plan: Plan) -> str:
+        return f"{plan.optimizer.structure!r} on {self.engine}"
 
     def _judges_on(self, X: Any, target: Array, held_out: Data | None) -> bytes:
         """Return what tells the rows that scores are of from others."""

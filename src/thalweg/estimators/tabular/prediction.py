@@ -142,7 +142,9 @@ class TablePredictor:
         """
         self._check_fitted()
         frame = as_frame(X)
-        if not (hasattr(self, "feature_names_in_") and hasattr(X, "columns")):
+        # Asking a lazy frame for its columns costs a warning.
+        named = hasattr(X, "collect_schema") or hasattr(X, "columns")
+        if not (hasattr(self, "feature_names_in_") and named):
             if frame.shape[1] != self.n_features_in_:
                 raise ValueError(
                     f"X has {frame.shape[1]} features, but {type(self).__name__} is "

@@ -247,8 +247,9 @@ def is_code(name: str, distinct: Sequence[str]) -> bool:
 _PADDED = re.compile(r"^0[0-9]+$", re.MULTILINE)
 _LONG = re.compile(r"^[0-9]{12,}$", re.MULTILINE)
 _VERSION = re.compile(
-    r"^(?![0-9]{1,3}(?:\.[0-9]{3})+$)v?[0-9]+(?:\.[0-9]+){2,}[^,\n]*$", re.MULTILINE
-)  # and IP addresses
+    r"^(?![0-9]{1,3}(?:\.[0-9]{3})+(?:$|[\s€$£¥%]))v?[0-9]+(?:\.[0-9]+){2,}[^,\n]*$",
+    re.MULTILINE,
+)  # and IP addresses, but no thousands with a unit
 _TELEPHONE = re.compile(r"^\+[0-9]{8,15}$", re.MULTILINE)
 _ISBN = re.compile(r"^[0-9]{9}[Xx]$", re.MULTILINE)
 _CODE_NAMES = re.compile(

@@ -407,7 +407,7 @@ def _asked(name: str, values: Series, reading: Reading) -> Draft:
 def _as_matrix(X: Any) -> Array:
     if isinstance(X, str | os.PathLike):
         raise ValueError(
-            f"the table is {X!r}, a path. Read the file first, such as with "
+            f"X is {X!r}, a path. Read the file first, such as with "
             "pandas.read_parquet, or use the command thalweg fit."
         )
     try:
