@@ -90,7 +90,8 @@ def test_records_are_frozen() -> None:
 
 
 FACTS: dict[str, Any] = {
-    "epochs": 7, "epoch": 3, "best_epoch": 2, "best": "at epoch 2", "tol": 1e-4, "patience": 5,
+    "epochs": 7, "epoch": 3, "best_epoch": 2, "best": "at epoch 2", "tol": 1e-4,
+    "patience": 5,
     "monitor": "loss", "max_time": 1.5, "rate": 0.01, "where": "the loss",
     "method": "lbfgs", "message": "fine", "evaluations": 12,
     "remedy": "Scale the inputs.",
