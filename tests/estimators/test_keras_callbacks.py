@@ -244,3 +244,39 @@ def test_every_optimizer_trains_as_in_keras():
             np.testing.assert_allclose(
                 one.value, other.value, rtol=1e-4, atol=1e-6, err_msg=name
             )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frequency", [2, [1, 4]])
+def test_validation_follows_the_epochs_that_keras_would_choose(frequency: Any):
+    fit: dict[str, Any] = {
+        "epochs": 5, "initial_epoch": 1, "batch_size": 8, "shuffle": False,
+        "validation_data": (X[:4], Y[:4]), "validation_freq": frequency,
+    }  # fmt: skip
+    ours, theirs = made(metrics=["mae"]), made(metrics=["mae"])
+    tests: dict[str, int] = {"ours": 0, "theirs": 0}
+
+    def counts(name: str) -> Any:
+        def count(logs: Any) -> None:
+            tests[name] += 1
+
+        return [C.LambdaCallback(on_test_begin=count)]
+
+    network = tw.from_keras(ours)
+    run = tw.fit(network, X, Y, callbacks=counts("ours"), patience=1, tol=9, **fit)
+    theirs.fit(X, Y, callbacks=counts("theirs"), verbose=0, **fit)
+    expected = theirs.history.history
+    assert len(run.history) == 4  # an epoch without validation uses up no patience
+    assert tests["ours"] == tests["theirs"] == len(expected["val_loss"])
+    for name, values in expected.items():
+        found = ours.history.history[name]
+        np.testing.assert_allclose(found, values, rtol=1e-4)
+        column = run.history[name]
+        np.testing.assert_allclose(column[~np.isnan(column)], values, rtol=1e-4)
+
+
+@pytest.mark.parametrize("frequency", [0, -1, 2.5, True, "2", [], [0, 2]])
+def test_a_frequency_that_is_none_is_refused(frequency: Any):
+    options = {"epochs": 1, "validation_split": 0.5, "validation_freq": frequency}
+    with pytest.raises(ValueError, match=r"fit got validation_freq=.* at least 1"):
+        tw.fit(tw.from_keras(made()), X, Y, **options)

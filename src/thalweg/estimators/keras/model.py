@@ -237,12 +237,20 @@ class KerasAdapter:
         except NotEquivalent as other:
             self._unlike = f"the native kernel has no equivalent of {other}"
             prepared = self._as_keras(request, takes_loss, bool(by_theirs), asked)
-        else:
-            return prepared
         if watched:
             self._watch(theirs, prepared, asked)
             prepared = replace(prepared, callbacks=[*ours, self._callbacks])
-        return prepared
+        return self._with_frequency(prepared, asked)
+
+    @staticmethod
+    def _with_frequency(request: FitRequest, asked: Asked) -> FitRequest:
+        """Return the request, which validates only after the epochs asked for."""
+        if asked.validation_freq == 1:
+            return request
+        chosen = keras_callbacks.SomeValidations(
+            asked.validation_freq, asked.initial_epoch
+        )
+        return replace(request, callbacks=[*request.callbacks, chosen])
 
     def _takes_loss(self, settings: Mapping[str, Any]) -> bool:
         own = type(self.model).compute_loss is not _model_class().compute_loss
@@ -452,10 +460,13 @@ class KerasAdapter:
         epochs = given.get("epochs", epochs)
         if isinstance(epochs, list):
             epochs = sum(epochs)
+        some = keras_callbacks.SomeValidations(asked.validation_freq, 1)
+        held = request.validation is not None
+        validates = lambda epoch: held and some.validates_after(epoch)
         self._callbacks = keras_callbacks.KerasCallbacks(
             theirs, self.model, (list(self.trained), list(self.kept)), rule,
             epochs + asked.initial_epoch, asked.initial_epoch, asked.verbose,
-            request.validation is not None,
+            validates,
         )  # fmt: skip
 
     def ready(self, settings: Mapping[str, Any]) -> tuple[Any, Any, Plan]:
