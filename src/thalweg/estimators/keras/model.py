@@ -25,6 +25,7 @@ from thalweg.core import (
     Network,
     Plan,
     Run,
+    as_random_state,
     link,
     phases,
 )
@@ -111,7 +112,8 @@ def from_keras(model: Any) -> Network:
             raise ValueError(
                 f"from_keras got {model.name!r}, which overrides {name}; thalweg.fit "
                 "would not call that method. Train the model with its own fit, or "
-                "express the loss by add_loss or by overriding compute_loss."
+                "express the loss by add_loss, or override compute_loss and compile "
+                "the model."
             )
     check_layers(model)
     held = vars(model).get("_thalweg")
@@ -239,7 +241,8 @@ class KerasAdapter:
             prepared = self._as_keras(request, takes_loss, bool(by_theirs), asked)
         if watched:
             self._watch(theirs, prepared, asked)
-            prepared = replace(prepared, callbacks=[*ours, self._callbacks])
+            also = [*prepared.callbacks, self._callbacks]
+            prepared = replace(prepared, callbacks=also)
         return self._with_frequency(prepared, asked)
 
     @staticmethod
@@ -387,8 +390,13 @@ class KerasAdapter:
                 )
             return request
         if data.is_batches(X) and y is None:
-            batches = data.KerasBatches(X, pack, asked.steps_per_epoch)
+            seed = None
+            if hasattr(X, "num_batches") and request.settings.get("shuffle", True):
+                seed = int(as_random_state(request.rng).randint(2**31))
+            batches = data.KerasBatches(X, pack, asked.steps_per_epoch, seed)
             self._build(*batches.first())
+            ended = data.Ended(batches)
+            request = replace(request, callbacks=[*request.callbacks, ended])
             X, y = (batches() if batches.once else batches), None
         else:
             X, y = data.arrays(X), pack(y, weight)
