@@ -11,6 +11,7 @@ import pytest
 from scipy.sparse import csr_array
 from scipy.special import expit
 from sklearn.base import clone
+from sklearn.callback import ScoringMonitor
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -319,3 +320,24 @@ def test_a_model_with_several_outputs_is_refused(kind: Any):
 
     with pytest.raises(ValueError, match="several outputs"):
         kind(build, epochs=1).fit(X, LABELS[:, :2])
+
+
+def dense(shape: tuple[int, ...], n_outputs: int) -> Any:
+    model = keras.Sequential([keras.Input(shape), L.Dense(n_outputs, "softmax")])
+    model.compile("sgd", SPARSE)
+    return model
+
+
+@pytest.mark.parametrize("build", [None, dense], ids=["default", "compiled"])
+def test_callbacks_of_scikit_learn_see_every_epoch(build: Any):
+    monitor: Any = ScoringMonitor(scoring="accuracy")
+    clf: Any = KerasClassifier(build, epochs=3, random_state=0)
+    clf.set_callbacks(monitor).fit(X, Y)
+    rows = monitor.get_logs().data
+    epochs = [row["accuracy"] for row in rows if row["task_name"] == "epoch"]
+    assert len(epochs) == clf.n_iter_ == 3
+    assert epochs[-1] == clf.score(X, Y)
+    fits = [row["accuracy"] for row in rows if row["task_name"] == "fit"]
+    assert fits == epochs[-1:]
+    clf.partial_fit(X, Y)
+    assert len(monitor.get_logs().data) == len(rows)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -27,6 +28,7 @@ from thalweg.core import (
     DenseNetwork,
     EpochRecord,
     History,
+    Start,
     fitting,
     link,
 )
@@ -49,6 +51,7 @@ from thalweg.estimators.keras.probabilities import (
     output_width,
     takes_one_hot,
 )
+from thalweg.estimators.mlp.callbacks import TaskPerEpoch
 from thalweg.estimators.persistence import (
     Persistent,
     parameters_from_json,
@@ -68,7 +71,7 @@ _building = threading.Lock()
 
 
 @dataclass(eq=False, repr=False)
-class _KerasEstimator(Persistent, Validated):
+class _KerasEstimator(Persistent, CallbackSupportMixin, Validated):
     """What both estimators share."""
 
     build_fn: Callable[..., Any] | None = None
@@ -127,6 +130,7 @@ class _KerasEstimator(Persistent, Validated):
 
     # Fitting.
 
+    @with_callbacks
     def fit(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None, *,
         checkpoint: PathLike | Kept | None = None,
@@ -156,12 +160,18 @@ class _KerasEstimator(Persistent, Validated):
         self._validate_params()
         goes_on = self.warm_start and hasattr(self, "model_")
         kept = open_checkpoint(checkpoint, checkpoint_every, resume)
-        return self._fit(X, y, sample_weight, goes_on, self.epochs, kept=kept)
+        return self._fit(
+            X, y, sample_weight, goes_on, self.epochs, kept=kept,
+            tasks=hasattr(self, "_skl_callbacks"),
+        )  # fmt: skip
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, goes_on: bool, epochs: Any,
-        classes: Any = None, kept: Kept | None = None,
+        classes: Any = None, kept: Kept | None = None, tasks: bool = False,
     ) -> Self:  # fmt: skip
+        given = {"X": X, "y": y}
+        if sample_weight is not None:
+            given["metadata"] = {"sample_weight": sample_weight}
         X, y = self._check(X, y, reset=not goes_on)
         rng = check_random_state(self.random_state)
         if not goes_on:
@@ -174,13 +184,14 @@ class _KerasEstimator(Persistent, Validated):
             self._seed = int(rng.randint(2**31))
             self._build(X)
             self._check_outputs()
+        watching = [_Tasks(self, given)] if tasks else []
         with fitting(self, X):
             run = fit(
                 from_keras(self.model_), X, self._encode(y),
                 sample_weight=weights,
                 validation=self.validation_fraction,
                 random_state=rng,
-                callbacks=self.callbacks or (),
+                callbacks=[*(self.callbacks or ()), *watching],
                 checkpoint=kept,
                 **{**self._plan_settings(), "epochs": epochs},
             )  # fmt: skip
@@ -189,6 +200,8 @@ class _KerasEstimator(Persistent, Validated):
             )  # fmt: skip
             self.n_iter_ = len(run.history)
             self._make_ready()
+        for each in watching:
+            each.close()
         return self
 
     def _check_known(self, y: Array) -> None:
@@ -340,6 +353,36 @@ class _KerasEstimator(Persistent, Validated):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
+
+
+class _Tasks:
+    """Calls scikit-learn's callbacks from a fit, of which each epoch is a task."""
+
+    def __init__(self, estimator: _KerasEstimator, given: dict[str, Any]) -> None:
+        self.estimator, self.given = estimator, given
+        adapter: Any = from_keras(estimator.model_).adapter
+        settings = estimator._plan_settings()
+        kinds = (True, False)
+        self.ready = {k: adapter.ready(settings, as_dense=k) for k in kinds}
+        self.task: TaskPerEpoch | None = None
+
+    def begin(self, start: Start) -> Any:
+        """Begin the task of the fit."""
+        network, _, plan = self.ready[isinstance(start.network, DenseNetwork)]
+        parameters: Any = start.parameters
+        root = self.estimator._init_callback_context(max_subtasks=int(start.total))
+        fitted = lambda: {"_ready": (network, parameters(), plan)}
+        epochs = lambda: start.total
+        self.task = TaskPerEpoch(self.estimator, root, epochs, fitted, self.given)
+        return self.task
+
+    def __call__(self, record: EpochRecord) -> None:
+        """Do nothing: the task is called."""
+
+    def close(self) -> None:
+        """End the task of the fit."""
+        if self.task is not None:
+            self.task.close()
 
 
 @dataclass(eq=False, repr=False)

@@ -477,13 +477,15 @@ class KerasAdapter:
             validates,
         )  # fmt: skip
 
-    def ready(self, settings: Mapping[str, Any]) -> tuple[Any, Any, Plan]:
+    def ready(
+        self, settings: Mapping[str, Any], *, as_dense: bool = True
+    ) -> tuple[Any, Any, Plan]:
         """Return a network, parameters and a plan to predict with, as after a fit."""
         asked, _ = _asked(FitRequest(self.network, settings))
         takes_loss = self._takes_loss(asked)
         loss = asked.get("loss", Plan().loss)
         try:
-            if callable(loss):
+            if callable(loss) or not as_dense:
                 raise NotEquivalent("a loss function passed to fit")
             network, changes = dense.translate(self.model, takes_loss, False)
         except NotEquivalent:
