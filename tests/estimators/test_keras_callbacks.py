@@ -244,3 +244,111 @@ def test_every_optimizer_trains_as_in_keras():
             np.testing.assert_allclose(
                 one.value, other.value, rtol=1e-4, atol=1e-6, err_msg=name
             )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frequency", [2, [1, 4]])
+def test_validation_follows_the_epochs_that_keras_would_choose(frequency: Any):
+    fit: dict[str, Any] = {
+        "epochs": 5, "initial_epoch": 1, "batch_size": 8, "shuffle": False,
+        "validation_data": (X[:4], Y[:4]), "validation_freq": frequency,
+    }  # fmt: skip
+    ours, theirs = made(metrics=["mae"]), made(metrics=["mae"])
+    tests: dict[str, int] = {"ours": 0, "theirs": 0}
+
+    def counts(name: str) -> Any:
+        def count(logs: Any) -> None:
+            tests[name] += 1
+
+        return [C.LambdaCallback(on_test_begin=count)]
+
+    network = tw.from_keras(ours)
+    run = tw.fit(network, X, Y, callbacks=counts("ours"), patience=1, tol=9, **fit)
+    theirs.fit(X, Y, callbacks=counts("theirs"), verbose=0, **fit)
+    expected = theirs.history.history
+    assert len(run.history) == 4  # an epoch without validation uses up no patience
+    assert tests["ours"] == tests["theirs"] == len(expected["val_loss"])
+    for name, values in expected.items():
+        found = ours.history.history[name]
+        np.testing.assert_allclose(found, values, rtol=1e-4)
+        column = run.history[name]
+        np.testing.assert_allclose(column[~np.isnan(column)], values, rtol=1e-4)
+
+
+@pytest.mark.parametrize("frequency", [0, -1, 2.5, True, "2", [], [0, 2]])
+def test_a_frequency_that_is_none_is_refused(frequency: Any):
+    options = {"epochs": 1, "validation_split": 0.5, "validation_freq": frequency}
+    with pytest.raises(ValueError, match=r"fit got validation_freq=.* at least 1"):
+        tw.fit(tw.from_keras(made()), X, Y, **options)
+
+
+class Noted(keras.utils.PyDataset):
+    """Notes which batches are read, and when epochs end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[Any] = []
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> Any:
+        self.read.append(index)
+        return X[2 * index : 2 * index + 2], Y[2 * index : 2 * index + 2]
+
+    def on_epoch_end(self) -> None:
+        self.read.append("end")
+
+    def epochs(self, count: int) -> list[list[int]]:
+        own = self.read[-9 * count :]
+        assert own[8::9] == ["end"] * count == [v for v in self.read if v == "end"]
+        return [own[9 * k : 9 * k + 8] for k in range(count)]
+
+
+def orders(seed: int, **options: Any) -> list[list[int]]:
+    dataset = Noted()
+    network = tw.from_keras(made(optimizer="sgd"))
+    tw.fit(network, dataset, epochs=3, random_state=seed, **options)
+    return dataset.epochs(3)
+
+
+def test_batches_of_a_dataset_come_in_another_order_each_epoch():
+    drawn = orders(0)
+    assert all(sorted(each) == [*range(8)] for each in drawn)
+    assert len({tuple(each) for each in [*drawn, range(8)]}) == 4
+    assert orders(0) == drawn != orders(1)
+    assert orders(0, shuffle=False) == [[*range(8)]] * 3
+
+
+def test_a_resumed_fit_reads_the_batches_that_were_to_come(tmp_path: Path):
+    def raises(record: Any) -> None:
+        if record.epoch == 2:
+            raise RuntimeError("enough")
+
+    whole, resumed = made(optimizer="sgd"), made(optimizer="sgd")
+    options: dict[str, Any] = {"epochs": 3, "random_state": 0}
+    tw.fit(tw.from_keras(whole), Noted(), **options)
+    options |= {"checkpoint": tmp_path / "kept", "checkpoint_every": 1}
+    network = tw.from_keras(made(optimizer="sgd"))
+    with pytest.raises(RuntimeError, match="enough"):
+        tw.fit(network, Noted(), callbacks=[raises], **options)
+    tw.fit(tw.from_keras(resumed), Noted(), **options)
+    for one, other in zip(whole.variables, resumed.variables, strict=True):
+        np.testing.assert_array_equal(one.value, other.value)
+
+
+def test_an_endless_dataset_needs_the_number_of_steps():
+    class Endless(Noted):
+        @property
+        def num_batches(self) -> None:
+            return None
+
+        def __getitem__(self, index: int) -> Any:
+            return super().__getitem__(index % 8)
+
+    network = tw.from_keras(made(optimizer="sgd"))
+    with pytest.raises(ValueError, match=r"never ends\. Give steps_per_epoch"):
+        tw.fit(network, Endless(), epochs=1)
+    dataset = Endless()
+    tw.fit(network, dataset, epochs=2, steps_per_epoch=3)
+    assert dataset.read[-8:] == [0, 1, 2, "end", 3, 4, 5, "end"]

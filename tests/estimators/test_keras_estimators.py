@@ -8,7 +8,10 @@ from typing import Any
 import keras  # noqa: TID253 (what is tested)
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
+from scipy.special import expit
 from sklearn.base import clone
+from sklearn.callback import ScoringMonitor
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -248,3 +251,93 @@ def test_goes_on_from_the_weights_and_the_optimizer_of_now():
     assert float(clf.model_.optimizer.learning_rate) == pytest.approx(0.001)
     with pytest.raises(ValueError, match="the class 3, which the first fit"):
         clf.partial_fit(X, Y + 1)
+
+
+LABELS = np.column_stack([Y == 0, Y >= 1, X[:, 0] > 6]).astype(int)
+
+
+def labelled(shape: tuple[int, ...], n_outputs: int, end: str = "sigmoid") -> Any:
+    model = keras.Sequential([keras.Input(shape), L.Dense(n_outputs, end)])
+    logits = end == "linear"
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=logits))
+    return model
+
+
+def uncompiled(shape: tuple[int, ...], n_outputs: int) -> Any:
+    return keras.Sequential([keras.Input(shape), L.Dense(n_outputs)])
+
+
+@pytest.mark.parametrize(
+    "build", [labelled, partial(labelled, end="linear"), uncompiled],
+    ids=["sigmoid", "logits", "uncompiled"],
+)  # fmt: skip
+def test_learns_several_labels_of_a_row(build: Any):
+    clf: Any = KerasClassifier(
+        build, settings={"optimizer": "lbfgs"}, epochs=60, random_state=0
+    )
+    proba = clf.fit(X, csr_array(LABELS)).predict_proba(X)
+    outputs = np.asarray(clf.model_(X.astype("f4")))
+    raw = clf.model_.layers[-1].activation is keras.activations.linear
+    np.testing.assert_allclose(
+        proba, expit(outputs) if raw else outputs, rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_array_equal(clf.predict(X), proba > 0.5)
+    assert clf.score(X, LABELS) > 0.9
+    again: Any = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_allclose(again.predict_proba(X), proba, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"y of one column, but .* had 3 columns"):
+        clf.partial_fit(X, Y)
+
+
+WRONG_LABELS: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
+    "a softmax": (partial(labelled, end="softmax"), LABELS, {}, "one class only"),
+    "a loss of classes": (
+        uncompiled, LABELS, {"settings": {"loss": "cross_entropy"}}, "one class only",
+    ),
+    "other numbers": (labelled, LABELS + 1, {}, "3 columns that do not hold 0 and 1"),
+    "classes": (labelled, LABELS * [[1, 2, 3]], {}, "fit a classifier for each"),
+    "outputs": (
+        lambda shape, n: labelled(shape, 2), LABELS, {}, "2 outputs for 3 targets",
+    ),
+    "weights": (labelled, LABELS, {"class_weight": {0: 1.0}}, "Use 'balanced'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_LABELS)
+def test_labels_that_the_model_cannot_have_are_refused(name: str):
+    build, y, options, sentence = WRONG_LABELS[name]
+    with pytest.raises(ValueError, match=sentence):
+        KerasClassifier(build, epochs=1, **options).fit(X, y)
+
+
+@pytest.mark.parametrize("kind", [KerasClassifier, KerasRegressor])
+def test_a_model_with_several_outputs_is_refused(kind: Any):
+    def build(shape: tuple[int, ...], n_outputs: int) -> Any:
+        inputs = keras.Input(shape)
+        model = keras.Model(inputs, [L.Dense(1)(inputs), L.Dense(1)(inputs)])
+        model.compile("sgd", "mse")
+        return model
+
+    with pytest.raises(ValueError, match="several outputs"):
+        kind(build, epochs=1).fit(X, LABELS[:, :2])
+
+
+def dense(shape: tuple[int, ...], n_outputs: int) -> Any:
+    model = keras.Sequential([keras.Input(shape), L.Dense(n_outputs, "softmax")])
+    model.compile("sgd", SPARSE)
+    return model
+
+
+@pytest.mark.parametrize("build", [None, dense], ids=["default", "compiled"])
+def test_callbacks_of_scikit_learn_see_every_epoch(build: Any):
+    monitor: Any = ScoringMonitor(scoring="accuracy")
+    clf: Any = KerasClassifier(build, epochs=3, random_state=0)
+    clf.set_callbacks(monitor).fit(X, Y)
+    rows = monitor.get_logs().data
+    epochs = [row["accuracy"] for row in rows if row["task_name"] == "epoch"]
+    assert len(epochs) == clf.n_iter_ == 3
+    assert epochs[-1] == clf.score(X, Y)
+    fits = [row["accuracy"] for row in rows if row["task_name"] == "fit"]
+    assert fits == epochs[-1:]
+    clf.partial_fit(X, Y)
+    assert len(monitor.get_logs().data) == len(rows)

@@ -516,6 +516,21 @@ def own_step() -> Any:
     return OwnStep(inputs, L.Dense(1)(inputs))
 
 
+class OwnLoss(keras.Model):
+    def compute_loss(self, *parts: Any, **more: Any) -> Any:
+        _, y, outputs, *_ = parts
+        return keras.ops.mean((y - outputs) ** 4)
+
+
+def test_what_is_advised_instead_of_a_step_of_ones_own_trains():
+    inputs = keras.Input((6,))
+    model = OwnLoss(inputs, L.Dense(1, kernel_initializer="zeros")(inputs))
+    model.compile("sgd")
+    y = np.asarray(VALUES, "f4")[:, :1]
+    run = tw.fit(tw.from_keras(model), ROWS, y, epochs=1, batch_size=len(y))
+    assert run.history.loss[0] == pytest.approx(float((y**4).mean()), rel=1e-5)
+
+
 def softmaxed() -> Any:
     return stack(L.Conv1D(2, 2), L.Flatten(), L.Dense(3, "softmax"), shape=(5, 3))
 
@@ -523,7 +538,8 @@ def softmaxed() -> Any:
 BAD: dict[str, tuple[Callable[[], Any], Any, Any, dict[str, Any], str]] = {
     "no model": (lambda: L.Dense(1), ROWS, VALUES, {}, "not a Keras model"),
     "unbuilt": (Sub, ROWS, VALUES, {}, r"not built.*Call model.build"),
-    "its own step": (own_step, ROWS, VALUES, {}, "overrides train_step"),
+    "its own step": (own_step, ROWS, VALUES, {},
+     r"overrides train_step.*add_loss, or override compute_loss and compile"),
     "a shape": (
         subclassed, ROWS[:, :4], VALUES, {},
         r"X of shape \(16, 4\)(.|\n)*dense(.|\n)*value 6(.|\n)*\(16, 4\)",

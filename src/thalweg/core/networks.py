@@ -506,6 +506,8 @@ class FitRequest:
         Fields of `Plan`, and what only the adapter knows.
     X, y, plan, sample_weight, class_weight, validation, scoring, parameters, callbacks
         As `thalweg.fit` has them.
+    rng : RandomState or None
+        Source of what an adapter draws.
     """
 
     network: "Network | DenseNetwork"
@@ -519,6 +521,7 @@ class FitRequest:
     scoring: Any = None
     parameters: Any = None
     callbacks: Any = ()
+    rng: Any = None
 
 
 class NetworkAdapter(Protocol):

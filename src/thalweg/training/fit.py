@@ -216,9 +216,13 @@ def make_ready(
     """Check what `fit` was given, and draw what a training begins with."""
     started = time.perf_counter()
     adapter = check_network(network).adapter
+    rng = as_random_state(random_state)
+    part = None if kept is None else kept.part(part_name)
+    if part is not None:
+        part.begin_at(rng, fixed=isinstance(random_state, int | np.integer))
     asked = FitRequest(
         network, settings, X, y, plan, sample_weight, class_weight, validation,
-        scoring, parameters, callbacks,
+        scoring, parameters, callbacks, rng,
     )  # fmt: skip
     if adapter is not None:  # it makes ours of its library's callbacks
         asked = adapter.prepare(asked)
@@ -227,10 +231,6 @@ def make_ready(
         callbacks = (*callbacks, *usual_progress(callbacks))
     network = asked.network
     plans = [check_plan(network, phase) for phase in phases(asked.plan, asked.settings)]
-    rng = as_random_state(random_state)
-    part = None if kept is None else kept.part(part_name)
-    if part is not None:
-        part.begin_at(rng, fixed=isinstance(random_state, int | np.integer))
     given = asked.X, asked.y, asked.sample_weight, asked.class_weight
     source = prepare(network, plans, *given)
     trainer, _ = engines.pick(engine, network, plans[0])

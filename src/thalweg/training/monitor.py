@@ -230,6 +230,8 @@ class TrainingMonitor:
         self._subject = subject
         count, seen, waits = len(sums.loss), self.seen, self.waits
         due = not self.glances or (seen + count) // waits > seen // waits
+        due = due and self._validates(seen + count)
+        self._measures = {}
         held_out = self._validate(subject) if sums.finite and due else (np.nan, np.nan)
         before, self._clock = self._clock, self._seconds()
         share = np.arange(1, count + 1) / count
@@ -251,9 +253,9 @@ class TrainingMonitor:
         value = self._monitored(held_out)
         if not self.judges:
             self.patience.see_all(block[_ROW["loss"]], self.seen - count + 1)
-        elif self.patience.see(value, self.seen):
+        elif due and self.patience.see(value, self.seen):
             self.best = subject.parameters()
-        return self._judge(value)
+        return self._judge(value if due or not self.judges else None)
 
     def had_ended(self, name: str | None) -> StopReason | None:
         """Return why a training that is resumed had ended, unless it goes on after all.
@@ -345,8 +347,15 @@ class TrainingMonitor:
     def _seconds(self) -> float:
         return time.perf_counter() - self.started
 
+    def _validates(self, epoch: int) -> bool:
+        """Whether an epoch is one to validate after.
+
+        A callback with a method ``validates_after`` says so of each, from 1.
+        """
+        asked = [getattr(each, "validates_after", None) for each in self.callbacks]
+        return all(validates(epoch) for validates in asked if validates is not None)
+
     def _validate(self, subject: Subject) -> tuple[float, float]:
-        self._measures = {}
         if self.held_out is None:
             return np.nan, np.nan
         outputs, losses = subject.validate()
@@ -369,8 +378,8 @@ class TrainingMonitor:
             return float(self.blocks[-1][_ROW["loss"], -1])
         return -held_out[1] if self.monitor == "score" else held_out[0]
 
-    def _judge(self, value: float) -> StopReason | None:
-        exhausted = self._follow(value)
+    def _judge(self, value: float | None) -> StopReason | None:
+        exhausted = None if value is None else self._follow(value)
         if self._called_back():
             return StopReason.CALLBACK
         if exhausted:

@@ -5,7 +5,7 @@ now into it (`jax_state_sync`). If it did so, the training goes on from the weig
 the optimizer that the callback left behind.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from thalweg.core import EpochRecord
@@ -35,8 +35,8 @@ class KerasCallbacks:
     epochs, first_epoch : int
         The number of the last epoch, and that of the first, from 0.
     verbose : int or str
-    validates : bool
-        Whether there are validation data.
+    validates : callable
+        Whether validation follows an epoch, by its number from 0.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class KerasCallbacks:
         epochs: int,
         first_epoch: int,
         verbose: Any,
-        validates: bool,
+        validates: Callable[[int], bool],
     ) -> None:
         import keras
 
@@ -100,7 +100,7 @@ class KerasCallbacks:
         """End an epoch, and begin the next one unless this was the last; True stops."""
         self.last = logs_of(record)
         with _Shared(self):
-            if self.validates:
+            if self.validates(self.epoch):
                 self.all.on_test_begin()
                 self.all.on_test_end(_validated(self.last))
             self.all.on_epoch_end(self.epoch, dict(self.last))
@@ -142,6 +142,33 @@ class KerasCallbacks:
         if self.rule is not None:
             memory = self.rule.memory()
         self.session.change(parameters, memory)
+
+
+class SomeValidations:
+    """Lets `fit` validate only after some epochs, as Keras's ``validation_freq`` says.
+
+    Parameters
+    ----------
+    frequency : int or sequence of int
+        Every so many epochs, or the numbers of the epochs, from 1.
+    first_epoch : int
+        The number of the first epoch, from 0.
+    """
+
+    every_epoch = False
+
+    def __init__(self, frequency: Any, first_epoch: int) -> None:
+        self.frequency, self.first = frequency, first_epoch
+
+    def validates_after(self, epoch: int) -> bool:
+        """Whether validation follows an epoch of this fit, by its number from 1."""
+        number = epoch + self.first
+        if isinstance(self.frequency, Sequence):
+            return number in self.frequency
+        return number % self.frequency == 0
+
+    def __call__(self, record: EpochRecord) -> None:
+        """Do nothing: the epochs are not its concern."""
 
 
 class _Shared:

@@ -5,12 +5,12 @@ What a compiled loss sees as y are the targets together with the sample weights
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import Any
 
 import numpy as np
 
-from thalweg.core import Array, each_array
+from thalweg.core import Array, EpochRecord, each_array
 from thalweg.estimators.keras.loss import packed
 from thalweg.training import class_weights
 
@@ -119,13 +119,16 @@ class KerasBatches:
         Makes one y of targets and weights.
     steps : int or None
         Batches of an epoch; the next epoch goes on where it ended, as in Keras.
+    seed : int or None
+        That of the order of a PyDataset's batches in each epoch; None for their own.
     """
 
     def __init__(
-        self, source: Any, pack: Callable[[Any, Any], Any], steps: int | None = None
-    ) -> None:
+        self, source: Any, pack: Callable[[Any, Any], Any], steps: int | None = None,
+        seed: int | None = None,
+    ) -> None:  # fmt: skip
         self.source: Any = source
-        self.pack, self.steps = pack, steps
+        self.pack, self.steps, self.seed, self.epoch = pack, steps, seed, 0
         self._going: Iterator[Any] | None = None
         self._head: list[Any] = []
 
@@ -180,9 +183,23 @@ class KerasBatches:
     def _open(self) -> Iterator[Any]:
         source: Any = self.source
         if hasattr(source, "num_batches"):
-            return (source[k] for k in range(_count(source)))
+            return (source[k] for k in self._order(_count(source)))
         opened: Any = source() if callable(source) else source
         return iter(opened)
+
+    def _order(self, n_batches: int | None) -> Iterable[int]:
+        """Return the order of the batches, which Keras too draws for each epoch."""
+        if n_batches is None:
+            if self.steps is None:
+                raise ValueError(
+                    "fit got a PyDataset whose num_batches is None, so that it never "
+                    "ends. Give steps_per_epoch."
+                )
+            return count()
+        if self.seed is None:
+            return range(n_batches)
+        drawn = np.random.RandomState([self.seed, self.epoch]).permutation(n_batches)
+        return drawn.tolist()
 
     def _batch(self, batch: Any) -> Any:
         parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
@@ -190,10 +207,27 @@ class KerasBatches:
         return arrays(X), self.pack(y, weights)
 
 
-def _count(dataset: Any) -> int:
+class Ended:
+    """Tells batches how many epochs are done: one of the callbacks of a fit."""
+
+    every_epoch = False
+
+    def __init__(self, batches: KerasBatches) -> None:
+        self.batches = batches
+
+    def __call__(self, record: EpochRecord) -> None:
+        """Count an epoch."""
+        self.batches.epoch = record.epoch
+
+    def resume_after(self, epochs: int) -> None:
+        """Go on after the epochs of an earlier process."""
+        self.batches.epoch = epochs
+
+
+def _count(dataset: Any) -> int | None:
     given: Any = dataset.num_batches
-    count: Any = given() if callable(given) else given
-    return int(count)
+    found: Any = given() if callable(given) else given
+    return None if found is None else int(found)
 
 
 def gathered(batches: Any, steps: int | None) -> tuple[Any, Any, Any]:

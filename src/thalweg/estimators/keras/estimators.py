@@ -14,10 +14,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg import engines
@@ -26,6 +28,7 @@ from thalweg.core import (
     DenseNetwork,
     EpochRecord,
     History,
+    Start,
     fitting,
     link,
 )
@@ -42,10 +45,13 @@ from thalweg.estimators.constraints import (
 )
 from thalweg.estimators.keras.model import from_keras
 from thalweg.estimators.keras.probabilities import (
+    as_label_probabilities,
     as_probabilities,
+    excludes,
     output_width,
     takes_one_hot,
 )
+from thalweg.estimators.mlp.callbacks import TaskPerEpoch
 from thalweg.estimators.persistence import (
     Persistent,
     parameters_from_json,
@@ -56,8 +62,8 @@ from thalweg.io import PathLike
 from thalweg.training import Kept, as_rows, as_weights, fit, open_checkpoint
 
 _KEPT = (
-    "_shape", "_seed", "_wide", "n_outputs_", "classes_", "stop_reason_", "engine_",
-    "n_iter_", "n_features_in_", "feature_names_in_",
+    "_shape", "_seed", "_wide", "_several", "n_outputs_", "classes_", "stop_reason_",
+    "engine_", "n_iter_", "n_features_in_", "feature_names_in_",
 )  # fmt: skip
 _NESTED = ("build_params", "settings")
 _LINKED = ("cross_entropy", "focal", "binary_cross_entropy")
@@ -65,7 +71,7 @@ _building = threading.Lock()
 
 
 @dataclass(eq=False, repr=False)
-class _KerasEstimator(Persistent, Validated):
+class _KerasEstimator(Persistent, CallbackSupportMixin, Validated):
     """What both estimators share."""
 
     build_fn: Callable[..., Any] | None = None
@@ -105,7 +111,12 @@ class _KerasEstimator(Persistent, Validated):
     def _check_outputs(self) -> None:
         """Raise ValueError unless the outputs of the model fit the targets."""
         width = output_width(self.model_, self._shape)
-        if width not in (None, self.n_outputs_):
+        if width is None:
+            raise ValueError(
+                f"{type(self).__name__} got a model with several outputs. Join them by "
+                "a Concatenate layer, or train the model with thalweg.fit."
+            )
+        if width != self.n_outputs_:
             raise ValueError(
                 f"{type(self).__name__} got a model with {width} outputs for "
                 f"{self.n_outputs_} targets. Let build_fn end in a layer of n_outputs "
@@ -119,6 +130,7 @@ class _KerasEstimator(Persistent, Validated):
 
     # Fitting.
 
+    @with_callbacks
     def fit(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None, *,
         checkpoint: PathLike | Kept | None = None,
@@ -148,30 +160,38 @@ class _KerasEstimator(Persistent, Validated):
         self._validate_params()
         goes_on = self.warm_start and hasattr(self, "model_")
         kept = open_checkpoint(checkpoint, checkpoint_every, resume)
-        return self._fit(X, y, sample_weight, goes_on, self.epochs, kept=kept)
+        return self._fit(
+            X, y, sample_weight, goes_on, self.epochs, kept=kept,
+            tasks=hasattr(self, "_skl_callbacks"),
+        )  # fmt: skip
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, goes_on: bool, epochs: Any,
-        classes: Any = None, kept: Kept | None = None,
+        classes: Any = None, kept: Kept | None = None, tasks: bool = False,
     ) -> Self:  # fmt: skip
+        given = {"X": X, "y": y}
+        if sample_weight is not None:
+            given["metadata"] = {"sample_weight": sample_weight}
         X, y = self._check(X, y, reset=not goes_on)
         rng = check_random_state(self.random_state)
         if not goes_on:
             self._shape = X.shape[1:]
-            self.n_outputs_ = self._learn(y if classes is None else np.asarray(classes))
+            named = classes is not None and np.ndim(y) == 1
+            self.n_outputs_ = self._learn(np.asarray(classes) if named else y)
         self._check_known(y)
         weights = self._weights(sample_weight, y)
         if not goes_on:
             self._seed = int(rng.randint(2**31))
             self._build(X)
             self._check_outputs()
+        watching = [_Tasks(self, given)] if tasks else []
         with fitting(self, X):
             run = fit(
                 from_keras(self.model_), X, self._encode(y),
                 sample_weight=weights,
                 validation=self.validation_fraction,
                 random_state=rng,
-                callbacks=self.callbacks or (),
+                callbacks=[*(self.callbacks or ()), *watching],
                 checkpoint=kept,
                 **{**self._plan_settings(), "epochs": epochs},
             )  # fmt: skip
@@ -180,6 +200,8 @@ class _KerasEstimator(Persistent, Validated):
             )  # fmt: skip
             self.n_iter_ = len(run.history)
             self._make_ready()
+        for each in watching:
+            each.close()
         return self
 
     def _check_known(self, y: Array) -> None:
@@ -333,6 +355,36 @@ class _KerasEstimator(Persistent, Validated):
         return hasattr(self, "model_")
 
 
+class _Tasks:
+    """Calls scikit-learn's callbacks from a fit, of which each epoch is a task."""
+
+    def __init__(self, estimator: _KerasEstimator, given: dict[str, Any]) -> None:
+        self.estimator, self.given = estimator, given
+        adapter: Any = from_keras(estimator.model_).adapter
+        settings = estimator._plan_settings()
+        kinds = (True, False)
+        self.ready = {k: adapter.ready(settings, as_dense=k) for k in kinds}
+        self.task: TaskPerEpoch | None = None
+
+    def begin(self, start: Start) -> Any:
+        """Begin the task of the fit."""
+        network, _, plan = self.ready[isinstance(start.network, DenseNetwork)]
+        parameters: Any = start.parameters
+        root = self.estimator._init_callback_context(max_subtasks=int(start.total))
+        fitted = lambda: {"_ready": (network, parameters(), plan)}
+        epochs = lambda: start.total
+        self.task = TaskPerEpoch(self.estimator, root, epochs, fitted, self.given)
+        return self.task
+
+    def __call__(self, record: EpochRecord) -> None:
+        """Do nothing: the task is called."""
+
+    def close(self) -> None:
+        """End the task of the fit."""
+        if self.task is not None:
+            self.task.close()
+
+
 @dataclass(eq=False, repr=False)
 class KerasClassifier(ClassifierMixin, _KerasEstimator):
     """A classifier around a function that builds a Keras model.
@@ -341,7 +393,8 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
     ----------
     build_fn : callable or None
         ``build_fn(shape, n_outputs, **build_params) -> keras.Model``, where `shape` is
-        that of a row of X and `n_outputs` the number of classes. The outputs of the
+        that of a row of X and `n_outputs` the number of classes, or of labels where y
+        is a matrix of 0 and 1 with a column for each label. The outputs of the
         model may be logits or probabilities by softmax; for two classes a single output
         by a sigmoid is allowed. If the model is compiled, fit uses its loss and
         optimizer; otherwise the loss is the cross-entropy of logits. None builds one
@@ -390,6 +443,7 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
     """
 
     class_weight: Mapping[Any, float] | str | None = field(default=None, kw_only=True)
+    _several = False  # whether rows have labels, any number of them
 
     _parameter_constraints: ClassVar = {
         **_KerasEstimator._parameter_constraints,
@@ -419,16 +473,23 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         return self._fit(X, y, sample_weight, goes_on, 1, classes)
 
     def predict(self, X: ArrayLike) -> Array:
-        """Predict the classes of rows; shape (n_samples,)."""
+        """Predict the classes of rows; shape (n_samples,).
+
+        After a fit to labels, whether each row has each; shape (n_samples, n_labels).
+        """
+        if self._several:
+            return (self.predict_proba(X) > 0.5).astype(int)
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
 
     def predict_proba(self, X: ArrayLike) -> Array:
-        """Estimate the probability of each class; shape (n_samples, n_classes)."""
+        """Estimate the probability of each class or label; (n_samples, n_classes)."""
         outputs = self._outputs(X)
         linked = self._ready[2].loss.name in _LINKED
         own = self._ready[0]
         linked &= not (isinstance(own, DenseNetwork) and own.raw_outputs)
+        if self._several:
+            return as_label_probabilities(self.model_, outputs, linked)
         found = as_probabilities(self.model_, outputs, linked)
         return found[:, : len(self.classes_)]
 
@@ -439,15 +500,31 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
 
     def _check(self, X: Any, y: Any, **more: Any) -> tuple[Any, Any]:
         X, y = super()._check(X, y, **more)
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
+        y = y.toarray() if issparse(y) else y
+        if y.ndim == 1 or y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+            check_classification_targets(y)
+        else:
+            _check_labels(y)
         return X, y
 
     def _learn(self, y: Array) -> int:
-        self.classes_ = np.unique(y)
-        return max(2, len(self.classes_))
+        self._several = y.ndim == 2
+        self.classes_ = np.arange(y.shape[1]) if self._several else np.unique(y)
+        return len(self.classes_) if self._several else max(2, len(self.classes_))
 
     def _check_outputs(self) -> None:
+        if self._several:
+            super()._check_outputs()
+            given = (self.settings or {}).get("loss")
+            if excludes(self.model_) or given in ("cross_entropy", "focal"):
+                raise ValueError(
+                    "KerasClassifier got a y with a column for each label, and a "
+                    "model of which a row has one class only. Let it end in a sigmoid "
+                    "with loss='binary_crossentropy'; if each row has one class, pass "
+                    "y.argmax(axis=1)."
+                )
+            return
         width, n_classes = output_width(self.model_, self._shape), len(self.classes_)
         if width == self.n_outputs_ or (width == 1 and n_classes <= 2):
             return
@@ -459,6 +536,15 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         )
 
     def _check_known(self, y: Array) -> None:
+        columns = y.shape[1] if y.ndim == 2 else 0
+        if columns != (known := self.n_outputs_ if self._several else 0):
+            words = [f"{n} columns" if n else "one column" for n in (columns, known)]
+            raise ValueError(
+                f"KerasClassifier got a y of {words[0]}, but the first fit had "
+                f"{words[1]}. Give the same labels, or fit anew."
+            )
+        if self._several:
+            return
         if unknown := sorted(set(y.tolist()) - set(self.classes_.tolist())):
             raise ValueError(
                 f"KerasClassifier got the class {unknown[0]!r}, which the first fit "
@@ -466,6 +552,8 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
             )
 
     def _encode(self, y: Array) -> Array:
+        if self._several:
+            return y.astype("float32")
         numbers = np.searchsorted(self.classes_, y)
         width = output_width(self.model_, self._shape)
         if width == 1:
@@ -475,17 +563,38 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         return numbers
 
     def _usual_loss(self) -> Any:
-        one = output_width(self.model_, self._shape) == 1
+        one = self._several or output_width(self.model_, self._shape) == 1
         return "binary_cross_entropy" if one else "cross_entropy"
 
     def _weights(self, sample_weight: Any, y: Array) -> Array | None:
         weights = super()._weights(sample_weight, y)
         if self.class_weight is None:
             return weights
-        labels = self.classes_ if np.ndim(y) == 1 else None
+        if self._several and isinstance(self.class_weight, Mapping):
+            raise ValueError(
+                "KerasClassifier got class_weight with a y of several columns. Use "
+                "'balanced', or give each row its sample_weight."
+            )
+        labels = None if self._several else self.classes_
         check_class_weight(self.class_weight, labels, type(self).__name__)
         by_class = compute_sample_weight(self.class_weight, y)
         return by_class if weights is None else weights * by_class
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _check_labels(y: Array) -> None:
+    """Raise ValueError unless columns of targets hold 0 and 1."""
+    if type_of_target(y) == "multilabel-indicator" and np.isin(y, (0, 1)).all():
+        return
+    raise ValueError(
+        f"KerasClassifier got a y of {y.shape[1]} columns that do not hold 0 and 1. "
+        "With a column for each label, 1 says that a row has it. For several targets "
+        "with classes, fit a classifier for each (sklearn.multioutput)."
+    )
 
 
 class KerasRegressor(RegressorMixin, _KerasEstimator):

@@ -1,8 +1,10 @@
 """Keywords of Keras's `fit` that `thalweg.fit` takes for a Keras model: `Asked`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
+
+import numpy as np
 
 from thalweg.core import FitRequest, Plan, check_word
 from thalweg.estimators.keras import data
@@ -22,8 +24,8 @@ class Asked:
         Batches that are read of validation data.
     validation_batch_size : int or None
         Rows of a batch of validation data; None for those of training.
-    validation_freq : int
-        Must be 1.
+    validation_freq : int or sequence of int
+        Validation follows every so many epochs, or the epochs of these numbers, from 1.
     verbose : int or str
         0 for silence, 1 for a progress bar, 2 for a line an epoch.
     initial_epoch : int
@@ -39,7 +41,7 @@ class Asked:
     validation_data: Any = None
     validation_steps: int | None = None
     validation_batch_size: int | None = None
-    validation_freq: int = 1
+    validation_freq: int | Sequence[int] = 1
     verbose: Any = 0
     initial_epoch: int = 0
     steps_per_epoch: int | None = None
@@ -50,11 +52,7 @@ class Asked:
             "weight_divisor", self.weight_divisor, ("rows", "weights"), owner="fit"
         )
         check_word("verbose", self.verbose, (0, 1, 2, "auto"), owner="fit")
-        if self.validation_freq != 1:
-            raise ValueError(
-                f"fit got validation_freq={self.validation_freq!r}; thalweg.fit "
-                "validates after each epoch. Leave it out."
-            )
+        _check_frequency(self.validation_freq)
         for name in ("validation_steps", "validation_batch_size", "steps_per_epoch"):
             _check_count(name, getattr(self, name), 1)
         _check_count("initial_epoch", self.initial_epoch, 0)
@@ -133,6 +131,21 @@ class Asked:
 
 
 KERAS_KEYWORDS = tuple(each.name for each in fields(Asked))
+
+
+def _check_frequency(value: Any) -> None:
+    listed = isinstance(value, Sequence) and not isinstance(value, str)
+    numbers = list(value) if listed else [value]
+    whole = all(
+        isinstance(each, int | np.integer) and not isinstance(each, bool) and each >= 1
+        for each in numbers
+    )
+    if not (numbers and whole):
+        raise ValueError(
+            f"fit got validation_freq={value!r}; it must be a whole number of at least "
+            "1, such as 5 for every fifth epoch, or a list of epochs from 1, such as "
+            "[1, 10]."
+        )
 
 
 def _check_count(name: str, value: Any, least: int) -> None:

@@ -25,6 +25,7 @@ from thalweg.core import (
     Network,
     Plan,
     Run,
+    as_random_state,
     link,
     phases,
 )
@@ -111,7 +112,8 @@ def from_keras(model: Any) -> Network:
             raise ValueError(
                 f"from_keras got {model.name!r}, which overrides {name}; thalweg.fit "
                 "would not call that method. Train the model with its own fit, or "
-                "express the loss by add_loss or by overriding compute_loss."
+                "express the loss by add_loss, or override compute_loss and compile "
+                "the model."
             )
     check_layers(model)
     held = vars(model).get("_thalweg")
@@ -237,12 +239,21 @@ class KerasAdapter:
         except NotEquivalent as other:
             self._unlike = f"the native kernel has no equivalent of {other}"
             prepared = self._as_keras(request, takes_loss, bool(by_theirs), asked)
-        else:
-            return prepared
         if watched:
             self._watch(theirs, prepared, asked)
-            prepared = replace(prepared, callbacks=[*ours, self._callbacks])
-        return prepared
+            also = [*prepared.callbacks, self._callbacks]
+            prepared = replace(prepared, callbacks=also)
+        return self._with_frequency(prepared, asked)
+
+    @staticmethod
+    def _with_frequency(request: FitRequest, asked: Asked) -> FitRequest:
+        """Return the request, which validates only after the epochs asked for."""
+        if asked.validation_freq == 1:
+            return request
+        chosen = keras_callbacks.SomeValidations(
+            asked.validation_freq, asked.initial_epoch
+        )
+        return replace(request, callbacks=[*request.callbacks, chosen])
 
     def _takes_loss(self, settings: Mapping[str, Any]) -> bool:
         own = type(self.model).compute_loss is not _model_class().compute_loss
@@ -379,8 +390,13 @@ class KerasAdapter:
                 )
             return request
         if data.is_batches(X) and y is None:
-            batches = data.KerasBatches(X, pack, asked.steps_per_epoch)
+            seed = None
+            if hasattr(X, "num_batches") and request.settings.get("shuffle", True):
+                seed = int(as_random_state(request.rng).randint(2**31))
+            batches = data.KerasBatches(X, pack, asked.steps_per_epoch, seed)
             self._build(*batches.first())
+            ended = data.Ended(batches)
+            request = replace(request, callbacks=[*request.callbacks, ended])
             X, y = (batches() if batches.once else batches), None
         else:
             X, y = data.arrays(X), pack(y, weight)
@@ -452,19 +468,24 @@ class KerasAdapter:
         epochs = given.get("epochs", epochs)
         if isinstance(epochs, list):
             epochs = sum(epochs)
+        some = keras_callbacks.SomeValidations(asked.validation_freq, 1)
+        held = request.validation is not None
+        validates = lambda epoch: held and some.validates_after(epoch)
         self._callbacks = keras_callbacks.KerasCallbacks(
             theirs, self.model, (list(self.trained), list(self.kept)), rule,
             epochs + asked.initial_epoch, asked.initial_epoch, asked.verbose,
-            request.validation is not None,
+            validates,
         )  # fmt: skip
 
-    def ready(self, settings: Mapping[str, Any]) -> tuple[Any, Any, Plan]:
+    def ready(
+        self, settings: Mapping[str, Any], *, as_dense: bool = True
+    ) -> tuple[Any, Any, Plan]:
         """Return a network, parameters and a plan to predict with, as after a fit."""
         asked, _ = _asked(FitRequest(self.network, settings))
         takes_loss = self._takes_loss(asked)
         loss = asked.get("loss", Plan().loss)
         try:
-            if callable(loss):
+            if callable(loss) or not as_dense:
                 raise NotEquivalent("a loss function passed to fit")
             network, changes = dense.translate(self.model, takes_loss, False)
         except NotEquivalent:

@@ -51,29 +51,49 @@ def as_probabilities(model: Any, outputs: Array, done: bool) -> Array:
     return np.where(total > 0, found / np.where(total > 0, total, 1), even)
 
 
-def _gives_probabilities(model: Any, outputs: Array) -> bool:
+def as_label_probabilities(model: Any, outputs: Array, done: bool) -> Array:
+    """Return the probability of each label, whatever those of the others.
+
+    Parameters
+    ----------
+    model, outputs, done
+        As `as_probabilities` has them, with a column of outputs for each label.
+    """
+    if not (done or _gives_probabilities(model, outputs, exclusive=False)):
+        return logistic(outputs)
+    return np.clip(outputs, 0, 1)
+
+
+def excludes(model: Any) -> bool:
+    """Whether a row has one class only, by the end of a model or by its loss."""
+    loss = getattr(model, "loss", None)
+    name = loss if isinstance(loss, str) else getattr(loss, "name", None)
+    name = name or getattr(loss, "__name__", "")
+    return _end(model) == "softmax" or "categorical" in str(name)
+
+
+def _gives_probabilities(model: Any, outputs: Array, exclusive: bool = True) -> bool:
     """Tell whether a model gives probabilities, by its end, its loss or its outputs."""
     end = _end(model)
     if end is not None:
-        return end
+        return end != "linear"
     of_logits = _of_logits(getattr(model, "loss", None))
     if of_logits is not None:
         return not of_logits
     within = bool(((outputs >= 0) & (outputs <= 1)).all())
-    return within and (
-        outputs.shape[1] == 1 or np.allclose(outputs.sum(1), 1, atol=1e-3)
-    )
+    free = outputs.shape[1] == 1 or not exclusive
+    return within and (free or np.allclose(outputs.sum(1), 1, atol=1e-3))
 
 
-def _end(model: Any) -> bool | None:
-    """Tell whether the last activation makes probabilities; None if it is unknown."""
+def _end(model: Any) -> str | None:
+    """Return the last activation: softmax, sigmoid or linear; None for another."""
     import keras
 
     try:
         tensor = model.outputs[0]
     except (AttributeError, IndexError, TypeError):
         return None
-    squashing = (keras.activations.softmax, keras.activations.sigmoid)
+    squashing = ("softmax", "sigmoid")
     while True:
         operation = tensor._keras_history.operation
         kind = type(operation).__name__
@@ -83,10 +103,11 @@ def _end(model: Any) -> bool | None:
             "Softmax",
             "Sigmoid",
         ):
-            return True
+            return "sigmoid" if kind == "Sigmoid" else "softmax"
         activation = getattr(operation, "activation", None)
-        if activation in squashing:
-            return True
+        for name in squashing:
+            if activation is getattr(keras.activations, name):
+                return name
         if kind == "Activation" and activation is keras.activations.linear:
             tensor = operation.input
             continue
@@ -94,7 +115,7 @@ def _end(model: Any) -> bool | None:
             tensor = operation.input
             continue
         if type(operation) is keras.layers.Dense:
-            return False if activation is keras.activations.linear else None
+            return "linear" if activation is keras.activations.linear else None
         return None
 
 

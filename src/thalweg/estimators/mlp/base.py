@@ -610,7 +610,9 @@ class BaseMLP(PersistentMLP, CallbackSupportMixin, Validated):
         if not hasattr(self, "_skl_callbacks"):
             return []
         context = self._init_callback_context(max_subtasks=monitor.plan.epochs)
-        return [TaskPerEpoch(self, context, monitor, given)]
+        epochs = lambda: monitor.plan.epochs
+        fitted = lambda: as_attributes(monitor.parameters())
+        return [TaskPerEpoch(self, context, epochs, fitted, given)]
 
     def _print(self, record: EpochRecord) -> None:
         print(f"Iteration {record.epoch}, loss = {record.loss:.8f}")  # noqa: T201

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.callback import CallbackContext
 
 from thalweg.core import Array, EpochRecord, Parameters
-from thalweg.training import Scoring, TrainingMonitor
+from thalweg.training import Scoring
 
 
 def scoring(estimator: Any, scorer: Callable[[Any, Array, Array], float]) -> Scoring:
@@ -30,10 +30,13 @@ class TaskPerEpoch:
 
     Parameters
     ----------
-    estimator : MLPClassifier or MLPRegressor
+    estimator : estimator
     root : CallbackContext
         The task of the fit, which has a subtask for each epoch.
-    monitor : TrainingMonitor
+    epochs : callable
+        Returns the largest number of epochs.
+    now : callable
+        Returns the attributes with which a copy of the estimator predicts as now.
     given : dict
         ``X`` and ``y`` as they were passed to `fit`, and other data of the rows as
         ``metadata``.
@@ -43,10 +46,12 @@ class TaskPerEpoch:
         self,
         estimator: Any,
         root: CallbackContext,
-        monitor: TrainingMonitor,
+        epochs: Callable[[], float],
+        now: Callable[[], dict[str, Any]],
         given: dict[str, Any],
     ) -> None:
-        self.estimator, self.root, self.monitor = estimator, root, monitor
+        self.estimator, self.root = estimator, root
+        self._epochs, self._now = epochs, now
         self._facts = {"estimator": estimator, **given}
         root.call_on_fit_task_begin(**self._facts)
         self.task: CallbackContext | None = self._begin()
@@ -55,9 +60,9 @@ class TaskPerEpoch:
         """End the epoch's task and begin the next."""
         assert self.task is not None
         stop = self.task.call_on_fit_task_end(
-            **self._facts, reconstruction_attributes=self._fitted
+            **self._facts, reconstruction_attributes=self._now
         )
-        more = record.epoch < self.monitor.plan.epochs
+        more = record.epoch < self._epochs()
         self.task = self._begin() if more else None
         return bool(stop)
 
@@ -70,10 +75,6 @@ class TaskPerEpoch:
     def _begin(self) -> CallbackContext:
         task = self.root.subcontext(task_name="epoch")
         return task.call_on_fit_task_begin(**self._facts)
-
-    def _fitted(self) -> dict[str, Any]:
-        """Return the attributes with which a copy of the estimator predicts as now."""
-        return as_attributes(self.monitor.parameters())
 
 
 def as_attributes(parameters: Parameters) -> dict[str, Any]:
