@@ -388,6 +388,6 @@ def test_searches_by_the_names_of_scikeras():
     grid = {"model__units": [3], "optimizer__learning_rate": [1e-9, 0.1]}
     clf = KerasClassifier(partial(build, end="softmax", loss=SPARSE), epochs=3)
     clf.set_params(random_state=0)
-    found: Any = GridSearchCV(clf, grid, cv=2, error_score="raise").fit(X, Y)
+    found: Any = GridSearchCV(clf, grid, cv=2).fit(X, Y)
     assert found.best_params_ == {"model__units": 3, "optimizer__learning_rate": 0.1}
     assert found.best_estimator_.model_.layers[0].units == 3

@@ -348,8 +348,8 @@ class _KerasEstimator(Persistent, CallbackSupportMixin, Validated):
         if "model_" in state:
             model = state.pop("model_")
             state["_values"] = _arrays(_variables(model))
-            optimizer = getattr(model, "optimizer", None)
-            if getattr(optimizer, "built", False):
+            optimizer: Any = getattr(model, "optimizer", None)
+            if optimizer is not None and optimizer.built:
                 state["_memory"] = _arrays(optimizer.variables)
         return state
 
@@ -374,7 +374,7 @@ class _KerasEstimator(Persistent, CallbackSupportMixin, Validated):
 class _Tasks:
     """Calls scikit-learn's callbacks from a fit, of which each epoch is a task."""
 
-    def __init__(self, estimator: _KerasEstimator, given: dict[str, Any]) -> None:
+    def __init__(self, estimator: Any, given: dict[str, Any]) -> None:
         self.estimator, self.given = estimator, given
         adapter: Any = from_keras(estimator.model_).adapter
         settings = estimator._plan_settings()
