@@ -340,7 +340,7 @@ def test_a_resumed_fit_reads_the_batches_that_were_to_come(tmp_path: Path):
 def test_an_endless_dataset_needs_the_number_of_steps():
     class Endless(Noted):
         @property
-        def num_batches(self) -> None:
+        def num_batches(self) -> Any:
             return None
 
         def __getitem__(self, index: int) -> Any:

@@ -341,3 +341,53 @@ def test_callbacks_of_scikit_learn_see_every_epoch(build: Any):
     assert fits == epochs[-1:]
     clf.partial_fit(X, Y)
     assert len(monitor.get_logs().data) == len(rows)
+
+
+@pytest.mark.parametrize("goes_on", ["partial_fit", "fit"])
+def test_what_was_pickled_goes_on(goes_on: str):
+    def adam(shape: tuple[int, ...], n_outputs: int) -> Any:
+        model = dense(shape, n_outputs)
+        model.compile("adam", SPARSE)
+        return model
+
+    clf: Any = KerasClassifier(adam, epochs=1, random_state=0, warm_start=True)
+    clf.fit(X, Y)
+    again = _reloaded(clf)
+    for each in (clf, again):
+        getattr(each, goes_on)(X, Y)
+    for one, other in zip(
+        clf.model_.variables + clf.model_.optimizer.variables,
+        again.model_.variables + again.model_.optimizer.variables,
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one.value, other.value)
+
+
+def _reloaded(estimator: Any) -> Any:
+    """Put what a pickle would hold into another estimator."""
+    other = object.__new__(type(estimator))
+    other.__setstate__(estimator.__getstate__())
+    return other
+
+
+def test_a_loaded_model_goes_on(tmp_path: Any):
+    clf: Any = KerasRegressor(epochs=1, random_state=0, warm_start=True)
+    clf.fit(X, Y.astype(float)).save(tmp_path / "model")
+    again: Any = KerasRegressor.load(tmp_path / "model")
+    for each in (clf, again):
+        each.partial_fit(X, Y.astype(float)).fit(X, Y.astype(float))
+    np.testing.assert_array_equal(clf.predict(X), again.predict(X))
+
+
+def test_an_option_of_the_optimizer_is_no_parameter():
+    with pytest.raises(ValueError, match=r"momentum=0\.9\. Of the .*model__momentum"):
+        KerasClassifier(dense).set_params(optimizer__momentum=0.9)
+
+
+def test_searches_by_the_names_of_scikeras():
+    grid = {"model__units": [3], "optimizer__learning_rate": [1e-9, 0.1]}
+    clf = KerasClassifier(partial(build, end="softmax", loss=SPARSE), epochs=3)
+    clf.set_params(random_state=0)
+    found: Any = GridSearchCV(clf, grid, cv=2).fit(X, Y)
+    assert found.best_params_ == {"model__units": 3, "optimizer__learning_rate": 0.1}
+    assert found.best_estimator_.model_.layers[0].units == 3

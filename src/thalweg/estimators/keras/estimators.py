@@ -286,6 +286,14 @@ class _KerasEstimator(Persistent, CallbackSupportMixin, Validated):
         """
         for key in list(params):
             name, _, rest = key.partition("__")
+            if name == "optimizer" and rest and rest != "learning_rate":
+                raise ValueError(
+                    f"{type(self).__name__} got {key}={params[key]!r}. Of the "
+                    "optimizer, only learning_rate can be set so. Let build_fn take "
+                    f"the option as an argument, and set model__{rest}; or set "
+                    f"settings__optimizer=('adam', {{{rest!r}: ...}}) for one of "
+                    "thalweg."
+                )
             if key == "optimizer__learning_rate":
                 name, rest = "settings", "learning_rate"
             name = "build_params" if name == "model" and rest else name
@@ -338,17 +346,25 @@ class _KerasEstimator(Persistent, CallbackSupportMixin, Validated):
         state: dict[str, Any] = {**plain}
         state.pop("_ready", None)
         if "model_" in state:
-            variables = _variables(state.pop("model_"))
-            state["_values"] = [np.array(variable.value) for variable in variables]
+            model = state.pop("model_")
+            state["_values"] = _arrays(_variables(model))
+            optimizer: Any = getattr(model, "optimizer", None)
+            if optimizer is not None and optimizer.built:
+                state["_memory"] = _arrays(optimizer.variables)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        values = state.pop("_values", None)
+        values, memory = state.pop("_values", None), state.pop("_memory", None)
         super().__setstate__(state)
         if values is not None:
             self._build()
             for variable, value in zip(_variables(self.model_), values, strict=True):
                 variable.assign(value)
+            if memory is not None:
+                optimizer = self.model_.optimizer
+                optimizer.build(self.model_.trainable_variables)
+                for variable, value in zip(optimizer.variables, memory, strict=True):
+                    variable.assign(value)
             self._make_ready()
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -358,7 +374,7 @@ class _KerasEstimator(Persistent, CallbackSupportMixin, Validated):
 class _Tasks:
     """Calls scikit-learn's callbacks from a fit, of which each epoch is a task."""
 
-    def __init__(self, estimator: _KerasEstimator, given: dict[str, Any]) -> None:
+    def __init__(self, estimator: Any, given: dict[str, Any]) -> None:
         self.estimator, self.given = estimator, given
         adapter: Any = from_keras(estimator.model_).adapter
         settings = estimator._plan_settings()
@@ -679,6 +695,10 @@ def _seeded(seed: int) -> Any:
             yield
         finally:
             random.setstate(before)
+
+
+def _arrays(variables: list[Any]) -> list[Array]:
+    return [np.array(each.value) for each in variables]
 
 
 def _variables(model: Any) -> list[Any]:
