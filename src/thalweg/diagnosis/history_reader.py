@@ -43,7 +43,7 @@ def read_history(given: Any) -> History:
         return _of_columns(given)
     try:
         losses = np.asarray(given, float)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError):
         raise TypeError(
             f"history is a {type(given).__name__}. Give a list of losses, a dict of "
             "columns such as {'loss': [...], 'val_loss': [...]}, the History of a "

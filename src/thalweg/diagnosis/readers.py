@@ -54,7 +54,6 @@ KINDS = (
     "scikit-learn's contract, a Pipeline that ends in one of these, a training curve "
     "(history=...), or a cost with its gradient: (cost, gradient) with x0"
 )
-_CONTRACT = ("fit", "predict", "get_params")
 OURS = (estimators.MLPClassifier, estimators.MLPRegressor)
 THEIRS = {
     TheirClassifier: estimators.MLPClassifier,
@@ -112,8 +111,7 @@ def _read(
     for kinds, read in _READERS:
         if isinstance(last, kinds):
             return read(subject, last, data, steps, settings)
-    is_class = isinstance(last, type)
-    if not is_class and all(map(partial(hasattr, last), _CONTRACT)):
+    if all(hasattr(last, name) for name in ("fit", "predict", "get_params")):
         return problem_of_estimator(subject, last, data, steps, settings)
     raise TypeError(
         f"diagnose got a {type(subject).__name__}, which it cannot examine. It can "
