@@ -5,7 +5,6 @@ if there was one. It can be trained. `thalweg.diagnosis.readers` makes a problem
 the user gives, `thalweg.diagnosis.remedies` applies changes to it.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
 from thalweg import training
-from thalweg.core import CLASSIFYING, Array, DenseNetwork, Plan, Run, StopReason
+from thalweg.core import CLASSIFYING, Array, DenseNetwork, Plan, Run
 
 
 class ValidationData(NamedTuple):
@@ -160,30 +159,16 @@ class Problem:
         center, scale = self._center
         return (prediction * scale + center).reshape(len(prediction), *self.y.shape[1:])
 
-    def first_inputs(self, inputs: Array) -> Array:
-        """Return what the first layer with weights is given for prepared inputs."""
-        return inputs
-
-    def predict(self, run: Any, X: Array) -> Array:
-        """Return what a trained network predicts for prepared inputs."""
-        return training.predict(run, X)
-
-    def changed(self, name: str, value: Any) -> "Problem | None":
-        """Return the problem with a change that only its kind knows; None if none."""
-        return None
-
-    def train(self, seed: int, deadline: float = np.inf) -> tuple[Any, Any]:
+    def train(self, seed: int) -> tuple[Run, Any]:
         """Train from a seed; return the run and the fitted steps.
 
         Raises
         ------
         ValueError
             Whenever `thalweg.fit` does, for example if a value is not finite.
-        TimeoutError
-            If the deadline came before the training ended.
         """
         inputs, pipe = self.prepared()
-        return self.fit_network(inputs, seed, deadline), pipe
+        return self.fit_network(inputs, seed), pipe
 
     def _weights(self) -> Array | None:
         """Return the weights of the rows that give the classes their weights."""
@@ -191,24 +176,17 @@ class Problem:
             return None
         return compute_sample_weight(self.class_weight, self.y)
 
-    def fit_network(self, inputs: Array, seed: int, deadline: float = np.inf) -> Any:
+    def fit_network(self, inputs: Array, seed: int) -> Run:
         """Train on prepared inputs."""
-        plan, left = self.plan, deadline - time.perf_counter()
-        limited = np.isfinite(left) and (plan.max_time is None or plan.max_time > left)
-        if limited:
-            plan = Plan.of(plan, max_time=max(left, 0.01))
-        run = training.fit(
+        return training.fit(
             resized(self.network, inputs.shape[1]),
             self.shaped(inputs),
             self.targets(),
-            plan=plan,
+            plan=self.plan,
             sample_weight=self._weights(),
             validation=self.validation,
             random_state=seed,
         )
-        if limited and run.stop_reason is StopReason.TIME_BUDGET:
-            raise TimeoutError
-        return replace(run, plan=self.plan) if limited else run
 
 
 def take(X: Any, chosen: Array) -> Any:

@@ -54,8 +54,7 @@ def prove(
     over_control = float((a[: len(c)] - c).mean()) if len(c) else float("nan")
     # Accuracies on a few rows vary by chance, even if all seeds agree.
     floor = np.sqrt(max(abs(gain), 0.01) / n_held)
-    spread = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
-    error = max(spread, float(floor))
+    error = max(float(gains.std(ddof=1) / np.sqrt(len(gains))), float(floor))
     interval = (gain - 1.96 * error, gain + 1.96 * error)
     # If one seed gains far more than the others, the standard error is large although
     # no seed loses.
@@ -64,7 +63,7 @@ def prove(
     enough = gain >= (GAIN if by_class else _GAIN_R2)
     better = (enough and clear) or (surer and gain >= 0)
     verdict = "no gain"
-    if better and not over_control <= 0 and a.mean() > least:
+    if better and over_control > 0 and a.mean() > least:
         verdict = "confirmed"
     elif not np.isfinite(after).any():
         verdict = "out of budget" if late else "diverged"

@@ -27,10 +27,8 @@ from thalweg.core import (
     Run,
     StopReason,
 )
-from thalweg.diagnosis.estimator_reader import problem_of_estimator
 from thalweg.diagnosis.input_data import InputData, checked_data, looks_like_classes
-from thalweg.diagnosis.keras_layers import is_keras_model
-from thalweg.diagnosis.keras_reader import problem_of_keras, problem_of_model
+from thalweg.diagnosis.keras_reader import problem_of_keras
 from thalweg.diagnosis.network_estimator import NetworkEstimator
 from thalweg.diagnosis.problem import Problem, ValidationData, numbered, take
 from thalweg.estimators import (
@@ -50,9 +48,9 @@ from thalweg.estimators import (
 KINDS = (
     "None (the data alone), a thalweg MLPClassifier, MLPRegressor, Classifier, "
     "Regressor, Ensemble, KerasClassifier, KerasRegressor or Run, a DenseNetwork or "
-    "Network with the settings of a Plan, a keras.Model, an estimator with "
-    "scikit-learn's contract, a Pipeline that ends in one of these, a training curve "
-    "(history=...), or a cost with its gradient: (cost, gradient) with x0"
+    "Network with the settings of a Plan, scikit-learn's MLPClassifier or "
+    "MLPRegressor, a Pipeline that ends in one of these, or a cost with its gradient: "
+    "(cost, gradient) with x0"
 )
 OURS = (estimators.MLPClassifier, estimators.MLPRegressor)
 THEIRS = {
@@ -91,9 +89,7 @@ def understand(
     steps, last = pipeline_parts(subject)
     if isinstance(last, estimators.Ensemble):
         last = (getattr(last, "members_", None) or [last.estimator])[0]
-    in_keras = is_keras_model(last) or _keras_model_of(last) is not None
-    if not isinstance(last, DenseNetwork | Network) and not in_keras:
-        settings.pop("history", None)
+    if not isinstance(last, DenseNetwork | Network):
         refuse_settings(settings)
     problem = _read(subject, last, data, steps, settings)
     return replace(problem, lost=data.lost, images=data.images)
@@ -104,43 +100,12 @@ def _read(
 ) -> Problem:
     if last is None:
         return _problem_of_data(subject, data, steps)
-    if is_keras_model(last):
-        return problem_of_model(subject, last, data, steps, settings)
-    if (model := _keras_model_of(last)) is not None:
-        return _problem_of_keras_run(subject, last, model, data, steps, settings)
     for kinds, read in _READERS:
         if isinstance(last, kinds):
             return read(subject, last, data, steps, settings)
-    if all(hasattr(last, name) for name in ("fit", "predict", "get_params")):
-        return problem_of_estimator(subject, last, data, steps, settings)
     raise TypeError(
         f"diagnose got a {type(subject).__name__}, which it cannot examine. It can "
         f"examine {KINDS}."
-    )
-
-
-def _keras_model_of(last: Any) -> Any:
-    """Return the Keras model that a Run or Network holds; None if there is none."""
-    network = last.network if isinstance(last, Run) else last
-    return getattr(getattr(network, "adapter", None), "model", None)
-
-
-def _problem_of_keras_run(
-    subject: Any, last: Any, model: Any, data: InputData, steps: Any, settings: Any
-) -> Problem:
-    """Read the training of a Keras model by `thalweg.fit`."""
-    if not isinstance(last, Run):
-        known = ("epochs", "batch_size", "class_weight", "history", "learning_rate",
-                 "optimizer", "loss")  # fmt: skip
-        own = {k: v for k, v in settings.items() if k in known}
-        refuse_settings({k: v for k, v in settings.items() if k not in known})
-        return problem_of_model(subject, model, data, steps, own, wrapper=last)
-    plan = last.plan
-    own = {"epochs": max(plan.epochs, len(last.history)), **settings}
-    if isinstance(plan.batch_size, int):
-        own["batch_size"] = plan.batch_size
-    return problem_of_model(
-        subject, model, data, steps, own, history=last.history, wrapper=last
     )
 
 

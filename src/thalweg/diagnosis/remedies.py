@@ -37,11 +37,8 @@ def apply_changes(problem: Problem, changes: Mapping[str, Any]) -> Problem:
         If the problem's network or plan does not allow a change.
     """
     for name, value in changes.items():
-        if name == "measured_as":
-            continue
-        own = problem.changed(name, value)
-        change = _CHANGES.get(name, _change_plan)
-        problem = change(problem, name, value) if own is None else own
+        if name != "measured_as":
+            problem = _CHANGES.get(name, _change_plan)(problem, name, value)
     return problem
 
 
@@ -182,8 +179,6 @@ def random_change(problem: Problem, seed: int) -> dict[str, Any]:
     widths = [layer.units for layer in layers[:-1]]
     factor = float(rng.choice([1 / 3, 3]))
     pool: list[dict[str, Any]] = [{"l2": (problem.plan.l2 or 1e-4) * factor**2}]
-    if getattr(problem, "estimator", None) is not None:
-        return {"leave_out": tuple(range(0, len(problem.y), 10))}
     if widths:
         wide = tuple(max(int(w * factor), 1) for w in widths)
         pool += [{"hidden": wide}, {"activation": str(rng.choice(["tanh", "elu"]))}]

@@ -213,9 +213,6 @@ class Diagnosis(Record):
         Codes of what was checked and is fine.
     unchecked : mapping of str to str
         Codes of what was not checked, and why.
-    headline : str
-        How far the network is from what other models reach on the same rows, if it is
-        far; and whether the budget ended the trials. The first line says it.
     costs : mapping of str to float
         Seconds of the ``"examination"`` and of the ``"trials"``, and the number of
         ``"trainings"``.
@@ -229,7 +226,6 @@ class Diagnosis(Record):
     checked: tuple[str, ...] = ()
     unchecked: Mapping[str, str] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
-    headline: str = ""
     prescribe: Callable[[tuple[Mapping[str, Any], ...]], Treatment] | None = field(
         default=None, repr=False, compare=False
     )
@@ -247,14 +243,11 @@ class Diagnosis(Record):
     def treat(self, k: int | None = None) -> Treatment:
         """Apply a remedy, or all remedies that trials confirmed, to a copy.
 
-        If trials confirmed none, those are applied that the facts alone prove (serious
-        and fatal findings); if there are none, that of the first suspicion.
-
         Parameters
         ----------
         k : int, optional
             Number of the finding, counted from 1 as printed; None for all confirmed
-            findings, or the likeliest ones if none is confirmed.
+            findings.
 
         Returns
         -------
@@ -272,7 +265,7 @@ class Diagnosis(Record):
             if the diagnosis was read from JSON.
         """
         if k is None:
-            chosen = self._likeliest()
+            chosen = [f for f in self.findings if f.confirmed]
         elif 1 <= k <= len(self.findings):
             chosen = [self.findings[k - 1]]
         else:
@@ -287,7 +280,7 @@ class Diagnosis(Record):
         if not any(changes):
             raise ValueError(
                 "treat has no remedy that it could apply: "
-                + ("none of the findings has one." if k is None else f"{chosen[0]}")
+                + ("a trial confirmed none." if k is None else f"{chosen[0]}")
             )
         if self.prescribe is None:
             raise ValueError(
@@ -296,16 +289,6 @@ class Diagnosis(Record):
             )
         return self.prescribe(changes)
 
-    def _likeliest(self) -> list[Finding]:
-        """Return the findings whose remedies are applied together."""
-        curable = [
-            f for f in self.findings if f.prescription and f.prescription.changes
-        ]
-        confirmed = [f for f in curable if f.confirmed]
-        proven = [f for f in curable if f.severity >= Severity.SERIOUS]
-        suspected = [f for f in curable if f.severity is Severity.ADVICE]
-        return confirmed or proven or suspected[:1]
-
     def _repr_html_(self) -> str | None:
         from thalweg.diagnosis.html import fragment
 
@@ -313,12 +296,11 @@ class Diagnosis(Record):
 
     def __str__(self) -> str:
         checks = f"{len(self.checked)} checks fine, {len(self.unchecked)} not possible"
-        first = f"{self.headline}; " if self.headline else ""
         if self.healthy:
             notes = ", ".join(f.code for f in self.findings)
             worth = f" Notes: {notes}." if notes else ""
-            return f"{self.subject}: {first}nothing is wrong ({checks}).{worth}"
-        lines = [f"{self.subject}: {first}{_count(len(self.alarms))} ({checks})"]
+            return f"{self.subject}: nothing is wrong ({checks}).{worth}"
+        lines = [f"{self.subject}: {_count(len(self.alarms))} ({checks})"]
         for number, finding in enumerate(self.findings, start=1):
             lines.append(f"{number}. {finding}")
             lines += [f"   causes {each.code}: {each.cause}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from thalweg.diagnosis.proof import ERRORS, GAIN, GLARING_ERRORS, prove
-from thalweg.diagnosis.remedies import merge_changes, random_change
+from thalweg.diagnosis.remedies import random_change
 from thalweg.diagnosis.result import Finding, Prescription, Proof, Severity
 from thalweg.diagnosis.rules import ORDER
 from thalweg.diagnosis.trials import (
@@ -211,13 +211,9 @@ class _Search:
                 return cause, proof
         remedy = _remedy(cause.finding)
         options = [remedy.changes, *remedy.alternatives]
-        seeds = sorted({0, 1, self.baseline.worst_seed} & {*self.baseline.seeds})
+        seeds = sorted({0, 1, self.baseline.worst_seed})
         best = self._best(cause.finding, options, seeds)
         return best, self._proof_by_seeds(best)
-
-    def proof_of(self, finding: Finding, changes: Changes) -> Proof:
-        """Prove any changes."""
-        return self._proof_by_seeds(Candidate(finding, changes, _NAN, _NAN, 0.0))
 
     def _proof_by_seeds(self, cause: Candidate) -> Proof:
         """Add seeds until the result is clear."""
@@ -234,19 +230,18 @@ class _Search:
         treated = self.trainings.train((cause.changes, seed) for seed in seeds)
         pairs = [(b, a) for b, a in zip(unchanged, treated, strict=True)
                  if b.begun and a.begun]  # fmt: skip
-        if len(pairs) < min(2, len(self.baseline.seeds)):
+        if len(pairs) < 2:
             return _OUT_OF_BUDGET
         unchanged, treated = [b for b, _ in pairs], [a for _, a in pairs]
         before, after = ([each.score for each in runs] for runs in (unchanged, treated))
         hopeful = np.nanmean([*after, 0]) > np.nanmean([*before, 0])
-        hopeful = hopeful and self.trainings.fast
         control_seeds = seeds[: (len(seeds) + 1) // 2] if hopeful else ()
         base = self.trainings.base
         control = self.trainings.train(
             (random_change(base, seed), seed) for seed in control_seeds
         )
         kind = cause.changes.get("target")
-        proof = prove(
+        return prove(
             before, after, [each.score for each in control if each.begun],
             n_held=self.trainings.n_held(len(seeds)),
             by_class=base.labels is not None if kind is None else kind == "classes",
@@ -255,32 +250,6 @@ class _Search:
             least=self.least,
             surer=are_surer(unchanged, treated),
         )  # fmt: skip
-        rare = self.trainings.rare and kind is None
-        return replace(proof, metric="balanced accuracy") if rare else proof
-
-
-def cure_together(
-    trainings: Trainings, baseline: Baseline, found: list[Finding]
-) -> list[Finding]:
-    """Try the remedies of several suspicions at once, where none gains by itself.
-
-    Inputs and target that are both unscaled are the usual case: either remedy alone
-    leaves the other fault in place.
-    """
-    parts = [f for f in found if _can_be_tried(f) and f.severity > Severity.NOTE]
-    parts = sorted(parts, key=lambda f: ORDER[f.code])[:MOST_CAUSES]
-    if len(parts) < 2:
-        return found
-    changes: Changes = {}
-    for part in parts:
-        changes = merge_changes(changes, _remedy(part).changes)
-    search = _Search(trainings, baseline, -1.0, np.inf)
-    proof = search.proof_of(parts[0], changes)
-    if proof.verdict != "confirmed":
-        return found
-    severity = Severity.FATAL if proof.gain > 0.3 else Severity.SERIOUS
-    return [replace(f, severity=severity, proof=proof) if f in parts else f
-            for f in found]  # fmt: skip
 
 
 def _out_of_budget(finding: Finding) -> Finding:

@@ -4,17 +4,14 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from thalweg import estimators
-from thalweg.core import DenseNetwork, Network, PyTree, Run
-from thalweg.diagnosis.estimator_reader import EstimatorProblem, with_change
-from thalweg.diagnosis.keras_reader import KerasProblem
-from thalweg.diagnosis.keras_treatment import treated_estimator, treated_model
+from thalweg.core import DenseNetwork, Network, Run
+from thalweg.diagnosis.keras_reader import treated_keras
 from thalweg.diagnosis.network_estimator import NetworkEstimator
 from thalweg.diagnosis.problem import Problem, repair
 from thalweg.diagnosis.readers import OURS, THEIRS, as_ours, pipeline_parts
@@ -26,7 +23,6 @@ from thalweg.diagnosis.remedies import (
     merge_changes,
 )
 from thalweg.estimators import Classifier, KerasClassifier, KerasRegressor, Regressor
-from thalweg.optimize import UserFunction
 
 _MLP_NAMES = {
     "learning_rate": "learning_rate_init",
@@ -49,10 +45,6 @@ def treated(problem: Problem, changes: Sequence[Mapping[str, Any]]) -> tuple[Any
     merged = reduce(merge_changes, changes, {})
     subject = problem.subject
     before, last = pipeline_parts(subject)
-    if isinstance(problem, KerasProblem) and not isinstance(
-        last, KerasClassifier | KerasRegressor
-    ):
-        return _treated_keras(problem, merged)
     settings = {k: v for k, v in merged.items() if k not in (*STEPS, *ROWS)}
     scaled_target = settings.pop("scale_target", False)
     new, difference = _treated_last(problem, last, settings)
@@ -71,48 +63,6 @@ def treated(problem: Problem, changes: Sequence[Mapping[str, Any]]) -> tuple[Any
     return (make_pipeline(*steps, new) if steps else new), difference
 
 
-def differences(cost: Any) -> Any:
-    """Return the gradient of a cost by central differences, shaped like its weights."""
-
-    def gradient(weights: Any, *args: Any) -> Any:
-        tree = PyTree(weights)
-        function = UserFunction(cost, None, tree, args)
-        flat = tree.pack(weights)
-        steps = 6e-6 * np.maximum(np.abs(flat), 1.0)
-        found = np.empty(len(flat))
-        for k, step in enumerate(steps):
-            moved = flat.copy()
-            moved[k] = flat[k] + step
-            above = function.cost(moved)
-            moved[k] = flat[k] - step
-            found[k] = (above - function.cost(moved)) / (2 * step)
-        return tree.unpack(found)
-
-    return gradient
-
-
-def treated_function(subject: Any, changes: Sequence[Mapping[str, Any]]) -> Any:
-    """Return the user's cost with a gradient by central differences."""
-    given = subject[0] if isinstance(subject, tuple) else subject
-
-    def cost(*args: Any) -> Any:
-        value = given(*args)
-        return value[0] if isinstance(value, tuple) else value
-
-    difference = {"gradient": "central differences of the cost"}
-    return (cost, differences(cost)), difference
-
-
-def _treated_keras(problem: KerasProblem, merged: Mapping[str, Any]) -> Any:
-    """Return a new model; changes of columns and rows are named for the user."""
-    model, difference = treated_model(problem, merged)
-    for_user = (*[k for k in STEPS if k != "scale"], *ROWS)
-    difference |= {k: v for k, v in merged.items() if k in for_user}
-    if isinstance(merged.get("leave_out"), str):
-        difference["leave_out"] = contradicted_rows(problem)
-    return model, difference
-
-
 def _treated_last(problem: Problem, last: Any, settings: dict[str, Any]) -> Any:
     if last is None:
         return None, dict(settings)
@@ -120,14 +70,8 @@ def _treated_last(problem: Problem, last: Any, settings: dict[str, Any]) -> Any:
         member, difference = _treated_last(problem, last.estimator, settings)
         ensemble: Any = clone(last)
         return ensemble.set_params(estimator=member), difference
-    if isinstance(problem, KerasProblem):
-        return treated_estimator(problem, last, settings)
-    if isinstance(problem, EstimatorProblem):
-        new, difference = clone(last), dict(settings)
-        for name, value in settings.items():
-            made = with_change(new, name, value)
-            new = new if made is None else made
-        return new, difference
+    if isinstance(last, KerasClassifier | KerasRegressor):
+        return treated_keras(last, settings), dict(settings)
     if isinstance(last, Run | DenseNetwork | Network | NetworkEstimator):
         new = apply_changes(problem, settings)
         own = new.network, new.plan, new.validation, new.class_weight

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.core import Array, DenseNetwork, accuracy, folds
+from thalweg import training
+from thalweg.core import Array, DenseNetwork, Run, accuracy, folds
 from thalweg.diagnosis.facts.training import SeedFacts, score
 from thalweg.diagnosis.problem import Problem, ValidationData, dense, take
 from thalweg.diagnosis.remedies import apply_changes
@@ -23,10 +24,6 @@ Job = tuple[Changes, int]
 _MOST_ROWS = 3000
 """Rows of a trial: more would take longer and say the same."""
 _FOLDS = 5
-_RARE = 0.1
-"""Below this share of the rows a class is rare."""
-_MOST_SLOW = 4
-"""Trainings by Keras itself, each of which takes a second or more, in one diagnosis."""
 FEW_SEEDS, _MANY_SEEDS = 3, 5
 _QUICK, _TINY = 0.3, 0.03
 """Seconds of a training that is repeated for many seeds, and of one that is too short
@@ -44,7 +41,7 @@ class TrialRun:
     ----------
     problem : Problem
         The rows of this seed, with the changes.
-    run : Run, KerasRun or None
+    run : Run or None
         None if training failed or did not begin.
     score : float
         Validation score.
@@ -52,17 +49,13 @@ class TrialRun:
         Mean of −log of the predicted probability of the true class.
     error : str
         Why training failed; ``""`` if it did not.
-    plain : float
-        The score in which all rows count equally. `score` is the balanced accuracy if
-        a class is rare.
     """
 
     problem: Problem
-    run: Any = None
+    run: Run | None = None
     score: float = float("nan")
     surprise: float = float("nan")
     error: str = ""
-    plain: float = float("nan")
 
     @property
     def begun(self) -> bool:
@@ -108,22 +101,12 @@ class Trainings:
     def __init__(self, base: Problem, deadline: float) -> None:
         self.base, self.deadline = base, deadline
         self.runs: dict[tuple[str, int], TrialRun] = {}
-        self.seconds, self.count, self.slow = 0.0, 0, 0
-        self.interrupted = False
-        """Whether a training did not begin or end because of the deadline."""
+        self.seconds, self.count = 0.0, 0
         self.pace = 0.0
         """Seconds of the first training; 0 before."""
 
     def baseline(self) -> Baseline:
-        """Train the unchanged problem from a few seeds.
-
-        Keras needs a second before it trains: a model that only Keras can train stands
-        for itself if it is trained, and one seed must do.
-        """
-        if not self.fast:
-            self._adopt_run()
-            (first,) = self.train([(_UNCHANGED, 0)])
-            return Baseline(first, worst_seed=0, seeds=range(1))
+        """Train the unchanged problem from a few seeds."""
         (first,) = self.train([(_UNCHANGED, 0)])
         runs = self.train((_UNCHANGED, seed) for seed in range(FEW_SEEDS))
         scores = [each.score for each in runs]
@@ -132,24 +115,6 @@ class Trainings:
             worst_seed=int(np.nan_to_num(scores, nan=-2).argmin()),
             seeds=range(_MANY_SEEDS if self.pace < _QUICK else FEW_SEEDS),
         )
-
-    @property
-    def fast(self) -> bool:
-        """Whether a training takes little, so that several seeds can be compared."""
-        return getattr(self.base, "fast", True)
-
-    def _adopt_run(self) -> None:
-        """Take the model that the user trained for the training of the first seed."""
-        run = self.base.run
-        if run is None:
-            return
-        part = _split(self.base, 0)
-        try:
-            pipe = part.prepared()[1]
-            trial = self._scored(part, run, pipe, _UNCHANGED)
-        except (ValueError, FloatingPointError):
-            return
-        self.runs[_key(_UNCHANGED, 0)] = trial
 
     def train(self, jobs: Iterable[Job]) -> list[TrialRun]:
         """Train what was not trained yet, in parallel if that saves time."""
@@ -163,9 +128,6 @@ class Trainings:
         done = {k: each for k, each in zip(new, made, strict=True) if each}
         self.runs |= done
         self.count += len(done)
-        self.slow += sum(
-            not getattr(each.run, "native", True) for each in done.values()
-        )
         self.seconds += time.perf_counter() - begun
         self.pace = self.pace or self.seconds
         return [self.runs.get(key, TrialRun(self.base)) for key in keys]
@@ -173,7 +135,6 @@ class Trainings:
     def _train_one(self, changes: Changes, seed: int) -> TrialRun | None:
         """Train on the rows of a seed and score on the others; None if it is late."""
         if self.is_late():
-            self.interrupted = time.perf_counter() > self.deadline
             return None
         # The rows of y are moved before the split, everything else after it.
         before_split = {k: v for k, v in changes.items() if k == "roll"}
@@ -182,35 +143,20 @@ class Trainings:
         try:
             with np.errstate(all="ignore"):
                 part = apply_changes(part, after_split)
-                run, pipe = part.train(seed, self.deadline)
-                return self._scored(part, run, pipe, changes)
-        except TimeoutError:
-            self.interrupted = True
-            return None
+                run, pipe = part.train(seed)
+                assert part.validation_data is not None
+                X = part.validation_data.X
+                X = pipe.transform(X) if pipe else X
+                prediction = training.predict(run, part.shaped(dense(X)))
+                value = _common_score(part, part.decide(prediction), changes)
+                surprise = _surprise(part, prediction)
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             return TrialRun(part, error=(str(error) or repr(error)).splitlines()[0])
-
-    def _scored(self, part: Problem, run: Any, pipe: Any, changes: Changes) -> TrialRun:
-        """Score a training on the rows that it has not seen."""
-        assert part.validation_data is not None
-        X = part.validation_data.X
-        X = pipe.transform(X) if pipe else X
-        with np.errstate(all="ignore"):
-            prediction = part.predict(run, part.shaped(dense(X)))
-            guess = part.decide(prediction)
-            plain = _common_score(part, guess, changes)
-            value = _balanced(part, guess) if self.rare and not changes.get(
-                "target") else plain  # fmt: skip
-        return TrialRun(part, run, value, _surprise(part, prediction), plain=plain)
-
-    @property
-    def rare(self) -> bool:
-        """Whether a class is so rare that all classes must count equally."""
-        return rarest_share(self.base) < _RARE
+        return TrialRun(part, run, value, surprise)
 
     def is_late(self) -> bool:
-        """Whether the deadline has passed, or Keras has trained often enough."""
-        return time.perf_counter() > self.deadline or self.slow >= _MOST_SLOW
+        """Whether the deadline has passed."""
+        return time.perf_counter() > self.deadline
 
     def settle(self, changes: Changes, seed: int) -> TrialRun:
         """Make changes a part of the base; return the training of a seed with them."""
@@ -236,33 +182,11 @@ class Trainings:
             error = float(np.sqrt(middle * (1 - middle) / held))
         return SeedFacts(error, max(known) - min(known), tuple(scores))
 
-    def plain_score(self) -> float:
-        """Return the mean score of the unchanged trainings, all rows equal."""
-        unchanged = repr(_UNCHANGED)
-        found = [each.plain for (k, _), each in self.runs.items() if k == unchanged]
-        return float(np.nanmean(found))
-
     def n_held(self, n_seeds: int) -> int:
         """Return the number of different validation rows of so many seeds."""
         own = self.base.validation_data
         n = min(self.base.X.shape[0], _MOST_ROWS)
         return len(own.y) if own is not None else n * min(n_seeds, _FOLDS) // _FOLDS
-
-
-def rarest_share(problem: Problem) -> float:
-    """Return the share of the rarest class among the rows; 1 if there are none."""
-    if problem.labels is None or problem.y.ndim > 1:
-        return 1.0
-    counts = np.bincount(problem.y.astype(int))
-    return float(counts[counts > 0].min() / counts.sum())
-
-
-def _balanced(part: Problem, guess: Array) -> float:
-    """Return the mean share of right answers of each class."""
-    assert part.validation_data is not None
-    truth = part.validation_data.y
-    hits = guess.astype(int) == truth
-    return float(np.mean([hits[truth == k].mean() for k in np.unique(truth)]))
 
 
 def _key(changes: Changes, seed: int) -> tuple[str, int]:
@@ -314,10 +238,7 @@ def _surprise(part: Problem, prediction: Array) -> float:
     truth = part.validation_data.y
     if not part.by_class or truth.ndim > 1:
         return 0.0
-    if prediction.ndim > 2 or prediction.shape[1] < truth.max(initial=0):
-        return 0.0
     if prediction.shape[1] == 1:
         prediction = np.hstack([1 - prediction, prediction])
-    at = np.minimum(truth, prediction.shape[1] - 1)
-    own = np.clip(prediction[np.arange(len(truth)), at], 1e-6, 1)
+    own = np.clip(prediction[np.arange(len(truth)), truth], 1e-6, 1)
     return float(-np.log(own).mean())

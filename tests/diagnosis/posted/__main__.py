@@ -2,8 +2,7 @@
 
 For three seeds, the faulty program must score below its cured twin by the margin of
 its record, and the twin must reach its floor. Without `--verify` the records are
-listed. With `--examine` the doctor is asked. The judging half lies elsewhere until it
-has been used; `--at` names the folder.
+listed. The judging half lies elsewhere until it has been used; `--at` names the folder.
 """
 
 import argparse
@@ -12,7 +11,6 @@ import warnings
 from pathlib import Path
 
 from tests.diagnosis.posted.case import Tutorial, load
-from tests.diagnosis.posted.examine import examine
 from tests.diagnosis.posted.verify import verify
 
 
@@ -27,9 +25,6 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=[""], help="parts of names to run")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--verify", action="store_true", help="train faulty and cured")
-    parser.add_argument(
-        "--examine", choices=("posted", "cured"), help="ask the doctor about each"
-    )
     asked = parser.parse_args()
 
     os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -37,13 +32,6 @@ def main() -> int:
     failed = 0
     for case in load(asked.at or here / asked.half):
         if not any(part in case.name for part in asked.only):
-            continue
-        if asked.examine:
-            try:
-                print(examine(case, asked.examine == "cured"), flush=True)
-            except Exception as error:
-                failed += 1
-                print(f"== {case.name}: {type(error).__name__}: {error}", flush=True)
             continue
         if not asked.verify:
             print(f"{case.name} ({case.post.kind}): {case.post.source}")

@@ -11,12 +11,10 @@ gradient).
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from thalweg.core import DenseNetwork
-from thalweg.diagnosis.estimator_reader import EstimatorProblem
+from thalweg.core import DenseNetwork, Run
 from thalweg.diagnosis.facts.clock import Clock
 from thalweg.diagnosis.facts.data import (
     ColumnFacts,
-    CoverageFacts,
     DataFacts,
     ImageFacts,
     InputFacts,
@@ -33,14 +31,6 @@ from thalweg.diagnosis.facts.data import (
     facts_of_target,
 )
 from thalweg.diagnosis.facts.group import FactGroup
-from thalweg.diagnosis.facts.keras import (
-    ModelFacts,
-    NormModeFacts,
-    OutputLayerFacts,
-    facts_of_keras_plan,
-    facts_of_model,
-    facts_of_model_units,
-)
 from thalweg.diagnosis.facts.neighbors import (
     BestColumnFacts,
     NeighborFacts,
@@ -61,11 +51,9 @@ from thalweg.diagnosis.facts.network import (
     facts_of_plan,
     facts_of_start,
 )
-from thalweg.diagnosis.facts.reach import ReachFacts, facts_of_reach
 from thalweg.diagnosis.facts.sample import Sample, sampled
 from thalweg.diagnosis.facts.training import (
     AttemptFacts,
-    CurveAloneFacts,
     CurveFacts,
     EndFacts,
     EndLossFacts,
@@ -91,7 +79,6 @@ from thalweg.diagnosis.facts.training import (
 )
 from thalweg.diagnosis.facts.user_function import GradientFacts, StepFacts
 from thalweg.diagnosis.facts.validation import ValidationFacts, facts_of_validation
-from thalweg.diagnosis.keras_reader import KerasProblem
 from thalweg.diagnosis.problem import Problem
 
 
@@ -103,7 +90,6 @@ class Facts:
     target_gaps: TargetGaps | None = None
     columns: ColumnFacts | None = None
     labels: LabelFacts | None = None
-    coverage: CoverageFacts | None = None
     numbers: NumberFacts | None = None
     target: TargetFacts | None = None
     images: ImageFacts | None = None
@@ -117,8 +103,6 @@ class Facts:
     rate: RateFacts | None = None
     batches: BatchFacts | None = None
     layers: LayerFacts | None = None
-    output: OutputLayerFacts | None = None
-    model: ModelFacts | None = None
     start: StartFacts | None = None
     start_units: StartUnitFacts | None = None
     first_step: FirstStepFacts | None = None
@@ -126,7 +110,6 @@ class Facts:
     attempts: AttemptFacts | None = None
     run: RunFacts | None = None
     curve: CurveFacts | None = None
-    alone: CurveAloneFacts | None = None
     validation_curve: ValidationCurveFacts | None = None
     stop: StopFacts | None = None
     end: EndFacts | None = None
@@ -139,8 +122,6 @@ class Facts:
     validation_score: ValidationScoreFacts | None = None
     validation_share: ValidationShareFacts | None = None
     mode: ModeFacts | None = None
-    norm_mode: NormModeFacts | None = None
-    reach: ReachFacts | None = None
     gradient: GradientFacts | None = None
     steps: StepFacts | None = None
 
@@ -180,7 +161,7 @@ def _updated(old: FactGroup, new: FactGroup) -> FactGroup:
 
 
 def measure(
-    problem: Problem, run: Any = None, *, again: bool = False,
+    problem: Problem, run: Run | None = None, *, again: bool = False,
     clock: Clock | None = None,
 ) -> Facts:  # fmt: skip
     """Measure a problem, and its run or another one of it.
@@ -188,7 +169,7 @@ def measure(
     Parameters
     ----------
     problem : Problem
-    run : Run or KerasRun, optional
+    run : Run, optional
         The training to examine instead of the problem's own.
     again : bool
         Whether neighbors and validation data, which take long, are known already.
@@ -225,53 +206,19 @@ def measure(
             facts = _with_neighbors(facts, problem, seen, clock)
     if problem.stand_in or not timely:
         return facts
-    run = run or problem.run
-    layered = isinstance(problem.network, DenseNetwork)
-    if isinstance(problem, EstimatorProblem):
-        return _with_estimator(facts, problem, run, seen, again)
-    if isinstance(problem, KerasProblem):
-        plan, rate, batches = facts_of_keras_plan(problem)
-        layers, output, model = facts_of_model(problem, run)
-        facts = replace(facts, layers=layers, output=output, model=model)
-    else:
-        plan, rate, batches = facts_of_plan(problem)
+    plan, rate, batches = facts_of_plan(problem)
     facts = replace(facts, plan=plan, rate=rate, batches=batches)
+    layered = isinstance(problem.network, DenseNetwork)
     if layered:
         facts = replace(facts, layers=facts_of_layers(problem))
     if seen.inputs is None or problem.lacks_outputs:
         return facts
-    if run is not None and not again and clock.allows(ReachFacts):
-        facts = replace(facts, reach=reach_of(problem, run, seen))
+    run = run or problem.run
     if layered and clock.allows(StartFacts, StartUnitFacts, FirstStepFacts):
         start, units, first_step = facts_of_start(problem, seen)
         facts = replace(facts, start=start, start_units=units, first_step=first_step)
     return facts if run is None else (
         _with_training(facts, problem, run, seen, clock)
-    )  # fmt: skip
-
-
-def reach_of(
-    problem: Problem, run: Any, seen: Sample | None = None
-) -> ReachFacts | None:
-    """Compare a training with what other models reach on the same rows."""
-
-    def predict(X: Any) -> Any:
-        return problem.decide(problem.predict(run, problem.shaped(X)))
-
-    return facts_of_reach(problem, seen or sampled(problem), predict)
-
-
-def _with_estimator(
-    facts: Facts, problem: EstimatorProblem, run: Any, seen: Sample, again: bool
-) -> Facts:
-    """Add what the predictions of an estimator say, of which no more is known."""
-    if run is None or seen.inputs is None:
-        return facts
-    of_run, stop = facts_of_run(run)
-    trained = facts_of_outputs(problem, run, seen)
-    return replace(
-        facts, run=of_run, stop=stop, curve=facts_of_curve(run.history),
-        reach=None if again else reach_of(problem, run, seen), **vars(trained),
     )  # fmt: skip
 
 
@@ -293,7 +240,7 @@ def _with_neighbors(
 
 
 def _with_training(
-    facts: Facts, problem: Problem, run: Any, seen: Sample, clock: Clock
+    facts: Facts, problem: Problem, run: Run, seen: Sample, clock: Clock
 ) -> Facts:
     """Add the training curve and the trained network."""
     of_run, stop = facts_of_run(run)
@@ -305,10 +252,6 @@ def _with_training(
         trained = facts_of_end(problem, run, seen, clock)
     else:
         trained = facts_of_outputs(problem, run, seen)
-    if isinstance(problem, KerasProblem) and trained.end and trained.end.finite:
-        units, mode = facts_of_model_units(problem, run, seen)
-        facts = replace(facts, norm_mode=mode)
-        trained = replace(trained, end_units=units)
     return replace(
         facts, run=of_run, stop=stop, curve=facts_of_curve(run.history),
         validation_curve=facts_of_validation_curve(run.history),

@@ -1,10 +1,9 @@
 """What the rows say by themselves: cells, columns, target, inputs."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import check_cv
 
 from thalweg.core import Array
 from thalweg.diagnosis.facts.group import FactGroup
@@ -116,29 +115,6 @@ class LabelFacts(FactGroup):
 
     counts: tuple[int, ...]
     numbers: bool
-
-
-@dataclass(frozen=True)
-class CoverageFacts(FactGroup):
-    """Classes of the validation data that no training row has.
-
-    Parameters
-    ----------
-    unseen : int
-        Their number; in the worst fold, if there are folds.
-    first : str
-        One of them.
-    where : str
-        What holds them.
-    """
-
-    prefix = "split"
-    why_not = "the target is no class, or no rows were held out"
-    about_data = True
-
-    unseen: int
-    first: str
-    where: str
 
 
 @dataclass(frozen=True)
@@ -341,7 +317,7 @@ def facts_of_inputs(
     A column of two values can be too wide, but never too narrow.
     """
     assert seen.inputs is not None
-    columns = np.array(problem.first_inputs(seen.inputs))
+    columns = np.array(seen.inputs)
     if columns.shape == seen.raw.shape:
         for sentinel in sentinels:
             k = seen.names.index(sentinel.name)
@@ -378,44 +354,6 @@ def facts_of_labels(problem: Problem) -> LabelFacts | None:
     y = problem.y if problem.y.ndim == 1 else problem.y.argmax(axis=1)
     counts = np.bincount(y.astype(int), minlength=len(problem.labels))
     return LabelFacts(tuple(counts.tolist()), problem.labels.dtype.kind in "fiu")
-
-
-def facts_of_coverage(y: Any, y_val: Any) -> CoverageFacts | None:
-    """Count the classes of the validation data that the training data lack."""
-    if y_val is None:
-        return None
-    known, held = (_classes(values) for values in (y, y_val))
-    unseen = [each for each in held if each not in set(known)]
-    return CoverageFacts(len(unseen), str(unseen[0]) if unseen else "", "X_val")
-
-
-def _classes(y: Any) -> list[Any]:
-    """Return the classes of a target, or its columns in use if there are several."""
-    values = np.asarray(y)
-    if values.ndim > 1 and values.shape[1] > 1:
-        return np.flatnonzero(values.any(axis=0)).tolist()
-    values = values.ravel()
-    if values.dtype.kind == "f":
-        values = values[np.isfinite(values)]
-    return np.unique(values.astype(str) if values.dtype == object else values).tolist()
-
-
-def facts_of_folds(cv: Any, X: Any, y: Any) -> CoverageFacts | None:
-    """Count the classes that the training rows of a fold lack, in the worst fold."""
-    values = np.asarray(y)
-    classes = values.ndim == 1 and looks_like_classes(values)
-    if cv is None or not classes:
-        return None
-    try:
-        split: Any = check_cv(cv, values, classifier=True)
-        folds = list(split.split(np.zeros(len(values)), values))
-    except (TypeError, ValueError):
-        return None
-    worst: list[Any] = []
-    for train, test in folds:
-        lacking = np.setdiff1d(values[test], values[train]).tolist()
-        worst = max(worst, lacking, key=len)
-    return CoverageFacts(len(worst), str(worst[0]) if worst else "", "the folds")
 
 
 def facts_of_numbers(problem: Problem) -> NumberFacts | None:

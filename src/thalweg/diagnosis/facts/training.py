@@ -128,32 +128,6 @@ class CurveFacts(FactGroup):
 
 
 @dataclass(frozen=True)
-class CurveAloneFacts(FactGroup):
-    """A training curve of which nothing else is known.
-
-    Parameters
-    ----------
-    epochs : int
-    fallen : float
-        Share by which the smallest loss is below the first one.
-    last : float
-    swing : float
-        The largest step between two epochs over the largest loss.
-    logarithm : int
-        k if the loss stays at log k, the loss of guessing among k classes; else 0.
-    """
-
-    prefix = "curve"
-    why_not = "a training curve alone was not given"
-
-    epochs: int
-    fallen: float
-    last: float
-    swing: float
-    logarithm: int
-
-
-@dataclass(frozen=True)
 class ValidationCurveFacts(FactGroup):
     """The validation loss.
 
@@ -187,8 +161,6 @@ class StopFacts(FactGroup):
         Whether the loss or the weights became infinite or NaN.
     restored : bool
         Whether the weights of an earlier epoch were restored.
-    planned : int or None
-        Epochs that were asked for, if a callback ended the training before them.
     """
 
     prefix = "run"
@@ -198,7 +170,6 @@ class StopFacts(FactGroup):
     ended_by_epochs: bool
     diverged: bool
     restored: bool
-    planned: int | None = None
 
 
 @dataclass(frozen=True)
@@ -359,7 +330,6 @@ def facts_of_run(run: Run) -> tuple[RunFacts, StopFacts]:
         ended_by_epochs=run.stop_reason is StopReason.MAX_EPOCHS,
         diverged=diverged,
         restored=run.best_epoch < len(run.history),
-        planned=getattr(run, "planned", None),
     )
 
 
@@ -387,35 +357,6 @@ def facts_of_curve(history: History) -> CurveFacts | None:
         update=float(np.median(ratios[-max(len(ratios) // 4, 1) :]))
         if len(ratios) else None,
     )  # fmt: skip
-
-
-def facts_of_curve_alone(history: History) -> CurveAloneFacts | None:
-    """Read a training curve of which nothing else is known; None for under 3 epochs."""
-    loss = history.loss
-    known = loss[np.isfinite(loss)]
-    if len(loss) < 3:
-        return None
-    size = max(float(np.abs(known).max(initial=0.0)), 1e-300)
-    fallen = 0.0
-    if len(known):
-        fallen = float((known[0] - known.min()) / max(abs(known[0]), 1e-300))
-    return CurveAloneFacts(
-        epochs=len(loss),
-        fallen=fallen,
-        last=float(known[-1]) if len(known) else float("nan"),
-        swing=float(np.abs(np.diff(known)).max(initial=0.0)) / size,
-        logarithm=_nearest_logarithm(known),
-    )
-
-
-def _nearest_logarithm(losses: Array) -> int:
-    """Return k if the losses stay at log k, the loss of guessing among k classes."""
-    if not len(losses):
-        return 0
-    middle = float(np.median(losses))
-    k = round(float(np.exp(min(middle, 7.0))))
-    near = k >= 2 and abs(middle - np.log(k)) < 0.01 * np.log(k)
-    return k if near else 0
 
 
 def facts_of_validation_curve(history: History) -> ValidationCurveFacts | None:
@@ -541,7 +482,7 @@ def facts_of_outputs(problem: Problem, run: Run, seen: Sample) -> TrainedFacts:
     """Examine the predictions of any trained network for its training data."""
     assert seen.inputs is not None
     some = np.random.RandomState(4).permutation(len(seen.rows))[:FEW_ROWS]
-    prediction = np.asarray(problem.predict(run, problem.shaped(seen.inputs[some])))
+    prediction = np.asarray(training.predict(run, problem.shaped(seen.inputs[some])))
     if not np.isfinite(prediction).all():
         return TrainedFacts(EndFacts(finite=False))
     predictions, validation_score = _scores(problem, run, seen, some, prediction)
@@ -577,7 +518,7 @@ def _scores(
         held, y_held = validation_inputs(problem, seen)
         if np.isfinite(held).all() and held.shape[1] == seen.inputs.shape[1]:
             with np.errstate(all="ignore"):
-                guess = problem.decide(problem.predict(run, problem.shaped(held)))
+                guess = problem.decide(training.predict(run, problem.shaped(held)))
             validation_score = ValidationScoreFacts(score(problem, guess, y_held))
     return predictions, validation_score
 

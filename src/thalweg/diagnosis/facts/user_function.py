@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -77,8 +76,6 @@ def _pairs_all(cost: Any, gradient: Any, x0: Any, args: tuple[Any, ...]) -> bool
     The targets are the last array with as many rows as the first one.
     """
     rows = [k for k, a in enumerate(args) if np.ndim(a)]
-    if not args and callable(cost):
-        return _pairs_all_within(cost, x0)
     if len(rows) < 2:
         return False
     first, last = rows[0], rows[-1]
@@ -97,57 +94,6 @@ def _pairs_all(cost: Any, gradient: Any, x0: Any, args: tuple[Any, ...]) -> bool
     except (ShapeError, ValueError, TypeError, IndexError, ArithmeticError):
         return False
     return bool(abs(one - other) <= 1e-10 * abs(one)) and bool(one)
-
-
-def _pairs_all_within(cost: Any, x0: Any) -> bool:
-    """Ask the same of a cost that takes its data from the function around it.
-
-    The targets are an array with one column that has as many rows as another array. A
-    copy of the function sees them shuffled.
-    """
-    cells = getattr(cost, "__closure__", None) or ()
-    held = [_content(cell) for cell in cells]
-    arrays = [a for a in held if isinstance(a, np.ndarray) and a.ndim]
-    for k, y in enumerate(held):
-        column = isinstance(y, np.ndarray) and y.ndim and y.size == len(y) >= 3
-        if not column or not (y != y[:1]).any():
-            continue
-        if not any(len(a) == len(y) and a is not y for a in arrays):
-            continue
-        shuffled = y[np.random.RandomState(0).permutation(len(y))]
-        others = tuple(CellType(shuffled) if k == j else cell
-                       for j, cell in enumerate(cells))  # fmt: skip
-        copy = FunctionType(cost.__code__, cost.__globals__, cost.__name__,
-                            cost.__defaults__, others)  # fmt: skip
-        copy.__kwdefaults__ = cost.__kwdefaults__
-        if _are_same(cost, copy, x0):
-            return True
-    return False
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # it is empty
-        return None
-
-
-def _are_same(one: Any, other: Any, x0: Any) -> bool:
-    """Whether two costs agree at a point near x0."""
-    tree = PyTree(x0)
-    flat = tree.pack(x0)
-    flat = flat + 0.1 * np.random.RandomState(1).standard_normal(len(flat))
-    try:
-        with np.errstate(all="ignore"):
-            a, b = (_first(f(tree.unpack(flat))) for f in (one, other))
-    except (ValueError, TypeError, IndexError, ArithmeticError):
-        return False
-    return bool(abs(a - b) <= 1e-10 * abs(a)) and bool(a)
-
-
-def _first(value: Any) -> float:
-    value = value[0] if isinstance(value, tuple) else value
-    return float(np.asarray(value).reshape(-1)[0])
 
 
 def facts_of_steps(

@@ -27,9 +27,6 @@ _CONTRADICT = 0.05
 """If the neighbors contradict more than this share of the rows, the neighbors of the
 validation data are examined too."""
 
-_EXACTLY = 1e-5
-"""Means and spreads that a scaler made are exact to rounding."""
-
 
 @dataclass(frozen=True)
 class ValidationFacts(FactGroup):
@@ -50,9 +47,6 @@ class ValidationFacts(FactGroup):
     rarer, rarer_errors : float or None
         How many times rarer a class is in the training data, and by how many standard
         errors; None for a target that is no class.
-    apart : bool or None
-        Whether training and validation data were each scaled by their own statistics;
-        None if there are too few rows to tell.
     """
 
     prefix = "held"
@@ -68,7 +62,6 @@ class ValidationFacts(FactGroup):
     chance: float | None = None
     rarer: float | None = None
     rarer_errors: float | None = None
-    apart: bool | None = None
 
 
 def facts_of_validation(
@@ -118,34 +111,7 @@ def facts_of_validation(
         chance=chance,
         rarer=rarer,
         rarer_errors=rarer_errors,
-        apart=_are_scaled_apart(problem),
     )
-
-
-def _are_scaled_apart(problem: Problem) -> bool | None:
-    """Whether both sets have means of 0 and spreads of 1, or ranges of 0 to 1, exactly.
-
-    Rows that were not used to fit a scaler have such numbers only nearly.
-    """
-    assert problem.validation_data is not None
-    both = [numeric(X)[0] for X in (problem.X, problem.validation_data.X)]
-    if min(len(rows) for rows in both) < 20 or not both[0].shape[1]:
-        return None
-    varied = np.array([len(np.unique(column)) > 10 for column in both[1].T])
-    both = [rows[:, varied] for rows in both]
-    if varied.sum() < 2 or not all(np.isfinite(rows).all() for rows in both):
-        return None
-    standard = all(
-        np.abs(rows.mean(axis=0)).max() < _EXACTLY
-        and np.abs(rows.std(axis=0) - 1).max() < _EXACTLY
-        for rows in both
-    )
-    ranged = all(
-        np.abs(rows.min(axis=0)).max() < _EXACTLY
-        and np.abs(rows.max(axis=0) - 1).max() < _EXACTLY
-        for rows in both
-    )
-    return standard or ranged
 
 
 def _rarer(training: Array, validation: Array, k: int) -> tuple[float, float]:

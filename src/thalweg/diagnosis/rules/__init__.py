@@ -20,7 +20,7 @@ from thalweg.core import check_names
 from thalweg.diagnosis.facts import Facts
 from thalweg.diagnosis.facts.group import FactGroup, NotMeasured
 from thalweg.diagnosis.result import Finding, Limits
-from thalweg.diagnosis.rules import data, network, reach, training, user_function
+from thalweg.diagnosis.rules import data, network, training, user_function
 
 Thresholds = Mapping[str, Mapping[str, float] | None]
 Judge = Callable[..., Finding | NotMeasured | None]
@@ -34,7 +34,6 @@ _RULES: dict[str, tuple[Judge, dict[str, float]]] = {
     "ascent": (user_function.ascent, {}),
     "stale-gradient": (user_function.stale_gradient, {"cosine": 0.99}),
     "misaligned-rows": (data.misaligned_rows, {"gain": 0.1}),
-    "unseen-class": (data.unseen_class, {"classes": 0}),
     "leak": (
         data.leak,
         {"alone": 0.98, "others": 0.02, "lost": 0.2, "shared": 0.01, "rows": 40},
@@ -42,10 +41,7 @@ _RULES: dict[str, tuple[Judge, dict[str, float]]] = {
     "uninformative-column": (data.uninformative_column, {}),
     "image-layout": (data.image_layout, {"gap": 0.05, "channels": 4}),
     "shifted-test": (data.shifted_test, {"share": 0.2}),
-    "unscaled-input": (
-        data.unscaled_input,
-        {"ratio": 100, "size": 30, "tiny": 0.01},
-    ),
+    "unscaled-input": (data.unscaled_input, {"ratio": 100, "size": 30}),
     "sentinel-value": (data.sentinel_value, {"share": 0.005, "gap": 5}),
     "wrong-loss": (network.wrong_loss, {"values": 20}),
     "unscaled-target": (data.unscaled_target, {"low": 0.01, "high": 100, "lost": 3}),
@@ -63,15 +59,11 @@ _RULES: dict[str, tuple[Judge, dict[str, float]]] = {
     "no-nonlinearity": (network.no_nonlinearity, {}),
     "saturated-units": (network.saturated_units, {"share": 0.5}),
     "dead-units": (network.dead_units, {"share": 0.4}),
-    "vanishing-gradient": (
-        network.vanishing_gradient,
-        {"ratio": 1e-4, "loss": 0.8, "sigmoids": 3},
-    ),
+    "vanishing-gradient": (network.vanishing_gradient, {"ratio": 1e-4, "loss": 0.8}),
     "rate-too-high": (
         training.rate_too_high,
         {"sharpness": 2, "update": 0.05, "rises": 0.4, "usual": 10},
     ),
-    "no-learning": (training.flat_curve, {"fallen": 0.02, "epochs": 5}),
     "rate-too-low": (training.rate_too_low, {"update": 1e-5, "usual": 0.02}),
     "over-regularized": (
         training.over_regularized,
@@ -91,8 +83,6 @@ _RULES: dict[str, tuple[Judge, dict[str, float]]] = {
     "overflow": (training.overflow, {"logit": 1e3}),
     "seed-fragility": (training.seed_fragility, {"spread": 4}),
     "no-signal": (data.no_signal, {"errors": 2}),
-    "wrong-metric": (network.wrong_metric, {}),
-    "far-from-reachable": (reach.far_from_reachable, {}),
     "few-rows": (data.few_rows, {"rows": 50}),
 }
 """Each rule and its limits, by code; causes stand before what they cause."""

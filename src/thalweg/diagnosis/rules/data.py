@@ -4,7 +4,6 @@ import numpy as np
 
 from thalweg.diagnosis.facts.data import (
     ColumnFacts,
-    CoverageFacts,
     DataFacts,
     ImageFacts,
     InputFacts,
@@ -14,7 +13,6 @@ from thalweg.diagnosis.facts.data import (
     TargetGaps,
 )
 from thalweg.diagnosis.facts.group import NotMeasured
-from thalweg.diagnosis.facts.keras import ModelFacts
 from thalweg.diagnosis.facts.neighbors import (
     BestColumnFacts,
     NeighborFacts,
@@ -75,27 +73,11 @@ def uninformative_column(limits: Limits, columns: ColumnFacts) -> Finding | None
     )  # fmt: skip
 
 
-def unscaled_input(
-    limits: Limits, inputs: InputFacts, model: ModelFacts | None
-) -> Finding | None:
+def unscaled_input(limits: Limits, inputs: InputFacts) -> Finding | None:
     """LeCun et al. (1998), "Efficient BackProp", section 4.3."""
     ratio, largest = inputs.ratio, inputs.largest
-    if 0 < largest < limits["tiny"]:
-        return suspected(
-            ADVICE, "All inputs are tiny, as if they had been divided twice",
-            inputs.widest, "largest center or spread", largest, limits["tiny"],
-            Prescription("Standardize the inputs.", {"scale": True}),
-        )  # fmt: skip
     if ratio <= limits["ratio"] and largest <= limits["size"]:
         return None
-    if model is not None and model.unadapted:
-        name = model.unadapted[0]
-        return suspected(
-            ADVICE, f"The inputs are not scaled: the layer {name!r} was not adapted",
-            name, "largest center or spread", largest, limits["size"],
-            Prescription(f"Call adapt(X) of the layer {name!r} before training.",
-                         {"scale": True}),
-        )  # fmt: skip
     wide = ratio > limits["ratio"]
     evidence = None
     if inputs.names is not None and inputs.spreads is not None:
@@ -258,16 +240,6 @@ def leak(
 
 def shifted_test(limits: Limits, validation: ValidationFacts) -> Finding | None:
     """Rabanser et al. (2019), "Failing loudly": tests of shift column by column."""
-    if validation.apart:
-        return suspected(
-            ADVICE, "The validation data were scaled by themselves: their columns have "
-            "exactly the mean and spread, or the range, of the training data", "X_val",
-            "", float("nan"), float("nan"),
-            Prescription(
-                "Fit the scaler on the training data, and use transform, not "
-                "fit_transform, for the validation data."
-            ),
-        )  # fmt: skip
     share = max(validation.shifted, validation.stretched)
     if share <= limits["share"]:
         return None
@@ -280,24 +252,6 @@ def shifted_test(limits: Limits, validation: ValidationFacts) -> Finding | None:
             "training data, or split again.",
             {"match_held": True},
         ),
-    )  # fmt: skip
-
-
-def unseen_class(limits: Limits, coverage: CoverageFacts) -> Finding | None:
-    """Kohavi (1995), "A study of cross-validation": stratified folds."""
-    if coverage.unseen <= limits["classes"]:
-        return None
-    folds = coverage.where != "X_val"
-    remedy = "Shuffle the rows before they are split, or split by class (stratify=y)."
-    if folds:
-        remedy = "Use StratifiedKFold, or KFold(shuffle=True)."
-    return suspected(
-        SERIOUS,
-        "The validation data hold classes that were never trained on: the rows are "
-        "sorted and were split in order" if folds else
-        "The validation data hold classes that were never trained on",
-        f"{coverage.where}, class {coverage.first}", "classes", coverage.unseen,
-        limits["classes"], Prescription(remedy),
     )  # fmt: skip
 
 

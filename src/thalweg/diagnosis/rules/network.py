@@ -5,7 +5,6 @@ from typing import Any
 
 from thalweg.diagnosis.facts.data import DataFacts, LabelFacts, NumberFacts, TargetFacts
 from thalweg.diagnosis.facts.group import NotMeasured
-from thalweg.diagnosis.facts.keras import ModelFacts, OutputLayerFacts
 from thalweg.diagnosis.facts.network import (
     LayerFacts,
     PlanFacts,
@@ -22,7 +21,6 @@ from thalweg.diagnosis.result import (
     Severity,
     suspected,
 )
-from thalweg.diagnosis.rules import model as keras_rules
 
 NOTE, ADVICE, SERIOUS, FATAL = Severity
 _SCALED_INIT = {"init": "auto"}
@@ -37,12 +35,8 @@ _DEEP = 4
 def wrong_loss(
     limits: Limits, target: TargetFacts, plan: PlanFacts, data: DataFacts,
     numbers: NumberFacts | None, labels: LabelFacts | None,
-    output: OutputLayerFacts | None,
 ) -> Finding | None:  # fmt: skip
     """Bishop (2006), Pattern Recognition and Machine Learning, section 5.2."""
-    unsuited = keras_rules.wrong_model_loss(output) if output is not None else None
-    if unsuited is not None:
-        return unsuited
     unique, like_classes = target.unique, numbers is not None and numbers.like_classes
     if not plan.by_class and like_classes and unique > 2:
         return suspected(
@@ -65,12 +59,9 @@ def wrong_loss(
 
 def degenerate_output(
     limits: Limits, layers: LayerFacts, plan: PlanFacts, target: TargetFacts,
-    outputs: OutputFacts | None, output: OutputLayerFacts | None,
+    outputs: OutputFacts | None,
 ) -> Finding | None:  # fmt: skip
     """Bridle (1990): softmax is invariant to a shift, so one unit is always 1."""
-    if output is not None:
-        return keras_rules.degenerate_model_output(output) or _constant_output(
-            limits, outputs)  # fmt: skip
     if layers.outputs == 1 and plan.loss in ("cross_entropy", "focal", "hinge"):
         return suspected(
             FATAL, "Softmax over a single unit is 1 whatever the input", "output layer",
@@ -94,10 +85,6 @@ def degenerate_output(
                 {"output_activation": "identity"},
             ),
         )  # fmt: skip
-    return _constant_output(limits, outputs)
-
-
-def _constant_output(limits: Limits, outputs: OutputFacts | None) -> Finding | None:
     if outputs is None or outputs.output_std >= limits["std"]:
         return None
     return suspected(
@@ -106,12 +93,8 @@ def _constant_output(limits: Limits, outputs: OutputFacts | None) -> Finding | N
     )  # fmt: skip
 
 
-def unreachable_output(
-    limits: Limits, layers: LayerFacts, output: OutputLayerFacts | None
-) -> Finding | None:
+def unreachable_output(limits: Limits, layers: LayerFacts) -> Finding | None:
     """Bishop (2006), section 5.1: the output unit must suit the target's range."""
-    if output is not None:
-        return keras_rules.unreachable_model_output(output)
     share = layers.unreachable
     if share <= limits["share"]:
         return None
@@ -124,38 +107,20 @@ def unreachable_output(
     )  # fmt: skip
 
 
-def wrong_metric(limits: Limits, output: OutputLayerFacts) -> Finding | None:
-    """Keras documentation, accuracy metrics: the share of equal numbers."""
-    return keras_rules.wrong_model_metric(output)
-
-
-def no_nonlinearity(
-    limits: Limits, layers: LayerFacts, model: ModelFacts | None
-) -> Finding | None:
+def no_nonlinearity(limits: Limits, layers: LayerFacts) -> Finding | None:
     """Cybenko (1989): without a non-linearity, layers are one linear map."""
-    some = model is not None and bool(model.linear) and not layers.linear
-    if some and model is not None:
-        return suspected(
-            NOTE, "A hidden layer has no activation: with the next layer it is one "
-            "linear map", f"layer {', '.join(map(repr, model.linear[:3]))}",
-            "linear layers", len(model.linear), 0,
-            Prescription("Give it the activation 'relu'.",
-                         {"missing_activation": "relu"}),
-        )  # fmt: skip
     if not layers.linear:
         return None
     return suspected(
         NOTE, "All hidden layers are linear: together they are one linear map",
         "hidden layers", "linear layers", len(layers.widths), 0,
-        Prescription("Use ReLU in the hidden layers.", _RELU,
-                     ({"activation": "tanh", "init": "auto"},)),
+        Prescription("Use ReLU.", _RELU, ({"activation": "tanh", "init": "auto"},)),
     )  # fmt: skip
 
 
 def frozen_layer(
-    limits: Limits, steps: StepFacts | None, layers: LayerFacts | None,
-    model: ModelFacts | None,
-) -> Finding | NotMeasured | None:  # fmt: skip
+    limits: Limits, steps: StepFacts | None, layers: LayerFacts | None
+) -> Finding | NotMeasured | None:
     """Yosinski et al. (2014): frozen layers help only if they were learned before."""
     if steps is not None and steps.still:
         return suspected(
@@ -163,8 +128,6 @@ def frozen_layer(
             steps.still, "steps without a change", steps.count, 0,
             Prescription("Pass these weights to the optimizer too."),
         )  # fmt: skip
-    if model is not None:
-        return keras_rules.frozen_model_layers(model)
     if layers is None:
         return NotMeasured(LayerFacts)
     if not layers.frozen:
@@ -176,19 +139,8 @@ def frozen_layer(
     )  # fmt: skip
 
 
-def symmetric_init(
-    limits: Limits, start: StartFacts | None, model: ModelFacts | None
-) -> Finding | NotMeasured | None:
+def symmetric_init(limits: Limits, start: StartFacts) -> Finding | None:
     """Goodfellow et al. (2016), Deep Learning, section 8.4."""
-    if model is not None and model.constant:
-        return suspected(
-            SERIOUS, "All weights of a layer start at the same value: its units start "
-            "equal and stay equal", f"layer {', '.join(map(repr, model.constant[:3]))}",
-            "layers", len(model.constant), 0,
-            Prescription("Initialize the weights at random.", _SCALED_INIT),
-        )  # fmt: skip
-    if start is None:
-        return None if model is not None else NotMeasured(StartFacts)
     if start.twins <= limits["share"] and not start.zero_gradient:
         return None
     return suspected(
@@ -282,19 +234,9 @@ def dead_units(
 
 
 def vanishing_gradient(
-    limits: Limits, start: StartFacts | None, end_loss: EndLossFacts | None,
-    model: ModelFacts | None,
-) -> Finding | NotMeasured | None:  # fmt: skip
+    limits: Limits, start: StartFacts, end_loss: EndLossFacts | None
+) -> Finding | None:
     """Hochreiter (1991); Glorot & Bengio (2010), section 4.2."""
-    if model is not None and model.squashing >= limits["sigmoids"]:
-        return suspected(
-            NOTE, "The gradient vanishes on its way through many sigmoid layers",
-            "hidden layers", "sigmoid layers", model.squashing, limits["sigmoids"],
-            Prescription("Use ReLU in the hidden layers.", _RELU,
-                         ({"activation": "tanh", "init": "auto"},)),
-        )  # fmt: skip
-    if start is None:
-        return None if model is not None else NotMeasured(StartFacts)
     learned = end_loss is not None and (end_loss.loss < limits["loss"] * start.trivial)
     if start.vanishing >= limits["ratio"] or learned:
         return None

@@ -2,7 +2,6 @@
 
 from thalweg.diagnosis.facts.data import DataFacts, NumberFacts
 from thalweg.diagnosis.facts.group import NotMeasured
-from thalweg.diagnosis.facts.keras import ModelFacts, NormModeFacts
 from thalweg.diagnosis.facts.neighbors import NeighborFacts
 from thalweg.diagnosis.facts.network import (
     BatchFacts,
@@ -14,7 +13,6 @@ from thalweg.diagnosis.facts.network import (
 )
 from thalweg.diagnosis.facts.training import (
     AttemptFacts,
-    CurveAloneFacts,
     CurveFacts,
     EndFacts,
     EndLossFacts,
@@ -39,7 +37,6 @@ from thalweg.diagnosis.result import (
     Severity,
     suspected,
 )
-from thalweg.diagnosis.rules import model as keras_rules
 
 NOTE, ADVICE, SERIOUS, FATAL = Severity
 _NAN = float("nan")
@@ -88,13 +85,10 @@ def exploding_gradient(
 
 
 def rate_too_high(
-    limits: Limits, rate: RateFacts | None, run: RunFacts, stop: StopFacts | None,
+    limits: Limits, rate: RateFacts, run: RunFacts, stop: StopFacts | None,
     curve: CurveFacts | None, sharpness: SharpnessFacts | None,
-    alone: CurveAloneFacts | None,
 ) -> Finding | NotMeasured | None:  # fmt: skip
     """LeCun et al. (1998), section 4.6; Cohen et al. (2021): stable below 2/λ."""
-    if rate is None:
-        return NotMeasured(RateFacts) if alone is None else _rising(limits, run, curve)
     diverged = not run.finite or (stop is not None and stop.diverged)
     if curve is None and not diverged:
         return NotMeasured(CurveFacts)
@@ -128,10 +122,9 @@ def rate_too_low(
     update = curve.update if curve.update is not None else 1.0
     slow = update < limits["update"] or rate.value < limits["usual"] * rate.usual
     left = curve.last > 0.2 * curve.first
-    standing = rate.value < 1e-3 * rate.usual  # a schedule may have cut it to nothing
-    if not slow or not left or not (curve.slope > 0 or standing):
+    if not slow or not left or not curve.slope > 0:
         return None
-    usual, known = rate.usual, update < 1 and update < limits["update"]
+    usual, known = rate.usual, update < 1
     return suspected(
         NOTE, "The learning rate is too low: the loss still falls, in tiny steps",
         "learning rate",
@@ -139,44 +132,6 @@ def rate_too_low(
         update if known else rate.value, limits["update"],
         _rates("Raise the learning rate to", usual, 3 * usual, 10 * usual, 30 * usual),
         _loss_curve(run, curve),
-    )  # fmt: skip
-
-
-def _rising(limits: Limits, run: RunFacts, curve: CurveFacts | None) -> Finding | None:
-    """Judge a training curve of which nothing else is known."""
-    rises = curve is not None and curve.last > 1.05 * curve.first
-    jumps = curve is not None and curve.rises > limits["rises"] and (
-        curve.last > 0.5 * curve.first and run.epochs > 8)  # fmt: skip
-    if run.finite and not rises and not jumps:
-        return None
-    what = "stops being finite" if not run.finite else (
-        "rises" if rises else "jumps up and down")  # fmt: skip
-    return suspected(
-        ADVICE if jumps and run.finite and not rises else SERIOUS,
-        f"The loss {what}: the learning rate is too high, or the inputs or the target "
-        "are not scaled", "learning rate", "", _NAN, _NAN,
-        Prescription("Standardize inputs and target, and lower the learning rate "
-                     "tenfold."), _loss_curve(run, curve),
-    )  # fmt: skip
-
-
-def flat_curve(limits: Limits, alone: CurveAloneFacts, run: RunFacts) -> Finding | None:
-    """Goodfellow et al. (2016), section 8.2: read the training curve first."""
-    if not run.finite or alone.fallen >= limits["fallen"]:
-        return None
-    if alone.epochs < limits["epochs"]:
-        return None
-    k = alone.logarithm
-    guess = f": it stays at log {k}, as if it guessed among {k} classes" if k else ""
-    return suspected(
-        SERIOUS, f"The loss does not fall: nothing is learned{guess}", "loss",
-        "share by which the loss fell", alone.fallen, limits["fallen"],
-        Prescription(
-            "Give the model and the data to thalweg.diagnose. Likely causes are a "
-            "learning rate that is far too low or too high, an output or a loss that "
-            "does not suit the target, weights that all start equal, and rows that do "
-            "not belong to their labels."
-        ),
     )  # fmt: skip
 
 
@@ -200,15 +155,12 @@ def overflow(
     limits: Limits, gradient: GradientFacts | None, run: RunFacts | None,
     stop: StopFacts | None, end: EndFacts | None, end_loss: EndLossFacts | None,
     outputs: OutputFacts | None, plan: PlanFacts | None,
-    alone: CurveAloneFacts | None,
 ) -> Finding | NotMeasured | None:  # fmt: skip
     """Goodfellow et al. (2016), section 4.1."""
     if gradient is not None and gradient.cause == "nonfinite":
         return suspected(FATAL, gradient.message, gradient.where, "", _NAN, _NAN, None)
     if run is None:
         return NotMeasured(RunFacts)
-    if alone is not None and plan is None:
-        return None  # of a curve alone, `rate_too_high` says what it may come from
     where = end_loss.overflow_at if end_loss is not None else ""
     diverged = not run.finite or (stop is not None and stop.diverged)
     broken = diverged or bool(where) or (end is not None and not end.finite)
@@ -226,9 +178,8 @@ def overflow(
 
 
 def over_regularized(
-    limits: Limits, end_loss: EndLossFacts | None, plan: PlanFacts, layers: LayerFacts,
-    model: ModelFacts | None,
-) -> Finding | NotMeasured | None:  # fmt: skip
+    limits: Limits, end_loss: EndLossFacts, plan: PlanFacts, layers: LayerFacts
+) -> Finding | None:
     """Goodfellow et al. (2016), section 7.1: where the penalty outweighs the data."""
     if layers.dropout >= limits["dropout"]:
         return suspected(
@@ -236,15 +187,6 @@ def over_regularized(
             layers.dropout, limits["dropout"],
             Prescription("Lower the dropout rate.", {"dropout": 0.1}),
         )  # fmt: skip
-    if model is not None and model.penalty > limits["ratio"] and model.l2 > 0:
-        return suspected(
-            NOTE, "The penalty outweighs the data", "regularizers",
-            "share of the penalty in the loss", model.penalty, limits["ratio"],
-            Prescription("Leave out the regularizers.", {"l2": 0.0},
-                         ({"l2": model.l2 / 100},)),
-        )  # fmt: skip
-    if end_loss is None:
-        return NotMeasured(EndLossFacts) if model is None else None
     ratio, l2 = end_loss.penalty, plan.l2
     trivial = end_loss.loss > limits["loss"] * end_loss.trivial
     if not (trivial and l2 > 0 and ratio > limits["ratio"]):
@@ -297,17 +239,6 @@ def stopped_early(
 ) -> Finding | None:
     """Prechelt (1998), "Early stopping - but when?"."""
     slope, epochs = curve.slope, run.epochs
-    cut = stop.planned is not None and epochs < stop.planned
-    if cut and stop.planned is not None and not slope <= limits["slope"] / 2:
-        return suspected(
-            NOTE, f"A callback ended the training after {epochs} of {stop.planned} "
-            "epochs, while the loss still fell", "callbacks",
-            "share by which an epoch lowers the loss", slope, limits["slope"] / 2,
-            Prescription(
-                f"Train for {stop.planned} epochs: check the monitor, the mode and the "
-                "patience of EarlyStopping.",
-                {"epochs": stop.planned}), _loss_curve(run, curve),
-        )  # fmt: skip
     falling = slope > limits["slope"] or (epochs < 10 and not slope <= 0)
     if not stop.ended_by_epochs or not falling:
         return None
@@ -349,17 +280,13 @@ def underfitting(
 
 
 def overfitting(
-    limits: Limits, predictions: PredictionFacts | None, data: DataFacts | None,
-    plan: PlanFacts | None, run: RunFacts | None, stop: StopFacts | None,
+    limits: Limits, predictions: PredictionFacts, data: DataFacts, plan: PlanFacts,
+    run: RunFacts | None, stop: StopFacts | None,
     validation_curve: ValidationCurveFacts | None, validation: ValidationFacts | None,
     validation_score: ValidationScoreFacts | None, layers: LayerFacts | None,
-    numbers: NumberFacts | None, alone: CurveAloneFacts | None,
-) -> Finding | NotMeasured | None:  # fmt: skip
+    numbers: NumberFacts | None,
+) -> Finding | None:  # fmt: skip
     """Prechelt (1998); Srivastava et al. (2014)."""
-    if alone is not None:
-        return _overfitting_alone(limits, validation_curve)
-    if predictions is None or data is None or plan is None:
-        return NotMeasured(PredictionFacts)
     gap = 0.0
     if validation_score is not None:
         gap = predictions.score - validation_score.score
@@ -399,34 +326,12 @@ def overfitting(
     )  # fmt: skip
 
 
-def _overfitting_alone(
-    limits: Limits, validation_curve: ValidationCurveFacts | None
-) -> Finding | NotMeasured | None:
-    """Judge the validation loss of a training of which nothing else is known."""
-    if validation_curve is None:
-        return NotMeasured(ValidationCurveFacts)
-    rise, since = validation_curve.held_rise, validation_curve.held_since
-    if rise <= limits["rise"] or since < limits["checks"]:
-        return None
-    return suspected(
-        ADVICE if rise > 1.3 else NOTE,
-        "The network overfits: the validation loss has risen since its smallest value",
-        "", "validation loss over its minimum", rise, limits["rise"],
-        Prescription("Stop at the smallest validation loss, or regularize (L2, "
-                     "dropout, more rows)."),
-    )  # fmt: skip
-
-
 def mode_confusion(
     limits: Limits, gradient: GradientFacts | None, mode: ModeFacts | None,
     end_loss: EndLossFacts | None, curve: CurveFacts | None, layers: LayerFacts | None,
-    plan: PlanFacts | None, run: RunFacts | None, norm_mode: NormModeFacts | None,
-    model: ModelFacts | None,
+    plan: PlanFacts | None, run: RunFacts | None,
 ) -> Finding | NotMeasured | None:  # fmt: skip
     """Srivastava et al. (2014), section 4; Ioffe & Szegedy (2015), section 3.1."""
-    by_norm = keras_rules.mode_of_norms(norm_mode, model) if norm_mode else None
-    if by_norm is not None:
-        return by_norm
     if gradient is not None and gradient.cause == "random":
         return suspected(
             SERIOUS, gradient.message, gradient.where, "", _NAN, _NAN,

@@ -16,8 +16,7 @@ def _from_check(gradient: GradientFacts, *causes: str) -> Finding | None:
     return suspected(
         Severity.FATAL, gradient.message, gradient.where,
         "relative disagreement", gradient.error, 1e-4,
-        Prescription("Correct this part of the gradient; until then, use finite "
-                     "differences.", {"gradient": "differences"}),
+        Prescription("Correct this part of the gradient."),
     )  # fmt: skip
 
 
