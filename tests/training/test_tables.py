@@ -137,7 +137,8 @@ def test_no_share_of_rows_of_weight_0_is_held_out() -> None:
 @pytest.mark.parametrize("form", ["dok", "coo", "bsr", "lil", "dia"])
 def test_sparse_matrices_of_any_format_are_rows(form: str) -> None:
     """One format is a mapping, which is no mapping of columns; some cannot be cut."""
-    X = sparse.random(30, 4, 0.5, rng=np.random.default_rng(0)).asformat(form)
+    drawn = sparse.random(30, 4, 0.5, rng=np.random.default_rng(0))
+    X: Any = drawn.asformat(form)
     y = np.arange(30) % 2
     seen: list[int] = []
     settings: dict[str, Any] = {"max_iter": 2, "tol": 0.0, "random_state": 0}
