@@ -2,7 +2,7 @@
 
 In full, 300 kills and 60 of SIGTERM:
 ``THALWEG_CAMPAIGN=full pytest tests/campaigns/test_checkpoint_kills.py -s``.
-The figures in docs/long-jobs.md are what it prints.
+docs/long-jobs.md says what of it was run.
 """
 
 import contextlib

@@ -22,7 +22,7 @@ _HOTTEST = np.log(5)
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """What was predicted for rows held out.
+    """Predictions for rows that their networks were not trained on.
 
     Parameters
     ----------

@@ -187,7 +187,7 @@ class TablePredictor:
             If columns are missing, a value is of another kind than at fit, the
             probability is none, or the model has no out-of-fold predictions.
         """
-        level = check_level("level", level, type(self).__name__)
+        level = check_level("level", level, f"{type(self).__name__}.predict")
         if interval is None:
             return self.decide(self._outputs(X))
         return self.with_interval(self._inputs(X), interval, level)[0]
@@ -203,9 +203,7 @@ class TablePredictor:
                 f"{owner} got interval={interval!r}; it must be a probability, such as "
                 '0.9, or "quantile".'
             )
-        if asked:
-            level = check_level("level", level, owner)
-        else:
+        if not asked:
             level = check_level("interval", interval, owner)
         if self.scores_ is None:
             raise ValueError(
